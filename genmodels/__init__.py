@@ -1,0 +1,21 @@
+"""genmodels: try, compare and train the families of generative image models.
+
+    import genmodels
+    model = genmodels.load("vae-mnist")
+    images = genmodels.sample(model, n=16, seed=0)        # (16, 1, 28, 28) in [-1, 1]
+"""
+
+__version__ = "0.1.0"
+
+from genmodels.checkpoint import bundled, load, push, save
+from genmodels.data import DATASETS, load_dataset
+from genmodels.evaluate import evaluate
+from genmodels.operations import anomaly_score, corrupt, interpolate, reconstruct, sample
+from genmodels.protocols import abilities
+from genmodels.registry import FAMILIES, get_family
+from genmodels.train import train
+
+__all__ = [
+    "DATASETS", "FAMILIES", "__version__", "abilities", "anomaly_score", "bundled", "corrupt", "evaluate", "get_family",
+    "interpolate", "load", "load_dataset", "push", "reconstruct", "sample", "save", "train",
+]  # fmt: skip

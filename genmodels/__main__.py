@@ -1,0 +1,226 @@
+"""python -m genmodels {list,sample,train,evaluate,bench,push}: argument parsing only."""
+
+import argparse
+import dataclasses
+import signal
+import sys
+from pathlib import Path
+from typing import Any
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Runs a command; 0 = done, 1 = failed, 2 = wrong arguments, 130 = stopped with Ctrl-C (state saved)."""
+    options = _parser().parse_args(arguments)
+    try:
+        return options.run(options) or 0
+    except ValueError as error:
+        print(f"genmodels: {error}", file=sys.stderr)
+        return 2
+    except (OSError, RuntimeError) as error:
+        print(f"genmodels: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m genmodels", description="Try, compare and train generative models.")
+    commands = parser.add_subparsers(required=True, metavar="command")
+
+    def add(name: str, run, help: str) -> argparse.ArgumentParser:
+        command = commands.add_parser(name, help=help, description=help)
+        command.set_defaults(run=run)
+        return command
+
+    add("list", _list, "the bundled models")
+
+    command = add("sample", _sample, "pictures from a model, as .png (a sheet) or .npz (arrays)")
+    command.add_argument("model", help="a bundled name, a folder, or a Hub repo user/name")
+    command.add_argument("--n", type=int, default=16)
+    command.add_argument("--seed", type=int, default=0, help="image i has seed SEED + i")
+    command.add_argument("--label", type=int, help="one class; default: every class in turn")
+    command.add_argument("--labels", choices=["balanced", "none"], default="balanced")
+    command.add_argument("--set", nargs="*", default=[], metavar="KNOB=VALUE", help="the family's own, e.g. temperature=0.8")
+    command.add_argument("--out", type=Path, required=True)
+
+    command = add("train", _train, "train a family on a data set")
+    command.add_argument("family")
+    command.add_argument("--data", required=True, help="mnist, fashion-mnist, heroes, a folder of images, or a Hub id")
+    command.add_argument("--out", type=Path, required=True, help="the run's folder; the model ends up in OUT/checkpoint")
+    command.add_argument("--minutes", type=float, help="train for so long; the schedule fits it")
+    command.add_argument("--resume", action="store_true", help="go on from the last state in OUT")
+    command.add_argument("--shape", help="C,H,W: resize the pictures, e.g. 3,32,32")
+    command.add_argument("--set", nargs="*", default=[], metavar="KEY=VALUE", help="config and recipe fields")
+    command.add_argument("--precision", choices=["auto", "no", "bf16"], default="auto")
+    command.add_argument("--tensorboard", action="store_true")
+
+    command = add("evaluate", _evaluate, "measure models on the test split, write metrics.json")
+    command.add_argument("models", nargs="*", metavar="model")
+    command.add_argument("--all", action="store_true", help="all bundled models")
+    command.add_argument("--n", type=int, help="only the first N test images")
+
+    command = add("bench", _bench, "speed of the models on this machine: a table")
+    command.add_argument("models", nargs="*", metavar="model", help="default: all bundled")
+
+    command = add("push", _push, "upload a checkpoint to the Hugging Face Hub")
+    command.add_argument("model", help="a folder or a bundled name")
+    command.add_argument("repo", help="user/name")
+    command.add_argument("--private", action="store_true")
+    return parser
+
+
+def _list(options: argparse.Namespace) -> None:
+    from genmodels import checkpoint
+
+    for name, folder in checkpoint.bundled().items():
+        config = checkpoint.read_config(folder)
+        size = (folder / checkpoint.WEIGHTS).stat().st_size / 1e6
+        print(f"{name:22} {config['family']:12} {config['data']['name']:14} {size:5.1f} MB")
+
+
+def _sample(options: argparse.Namespace) -> None:
+    import numpy as np
+
+    from genmodels import checkpoint, operations
+    from genmodels.data import tile, to_uint8
+
+    if not 1 <= options.n <= 100_000:
+        raise ValueError(f"--n must be between 1 and 100000, not {options.n}.")
+    if options.out.suffix not in (".png", ".npz"):
+        raise ValueError(f"--out must end in .png or .npz, not {options.out.name!r}.")
+    model = checkpoint.load(options.model)
+    label = options.label if options.label is not None else {"balanced": "balanced", "none": None}[options.labels]
+    pixels = to_uint8(operations.sample(model, options.n, options.seed, label, **_assignments(options.set))).cpu()
+    options.out.parent.mkdir(parents=True, exist_ok=True)
+    if options.out.suffix == ".png":
+        tile(pixels, scale=2).save(options.out)
+    else:
+        labels = operations.as_labels(model, options.n, label)
+        np.savez_compressed(options.out, images=pixels.permute(0, 2, 3, 1).numpy(), labels=labels.numpy())
+    print(f"{options.n} images: {options.out}")
+
+
+def _train(options: argparse.Namespace) -> int:
+    from tqdm import tqdm
+
+    from genmodels import data
+    from genmodels.registry import get_family
+    from genmodels.train import finish, train
+
+    family = get_family(options.family)
+    if options.minutes is not None and not 0 < options.minutes < 1e6:
+        raise ValueError(f"--minutes must be a positive number, not {options.minutes}.")
+    images = data.load_dataset(options.data, "train", _shape(options.shape))
+    settings = _assignments(options.set)
+    config_fields = {f.name for f in dataclasses.fields(family.Config)} - {"image_shape", "num_classes"}
+    recipe_fields = {f.name for f in dataclasses.fields(family.recipe)}
+    if unknown := settings.keys() - config_fields - recipe_fields:
+        raise ValueError(
+            f"There is no setting {min(unknown)!r}; the settings are {', '.join(sorted(config_fields | recipe_fields))}."
+        )
+    config = {"image_shape": list(images.shape), "num_classes": len(images.classes)}
+    config |= {key: value for key, value in settings.items() if key in config_fields}
+    model = family(family.Config.from_json(config))
+    recipe = dataclasses.replace(family.recipe, **{k: v for k, v in settings.items() if k in recipe_fields})
+    interrupted = _on_interrupt()
+    rows = train(
+        model, images, recipe, folder=options.out, minutes=options.minutes, resume=options.resume,
+        precision=options.precision, tensorboard=options.tensorboard, stop=lambda: bool(interrupted),
+    )  # fmt: skip
+    progress = 0.0
+    with tqdm(total=100, bar_format="{l_bar}{bar}| {elapsed}<{remaining} {postfix}") as bar:
+        for row in rows:
+            bar.update(100 * (row["progress"] - progress))
+            progress = row["progress"]
+            bar.set_postfix_str(f"step {row['step']} loss {row['loss']:.4f} {row['images_per_s']:.0f} images/s")
+    if interrupted:
+        print(f"Stopped; go on with: python -m genmodels train {options.family} --data {options.data} "
+              f"--out {options.out} --resume", file=sys.stderr)  # fmt: skip
+        return 130
+    finish(model, options.out, data.load_dataset(options.data, "test", images.shape))
+    print(f"The model is in {options.out / 'checkpoint'}")
+    return 0
+
+
+def _on_interrupt() -> list[int]:
+    """A list that is empty until Ctrl-C (or a polite kill); a second Ctrl-C interrupts at once."""
+    received: list[int] = []
+
+    def note(number: int, frame: Any) -> None:
+        received.append(number)
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+    signal.signal(signal.SIGINT, note)
+    signal.signal(signal.SIGTERM, note)
+    return received
+
+
+def _evaluate(options: argparse.Namespace) -> None:
+    from tqdm import tqdm
+
+    from genmodels import checkpoint
+    from genmodels.card import write_card
+    from genmodels.evaluate import evaluate
+
+    names = list(checkpoint.bundled()) if options.all else options.models
+    if not names:
+        raise ValueError("Name a model, or give --all.")
+    for name in names:
+        with tqdm(total=1.0, bar_format="{l_bar}{bar}| {elapsed}<{remaining}", leave=False) as bar:
+
+            def show(metric: str, share: float, bar: tqdm = bar, name: str = name) -> None:
+                bar.set_description(f"{name} {metric}", refresh=False)
+                bar.n = share
+                bar.refresh()
+
+            result = evaluate(name, options.n, progress=show)
+        write_card(name)
+        print(f"{name}, {result['n']} images of {result['data']['name']} {result['data']['split']}:")
+        for metric, value in result["metrics"].items():
+            print(f"  {metric:22} {value['value']:>10} {value['unit']:9} {value['protocol']}")
+
+
+def _bench(options: argparse.Namespace) -> None:
+    from genmodels import checkpoint
+    from genmodels.bench import bench_table
+
+    for line in bench_table(options.models or list(checkpoint.bundled())):
+        print(line)
+
+
+def _push(options: argparse.Namespace) -> None:
+    from genmodels import checkpoint
+
+    print(checkpoint.push(options.model, options.repo, private=options.private))
+
+
+def _shape(text: str | None) -> tuple[int, int, int] | None:
+    if text is None:
+        return None
+    parts = text.split(",")
+    if len(parts) != 3 or not all(p.isdigit() for p in parts) or parts[0] not in ("1", "3"):
+        raise ValueError(f"--shape must be C,H,W with C = 1 or 3, such as 3,32,32, not {text!r}.")
+    c, h, w = (int(p) for p in parts)
+    if not (8 <= h <= 256 and 8 <= w <= 256):
+        raise ValueError(f"--shape: height and width must be between 8 and 256, not {h} and {w}.")
+    return c, h, w
+
+
+def _assignments(texts: list[str]) -> dict[str, Any]:
+    """["beta=4", "conditional=false"] -> {"beta": 4, "conditional": False}"""
+    import json
+
+    values = {}
+    for text in texts:
+        key, equals, value = text.partition("=")
+        if not equals:
+            raise ValueError(f"--set takes KEY=VALUE, not {text!r}.")
+        try:
+            values[key] = json.loads(value)
+        except ValueError:
+            values[key] = value
+    return values
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,232 @@
+"""Checkpoints: a folder is a model. Save, find (bundled name, folder or Hub repo), load, push.
+
+    config.json              {"format": 1, "family": "vae", "config": {...}, "data": {"name", "shape", "classes"}}
+    model.safetensors        the weights, EMA if EMA was used; strict keys
+    calibration.safetensors  optional: what the app shows of the test split (scores, codes), see evaluate.calibrate
+    training.json metrics.json README.md samples.png
+"""
+
+import errno
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import safetensors.torch
+import torch
+from safetensors import SafetensorError
+from torch import Tensor
+
+from genmodels.models.base import Model
+from genmodels.registry import family_of, get_family
+
+FORMAT = 1
+CONFIG, WEIGHTS, CALIBRATION = "config.json", "model.safetensors", "calibration.safetensors"
+FILES = (CONFIG, WEIGHTS, CALIBRATION, "training.json", "metrics.json", "README.md", "samples.png")
+#: In a checkout the bundled models lie beside the package, in an installed wheel inside it.
+BUNDLED = [Path(__file__).parent.parent / "checkpoints", Path(__file__).parent / "checkpoints"]
+
+
+def bundled() -> dict[str, Path]:
+    """The models that come with the package: name -> folder."""
+    folders = [f.parent for root in BUNDLED if root.is_dir() for f in sorted(root.glob(f"*/{CONFIG}"))]
+    return {folder.name: folder for folder in folders}
+
+
+def find(source: str | os.PathLike) -> Path:
+    """The folder of a bundled name, of a folder, or of a Hub repo "user/repo" (downloaded: only FILES, no code).
+
+    Raises ValueError in one sentence that says what was missing and what exists.
+    """
+    name, models = str(source), bundled()
+    if name in models:
+        return models[name]
+    if Path(name, CONFIG).is_file():
+        return Path(name)
+    if name.count("/") == 1 and not name.startswith((".", "/", "~")) and not Path(name).exists():
+        return _download(name)
+    if "/" in name or Path(name).exists():
+        raise ValueError(f"There is no checkpoint at {name!r} (no {CONFIG}); bundled are {', '.join(models) or 'none'}.")
+    raise ValueError(f"There is no model {name!r}; bundled are {', '.join(models) or 'none'}.")
+
+
+def _download(repo: str) -> Path:
+    """A Hub repo's checkpoint files, from the cache if the Hub can't be reached; HF_TOKEN is used if it is set."""
+    import huggingface_hub
+    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
+
+    try:
+        folder = Path(huggingface_hub.snapshot_download(repo, allow_patterns=list(FILES)))
+    except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError) as error:
+        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise ValueError(f"The model {repo!r} could not be downloaded from the Hub: {reason}") from error
+    if not (folder / CONFIG).is_file():
+        raise ValueError(f"The Hub repo {repo!r} is not a genmodels checkpoint: it has no {CONFIG}.")
+    return folder
+
+
+def read_config(source: str | os.PathLike) -> dict[str, Any]:
+    """config.json of a checkpoint, checked. Raises ValueError naming the file and what is wrong with it."""
+    file = find(source) / CONFIG
+    try:
+        values = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ValueError(f"{file} can't be read as JSON: {error}") from error
+    if not isinstance(values, dict) or "family" not in values:
+        raise ValueError(f"{file} is not the config of a genmodels checkpoint: it has no key 'family'.")
+    if values.get("format") != FORMAT:
+        raise ValueError(f"{file} has format {values.get('format')!r}; this version reads format {FORMAT}.")
+    for key in ("config", "data"):
+        if not isinstance(values.get(key), dict):
+            raise ValueError(f"{file} lacks the object {key!r}.")
+    return values
+
+
+def read_json(source: str | os.PathLike, file: str) -> dict[str, Any]:
+    """A side file such as metrics.json; {} if the checkpoint has none."""
+    path = find(source) / file
+    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+
+
+def load(source: str | os.PathLike, *, device: torch.device | str | None = None) -> Model:
+    """The model of a bundled name, a folder or a Hub repo "user/repo", in evaluation mode, float32.
+
+    `device`: by default the one that accelerate picks. Raises ValueError naming file and key where the checkpoint is
+    corrupt, foreign, incomplete or of wrong shapes; then nothing is loaded.
+    """
+    folder, values = find(source), read_config(source)
+    file = folder / CONFIG
+    try:
+        family = get_family(values["family"])
+        model = family(family.Config.from_json(values["config"]))
+    except (ValueError, TypeError, RuntimeError) as error:
+        raise ValueError(f"{file} doesn't describe a model: {error}") from error
+    weights = _read_tensors(folder / WEIGHTS)
+    _check_fit(folder / WEIGHTS, weights, model.state_dict())
+    model.load_state_dict({key: value.float() if value.is_floating_point() else value for key, value in weights.items()})
+    if device is None:
+        from genmodels.device import device as accelerate_device
+
+        device = accelerate_device()
+    return model.eval().requires_grad_(False).to(device)
+
+
+def load_calibration(source: str | os.PathLike) -> dict[str, Tensor]:
+    """The tensors of calibration.safetensors; {} if the checkpoint has none."""
+    file = find(source) / CALIBRATION
+    return {key: t.float() if t.is_floating_point() else t for key, t in _read_tensors(file).items()} if file.exists() else {}
+
+
+def _read_tensors(file: Path) -> dict[str, Tensor]:
+    try:
+        return safetensors.torch.load_file(file)
+    except (OSError, SafetensorError) as error:
+        raise ValueError(f"{file} can't be read as safetensors: {error}") from error
+
+
+def _check_fit(file: Path, found: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> None:
+    """Strict: the same keys with the same shapes, or ValueError naming the first that is off."""
+    if missing := sorted(wanted.keys() - found.keys()):
+        raise ValueError(f"{file} lacks the key {missing[0]!r} ({len(missing)} missing).")
+    if surplus := sorted(found.keys() - wanted.keys()):
+        raise ValueError(f"{file} has the unknown key {surplus[0]!r} ({len(surplus)} surplus).")
+    for key, tensor in wanted.items():
+        if found[key].shape != tensor.shape:
+            raise ValueError(
+                f"{file}: key {key!r} has shape {list(found[key].shape)}, the config asks for {list(tensor.shape)}."
+            )
+
+
+def save(
+    model: Model,
+    folder: str | os.PathLike,
+    *,
+    data: Mapping[str, Any] | None = None,
+    training: Mapping[str, Any] | None = None,
+    calibration: Mapping[str, Tensor] | None = None,
+    half: bool = False,
+) -> Path:
+    """Write a checkpoint; `load(folder)` gives the model back. Other files already in the folder stay.
+
+    data: {"name", "shape", "classes"} of the training set. half: store float16 weights (half the size).
+    All files are written aside first and then renamed: a full disk or a read-only folder raises OSError in one
+    sentence and leaves the former checkpoint as it was.
+    """
+    folder = Path(folder)
+    config = {
+        "format": FORMAT,
+        "family": family_of(model),
+        "config": model.config.to_json(),
+        "data": dict(data or {"name": "", "shape": list(model.image_shape), "classes": []}),
+    }
+    files: dict[str, Callable[[Path], Any]] = {WEIGHTS: _tensor_writer(model.state_dict(), half)}
+    if calibration is not None:
+        files[CALIBRATION] = _tensor_writer(calibration, half=False)
+    if training is not None:
+        files["training.json"] = _json_writer(training)
+    files[CONFIG] = _json_writer(config)  # last: it makes the folder a checkpoint
+    write_files(folder, files)
+    return folder
+
+
+def _tensor_writer(tensors: Mapping[str, Tensor], half: bool) -> Callable[[Path], None]:
+    def stored(t: Tensor) -> Tensor:
+        t = t.detach().cpu().contiguous()
+        return t.half() if half and t.is_floating_point() else t
+
+    contents = {key: stored(tensor) for key, tensor in tensors.items()}
+    return lambda path: safetensors.torch.save_file(contents, path)
+
+
+def _json_writer(values: Mapping[str, Any]) -> Callable[[Path], None]:
+    text = json.dumps(values, indent=2, ensure_ascii=False) + "\n"
+    return lambda path: path.write_text(text, encoding="utf-8")
+
+
+def write_json(folder: str | os.PathLike, name: str, values: Mapping[str, Any]) -> None:
+    """One side file of a checkpoint, written aside and renamed."""
+    write_files(Path(folder), {name: _json_writer(values)})
+
+
+def write_files(folder: Path, files: Mapping[str, Callable[[Path], Any]]) -> None:
+    """Write all files into a temporary folder beside their place, then rename each: all of them, or none."""
+    aside = None
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        aside = Path(tempfile.mkdtemp(prefix=".saving-", dir=folder))
+        for name, write in files.items():
+            write(aside / name)
+        for name in files:
+            os.chmod(aside / name, 0o644)
+            os.replace(aside / name, folder / name)
+    except (OSError, SafetensorError) as error:
+        raise _save_error(folder, error) from error
+    finally:
+        if aside is not None:
+            shutil.rmtree(aside, ignore_errors=True)
+
+
+def _save_error(folder: Path, error: Exception) -> OSError:
+    code = getattr(error, "errno", None)
+    full = code == errno.ENOSPC or "No space left" in str(error)
+    reason = "the disk is full" if full else getattr(error, "strerror", None) or str(error)
+    return OSError(code or errno.EIO, f"Saving to {folder} failed: {reason}. What was there before is unchanged.")
+
+
+def push(folder: str | os.PathLike, repo: str, *, private: bool = False) -> str:
+    """Upload a checkpoint folder to the Hub as `user/repo`; returns its address. Needs a token with write access."""
+    import huggingface_hub
+    from huggingface_hub.errors import HfHubHTTPError, HFValidationError
+
+    folder = find(folder)
+    read_config(folder)
+    try:
+        huggingface_hub.create_repo(repo, private=private, exist_ok=True)
+        huggingface_hub.upload_folder(repo_id=repo, folder_path=folder, allow_patterns=list(FILES))
+    except (HfHubHTTPError, HFValidationError, OSError) as error:
+        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise ValueError(f"{folder} could not be pushed to {repo!r}: {reason}") from error
+    return f"{huggingface_hub.constants.ENDPOINT}/{repo}"

@@ -1,0 +1,239 @@
+"""Data sets, and the only place (with wrappers.py) where uint8 arrays and PIL images meet the models' tensors."""
+
+import io
+import math
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image, ImageOps
+from torch import Tensor
+
+DIGITS = tuple("0123456789")
+GARMENTS = (
+    "T-shirt", "trousers", "pullover", "dress", "coat", "sandal", "shirt", "sneaker", "bag", "ankle boot",
+)  # fmt: skip
+SPECIES = (
+    "deep dwarf", "deep elf", "demigod", "demonspawn", "draconian", "dwarf", "elf", "gargoyle", "ghoul",
+    "gnome", "halfling", "human", "kobold", "minotaur", "mummy", "orc", "tengu", "vampire",
+)  # fmt: skip
+ALPHABETS = (
+    "Balinese", "Early Aramaic", "Greek", "Japanese (katakana)", "Korean", "Latin", "Sanskrit", "Tagalog",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class DatasetInfo:
+    """A data set we know: how to call it, where it is, what its pictures are."""
+
+    title: str
+    shape: tuple[int, int, int]  # (C, H, W)
+    classes: tuple[str, ...]
+    background: int  # the grey level of empty canvas, 0..255
+    hub: str | None = None  # repo id on the Hugging Face Hub, or None if it is only read from GENMODELS_DATA
+
+
+DATASETS: dict[str, DatasetInfo] = {
+    "mnist": DatasetInfo("Digits", (1, 28, 28), DIGITS, 0, "ylecun/mnist"),
+    "fashion-mnist": DatasetInfo("Fashion", (1, 28, 28), GARMENTS, 0, "zalando-datasets/fashion_mnist"),
+    "heroes": DatasetInfo("Heroes", (3, 32, 32), SPECIES, 255),
+    "omniglot": DatasetInfo("Letters", (1, 28, 28), ALPHABETS, 0),
+}
+DEFAULT_SHAPE = (3, 32, 32)
+MAX_PIXELS = 64_000_000
+
+
+class Images(torch.utils.data.Dataset):
+    """A data set in memory: `pixels` uint8 `(N, C, H, W)`, `labels` int64 `(N,)`, the class names."""
+
+    def __init__(self, name: str, pixels: Tensor, labels: Tensor, classes: tuple[str, ...]) -> None:
+        self.name, self.pixels, self.labels, self.classes = name, pixels, labels, classes
+
+    def __len__(self) -> int:
+        return len(self.pixels)
+
+    def __getitem__(self, index: int | Tensor | slice) -> tuple[Tensor, Tensor]:
+        """Images float32 in [-1, 1] and labels; of one index, a slice or a tensor of indices."""
+        return to_float(self.pixels[index]), self.labels[index]
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """(C, H, W)"""
+        return tuple(self.pixels.shape[1:])
+
+    def batches(self, size: int) -> Iterator[tuple[Tensor, Tensor]]:
+        """All images in order, the last batch as short as it comes."""
+        for start in range(0, len(self), size):
+            yield self[start : start + size]
+
+
+def to_float(pixels: Tensor) -> Tensor:
+    """uint8 0..255 -> float32 [-1, 1]"""
+    return pixels.float() / 127.5 - 1
+
+
+def to_uint8(x: Tensor) -> Tensor:
+    """float [-1, 1] -> the nearest uint8 0..255"""
+    return ((x.float() + 1) * 127.5).round().clamp(0, 255).to(torch.uint8)
+
+
+def tile(pixels: Tensor, columns: int | None = None, gap: int = 2, scale: int = 1) -> Image.Image:
+    """uint8 `(N, C, H, W)` as one picture, row by row, each pixel `scale` screen pixels wide; by default near-square.
+
+    The gaps are black, or white where the pictures' own corners are light.
+    """
+    n, channels, height, width = pixels.shape
+    columns = columns or math.ceil(math.sqrt(n))
+    rows = math.ceil(n / columns)
+    paper = 255 if pixels[:, :, 0, 0].float().mean() > 127 else 0
+    sheet = torch.full((channels, rows * (height + gap) - gap, columns * (width + gap) - gap), paper, dtype=torch.uint8)
+    for i, image in enumerate(pixels.cpu()):
+        top, left = i // columns * (height + gap), i % columns * (width + gap)
+        sheet[:, top : top + height, left : left + width] = image
+    return to_picture(sheet, scale)
+
+
+def to_picture(pixels: Tensor, scale: int = 1) -> Image.Image:
+    """uint8 `(C, H, W)` as a PIL picture, enlarged pixel by pixel."""
+    array = pixels.cpu().numpy().transpose(1, 2, 0)
+    image = Image.fromarray(array[:, :, 0] if array.shape[2] == 1 else np.ascontiguousarray(array))
+    return image.resize((image.width * scale, image.height * scale), Image.Resampling.NEAREST) if scale > 1 else image
+
+
+def fit_picture(image: Image.Image, shape: tuple[int, int, int], background: int = 255) -> np.ndarray:
+    """Any PIL picture as uint8 `(C, H, W)`: the first frame, upright, alpha over `background`, resized, centre-cropped.
+
+    Raises ValueError for pictures of more than 64 megapixels.
+    """
+    if image.width * image.height > MAX_PIXELS:
+        raise ValueError(
+            f"The picture has {image.width * image.height / 1e6:.0f} megapixels; at most {MAX_PIXELS // 10**6} are allowed."
+        )
+    channels, height, width = shape
+    mode = "L" if channels == 1 else "RGB"
+    if image.mode == mode and image.size == (width, height):  # the usual case in training, worth a short cut
+        return np.array(image).reshape(height, width, channels).transpose(2, 0, 1)
+    image = ImageOps.exif_transpose(image)
+    image = _eight_bit(image, background).convert(mode)
+    resample = Image.Resampling.BOX if min(image.size) > 4 * max(height, width) else Image.Resampling.LANCZOS
+    image = ImageOps.fit(image, (width, height), resample)
+    return np.array(image).reshape(height, width, channels).transpose(2, 0, 1)
+
+
+def _eight_bit(image: Image.Image, background: int) -> Image.Image:
+    """16-bit and float modes scaled to 8 bits; transparency laid over the background."""
+    if image.mode.startswith("I") or image.mode == "F":
+        values = np.asarray(image, dtype=np.float64)
+        top = values.max(initial=1) if image.mode == "F" or values.max(initial=0) > 65535 else 65535
+        return Image.fromarray(np.clip(values / top * 255, 0, 255).astype(np.uint8))
+    if image.has_transparency_data:
+        image = image.convert("RGBA")
+        canvas = Image.new("RGBA", image.size, (background,) * 3 + (255,))
+        return Image.alpha_composite(canvas, image)
+    return image
+
+
+def load_dataset(name: str, split: str = "train", shape: tuple[int, int, int] | None = None) -> Images:
+    """A data set by name: one of DATASETS, a folder of images (sub-folder = class), or a Hub id ("user/repo").
+
+    Pictures are resized and centre-cropped to `shape` (C, H, W), by default the data set's own (32x32 RGB for folders
+    and Hub data sets). With GENMODELS_DATA set, DATASETS are read from `$GENMODELS_DATA/<name>/<split>-*.parquet`
+    without touching the network. A source without a test split has a tenth of its images, evenly spread, held out as
+    "test". Raises ValueError that says what was not found and what exists.
+    """
+    if name in DATASETS:
+        info = DATASETS[name]
+        table = _known_table(name, split)
+        return _decode(name, table, shape or info.shape, info.classes, info.background)
+    table = _foreign_table(name, split)
+    return _decode(name, table, shape or DEFAULT_SHAPE, None, 255)
+
+
+def _known_table(name: str, split: str):
+    import datasets
+
+    root = os.environ.get("GENMODELS_DATA")
+    if root:
+        files = sorted(Path(root, name).glob(f"{split}-*.parquet"))
+        if not files:
+            raise ValueError(f"GENMODELS_DATA is {root}, but there is no {name}/{split}-*.parquet in it.")
+        return datasets.load_dataset("parquet", data_files=[str(file) for file in files], split="train")
+    hub = DATASETS[name].hub
+    if hub is None:
+        raise ValueError(
+            f"The data set {name!r} is not on the Hub: set GENMODELS_DATA to a folder with {name}/{split}-*.parquet."
+        )
+    return _from_hub(hub, split)
+
+
+def _foreign_table(name: str, split: str):
+    import datasets
+
+    if Path(name).is_dir():
+        pattern = ("*.png", "*.jpg", "*.jpeg", "*.webp", "*.gif", "*.bmp", "*.tif", "*.tiff")
+        if not any(next(Path(name).rglob(p), None) for p in pattern):
+            raise ValueError(f"The folder {name} holds no images.")
+        splits = datasets.load_dataset("imagefolder", data_dir=name)
+        if split in splits:
+            return splits[split]
+        return _held_out(splits["train"], split)
+    if name.count("/") == 1 and not name.startswith((".", "/")):
+        return _from_hub(name, split)
+    raise ValueError(
+        f"There is no data set {name!r}; the data sets are {', '.join(DATASETS)}, "
+        "or a folder of images, or a Hub id such as user/repo."
+    )
+
+
+def _from_hub(repo: str, split: str):
+    import datasets
+
+    try:
+        builder = datasets.load_dataset_builder(repo)
+        if split in (builder.info.splits or {}):
+            return datasets.load_dataset(repo, split=split)
+        return _held_out(datasets.load_dataset(repo, split="train"), split)
+    except (OSError, ValueError, RuntimeError, datasets.exceptions.DatasetsError) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise ValueError(f"The data set {repo!r} could not be read from the Hub: {reason}") from error
+
+
+def _held_out(table, split: str):
+    """"test": every tenth image; "train": the others."""
+    wanted = [i for i in range(len(table)) if (i % 10 == 9) == (split == "test")]
+    return table.select(wanted)
+
+
+def _decode(name, table, shape, classes, background) -> Images:
+    """A `datasets` table with an image column as Images in memory."""
+    import datasets
+
+    features = table.features
+    image_key = next((k for k, f in features.items() if isinstance(f, datasets.Image)), None)
+    if image_key is None:
+        raise ValueError(f"The data set {name!r} has no image column; its columns are {', '.join(features)}.")
+    label_key = "label" if "label" in features else None
+    label_key = label_key or next((k for k, f in features.items() if isinstance(f, datasets.ClassLabel)), None)
+    if classes is None:
+        label = features[label_key] if label_key else None
+        classes = tuple(label.names) if isinstance(label, datasets.ClassLabel) else ()
+        label_key = label_key if classes else None
+    pixels = np.empty((len(table), *shape), dtype=np.uint8)
+    encoded = table.select_columns(image_key).cast_column(image_key, datasets.Image(decode=False))
+    rows = (row for batch in encoded.iter(1000) for row in batch[image_key])  # far faster than row by row
+    for i, row in enumerate(rows):
+        pixels[i] = fit_picture(_open(row, i, name), shape, background)
+    pixels = torch.from_numpy(pixels)
+    labels = torch.tensor(table[label_key][:]) if label_key else torch.full((len(table),), -1)
+    return Images(name, pixels, labels.long(), classes)
+
+
+def _open(row: dict, index: int, name: str) -> Image.Image:
+    """The picture of a row {"bytes", "path"} of an undecoded image column."""
+    try:
+        return Image.open(io.BytesIO(row["bytes"]) if row["bytes"] is not None else row["path"])
+    except (OSError, TypeError) as error:
+        raise ValueError(f"Image {index} of {name} ({row['path'] or 'no file name'}) can't be read: {error}") from error

@@ -1,0 +1,61 @@
+"""Where computation happens: the one place that decides the device, the number of threads and the precision."""
+
+import copy
+import os
+import time
+
+import torch
+from torch import nn
+
+
+def device() -> torch.device:
+    """The device that accelerate picks for this process (GPU if there is one, else CPU)."""
+    from accelerate import PartialState
+
+    return PartialState().device
+
+
+def set_threads() -> int:
+    """Divide this machine's cores among its processes, and say how many threads this one gets.
+
+    Two processes with as many threads as there are cores each would slow each other down many times over.
+    """
+    threads = max(1, _cores() // int(os.environ.get("LOCAL_WORLD_SIZE", 1)))
+    torch.set_num_threads(threads)
+    return threads
+
+
+def _cores() -> int:
+    """Cores for this job: what the user or the host says, else those that the process may run on."""
+    for variable in ("OMP_NUM_THREADS", "CPU_CORES"):  # the latter is set on Hugging Face Spaces
+        if os.environ.get(variable, "").isdigit():
+            return max(1, int(os.environ[variable]))
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def fastest_precision(model: nn.Module, x: torch.Tensor, labels: torch.Tensor) -> str:
+    """"bf16" if a training step of this model is at least a tenth faster under bfloat16 autocast here, else "no".
+
+    Timed, never assumed: on hardware without bfloat16 units it can be 100 times slower.
+    """
+    trial = copy.deepcopy(model).train().to(x.device)
+    if any(isinstance(module, nn.Conv2d) for module in trial.modules()):
+        trial.to(memory_format=torch.channels_last)
+    seconds = {enabled: _seconds_per_step(trial, x, labels, bf16=enabled) for enabled in (False, True)}
+    return "bf16" if seconds[True] < 0.9 * seconds[False] else "no"
+
+
+def _seconds_per_step(model: nn.Module, x: torch.Tensor, labels: torch.Tensor, *, bf16: bool) -> float:
+    """The faster of two training steps (each player's turn included), after one to warm up."""
+    times = []
+    for _ in range(3):
+        start = time.perf_counter()
+        for player in model.players():
+            with torch.autocast(x.device.type, torch.bfloat16, enabled=bf16):
+                loss = model(x, labels, player=player)["loss"]
+            loss.backward()
+        float(loss.detach())  # waits for an asynchronous device
+        times.append(time.perf_counter() - start)
+        if times[0] > 10:  # hopelessly slow: no need to measure it precisely
+            return times[0]
+    return min(times[1:])

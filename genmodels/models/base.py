@@ -1,0 +1,117 @@
+"""What is true of all families, and nothing else: a config, a training objective, players and a recipe.
+
+Everything that only some families can do (sample, encode, ...) is an ability: see genmodels/protocols.py.
+"""
+
+import dataclasses
+import typing
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor, nn
+from typing_extensions import Self  # in typing since Python 3.11
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    """Base of the families' configs: frozen, JSON values only, checked on the way in."""
+
+    image_shape: tuple[int, int, int] = (1, 28, 28)
+    num_classes: int = 10
+
+    @classmethod
+    def tiny(cls) -> Self:
+        """A config small enough for tests: trains a step in milliseconds, on 8x8 pictures."""
+        return cls(image_shape=(1, 8, 8), num_classes=3)
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> Self:
+        """The config that `to_json` wrote. Raises ValueError naming the key that is unknown or of the wrong type."""
+        hints = typing.get_type_hints(cls)
+        fields = {field.name for field in dataclasses.fields(cls)}
+        converted = {}
+        for key, value in values.items():
+            if key not in fields:
+                raise ValueError(f"unknown key {key!r}; allowed: {', '.join(sorted(fields))}")
+            converted[key] = _checked(key, value, hints[key])
+        return cls(**converted)
+
+    def to_json(self) -> dict[str, Any]:
+        return {key: list(v) if isinstance(v, tuple) else v for key, v in dataclasses.asdict(self).items()}
+
+
+def _checked(key: str, value: Any, hint: Any) -> Any:
+    """`value` from JSON as the type `hint` (int, float, bool, str or a tuple of these), or ValueError naming `key`."""
+    if typing.get_origin(hint) is tuple:
+        kinds = [kind for kind in typing.get_args(hint) if kind is not Ellipsis]
+        open_ended = Ellipsis in typing.get_args(hint)
+        if not isinstance(value, Sequence) or isinstance(value, str) or (not open_ended and len(value) != len(kinds)):
+            raise ValueError(f"key {key!r} must be a list like {hint}, not {value!r}")
+        return tuple(_checked(key, item, kinds[0]) for item in value)
+    accepted = (int, float) if hint is float else hint
+    if not isinstance(value, accepted) or (isinstance(value, bool) and hint is not bool):
+        raise ValueError(f"key {key!r} must be {hint.__name__}, not {value!r}")
+    return float(value) if hint is float else value
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """A recipe: the hyperparameters of one training run. `steps` counts optimizer steps of the global batch."""
+
+    steps: int = 10_000
+    batch_size: int = 128
+    learning_rate: float = 1e-3
+    final_learning_rate: float = 0.0
+    warmup: float = 0.02  # share of the run in which the learning rate rises linearly, before the cosine
+    betas: tuple[float, float] = (0.9, 0.99)
+    weight_decay: float = 0.0
+    max_grad_norm: float = 1.0
+    ema_decay: float = 0.999
+    seed: int = 0
+
+
+class Model(nn.Module):
+    """A generative model of images `(B, C, H, W)`, float32 in [-1, 1], with labels `(B,)`, int64, -1 = "no class"."""
+
+    Config: ClassVar[type[ModelConfig]] = ModelConfig
+    recipe: ClassVar[TrainConfig] = TrainConfig()
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        self.config = config
+        #: Share of the training run that is done, in [0, 1]; the trainer sets it, schedules such as KL warm-up read it.
+        self.progress = 1.0
+
+    @property
+    def image_shape(self) -> tuple[int, int, int]:
+        """(C, H, W)"""
+        return self.config.image_shape
+
+    @property
+    def num_classes(self) -> int:
+        return self.config.num_classes
+
+    def players(self) -> dict[str, list[nn.Parameter]]:
+        """Who takes turns in training, each with an optimizer of its own. A GAN returns two."""
+        return {"model": list(self.parameters())}
+
+    def forward(self, x: Tensor, labels: Tensor | None = None, *, player: str = "model") -> dict[str, Tensor]:
+        """The training objective: scalar terms, of which `loss` is minimised for `player`.
+
+        It is `forward`, and not a method `loss()`, because only `forward` passes through the hooks by which
+        DDP averages gradients and accelerate casts to bfloat16.
+        """
+        raise TypeError(f"{type(self).__name__} is abstract: use a family from genmodels.registry")
+
+
+def seeded(seeds: Sequence[int]) -> list[torch.Generator]:
+    """One CPU generator per image: picture i depends on seeds[i] alone, whatever the batch, device or process."""
+    return [torch.Generator().manual_seed(seed) for seed in seeds]
+
+
+def draw_normal(shape: Sequence[int], generators: Sequence[torch.Generator], device: torch.device | str) -> Tensor:
+    """Standard normal noise `(len(generators), *shape)`, drawn image by image on the generators' device, then moved."""
+    noise = [torch.randn(tuple(shape), generator=g, device=g.device) for g in generators]
+    return torch.stack(noise).to(device)

@@ -1,0 +1,104 @@
+"""What can be done with any model that has the abilities for it, on tensors. Images are (B, C, H, W) in [-1, 1]."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from genmodels.models.autoencoder import ERASED
+from genmodels.models.base import Model, draw_normal, seeded
+from genmodels.protocols import Decodes, Encodes, Samples, abilities
+
+
+
+def require(model: Model, *protocols: type) -> None:
+    """Raises ValueError naming the ability that `model` lacks."""
+    for protocol in protocols:
+        if not isinstance(model, protocol):
+            raise ValueError(
+                f"This {type(model).__name__} can't do that: it lacks the ability {protocol.__name__} "
+                f"(it has {', '.join(abilities(model)) or 'none'})."
+            )
+
+
+def device_of(model: Model) -> torch.device:
+    return next(model.parameters()).device
+
+
+def as_labels(model: Model, n: int, label: int | Sequence[int] | str | None) -> Tensor:
+    """Labels `(n,)`: None = no class, an int = that class, "balanced" = every class in turn, or n ints.
+
+    A model without classes has only None. Raises ValueError with the allowed range.
+    """
+    if isinstance(label, str):
+        if label != "balanced":
+            raise ValueError(f"label must be a class number, 'balanced' or None, not {label!r}.")
+        return torch.arange(n) % model.num_classes if model.num_classes else torch.full((n,), -1)
+    if label is None:
+        return torch.full((n,), -1)
+    labels = torch.as_tensor(label, dtype=torch.long).reshape(-1).expand(n) if isinstance(label, int) else torch.tensor(label)
+    if len(labels) != n:
+        raise ValueError(f"There are {len(labels)} labels for {n} images.")
+    low, high = int(labels.min()), int(labels.max())
+    if low < -1 or high >= model.num_classes:
+        wrong = low if low < -1 else high
+        if not model.num_classes:
+            raise ValueError("This model has no classes: the label must be None.")
+        raise ValueError(f"There is no class {wrong}; the classes are 0 to {model.num_classes - 1}.")
+    return labels
+
+
+@torch.no_grad()
+def sample(
+    model: Model,
+    n: int = 16,
+    seed: int = 0,
+    label: int | Sequence[int] | str | None = "balanced",
+    batch_size: int = 128,
+    **knobs: Any,
+) -> Tensor:
+    """n new images `(n, C, H, W)`; image i uses seed + i and depends on nothing else.
+
+    label: "balanced" = every class in turn, None = no class, an int, or n ints. knobs: the family's own, such as
+    temperature. Raises ValueError if the model can't sample or a class doesn't exist.
+    """
+    require(model, Samples)
+    labels = as_labels(model, n, label).to(device_of(model))
+    images = [
+        model.sample(labels[i : i + batch_size], generators=seeded(range(seed + i, seed + min(i + batch_size, n))), **knobs)
+        for i in range(0, n, batch_size)
+    ]
+    return torch.cat(images).clamp(-1, 1)
+
+
+@torch.no_grad()
+def reconstruct(model: Model, x: Tensor, labels: Tensor | None = None) -> Tensor:
+    """decode(encode(x))"""
+    require(model, Encodes, Decodes)
+    return model.decode(model.encode(x, labels), labels).clamp(-1, 1)
+
+
+@torch.no_grad()
+def interpolate(model: Model, a: Tensor, b: Tensor, t: Tensor, labels: Tensor | None = None) -> Tensor:
+    """Images `(T, C, H, W)` decoded on the straight line between the codes of two images `(C, H, W)`, at t `(T,)`."""
+    require(model, Encodes, Decodes)
+    za, zb = model.encode(torch.stack([a, b]), labels)
+    t = t.to(za).reshape(-1, *[1] * za.ndim)
+    return model.decode(za + t * (zb - za), None).clamp(-1, 1)
+
+
+def corrupt(x: Tensor, sigma: float, seeds: Sequence[int], hidden: Tensor | None = None) -> Tensor:
+    """x with the pixels where `hidden` (B, 1, H, W) is True erased to grey, then noise of standard deviation sigma."""
+    if hidden is not None:
+        x = torch.where(hidden, ERASED, x)
+    if sigma == 0:
+        return x
+    return x + sigma * draw_normal(x.shape[1:], seeded(seeds), x.device)
+
+
+@torch.no_grad()
+def anomaly_score(model: Model, x: Tensor, labels: Tensor | None = None) -> Tensor:
+    """How badly the model reproduces each image `(B,)`: root mean squared error in grey levels (0..255)."""
+    error = reconstruct(model, x, labels) - x
+    return error.square().flatten(1).mean(1).sqrt() * 127.5

@@ -1,0 +1,486 @@
+"""The training loop: one for all families, on accelerate, written as a generator of metric rows.
+
+    for row in train(model, images, recipe, folder="runs/vae-mnist"):
+        print(row["step"], row["loss"], row["images_per_s"])
+
+A run's folder holds `checkpoint/` (EMA weights: what `load` opens), `samples.png`, `metrics.jsonl` and
+`state-<step>/`, the accelerate state from which a run that was stopped, killed or unplugged goes on.
+
+Everything random is a function of (seed, step, process): the order of the data of (seed, epoch), the noise inside the
+objective of (seed, step). So a resumed run repeats what an uninterrupted one would have done.
+"""
+
+import copy
+import dataclasses
+import json
+import math
+import os
+import platform
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel
+
+from genmodels import checkpoint
+from genmodels.data import Images, tile, to_uint8
+from genmodels.device import fastest_precision, set_threads
+from genmodels.models.base import Model, TrainConfig, seeded
+from genmodels.protocols import Decodes, Encodes, Samples
+
+Row = dict[str, float]
+
+
+class TrainingDiverged(RuntimeError):
+    """The loss became NaN or infinite; the last good state is kept."""
+
+
+def train(
+    model: Model,
+    data: Images,
+    recipe: TrainConfig | None = None,
+    *,
+    folder: str | os.PathLike | None = None,
+    minutes: float | None = None,
+    resume: bool = False,
+    precision: str = "auto",
+    log_every: int = 50,
+    save_minutes: float = 2.0,
+    save_steps: int | None = None,
+    tensorboard: bool = False,
+    stop: Callable[[], bool] = lambda: False,
+) -> Iterator[Row]:
+    """Train `model` in place; afterwards it holds the EMA weights. Yields a row of means every `log_every` steps.
+
+    recipe: by default the family's own. minutes: train for so long instead of `recipe.steps` steps, with the
+    learning-rate schedule stretched to fit. resume: go on from the last state in `folder`, or start if there is none.
+    precision: "auto" (timed), "no" (float32) or "bf16". save_minutes / save_steps: how often state, samples and
+    checkpoint are written to `folder` (at a row's end). stop: asked after every step; True saves and returns.
+
+    A row: step, epoch, progress (share of the run done), seconds, images_per_s, learning_rate, and every term of the
+    objective (prefixed "player/" if there are several players), averaged over the row's steps and all processes.
+    Raises TrainingDiverged at a loss that is not finite, ValueError for data that don't fit the model.
+    """
+    run = _Run(model, data, recipe or model.recipe, folder, minutes, precision, tensorboard)
+    if resume:
+        run.restore()
+    else:
+        run.discard_former()
+    return run.rows(log_every, save_minutes, save_steps, stop)
+
+
+class _Run:
+    """The state of one training run. Not a Trainer to subclass: it only exists so that a run can be saved."""
+
+    def __init__(self, model, data, recipe, folder, minutes, precision, tensorboard) -> None:
+        from accelerate import Accelerator, DistributedDataParallelKwargs
+
+        _check_fit(model, data)
+        set_threads()
+        self.model, self.data, self.minutes = model, data, minutes
+        self.folder = Path(folder) if folder is not None else None
+        self.recipe = dataclasses.replace(recipe, batch_size=min(recipe.batch_size, len(data)))
+        saved = _read_run(self.folder)
+        precision = saved["precision"] if saved and precision == "auto" else precision
+        if precision == "auto":
+            precision = _agreed_precision(model, data, self.recipe)
+        self.precision = precision
+        several = len(model.players()) > 1
+        self.accelerator = Accelerator(
+            mixed_precision=precision,
+            kwargs_handlers=[DistributedDataParallelKwargs(find_unused_parameters=several)],
+            log_with="tensorboard" if tensorboard else None,
+            project_dir=str(self.folder) if self.folder else None,
+        )
+        processes = self.accelerator.num_processes
+        if self.recipe.batch_size % processes:
+            raise ValueError(f"The batch size {self.recipe.batch_size} must be a multiple of the {processes} processes.")
+        if tensorboard:
+            self.accelerator.init_trackers("tensorboard")
+        model.train().requires_grad_(True).to(self.accelerator.device)
+        if any(isinstance(module, nn.Conv2d) for module in model.modules()):
+            model.to(memory_format=torch.channels_last)  # several times faster convolutions on CPU, and on tensor cores
+        self.ema = AveragedModel(model, multi_avg_fn=_warm_ema(self.recipe.ema_decay), use_buffers=True)
+        self.ema.requires_grad_(False)
+        self.net = self.accelerator.prepare(model)
+        self.ema.module.load_state_dict(model.state_dict())  # DDP has just given every process rank 0's weights
+        self.optimizers = {
+            player: self.accelerator.prepare(_optimizer(parameters, self.recipe))
+            for player, parameters in model.players().items()
+        }
+        self.step, self.seconds = 0, 0.0
+        self.accelerator.register_for_checkpointing(self.ema)
+
+    # -- the loop -----------------------------------------------------------------------------------------------
+
+    def rows(self, log_every, save_minutes, save_steps, stop) -> Iterator[Row]:
+        started = time.perf_counter() - self.seconds
+        last_save, saved_step = self.seconds, self.step
+        window = _Window(self.accelerator.device)
+        window_start = self.seconds
+        progress, stopped = self._agree(stop)
+        try:
+            while progress < 1 and not stopped:
+                window.add(self._train_step(progress), self.step)
+                self.step += 1
+                self.seconds = time.perf_counter() - started
+                progress, stopped = self._agree(stop)
+                if self.step % log_every and progress < 1 and not stopped:
+                    continue
+                self._refuse_divergence(window)
+                row = self._row(window, progress, self.seconds - window_start)
+                window, window_start = _Window(self.accelerator.device), self.seconds
+                self._log(row)
+                due = self.seconds - last_save >= 60 * save_minutes or (save_steps and self.step % save_steps == 0)
+                if self._any(bool(due)) and progress < 1:
+                    self.save(progress)
+                    last_save, saved_step = self.seconds, self.step
+                yield row
+        except TrainingDiverged:
+            saved_step = self.step  # the last good state stays as it is
+            raise
+        finally:
+            if saved_step != self.step and not window.count:  # between two rows every process is at the same step
+                self.save(progress)
+        self.accelerator.end_training() if self.accelerator.log_with else None
+        self.finish()
+
+    def _train_step(self, progress: float) -> dict[str, Tensor]:
+        """One optimizer step for each player; the terms of the objective."""
+        rank = self.accelerator.process_index
+        x, labels = self._batch()
+        torch.manual_seed(hash_seed(self.recipe.seed, self.step, rank))
+        self.model.progress = progress
+        rate = learning_rate(self.recipe, progress)
+        terms = {}
+        for player, optimizer in self.optimizers.items():
+            for group in optimizer.param_groups:
+                group["lr"] = rate
+            others = [p for name, ps in self.model.players().items() if name != player for p in ps]
+            _freeze(others, True)
+            optimizer.zero_grad()
+            losses = self.net(x, labels, player=player)
+            self.accelerator.backward(losses["loss"])
+            if self.recipe.max_grad_norm:
+                self.accelerator.clip_grad_norm_(self.model.players()[player], self.recipe.max_grad_norm)
+            optimizer.step()
+            _freeze(others, False)
+            prefix = f"{player}/" if len(self.optimizers) > 1 else ""
+            terms |= {prefix + key: value.detach() for key, value in losses.items()}
+        self.ema.update_parameters(self.model)
+        return terms
+
+    def _batch(self) -> tuple[Tensor, Tensor]:
+        """This process's share of the step's batch: a fresh permutation every epoch, the odd rest left out."""
+        size, per_epoch = self.recipe.batch_size, len(self.data) // self.recipe.batch_size
+        epoch, position = divmod(self.step, per_epoch)
+        if getattr(self, "_epoch", None) != epoch:
+            order = torch.Generator().manual_seed(hash_seed(self.recipe.seed, epoch))
+            self._epoch, self._order = epoch, torch.randperm(len(self.data), generator=order)
+        indices = self._order[position * size : (position + 1) * size]
+        x, labels = self.data[indices[self.accelerator.process_index :: self.accelerator.num_processes]]
+        return x.to(self.accelerator.device), labels.to(self.accelerator.device)
+
+    def _agree(self, stop: Callable[[], bool]) -> tuple[float, bool]:
+        """(share of the run done, whether to stop now), the same on every process: rank 0 has the clock."""
+        progress = self.seconds / (60 * self.minutes) if self.minutes else self.step / self.recipe.steps
+        state = torch.tensor([min(progress, 1.0), float(stop())], dtype=torch.float64)
+        if self.accelerator.num_processes > 1:
+            from accelerate.utils import broadcast
+
+            state = broadcast(state.to(self.accelerator.device))
+        return float(state[0]), bool(state[1])
+
+    def _any(self, condition: bool) -> bool:
+        flag = torch.tensor(float(condition), device=self.accelerator.device)
+        return bool(self.accelerator.reduce(flag, "sum") > 0)
+
+    def _refuse_divergence(self, window: "_Window") -> None:
+        bad = int(self.accelerator.gather(window.first_bad).max())
+        if bad < 0:
+            return
+        states = _states(self.folder)
+        kept = f"the last good state is {states[-1]}" if states else "no state had been saved yet"
+        raise TrainingDiverged(f"The loss is not finite at step {bad}; {kept}.")
+
+    def _row(self, window: "_Window", progress: float, seconds: float) -> Row:
+        means = {key: float(self.accelerator.reduce(value, "mean")) for key, value in window.means().items()}
+        size = self.recipe.batch_size
+        return {
+            "step": self.step,
+            "epoch": round(self.step * size / len(self.data), 3),
+            "progress": round(progress, 6),
+            "seconds": round(self.seconds, 2),
+            "images_per_s": round(window.count * size / max(seconds, 1e-9), 1),
+            "learning_rate": self.optimizers[next(iter(self.optimizers))].param_groups[0]["lr"],
+        } | means
+
+    def _log(self, row: Row) -> None:
+        if self.accelerator.log_with:
+            self.accelerator.log(row, step=self.step)
+        if self.folder and self.accelerator.is_main_process:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            with open(self.folder / "metrics.jsonl", "a", encoding="utf-8") as file:
+                file.write(json.dumps(row) + "\n")
+
+    # -- saving and going on ------------------------------------------------------------------------------------
+
+    def save(self, progress: float) -> None:
+        """State, checkpoint and samples, into the run's folder; a kill at any moment leaves a whole state."""
+        if self.folder is None:
+            return
+        aside, final = self.folder / f".state-{self.step:08d}", self.folder / f"state-{self.step:08d}"
+        former = _states(self.folder)
+        self.accelerator.wait_for_everyone()
+        try:
+            self.accelerator.save_state(str(aside))
+            if self.accelerator.is_main_process:
+                run = {"step": self.step, "seconds": self.seconds, "precision": self.precision, "minutes": self.minutes}
+                (aside / "run.json").write_text(json.dumps(run | {"recipe": dataclasses.asdict(self.recipe)}))
+            self.accelerator.wait_for_everyone()
+            if self.accelerator.is_main_process:
+                os.replace(aside, final)
+                self._save_checkpoint(progress)
+                tile(to_uint8(preview(self.ema.module.eval(), self.data))).save(self.folder / "samples.png")
+                for old in former:
+                    shutil.rmtree(old, ignore_errors=True)
+        except OSError as error:
+            shutil.rmtree(aside, ignore_errors=True)
+            raise OSError(
+                error.errno, f"Saving to {self.folder} failed: {error.strerror or error}. The last good state is kept."
+            ) from error
+        self.accelerator.wait_for_everyone()
+
+    def _save_checkpoint(self, progress: float) -> None:
+        data = {"name": self.data.name, "shape": list(self.data.shape), "classes": list(self.data.classes)}
+        checkpoint.save(self.ema.module, self.folder / "checkpoint", data=data, training=self._account(progress))
+
+    def _account(self, progress: float) -> dict[str, Any]:
+        """training.json: how these weights came to be."""
+        rows = read_rows(self.folder)
+        seconds = max(self.seconds, 1e-9)
+        return {
+            "recipe": dataclasses.asdict(self.recipe),
+            "minutes": self.minutes,
+            "steps": self.step,
+            "epochs": round(self.step * self.recipe.batch_size / len(self.data), 2),
+            "progress": round(progress, 4),
+            "seconds": round(self.seconds, 1),
+            "images_per_s": round(self.step * self.recipe.batch_size / seconds, 1),
+            "precision": self.precision,
+            "processes": self.accelerator.num_processes,
+            "hardware": hardware(self.accelerator.device),
+            "versions": versions(),
+            "final": {k: v for k, v in rows[-1].items() if k not in ("images_per_s", "seconds")} if rows else {},
+        }
+
+    def restore(self) -> None:
+        """Go on from the newest whole state, if there is one."""
+        states = _states(self.folder)
+        if not states:
+            return
+        saved = _read_run(self.folder)
+        self.accelerator.load_state(str(states[-1]))
+        self.step, self.seconds = saved["step"], saved["seconds"]
+        if self.accelerator.is_main_process:  # rows written after that state will be written again
+            kept = [row for row in read_rows(self.folder) if row["step"] <= self.step]
+            text = "".join(json.dumps(row) + "\n" for row in kept)
+            checkpoint.write_files(self.folder, {"metrics.jsonl": lambda path: path.write_text(text)})
+
+    def discard_former(self) -> None:
+        """A run without --resume starts afresh: an older run's states and rows in the same folder are removed."""
+        if self.folder and self.accelerator.is_main_process:
+            for state in _states(self.folder):
+                shutil.rmtree(state)
+            (self.folder / "metrics.jsonl").unlink(missing_ok=True)
+        self.accelerator.wait_for_everyone()
+
+    def finish(self) -> None:
+        """Leave the EMA weights in the model that the caller holds."""
+        self.model.load_state_dict(self.ema.module.state_dict())
+        self.model.eval()
+        self.model.progress = 1.0
+
+
+class _Window:
+    """Running means of the objective's terms, kept on the device so that the loop never waits for it."""
+
+    def __init__(self, device: torch.device) -> None:
+        self.sums: dict[str, Tensor] = {}
+        self.count = 0
+        self.first_bad = torch.tensor([-1], device=device)
+
+    def add(self, terms: dict[str, Tensor], step: int) -> None:
+        self.count += 1
+        finite = torch.ones((), dtype=torch.bool, device=self.first_bad.device)
+        for key, value in terms.items():
+            value = value.double() if value.device.type != "mps" else value.float()
+            self.sums[key] = self.sums[key] + value if key in self.sums else value
+            finite = finite & torch.isfinite(value)
+        self.first_bad = torch.where((self.first_bad < 0) & ~finite, step, self.first_bad)
+
+    def means(self) -> dict[str, Tensor]:
+        return {key: total / self.count for key, total in self.sums.items()}
+
+
+@torch.no_grad()
+def preview(model: Model, data: Images, n: int = 64) -> Tensor:
+    """A picture of what the model has learnt `(n, C, H, W)`: samples, else reconstructions of the first images."""
+    if isinstance(model, Samples):
+        labels = torch.arange(n) % model.num_classes if model.num_classes else torch.full((n,), -1)
+        return model.sample(labels.to(_device_of(model)), generators=seeded(range(n)))
+    x, labels = data[:n]
+    if isinstance(model, Encodes) and isinstance(model, Decodes):
+        labels = labels.to(_device_of(model))
+        return model.decode(model.encode(x.to(_device_of(model)), labels), labels)
+    return x
+
+
+def _device_of(model: nn.Module) -> torch.device:
+    return next(model.parameters()).device
+
+
+def learning_rate(recipe: TrainConfig, progress: float) -> float:
+    """Linear warm-up over the first `recipe.warmup` of the run, then a half cosine down to the final rate."""
+    if progress < recipe.warmup:
+        return recipe.learning_rate * max(progress, 1e-3 * recipe.warmup) / recipe.warmup
+    done = (progress - recipe.warmup) / max(1 - recipe.warmup, 1e-9)
+    low, high = recipe.final_learning_rate, recipe.learning_rate
+    return low + (high - low) * 0.5 * (1 + math.cos(math.pi * done))
+
+
+def hash_seed(*numbers: int) -> int:
+    """A seed that differs for every tuple of small numbers (a polynomial modulo a Mersenne prime)."""
+    seed = 17
+    for number in numbers:
+        seed = (seed * 1_000_003 + number + 1) % (2**61 - 1)
+    return seed
+
+
+def read_rows(folder: str | os.PathLike | None) -> list[Row]:
+    """The rows in a run's metrics.jsonl; a half-written last line (power cut) is left out."""
+    file = Path(folder, "metrics.jsonl") if folder else None
+    if file is None or not file.is_file():
+        return []
+    rows = []
+    for line in file.read_text(encoding="utf-8").splitlines():
+        try:
+            rows.append(json.loads(line))
+        except ValueError:
+            break
+    return rows
+
+
+def hardware(device: torch.device) -> str:
+    """What the computation ran on, e.g. "2 threads of AMD EPYC" or "NVIDIA H200"."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    return f"{torch.get_num_threads()} threads of {_cpu_name()}"
+
+
+def _cpu_name() -> str:
+    if os.path.exists("/proc/cpuinfo"):
+        with open("/proc/cpuinfo", encoding="utf-8") as file:
+            names = [line.partition(":")[2].strip() for line in file if line.startswith("model name")]
+        if names:
+            return names[0]
+    return platform.processor() or platform.machine()
+
+
+def versions() -> dict[str, str]:
+    from importlib.metadata import version
+
+    import genmodels
+
+    return {"genmodels": genmodels.__version__, "python": platform.python_version()} | {
+        package: version(package) for package in ("torch", "accelerate", "safetensors")
+    }
+
+
+def _check_fit(model: Model, data: Images) -> None:
+    if not len(data):
+        raise ValueError(f"The data set {data.name!r} is empty.")
+    if data.shape != tuple(model.image_shape):
+        raise ValueError(f"The model makes images of shape {model.image_shape}, the data set has {data.shape}.")
+    if model.num_classes and data.labels.max() >= model.num_classes:
+        raise ValueError(f"The data set has label {int(data.labels.max())}, the model only {model.num_classes} classes.")
+
+
+def _agreed_precision(model: Model, data: Images, recipe: TrainConfig) -> str:
+    """The faster precision, timed on this process's share of a batch; with several processes, rank 0's finding."""
+    from accelerate import PartialState
+    from accelerate.utils import broadcast_object_list
+
+    state = PartialState()
+    x, labels = data[: max(1, recipe.batch_size // state.num_processes)]
+    with torch.random.fork_rng():
+        choice = [fastest_precision(model, x.to(state.device), labels.to(state.device))]
+    return broadcast_object_list(choice)[0]
+
+
+def _optimizer(parameters: list[nn.Parameter], recipe: TrainConfig) -> torch.optim.Optimizer:
+    """AdamW, with weight decay on matrices and kernels only."""
+    groups = [
+        {"params": [p for p in parameters if p.ndim >= 2], "weight_decay": recipe.weight_decay},
+        {"params": [p for p in parameters if p.ndim < 2], "weight_decay": 0.0},
+    ]
+    return torch.optim.AdamW([g for g in groups if g["params"]], lr=recipe.learning_rate, betas=recipe.betas, fused=True)
+
+
+def _warm_ema(decay: float) -> Callable[[list[Tensor], list[Tensor], Any], None]:
+    """An exponential moving average whose decay rises to `decay`, so that the first steps are soon forgotten."""
+
+    @torch.no_grad()
+    def update(averages: list[Tensor], currents: list[Tensor], num_averaged: Tensor | int) -> None:
+        n = float(num_averaged)
+        weight = 1 - min(decay, (1 + n) / (10 + n))
+        floats = [(a, c) for a, c in zip(averages, currents, strict=True) if a.is_floating_point()]
+        torch._foreach_lerp_([a for a, _ in floats], [c for _, c in floats], weight)
+        for a, c in zip(averages, currents, strict=True):
+            if not a.is_floating_point():
+                a.copy_(c)
+
+    return update
+
+
+def _freeze(parameters: list[nn.Parameter], frozen: bool) -> None:
+    for parameter in parameters:
+        parameter.requires_grad_(not frozen)
+
+
+def _states(folder: Path | None) -> list[Path]:
+    """The whole states of a run, oldest first."""
+    return sorted(folder.glob("state-*")) if folder else []
+
+
+def _read_run(folder: Path | None) -> dict[str, Any] | None:
+    states = _states(folder)
+    return json.loads((states[-1] / "run.json").read_text()) if states else None
+
+
+def finish(model: Model, folder: str | os.PathLike, test: Images) -> None:
+    """Complete a finished run's checkpoint: calibration on the test split, samples, card; float16 if no picture changes."""
+    from genmodels.card import write_card
+    from genmodels.evaluate import calibrate
+
+    target = Path(folder) / "checkpoint"
+    values, training = checkpoint.read_config(target), checkpoint.read_json(target, "training.json")
+    half = _half_is_enough(model, test)
+    checkpoint.save(
+        model, target, data=values["data"], training=training, calibration=calibrate(model, test) or None, half=half
+    )
+    picture = tile(to_uint8(preview(model, test)))
+    checkpoint.write_files(target, {"samples.png": picture.save})
+    write_card(target)
+
+
+def _half_is_enough(model: Model, test: Images) -> bool:
+    """Whether weights rounded to float16 draw the same pictures, to one grey level."""
+    rounded = copy.deepcopy(model)
+    rounded.load_state_dict({k: v.half().float() if v.is_floating_point() else v for k, v in model.state_dict().items()})
+    difference = to_uint8(preview(model, test)).int() - to_uint8(preview(rounded, test)).int()
+    return bool(difference.abs().max() <= 1)
