@@ -112,7 +112,7 @@ def _train(options: argparse.Namespace) -> int:
         raise ValueError(f"--minutes must be a positive number, not {options.minutes}.")
     images = data.load_dataset(options.data, "train", _shape(options.shape))
     settings = _assignments(options.set)
-    config_fields = {f.name for f in dataclasses.fields(family.Config)} - {"image_shape", "num_classes"}
+    config_fields = {f.name for f in dataclasses.fields(family.Config)} - {"image_shape"}
     recipe_fields = {f.name for f in dataclasses.fields(family.recipe)}
     if unknown := settings.keys() - config_fields - recipe_fields:
         raise ValueError(

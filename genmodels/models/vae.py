@@ -80,7 +80,8 @@ class Decoder(nn.Module):
         self.head = nn.Conv2d(fine, 4 * outputs, 3, padding=1)
 
     def forward(self, z: Tensor, labels: Tensor) -> Tensor:
-        h = self.stem(torch.cat([z, self.label(labels)], 1)).unflatten(1, self.start_shape)
+        label = self.label(labels) if labels.ndim == 1 else labels @ self.label.weight
+        h = self.stem(torch.cat([z, label], 1)).unflatten(1, self.start_shape)
         h = self.fine(F.pixel_shuffle(self.up(self.coarse(h)), 2))
         return F.pixel_shuffle(self.head(F.silu(h)), 2)
 
@@ -186,6 +187,8 @@ class VAE(Model):
         """-1 and None ("no class") become the extra row of the label embeddings; without classes that is the only row."""
         if labels is None or not self.config.num_classes:
             return torch.full((n,), self.config.num_classes, device=device)
+        if labels.ndim == 2:
+            return labels
         return torch.where(labels < 0, self.config.num_classes, labels)
 
     def _posterior(self, x: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
@@ -235,7 +238,7 @@ class VAE(Model):
         return self._posterior(x, self._labels(labels, len(x), x.device))
 
     def decode(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
-        """The mean of p(x|z): images in [-1, 1]."""
+        """The mean of p(x|z): images in [-1, 1]. Labels may also be blends: weights `(B, num_classes + 1)`."""
         log_weights, means, _ = self._mixture(self.decoder(z, self._labels(labels, len(z), z.device)))
         return (log_weights.exp() * means.clamp(-1, 1)).sum(1)
 
