@@ -1,0 +1,17 @@
+"""The tabs of the app: layout and wiring only; whatever is computed comes from `genmodels.wrappers`."""
+
+from typing import NamedTuple
+
+
+class Tab(NamedTuple):
+    """One tab: its key (also its route and the prefix of its endpoints), its title and the module whose `build(page)` lays it out."""
+
+    key: str
+    title: str
+    module: str
+
+
+TABS = [
+    Tab("autoencoder", "Autoencoder", "genmodels.tabs.autoencoder"),
+    Tab("vae", "VAE", "genmodels.tabs.vae"),
+]

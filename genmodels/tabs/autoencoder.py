@@ -1,0 +1,104 @@
+"""The autoencoder tab: draw, pick or upload a picture and watch it pass through the narrow code."""
+
+from typing import Any
+
+import gradio as gr
+
+from genmodels import web, wrappers
+from genmodels.tabs import common
+
+FAMILY = "autoencoder"
+
+
+def build(page: common.Page) -> None:
+    """Lay out the tab and wire its events."""
+    names = wrappers.available(FAMILY)
+    if not names:
+        return common.nothing_installed()
+    heading = "The network must push a picture through a few numbers and rebuild it from them. It learns what its training pictures have in common: what it cannot rebuild, it has never seen."
+    common.heading("Through the bottleneck", heading, first=True)
+    with gr.Row(elem_classes="gm-split"):
+        with gr.Column(elem_classes="gm-side"):
+            data = gr.Radio(common.choices(names), value=names[0], label="Pictures", elem_classes="gm-data")
+            pad = common.pad("Draw here, or pick a picture", ("pen", "erase", "hide"))
+            upload = gr.UploadButton("Upload a picture", file_types=["image"], size="sm", elem_classes="gm-upload")
+        with gr.Column(elem_classes="gm-main"):
+            with gr.Row(elem_classes="gm-pipeline"):
+                seen = common.picture("What it sees", "The picture as the network sees it")
+                code = gr.HTML(elem_classes="gm-card", apply_default_css=False)
+                rebuilt = common.picture("Reconstruction", "The picture rebuilt from the code")
+                difference = common.picture("Difference", "Where the reconstruction differs from the picture")
+            quality = gr.HTML(elem_classes="gm-quality", apply_default_css=False)
+            info = "Add noise and it still finds the picture: it was trained to rebuild clean pictures from noisy ones."
+            sigma = gr.Slider(0, 1, 0, step=0.05, label="Noise σ", info=info)
+            score = gr.HTML(elem_classes="gm-card", apply_default_css=False)
+    results = [seen, code, rebuilt, difference, quality, score]
+
+    heading = "Mixing two pictures pixel by pixel gives a double exposure. Mixing their codes and decoding the mixture gives pictures that turn one into the other."
+    common.heading("Between two pictures", heading)
+    with gr.Row(elem_classes="gm-between"):
+        with gr.Column(min_width=150):
+            a = common.pad("Picture A", (), compact=True)
+            take = gr.Button("Use the picture drawn above", size="sm", elem_classes="gm-take")
+        mixed = common.picture("Codes mixed", "The picture decoded from the mixture of both codes")
+        faded = common.picture("Pixels mixed", "The plain cross-fade of both pictures")
+        with gr.Column(min_width=150):
+            b = common.pad("Picture B", (), compact=True)
+    t = gr.Slider(0, 1, 0.5, step=0.02, label="From A to B", elem_classes="gm-between-slider")
+    common.how_it_works(FAMILY)
+
+    page.first(pad, open_model, [data, sigma, t], [pad, a, b, *results, mixed, faded])
+    page.on(data.input, open_model, [data, sigma, t], [pad, a, b, *results, mixed, faded], name="open")
+    page.on([pad.input, sigma.input], see, [data, pad, sigma], results, name="see", live=True)
+    page.on(upload.upload, open_file, [data, upload, sigma], [pad, *results], name="upload")
+    page.on([a.input, b.input, t.input], between, [data, a, b, t], [mixed, faded], name="between", live=True)
+    page.on(take.click, use_drawing, [data, pad, b, t], [a, mixed, faded], name="between_drawing")
+
+
+def see(name: str, picture: dict, sigma: float) -> tuple[Any, ...]:
+    """Pass a picture through the autoencoder: what it sees, its code, the reconstruction, the difference, how good and how unusual."""
+    seen = wrappers.autoencode(name, picture, sigma=sigma)
+    marks = seen["histogram"]
+    chart = web.histogram(marks["counts"], marks["edges"], seen["score"], "easy to rebuild", "hard to rebuild")
+    words = f'<p class="gm-verdict">{verdict(seen["percentile"])}</p>'
+    return seen["seen"], web.code_bars(seen["code"]), seen["reconstruction"], seen["difference"], quality(seen), chart + words
+
+
+def verdict(percentile: float) -> str:
+    """The anomaly score in one sentence."""
+    if percentile >= 99.95:
+        return "More unusual than <b>every</b> test image: the network has never seen anything like it."
+    ending = ": probably not the kind of picture it was trained on." if percentile > 99 else "."
+    return f"More unusual than <b>{percentile:.{1 if percentile > 99 else 0}f} %</b> of test images{ending}"
+
+
+def quality(seen: dict) -> str:
+    """How close the reconstruction comes, and how close the noisy picture was."""
+    noisy = f"; the noisy picture was at {seen['psnr_seen']:.1f} dB" if seen["psnr_seen"] is not None else ""
+    return f"Reconstruction at <b>{seen['psnr']:.1f} dB</b> from the clean picture{noisy} · {seen['ms']:.0f} ms"
+
+
+def between(name: str, a: dict, b: dict, t: float) -> tuple[Any, Any]:
+    """The decoded mixture of two codes, and the mixture of the pixels, at `t` of the way from A to B."""
+    both = wrappers.between(name, a, b, t)
+    return both["latent"], both["pixels"]
+
+
+def open_model(name: str, sigma: float, t: float) -> tuple[Any, ...]:
+    """Show the first example of another model everywhere: pads, pipeline and interpolation."""
+    known, strange = common.examples(name), wrappers.outliers(name)
+    first, last = known[0][1], known[min(3, len(known) - 1)][1]
+    strips = [("Pictures of the kind it knows", known), ("Something it has never seen", strange)]
+    pads = common.fill_pad(name, first, strips), common.fill_pad(name, first, [("Choose A", known)]), common.fill_pad(name, last, [("Choose B", known)])
+    return *pads, *see(name, first, sigma), *between(name, first, last, t)
+
+
+def open_file(name: str, path: str, sigma: float) -> tuple[Any, ...]:
+    """Show an uploaded picture on the pad and pass it through the network."""
+    picture = wrappers.read_picture(path, name)
+    return picture, *see(name, picture, sigma)
+
+
+def use_drawing(name: str, drawing: dict, b: dict, t: float) -> tuple[Any, ...]:
+    """Take the drawing as picture A."""
+    return drawing, *between(name, drawing, b, t)

@@ -1,0 +1,162 @@
+"""What all tabs share: the page they are built on, errors that read as one sentence, pictures, the drawing pad."""
+
+import functools
+import logging
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import gradio as gr
+
+from genmodels import web, wrappers
+
+PAD_SCHEMA = {
+    "type": "object",
+    "description": "A picture: pixels and mask as base64 of bytes (mask: 1 = hidden, '' = nothing hidden), shape as [channels, height, width].",
+    "properties": {
+        "pixels": {"type": "string"},
+        "mask": {"type": "string"},
+        "shape": {"type": "array", "items": {"type": "integer"}},
+    },
+    "required": ["pixels", "mask", "shape"],
+}
+SEED_LIMIT = 2**31 - 1
+log = logging.getLogger(__name__)
+
+
+def polite(function: Callable) -> Callable:
+    """Turn a `ValueError` into a message of one sentence for the visitor, and hide any other failure behind one."""
+
+    @functools.wraps(function)
+    def guarded(*args: Any, **kwargs: Any) -> Any:
+        try:
+            return function(*args, **kwargs)
+        except gr.Error:
+            raise
+        except ValueError as error:
+            raise gr.Error(str(error), print_exception=False) from None
+        except Exception:
+            log.exception("%s failed", function.__qualname__)
+            raise gr.Error("Something went wrong on the server; its log says what.", print_exception=False) from None
+
+    return guarded
+
+
+class Page(NamedTuple):
+    """Where a tab is built: on the home page, whose events are the public API, or alone on its own route."""
+
+    key: str
+    home: bool = True
+
+    def on(
+        self,
+        triggers: Callable | Sequence[Callable],
+        function: Callable,
+        inputs: Any = None,
+        outputs: Any = None,
+        *,
+        name: str,
+        live: bool = False,
+    ) -> None:
+        """Wire an event; `live` is for sliders and strokes: no spinner, and of many values the last one wins."""
+        options = {
+            "fn": polite(function),
+            "inputs": inputs,
+            "outputs": outputs,
+            "api_name": f"{self.key}_{name}" if self.home else f"{self.key}_page_{name}",
+            "api_visibility": "public" if self.home else "private",
+            "concurrency_id": "cpu",
+            "concurrency_limit": 2,
+            "show_progress": "hidden" if live else "minimal",
+            "trigger_mode": "always_last" if live else "once",
+        }
+        if callable(triggers):
+            triggers(**options)
+        else:
+            gr.on(triggers, **options)
+
+    def first(self, shown: gr.HTML, function: Callable, inputs: Any = None, outputs: Any = None) -> None:
+        """Fill `outputs` when `shown` (a pad or a `beacon`) first appears, so that a tab nobody opens costs nothing."""
+        shown.mounted(
+            polite(function),
+            inputs,
+            outputs,
+            api_name=f"{self.key}_{'' if self.home else 'page_'}first_{function.__name__}",
+            api_visibility="private",
+            concurrency_id="cpu",
+            concurrency_limit=2,
+            show_progress="hidden",
+        )
+
+
+def beacon() -> gr.HTML:
+    """An empty component that fires `mounted` when the tab it is in first appears."""
+    return gr.HTML("", js_on_load="setTimeout(() => trigger('mounted'), 0);", elem_classes="gm-beacon")
+
+
+def choices(names: Sequence[str]) -> list[tuple[str, str]]:
+    """(title, name) pairs for a radio of models, e.g. ("Digits", "vae-mnist")."""
+    return [(wrappers.describe(name)["title"], name) for name in names]
+
+
+def nothing_installed() -> None:
+    """What a tab shows when its family has no checkpoint."""
+    gr.Markdown("No trained model of this family is installed in `checkpoints/`: train one with `python -m genmodels train`.")
+
+
+def examples(name: str) -> list[tuple[str, dict]]:
+    """Labelled pictures of the model's kind; an empty one if there is nothing to draw them with."""
+    return wrappers.examples(name) or [("nothing", wrappers.blank(name))]
+
+
+def heading(title: str, text: str, *, first: bool = False) -> None:
+    """The head of a section: its title and the one or two sentences that say what to try."""
+    gr.Markdown(f"## {title}\n{text}", elem_classes=["gm-heading", "gm-first"] if first else "gm-heading")
+
+
+def how_it_works(key: str) -> None:
+    """The opening text of the family's model file, word for word."""
+    with gr.Accordion("How it works", open=False, elem_classes="gm-about"):
+        gr.Markdown(wrappers.about(key))
+
+
+def picture(label: str, alt: str, *, kind: str = "", **options: Any) -> gr.Image:
+    """A picture that keeps its pixels crisp, its place on the page, and its text metadata when downloaded."""
+    return gr.Image(
+        label=label,
+        alt_text=alt,
+        format="png",
+        type="pil",
+        interactive=False,
+        buttons=["download", "fullscreen"],
+        elem_classes=["gm-picture", *kind.split()],
+        **options,
+    )
+
+
+def pad(label: str, tools: Sequence[str] = ("pen", "erase"), *, compact: bool = False) -> gr.HTML:
+    """The drawing pad (`web/pad.js`). Without tools it only shows a picture and strips of examples to choose from."""
+    component = gr.HTML(
+        value=None,
+        label=label,
+        html_template=web.asset("pad.html"),
+        js_on_load=web.asset("pad.js"),
+        apply_default_css=False,
+        compact="true" if compact else "false",
+        tools=list(tools),
+        background=0,
+        centre=False,
+        strips=[],
+    )
+    component.api_info = lambda: PAD_SCHEMA
+    return component
+
+
+def fill_pad(name: str, value: dict, strips: Sequence[tuple[str, list[tuple[str, dict]]]] = ()) -> gr.HTML:
+    """An update of a pad: the picture to show, the model it is for, and its strips as (title, labelled pictures)."""
+    facts = wrappers.describe(name)
+    return gr.HTML(
+        value=value,
+        background=facts["background"],
+        centre=facts["data"] == "mnist",
+        strips=[{"label": title, "pictures": [{"label": label, **shown} for label, shown in rows]} for title, rows in strips],
+    )

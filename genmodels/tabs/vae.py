@@ -1,0 +1,263 @@
+"""The VAE tab: generate, explore the latent map, turn the attributes of a hero, walk between two pictures."""
+
+import random
+from typing import Any
+
+import gradio as gr
+
+from genmodels import __version__, web, wrappers
+from genmodels.tabs import common
+
+FAMILY = "vae"
+EACH = "Each class in turn"
+KNOBS = 6
+SWEEP = "Sweep one knob through its range"
+
+
+def build(page: common.Page) -> None:
+    """Lay out the tab and wire its events, section by section; a section whose models are missing is left out."""
+    names = wrappers.available(FAMILY)
+    if not names:
+        return common.nothing_installed()
+    facts = {name: wrappers.describe(name) for name in names}
+    maps = [name for name in names if facts[name]["latent_dim"] == 2]
+    knobs = [name for name in names if name.startswith("vae-beta")]
+    plain = [name for name in names if name not in maps + knobs]
+    shown = common.beacon()
+    if plain:
+        build_generate(page, shown, plain)
+    if maps:
+        build_map(page, maps)
+    if knobs:
+        build_knobs(page, shown, knobs[0])
+    if plain:
+        build_walk(page, shown, plain)
+    common.how_it_works(FAMILY)
+
+
+# ---- generate ----------------------------------------------------------------------------------------------------
+
+
+def build_generate(page: common.Page, shown: gr.HTML, names: list[str]) -> None:
+    text = "A VAE's codes fill a simple cloud without holes, so that any random point of it decodes to a new picture. The seed picks the point: the same seed gives the same picture."
+    common.heading("Generate", text, first=True)
+    with gr.Row(elem_classes="gm-split"):
+        with gr.Column(elem_classes="gm-side"):
+            data = gr.Radio(common.choices(names), value=names[0], label="Pictures", elem_classes="gm-data")
+            label = class_dropdown("Class", names[0], each=True)
+            with gr.Row(elem_classes="gm-seed"):
+                seed = seed_field("Seed")
+                dice = gr.Button("New seed", elem_classes="gm-dice")
+            info = "How far from the middle of the cloud: low is typical, high is varied."
+            temperature = gr.Slider(0, 1.5, 1, step=0.05, label="Temperature", info=info)
+            n = gr.Slider(1, 64, 16, step=1, label="How many")
+            button = gr.Button("Generate", variant="primary")
+        with gr.Column(elem_classes="gm-main"):
+            grid = common.picture("Samples", "Pictures that the VAE made up", kind="gm-grid")
+            note = gr.HTML(elem_classes="gm-quality", apply_default_css=False)
+    inputs, outputs = [data, label, n, seed, temperature], [grid, note]
+    page.first(shown, generate, inputs, outputs)
+    triggers = [button.click, label.input, n.input, temperature.input, seed.submit, seed.blur]
+    page.on(triggers, generate, inputs, outputs, name="generate", live=True)
+    page.on(dice.click, roll, [data, label, n, temperature], [seed, *outputs], name="dice")
+    page.on(data.input, open_data, [data, n, seed, temperature], [label, *outputs], name="open")
+
+
+def generate(name: str, label: str, n: int, seed: int, temperature: float) -> tuple[Any, str]:
+    """A grid of `n` samples of one class, or of each class in turn, and what made them."""
+    grid = wrappers.sample(name, n=n, seed=seed, label=None if label == EACH else label, temperature=temperature)
+    kind = "each class in turn" if label == EACH else f"class {label}"
+    return grid, f"{name} · seed {seed:.0f} · {kind} · temperature {temperature:g}"
+
+
+def roll(name: str, label: str, n: int, temperature: float) -> tuple[Any, ...]:
+    """Samples of a new random seed, which comes back first."""
+    seed = random.randrange(1_000_000)
+    return seed, *generate(name, label, n, seed, temperature)
+
+
+def open_data(name: str, n: int, seed: int, temperature: float) -> tuple[Any, ...]:
+    """Change the data: the classes to choose from, and samples of each in turn."""
+    return gr.Dropdown(choices=[EACH, *classes(name)], value=EACH), *generate(name, EACH, n, seed, temperature)
+
+
+# ---- latent map --------------------------------------------------------------------------------------------------
+
+
+def build_map(page: common.Page, names: list[str]) -> None:
+    text = "This VAE has a code of two numbers, so its whole world fits on a map: each dot is a test image. Move the pointer (or the arrow keys) and watch the picture change; then draw one and see where it lands."
+    common.heading("The latent map", text)
+    with gr.Row(elem_classes="gm-mapped"):
+        with gr.Column(scale=3, min_width=300):
+            data = gr.Radio(common.choices(names), value=names[0], label="Pictures", elem_classes="gm-data")
+            plane = gr.HTML(
+                value=None,
+                label="Latent map: move the pointer or use the arrow keys to decode a point",
+                html_template=web.asset("latent_map.html"),
+                js_on_load=web.asset("latent_map.js"),
+                apply_default_css=False,
+                server_functions=[decode],
+                map={},
+            )
+        with gr.Column(scale=1, min_width=280, elem_classes="gm-side"):
+            pad = common.pad("Draw here: the star shows where it lands")
+    several = common.picture("Variations of your picture: other codes that could have made it", "Decodes of codes drawn around the picture's own", kind="gm-strip-picture")
+    outputs = [plane, pad, several]
+    page.first(pad, open_map, [data], outputs)
+    page.on(data.input, open_map, [data], outputs, name="open_map")
+    page.on(pad.input, locate, [data, pad], [plane, several], name="locate", live=True)
+
+
+def decode(point: dict) -> dict:
+    """For the map's script: the pixels decoded at {name, x, y}, or an error in one sentence."""
+    try:
+        return {"pixels": wrappers.decode_point(point["name"], point["x"], point["y"])}
+    except (KeyError, TypeError):
+        return {"error": "A point is {name, x, y}."}
+    except ValueError as error:
+        return {"error": str(error)}
+
+
+def locate(name: str, picture: dict) -> tuple[Any, Any]:
+    """Where a picture lands on the map, and variations of it: decodes of z ~ q(z|x)."""
+    place = wrappers.locate(name, picture)
+    return {"x": place["x"], "y": place["y"]}, wrappers.variations(name, picture)
+
+
+def open_map(name: str) -> tuple[Any, ...]:
+    """Another map, with its first example on the pad."""
+    known = common.examples(name)
+    place, several = locate(name, known[0][1])
+    info = {"Software": f"genmodels {__version__}", "model": name}
+    plane = gr.HTML(value=place, map={"name": name, **wrappers.latent_map(name), "info": info})
+    return plane, common.fill_pad(name, known[0][1], [("Or pick one", known)]), several
+
+
+# ---- knobs -------------------------------------------------------------------------------------------------------
+
+
+def build_knobs(page: common.Page, shown: gr.HTML, name: str) -> None:
+    text = "A β-VAE pays extra for every number it uses, so each number it keeps tends to mean one thing. Nobody told it what a helmet is: turn the knobs of its strongest numbers and find out what they mean."
+    common.heading("Turn the knobs", text)
+    with gr.Row(elem_classes="gm-split"):
+        with gr.Column(elem_classes="gm-side"):
+            hero = common.picture("Decoded hero", "The hero that the knobs decode to")
+            with gr.Row(elem_classes="gm-seed"):
+                seed = seed_field("Seed")
+                dice = gr.Button("Another hero", elem_classes="gm-dice")
+        with gr.Column(elem_classes="gm-main"):
+            with gr.Row(elem_classes="gm-knobs"):
+                values = [gr.Slider(-3, 3, 0, step=0.05, label=f"Knob {i + 1}", min_width=200) for i in range(KNOBS)]
+            which = gr.Radio([(str(i + 1), i) for i in range(KNOBS)], value=0, label=SWEEP, elem_classes="gm-data")
+            strip = common.picture("The sweep", "The hero while one knob sweeps through its range", kind="gm-strip-picture")
+            reset = gr.Button("Reset the knobs", size="sm", elem_classes="gm-take")
+    state = gr.State(name)
+    page.first(shown, open_knobs, [state, which, seed], [*values, hero, strip])
+    inputs, outputs = [which, seed, *values], [hero, strip]
+
+    def turn(which: int, seed: int, *values: float) -> tuple[Any, Any]:
+        """The hero at these knob values, and one knob swept through its range."""
+        return traverse(name, which, seed, values)
+
+    def another(which: int, *values: float) -> tuple[Any, ...]:
+        """A hero of a new random seed, which comes back first."""
+        seed = random.randrange(1_000_000)
+        return seed, *traverse(name, which, seed, values)
+
+    def middle(which: int, seed: int) -> tuple[Any, ...]:
+        """Every knob back to its middle."""
+        return open_knobs(name, which, seed)
+
+    page.on([v.input for v in values] + [which.input, seed.submit, seed.blur], turn, inputs, outputs, name="traverse", live=True)
+    page.on(dice.click, another, [which, *values], [seed, *outputs], name="another_hero")
+    page.on(reset.click, middle, [which, seed], [*values, *outputs], name="reset_knobs")
+
+
+def traverse(name: str, which: int, seed: int, values: Any) -> tuple[Any, Any]:
+    return wrappers.traverse(name, list(values), seed=seed), wrappers.traversal_strip(name, which, list(values), seed=seed)
+
+
+def open_knobs(name: str, which: int, seed: int) -> tuple[Any, ...]:
+    """The knobs at their middle, with the ranges of the strongest latents."""
+    found = wrappers.latents(name, KNOBS)
+    middle = [row["value"] for row in found]
+    sliders = [gr.Slider(minimum=row["low"], maximum=row["high"], value=row["value"]) for row in found]
+    return *sliders, *traverse(name, which, seed, middle)
+
+
+# ---- walk --------------------------------------------------------------------------------------------------------
+
+
+def build_walk(page: common.Page, shown: gr.HTML, names: list[str]) -> None:
+    text = "Because the cloud has no holes, every point on the way between two pictures decodes to a picture too. Choose two ends and download the walk as a GIF."
+    common.heading("Walk", text)
+    with gr.Row(elem_classes="gm-split"):
+        with gr.Column(elem_classes="gm-side"):
+            data = gr.Radio(common.choices(names), value=names[0], label="Pictures", elem_classes="gm-data")
+            with gr.Row(elem_classes="gm-pair"):
+                label_a, seed_a = class_dropdown("From class", names[0], value=3), seed_field("From seed", 3)
+            with gr.Row(elem_classes="gm-pair"):
+                label_b, seed_b = class_dropdown("To class", names[0], value=8), seed_field("To seed", 8)
+            with gr.Accordion("More", open=False):
+                frames = gr.Slider(6, 48, 24, step=1, label="Frames")
+                temperature = gr.Slider(0, 1.5, 0.8, step=0.05, label="Temperature")
+            with gr.Row(elem_classes="gm-seed"):
+                button = gr.Button("Walk", variant="primary")
+                dice = gr.Button("New ends", elem_classes="gm-dice")
+        with gr.Column(elem_classes="gm-main"):
+            with gr.Row(elem_classes="gm-walk"):
+                film = gr.Image(
+                    label="The walk, there and back",
+                    alt_text="Animation of the walk",
+                    type="filepath",
+                    format="gif",
+                    interactive=False,
+                    buttons=["fullscreen"],
+                    elem_classes=["gm-picture", "gm-film"],
+                )
+                strip = common.picture("Frame by frame", "The frames of the walk in order", kind="gm-grid")
+            save = gr.DownloadButton("Download the GIF", size="sm", elem_classes="gm-take")
+    ends = [label_a, label_b, seed_a, seed_b]
+    inputs, outputs = [data, *ends, frames, temperature], [strip, film, save]
+    page.first(shown, walk, inputs, outputs)
+    page.on(button.click, walk, inputs, outputs, name="walk")
+    page.on(dice.click, wander, [data, frames, temperature], [*ends, *outputs], name="walk_dice")
+    page.on(data.input, wander, [data, frames, temperature], [*ends, *outputs], name="walk_open")
+
+
+def walk(
+    name: str, label_a: str, label_b: str, seed_a: int, seed_b: int, frames: int, temperature: float
+) -> tuple[Any, ...]:
+    """The filmstrip and the GIF of a walk between two samples."""
+    strip, gif = wrappers.walk(
+        name, (seed_a, seed_b), labels=(label_a, label_b), frames=frames, temperature=temperature
+    )
+    return strip, gif, gif
+
+
+def wander(name: str, frames: int, temperature: float) -> tuple[Any, ...]:
+    """A walk between two random classes and seeds, which come back first."""
+    offered = classes(name)
+    labels = random.choices(offered, k=2)
+    seeds = [random.randrange(1_000_000) for _ in range(2)]
+    fields = [gr.Dropdown(choices=offered, value=label) for label in labels]
+    return *fields, *seeds, *walk(name, *labels, *seeds, frames, temperature)
+
+
+# ---- fields ------------------------------------------------------------------------------------------------------
+
+
+def classes(name: str) -> list[str]:
+    return wrappers.describe(name)["classes"]
+
+
+def class_dropdown(title: str, name: str, *, each: bool = False, value: int = 0) -> gr.Dropdown:
+    """A class by its name. Other values pass, because the choices change with the data: the wrappers check them."""
+    offered = classes(name)
+    choices = [EACH, *offered] if each else offered
+    start = EACH if each else offered[value % len(offered)]
+    return gr.Dropdown(choices, value=start, label=title, allow_custom_value=True, min_width=120)
+
+
+def seed_field(title: str, value: int = 0) -> gr.Number:
+    return gr.Number(value, label=title, minimum=0, maximum=common.SEED_LIMIT, min_width=120)

@@ -1,0 +1,65 @@
+"""The hand-written JavaScript and CSS of the interactive pieces, and small charts in SVG that follow the page's theme."""
+
+from collections.abc import Sequence
+from functools import cache
+from html import escape
+from pathlib import Path
+
+FOLDER = Path(__file__).parent
+
+
+@cache
+def asset(name: str) -> str:
+    """The text of one file of this folder, e.g. `asset("pad.js")`."""
+    return (FOLDER / name).read_text(encoding="utf-8")
+
+
+def stylesheet() -> str:
+    """All style sheets of the app as one text, for `launch(css=…)`."""
+    return "\n".join(asset(name) for name in ("app.css", "pad.css", "latent_map.css"))
+
+
+def code_bars(code: Sequence[float]) -> str:
+    """A latent code as bars up (positive) and down (negative) from a middle line, as an HTML figure."""
+    if not code:
+        return _figure("The code", "", "no code yet")
+    reach = max(1e-9, *(abs(v) for v in code))
+    bars = "".join(
+        f'<rect class="{"gm-up" if v >= 0 else "gm-down"}" x="{i + 0.12:.2f}" width="0.76" '
+        f'y="{(1 - max(v, 0) / reach) * 50:.2f}" height="{abs(v) / reach * 50:.2f}"><title>{i + 1}: {v:.2f}</title></rect>'
+        for i, v in enumerate(code)
+    )
+    svg = _svg(len(code), 100, f'<line class="gm-axis" x1="0" x2="{len(code)}" y1="50" y2="50"/>{bars}')
+    return _figure(f"Code: {len(code)} numbers", f'<div class="gm-plot">{svg}</div>', f"{min(code):.1f} to {max(code):.1f}", "gm-code")
+
+
+def histogram(counts: Sequence[int], edges: Sequence[float], score: float, left: str, right: str) -> str:
+    """A histogram with a marker at `score`, as an HTML figure; `left` and `right` say what the two ends mean.
+
+    A score beyond the last edge is marked at the border with an arrow.
+    """
+    low, high, top = edges[0], edges[-1], max(1, *counts)
+    place = min(1.0, max(0.0, (score - low) / max(high - low, 1e-12)))
+    bars = "".join(
+        f'<rect class="{"gm-past" if edges[i] <= score else "gm-rest"}" x="{i + 0.06:.2f}" width="0.88" '
+        f'y="{100 - 94 * n / top:.2f}" height="{94 * n / top:.2f}"/>'
+        for i, n in enumerate(counts)
+    )
+    arrow = " ▸" if score > high else ""
+    marker = f'<div class="gm-marker" style="left:{place * 100:.2f}%"><span>this picture{arrow}</span></div>'
+    if place > 0.5:
+        marker = marker.replace("gm-marker", "gm-marker gm-marker-left")
+    svg = f'<div class="gm-plot">{_svg(len(counts), 100, bars)}{marker}</div>'
+    ends = f'<div class="gm-ends"><span>{escape(left)}</span><span>{escape(right)}</span></div>'
+    return _figure("How unusual is it?", svg + ends, f"score {score:.3g} among test images", "gm-histogram")
+
+
+def _svg(width: float, height: float, body: str) -> str:
+    return f'<svg viewBox="0 0 {width} {height}" preserveAspectRatio="none" aria-hidden="true" focusable="false">{body}</svg>'
+
+
+def _figure(title: str, body: str, note: str, kind: str = "") -> str:
+    return (
+        f'<figure class="gm-figure {kind}" aria-label="{escape(title)}, {escape(note)}"><figcaption>{escape(title)}</figcaption>'
+        f'{body}<div class="gm-note">{escape(note)}</div></figure>'
+    )
