@@ -177,7 +177,7 @@ def _evaluate(options: argparse.Namespace) -> None:
         write_card(name)
         print(f"{name}, {result['n']} images of {result['data']['name']} {result['data']['split']}:")
         for metric, value in result["metrics"].items():
-            print(f"  {metric:22} {value['value']:>10} {value['unit']:9} {value['protocol']}")
+            print(f"  {metric:22} {value['value']:>12,.7g} {value['unit']:9} {value['protocol']}")
 
 
 def _bench(options: argparse.Namespace) -> None:

@@ -26,7 +26,7 @@ def model_card(source: str | os.PathLike) -> str:
         "",
         "![samples](samples.png)",
         "",
-        f"A {family} of {'x'.join(str(s) for s in data['shape'][1:])} images, trained on `{data['name']}` by genmodels.",
+        f"Family: {family}. Images: {'x'.join(str(s) for s in data['shape'][1:])}. Trained on `{data['name']}` by genmodels.",
         "",
         "```python",
         "import genmodels",
@@ -66,7 +66,7 @@ def _front_matter(family: str, data: str, metrics: dict[str, Any]) -> list[str]:
 def _measured(metrics: dict[str, Any]) -> list[str]:
     if not metrics:
         return []
-    rows = [f"| {name} | {m['value']} {m['unit']} | {m['protocol']} |" for name, m in metrics["metrics"].items()]
+    rows = [f"| {name} | {m['value']:,.7g} {m['unit']} | {m['protocol']} |" for name, m in metrics["metrics"].items()]
     return [
         f"## Measured on {metrics['n']} images of the {metrics['data']['split']} split",
         "",
@@ -87,3 +87,25 @@ def _trained(training: dict[str, Any]) -> list[str]:
         f"{training['hardware']}, {training['images_per_s']:.0f} images/s; the recipe is in training.json.",
         "",
     ]
+
+
+def metrics_table() -> str:
+    """All bundled models as a Markdown table: size, and the metrics that each has been measured by."""
+    lines = [
+        "| model | parameters | bits/dim (≤) | reconstruction PSNR | denoising PSNR (noisy input) | trained |",
+        "| --- | ---: | ---: | ---: | ---: | --- |",
+    ]
+    for name in checkpoint.bundled():
+        training = checkpoint.read_json(name, "training.json")
+        values = {k: m["value"] for k, m in checkpoint.read_json(name, "metrics.json").get("metrics", {}).items()}
+
+        def shown(key: str, form: str, values: dict[str, float] = values) -> str:
+            return format(values[key], form) if key in values else "–"
+
+        denoising = f"{shown('denoising_psnr', '.1f')} dB ({shown('noisy_psnr', '.1f')} dB)"
+        lines.append(
+            f"| [`{name}`](checkpoints/{name}) | {shown('parameters', ',d')} | {shown('bits_per_dim_bound', '.3f')} | "
+            f"{shown('reconstruction_psnr', '.1f')} dB | {denoising} | "
+            f"{training['epochs']:.0f} epochs, {training['seconds'] / 60:.0f} min |"
+        )
+    return "\n".join(lines)
