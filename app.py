@@ -1,4 +1,7 @@
-"""The web app: `python app.py`, then open the printed address. GRADIO_SERVER_NAME and GRADIO_SERVER_PORT choose host and port."""
+"""The web app: `python app.py`, then open the printed address.
+
+The environment variables GRADIO_SERVER_NAME and GRADIO_SERVER_PORT choose host and port.
+"""
 
 import os
 
@@ -53,8 +56,8 @@ def launch_options() -> dict:
 
 def theme() -> gr.themes.Base:
     """One accent colour, no boxes around controls, and text dark enough to read."""
-    font = gr.themes.LocalFont("IBM Plex Sans", weights=(400, 700))
-    base = gr.themes.Base(primary_hue="teal", secondary_hue="teal", neutral_hue="slate", font=[font, "system-ui", "sans-serif"])
+    fonts = [gr.themes.LocalFont("IBM Plex Sans", weights=(400, 700)), "system-ui", "sans-serif"]
+    base = gr.themes.Base(primary_hue="teal", secondary_hue="teal", neutral_hue="slate", font=fonts)
     return base.set(
         body_text_color_subdued="*neutral_600",
         body_text_color_subdued_dark="*neutral_400",

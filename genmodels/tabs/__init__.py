@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 
 class Tab(NamedTuple):
-    """One tab: its key (also its route and the prefix of its endpoints), its title and the module whose `build(page)` lays it out."""
+    """One tab: its key (route and prefix of its endpoints), its title, the module whose `build(page)` lays it out."""
 
     key: str
     title: str

@@ -8,15 +8,23 @@ from genmodels import web, wrappers
 from genmodels.tabs import common
 
 FAMILY = "autoencoder"
+BOTTLENECK = (
+    "The network must push a picture through a few numbers and rebuild it from them. It learns what its training "
+    "pictures have in common: what it cannot rebuild, it has never seen."
+)
+BETWEEN = (
+    "Mixing two pictures pixel by pixel gives a double exposure. Mixing their codes and decoding the mixture gives "
+    "pictures that turn one into the other."
+)
 
 
 def build(page: common.Page) -> None:
     """Lay out the tab and wire its events."""
     names = wrappers.available(FAMILY)
     if not names:
-        return common.nothing_installed()
-    heading = "The network must push a picture through a few numbers and rebuild it from them. It learns what its training pictures have in common: what it cannot rebuild, it has never seen."
-    common.heading("Through the bottleneck", heading, first=True)
+        common.nothing_installed()
+        return
+    common.heading("Through the bottleneck", BOTTLENECK, first=True)
     with gr.Row(elem_classes="gm-split"):
         with gr.Column(elem_classes="gm-side"):
             data = gr.Radio(common.choices(names), value=names[0], label="Pictures", elem_classes="gm-data")
@@ -34,8 +42,7 @@ def build(page: common.Page) -> None:
             score = gr.HTML(elem_classes="gm-card", apply_default_css=False)
     results = [seen, code, rebuilt, difference, quality, score]
 
-    heading = "Mixing two pictures pixel by pixel gives a double exposure. Mixing their codes and decoding the mixture gives pictures that turn one into the other."
-    common.heading("Between two pictures", heading)
+    common.heading("Between two pictures", BETWEEN)
     with gr.Row(elem_classes="gm-between"):
         with gr.Column(min_width=150):
             a = common.pad("Picture A", (), compact=True)
@@ -56,12 +63,13 @@ def build(page: common.Page) -> None:
 
 
 def see(name: str, picture: dict, sigma: float) -> tuple[Any, ...]:
-    """Pass a picture through the autoencoder: what it sees, its code, the reconstruction, the difference, how good and how unusual."""
+    """What the autoencoder sees, its code, the reconstruction, the difference, how good and how unusual it is."""
     seen = wrappers.autoencode(name, picture, sigma=sigma)
     marks = seen["histogram"]
     chart = web.histogram(marks["counts"], marks["edges"], seen["score"], "easy to rebuild", "hard to rebuild")
     words = f'<p class="gm-verdict">{verdict(seen["percentile"])}</p>'
-    return seen["seen"], web.code_bars(seen["code"]), seen["reconstruction"], seen["difference"], quality(seen), chart + words
+    code = web.code_bars(seen["code"])
+    return seen["seen"], code, seen["reconstruction"], seen["difference"], quality(seen), chart + words
 
 
 def verdict(percentile: float) -> str:
@@ -74,8 +82,10 @@ def verdict(percentile: float) -> str:
 
 def quality(seen: dict) -> str:
     """How close the reconstruction comes, and how close the noisy picture was."""
-    noisy = f"; the noisy picture was at {seen['psnr_seen']:.1f} dB" if seen["psnr_seen"] is not None else ""
-    return f"Reconstruction at <b>{seen['psnr']:.1f} dB</b> from the clean picture{noisy} · {seen['ms']:.0f} ms"
+    damaged = f", what it saw <b>{seen['psnr_seen']:.1f} dB</b>" if seen["psnr_seen"] is not None else ""
+    return (
+        f"PSNR against the picture as given: reconstruction <b>{seen['psnr']:.1f} dB</b>{damaged} · {seen['ms']:.0f} ms"
+    )
 
 
 def between(name: str, a: dict, b: dict, t: float) -> tuple[Any, Any]:
@@ -89,8 +99,10 @@ def open_model(name: str, sigma: float, t: float) -> tuple[Any, ...]:
     known, strange = common.examples(name), wrappers.outliers(name)
     first, last = known[0][1], known[min(3, len(known) - 1)][1]
     strips = [("Pictures of the kind it knows", known), ("Something it has never seen", strange)]
-    pads = common.fill_pad(name, first, strips), common.fill_pad(name, first, [("Choose A", known)]), common.fill_pad(name, last, [("Choose B", known)])
-    return *pads, *see(name, first, sigma), *between(name, first, last, t)
+    pad = common.fill_pad(name, first, strips)
+    a = common.fill_pad(name, first, [("Choose A", known)])
+    b = common.fill_pad(name, last, [("Choose B", known)])
+    return pad, a, b, *see(name, first, sigma), *between(name, first, last, t)
 
 
 def open_file(name: str, path: str, sigma: float) -> tuple[Any, ...]:

@@ -11,7 +11,7 @@ from genmodels import web, wrappers
 
 PAD_SCHEMA = {
     "type": "object",
-    "description": "A picture: pixels and mask as base64 of bytes (mask: 1 = hidden, '' = nothing hidden), shape as [channels, height, width].",
+    "description": "Pixels and mask as base64 of bytes (mask 1 = hidden, '' = none); shape [channels, height, width].",
     "properties": {
         "pixels": {"type": "string"},
         "mask": {"type": "string"},
@@ -100,7 +100,7 @@ def choices(names: Sequence[str]) -> list[tuple[str, str]]:
 
 def nothing_installed() -> None:
     """What a tab shows when its family has no checkpoint."""
-    gr.Markdown("No trained model of this family is installed in `checkpoints/`: train one with `python -m genmodels train`.")
+    gr.Markdown("`checkpoints/` holds no trained model of this family: make one with `python -m genmodels train`.")
 
 
 def examples(name: str) -> list[tuple[str, dict]]:
@@ -154,9 +154,10 @@ def pad(label: str, tools: Sequence[str] = ("pen", "erase"), *, compact: bool = 
 def fill_pad(name: str, value: dict, strips: Sequence[tuple[str, list[tuple[str, dict]]]] = ()) -> gr.HTML:
     """An update of a pad: the picture to show, the model it is for, and its strips as (title, labelled pictures)."""
     facts = wrappers.describe(name)
+    shown = [(title, [{"label": label, **picture} for label, picture in rows]) for title, rows in strips]
     return gr.HTML(
         value=value,
         background=facts["background"],
         centre=facts["data"] == "mnist",
-        strips=[{"label": title, "pictures": [{"label": label, **shown} for label, shown in rows]} for title, rows in strips],
+        strips=[{"label": title, "pictures": pictures} for title, pictures in shown],
     )

@@ -12,13 +12,30 @@ FAMILY = "vae"
 EACH = "Each class in turn"
 KNOBS = 6
 SWEEP = "Sweep one knob through its range"
+GENERATE = (
+    "A VAE's codes fill a simple cloud without holes, so that any random point of it decodes to a new picture. The "
+    "seed picks the point: the same seed gives the same picture."
+)
+MAP = (
+    "This VAE has a code of two numbers, so its whole world fits on a map: each dot is a test image. Move the pointer "
+    "(or the arrow keys) and watch the picture change; then draw one and see where it lands."
+)
+KNOBS_TEXT = (
+    "A β-VAE pays extra for every number it uses, so each number it keeps tends to mean one thing. Nobody told it "
+    "what a helmet is: turn the knobs of its strongest numbers and find out what they mean."
+)
+WALK = (
+    "Because the cloud has no holes, every point on the way between two pictures decodes to a picture too. Choose two "
+    "ends and download the walk as a GIF."
+)
 
 
 def build(page: common.Page) -> None:
     """Lay out the tab and wire its events, section by section; a section whose models are missing is left out."""
     names = wrappers.available(FAMILY)
     if not names:
-        return common.nothing_installed()
+        common.nothing_installed()
+        return
     facts = {name: wrappers.describe(name) for name in names}
     maps = [name for name in names if facts[name]["latent_dim"] == 2]
     knobs = [name for name in names if name.startswith("vae-beta")]
@@ -39,8 +56,7 @@ def build(page: common.Page) -> None:
 
 
 def build_generate(page: common.Page, shown: gr.HTML, names: list[str]) -> None:
-    text = "A VAE's codes fill a simple cloud without holes, so that any random point of it decodes to a new picture. The seed picks the point: the same seed gives the same picture."
-    common.heading("Generate", text, first=True)
+    common.heading("Generate", GENERATE, first=True)
     with gr.Row(elem_classes="gm-split"):
         with gr.Column(elem_classes="gm-side"):
             data = gr.Radio(common.choices(names), value=names[0], label="Pictures", elem_classes="gm-data")
@@ -85,8 +101,7 @@ def open_data(name: str, n: int, seed: int, temperature: float) -> tuple[Any, ..
 
 
 def build_map(page: common.Page, names: list[str]) -> None:
-    text = "This VAE has a code of two numbers, so its whole world fits on a map: each dot is a test image. Move the pointer (or the arrow keys) and watch the picture change; then draw one and see where it lands."
-    common.heading("The latent map", text)
+    common.heading("The latent map", MAP)
     with gr.Row(elem_classes="gm-mapped"):
         with gr.Column(scale=3, min_width=300):
             data = gr.Radio(common.choices(names), value=names[0], label="Pictures", elem_classes="gm-data")
@@ -101,7 +116,8 @@ def build_map(page: common.Page, names: list[str]) -> None:
             )
         with gr.Column(scale=1, min_width=280, elem_classes="gm-side"):
             pad = common.pad("Draw here: the star shows where it lands")
-    several = common.picture("Variations of your picture: other codes that could have made it", "Decodes of codes drawn around the picture's own", kind="gm-strip-picture")
+    title = "Variations of your picture: other codes that could have made it"
+    several = common.picture(title, "Decodes of codes drawn around the picture's own", kind="gm-strip-picture")
     outputs = [plane, pad, several]
     page.first(pad, open_map, [data], outputs)
     page.on(data.input, open_map, [data], outputs, name="open_map")
@@ -137,8 +153,7 @@ def open_map(name: str) -> tuple[Any, ...]:
 
 
 def build_knobs(page: common.Page, shown: gr.HTML, name: str) -> None:
-    text = "A β-VAE pays extra for every number it uses, so each number it keeps tends to mean one thing. Nobody told it what a helmet is: turn the knobs of its strongest numbers and find out what they mean."
-    common.heading("Turn the knobs", text)
+    common.heading("Turn the knobs", KNOBS_TEXT)
     with gr.Row(elem_classes="gm-split"):
         with gr.Column(elem_classes="gm-side"):
             hero = common.picture("Decoded hero", "The hero that the knobs decode to")
@@ -149,7 +164,9 @@ def build_knobs(page: common.Page, shown: gr.HTML, name: str) -> None:
             with gr.Row(elem_classes="gm-knobs"):
                 values = [gr.Slider(-3, 3, 0, step=0.05, label=f"Knob {i + 1}", min_width=200) for i in range(KNOBS)]
             which = gr.Radio([(str(i + 1), i) for i in range(KNOBS)], value=0, label=SWEEP, elem_classes="gm-data")
-            strip = common.picture("The sweep", "The hero while one knob sweeps through its range", kind="gm-strip-picture")
+            strip = common.picture(
+                "The sweep", "The hero while one knob sweeps through its range", kind="gm-strip-picture"
+            )
             reset = gr.Button("Reset the knobs", size="sm", elem_classes="gm-take")
     state = gr.State(name)
     page.first(shown, open_knobs, [state, which, seed], [*values, hero, strip])
@@ -168,13 +185,16 @@ def build_knobs(page: common.Page, shown: gr.HTML, name: str) -> None:
         """Every knob back to its middle."""
         return open_knobs(name, which, seed)
 
-    page.on([v.input for v in values] + [which.input, seed.submit, seed.blur], turn, inputs, outputs, name="traverse", live=True)
+    triggers = [*(v.input for v in values), which.input, seed.submit, seed.blur]
+    page.on(triggers, turn, inputs, outputs, name="traverse", live=True)
     page.on(dice.click, another, [which, *values], [seed, *outputs], name="another_hero")
     page.on(reset.click, middle, [which, seed], [*values, *outputs], name="reset_knobs")
 
 
 def traverse(name: str, which: int, seed: int, values: Any) -> tuple[Any, Any]:
-    return wrappers.traverse(name, list(values), seed=seed), wrappers.traversal_strip(name, which, list(values), seed=seed)
+    return wrappers.traverse(name, list(values), seed=seed), wrappers.traversal_strip(
+        name, which, list(values), seed=seed
+    )
 
 
 def open_knobs(name: str, which: int, seed: int) -> tuple[Any, ...]:
@@ -189,8 +209,7 @@ def open_knobs(name: str, which: int, seed: int) -> tuple[Any, ...]:
 
 
 def build_walk(page: common.Page, shown: gr.HTML, names: list[str]) -> None:
-    text = "Because the cloud has no holes, every point on the way between two pictures decodes to a picture too. Choose two ends and download the walk as a GIF."
-    common.heading("Walk", text)
+    common.heading("Walk", WALK)
     with gr.Row(elem_classes="gm-split"):
         with gr.Column(elem_classes="gm-side"):
             data = gr.Radio(common.choices(names), value=names[0], label="Pictures", elem_classes="gm-data")
@@ -215,7 +234,7 @@ def build_walk(page: common.Page, shown: gr.HTML, names: list[str]) -> None:
                     buttons=["fullscreen"],
                     elem_classes=["gm-picture", "gm-film"],
                 )
-                strip = common.picture("Frame by frame", "The frames of the walk in order", kind="gm-grid")
+                strip = common.picture("Frame by frame", "The frames of the walk in order", kind="gm-filmstrip")
             save = gr.DownloadButton("Download the GIF", size="sm", elem_classes="gm-take")
     ends = [label_a, label_b, seed_a, seed_b]
     inputs, outputs = [data, *ends, frames, temperature], [strip, film, save]

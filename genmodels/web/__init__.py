@@ -1,4 +1,4 @@
-"""The hand-written JavaScript and CSS of the interactive pieces, and small charts in SVG that follow the page's theme."""
+"""The hand-written JavaScript and CSS of the interactive pieces, and small SVG charts that follow the theme."""
 
 from collections.abc import Sequence
 from functools import cache
@@ -25,12 +25,13 @@ def code_bars(code: Sequence[float]) -> str:
         return _figure("The code", "", "no code yet")
     reach = max(1e-9, *(abs(v) for v in code))
     bars = "".join(
-        f'<rect class="{"gm-up" if v >= 0 else "gm-down"}" x="{i + 0.12:.2f}" width="0.76" '
-        f'y="{(1 - max(v, 0) / reach) * 50:.2f}" height="{abs(v) / reach * 50:.2f}"><title>{i + 1}: {v:.2f}</title></rect>'
+        f'<rect class="{"gm-up" if v >= 0 else "gm-down"}" x="{i + 0.12:.2f}" y="{(1 - max(v, 0) / reach) * 50:.2f}" '
+        f'width="0.76" height="{abs(v) / reach * 50:.2f}"><title>{i + 1}: {v:.2f}</title></rect>'
         for i, v in enumerate(code)
     )
     svg = _svg(len(code), 100, f'<line class="gm-axis" x1="0" x2="{len(code)}" y1="50" y2="50"/>{bars}')
-    return _figure(f"Code: {len(code)} numbers", f'<div class="gm-plot">{svg}</div>', f"{min(code):.1f} to {max(code):.1f}", "gm-code")
+    note = f"from {min(code):.1f} to {max(code):.1f}"
+    return _figure(f"Code: {len(code)} numbers", f'<div class="gm-plot">{svg}</div>', note, "gm-code")
 
 
 def histogram(counts: Sequence[int], edges: Sequence[float], score: float, left: str, right: str) -> str:
@@ -55,11 +56,10 @@ def histogram(counts: Sequence[int], edges: Sequence[float], score: float, left:
 
 
 def _svg(width: float, height: float, body: str) -> str:
-    return f'<svg viewBox="0 0 {width} {height}" preserveAspectRatio="none" aria-hidden="true" focusable="false">{body}</svg>'
+    return f'<svg viewBox="0 0 {width} {height}" preserveAspectRatio="none" aria-hidden="true">{body}</svg>'
 
 
 def _figure(title: str, body: str, note: str, kind: str = "") -> str:
-    return (
-        f'<figure class="gm-figure {kind}" aria-label="{escape(title)}, {escape(note)}"><figcaption>{escape(title)}</figcaption>'
-        f'{body}<div class="gm-note">{escape(note)}</div></figure>'
-    )
+    label = escape(f"{title}, {note}")
+    inside = f'<figcaption>{escape(title)}</figcaption>{body}<div class="gm-note">{escape(note)}</div>'
+    return f'<figure class="gm-figure {kind}" aria-label="{label}">{inside}</figure>'
