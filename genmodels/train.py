@@ -19,6 +19,7 @@ import platform
 import shutil
 import time
 from collections.abc import Callable, Iterator
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,7 @@ from genmodels.data import Images, tile, to_uint8
 from genmodels.device import fastest_precision, set_threads
 from genmodels.models.base import Model, TrainConfig, seeded
 from genmodels.protocols import Decodes, Encodes, Samples
+from genmodels.registry import family_of
 
 Row = dict[str, float]
 
@@ -61,15 +63,18 @@ def train(
     precision: "auto" (timed), "no" (float32) or "bf16". save_minutes / save_steps: how often state, samples and
     checkpoint are written to `folder` (at a row's end). stop: asked after every step; True saves and returns.
 
+    TensorBoard files, if asked for, go to `folder/tensorboard`.
+
     A row: step, epoch, progress (share of the run done), seconds, images_per_s, learning_rate, and every term of the
     objective (prefixed "player/" if there are several players), averaged over the row's steps and all processes.
-    Raises TrainingDiverged at a loss that is not finite, ValueError for data that don't fit the model.
+    Raises TrainingDiverged at a loss that is not finite; ValueError for data that don't fit the model, and for a folder
+    that holds another run (or this one, without `resume`): nothing is overwritten.
     """
+    folder = Path(folder) if folder is not None else None
+    _check_fit(model, data)
+    _check_former(model, data, folder, resume)
     run = _Run(model, data, recipe or model.recipe, folder, minutes, precision, tensorboard)
-    if resume:
-        run.restore()
-    else:
-        run.discard_former()
+    run.restore()
     return run.rows(log_every, save_minutes, save_steps, stop)
 
 
@@ -79,10 +84,8 @@ class _Run:
     def __init__(self, model, data, recipe, folder, minutes, precision, tensorboard) -> None:
         from accelerate import Accelerator, DistributedDataParallelKwargs
 
-        _check_fit(model, data)
         set_threads()
-        self.model, self.data, self.minutes = model, data, minutes
-        self.folder = Path(folder) if folder is not None else None
+        self.model, self.data, self.minutes, self.folder = model, data, minutes, folder
         self.recipe = dataclasses.replace(recipe, batch_size=min(recipe.batch_size, len(data)))
         saved = _read_run(self.folder)
         precision = saved["precision"] if saved and precision == "auto" else precision
@@ -90,11 +93,15 @@ class _Run:
             precision = _agreed_precision(model, data, self.recipe)
         self.precision = precision
         several = len(model.players()) > 1
+        if tensorboard and find_spec("tensorboard") is None:
+            raise ValueError("TensorBoard is not installed: pip install tensorboard.")
+        if tensorboard and folder is None:
+            raise ValueError("TensorBoard needs a folder to write to.")
         self.accelerator = Accelerator(
             mixed_precision=precision,
             kwargs_handlers=[DistributedDataParallelKwargs(find_unused_parameters=several)],
             log_with="tensorboard" if tensorboard else None,
-            project_dir=str(self.folder) if self.folder else None,
+            project_dir=str(folder) if folder else None,
         )
         processes = self.accelerator.num_processes
         if self.recipe.batch_size % processes:
@@ -239,8 +246,8 @@ class _Run:
         try:
             self.accelerator.save_state(str(aside))
             if self.accelerator.is_main_process:
-                run = {"step": self.step, "seconds": self.seconds, "precision": self.precision, "minutes": self.minutes}
-                (aside / "run.json").write_text(json.dumps(run | {"recipe": dataclasses.asdict(self.recipe)}))
+                run = {"step": self.step, "seconds": self.seconds, "precision": self.precision}
+                (aside / "run.json").write_text(json.dumps(run | _identity(self.model, self.data)))
             self.accelerator.wait_for_everyone()
             if self.accelerator.is_main_process:
                 os.replace(aside, final)
@@ -290,14 +297,6 @@ class _Run:
             kept = [row for row in read_rows(self.folder) if row["step"] <= self.step]
             text = "".join(json.dumps(row) + "\n" for row in kept)
             checkpoint.write_files(self.folder, {"metrics.jsonl": lambda path: path.write_text(text)})
-
-    def discard_former(self) -> None:
-        """A run without --resume starts afresh: an older run's states and rows in the same folder are removed."""
-        if self.folder and self.accelerator.is_main_process:
-            for state in _states(self.folder):
-                shutil.rmtree(state)
-            (self.folder / "metrics.jsonl").unlink(missing_ok=True)
-        self.accelerator.wait_for_everyone()
 
     def finish(self) -> None:
         """Leave the EMA weights in the model that the caller holds."""
@@ -408,6 +407,23 @@ def _check_fit(model: Model, data: Images) -> None:
         raise ValueError(f"The model makes images of shape {model.image_shape}, the data set has {data.shape}.")
     if model.num_classes and data.labels.max() >= model.num_classes:
         raise ValueError(f"The data set has label {int(data.labels.max())}, the model only {model.num_classes} classes.")
+
+
+def _identity(model: Model, data: Images) -> dict[str, Any]:
+    """What must be the same when a run goes on."""
+    return {"family": family_of(model), "config": model.config.to_json(), "data": data.name}
+
+
+def _check_former(model: Model, data: Images, folder: Path | None, resume: bool) -> None:
+    """Refuse to overwrite a run, and to go on with another one than was begun."""
+    saved = _read_run(folder)
+    if saved is None:
+        return
+    if not resume:
+        raise ValueError(f"{folder} holds a run at step {saved['step']}: go on with --resume (resume=True), or choose another folder.")
+    for key, value in _identity(model, data).items():
+        if saved[key] != value:
+            raise ValueError(f"The run in {folder} has {key} {saved[key]!r}, not {value!r}; resume it with the same.")
 
 
 def _agreed_precision(model: Model, data: Images, recipe: TrainConfig) -> str:

@@ -44,6 +44,13 @@ class Residual(nn.Module):
         return h + self.last(F.silu(self.first(F.silu(h))))
 
 
+def dense(inputs: int, hidden: int, layers: int, outputs: int) -> nn.Sequential:
+    """Linear layers with `layers` hidden ones: a code of two numbers needs them to fold its plane."""
+    widths = [inputs, *[hidden] * layers]
+    steps = [step for a, b in zip(widths[:-1], widths[1:], strict=True) for step in (nn.Linear(a, b), nn.SiLU())]
+    return nn.Sequential(*steps, nn.Linear(widths[-1], outputs))
+
+
 class Encoder(nn.Module):
     """Image and class -> `outputs` numbers. Works at half and quarter resolution, where a CPU is fast."""
 
@@ -56,7 +63,7 @@ class Encoder(nn.Module):
         self.fine = nn.Sequential(*[Residual(fine) for _ in range(config.blocks)])
         self.down = nn.Conv2d(fine, coarse, 2, stride=2)
         self.coarse = nn.Sequential(*[Residual(coarse) for _ in range(config.blocks)])
-        self.head = nn.Linear(coarse * (height // 4) * (width // 4), outputs)
+        self.head = dense(coarse * (height // 4) * (width // 4), config.dense_width, config.dense_layers, outputs)
 
     def forward(self, x: Tensor, labels: Tensor) -> Tensor:
         h = self.stem(F.pixel_unshuffle(x, 2)) + self.label(labels)[:, :, None, None]
@@ -73,7 +80,8 @@ class Decoder(nn.Module):
         fine, coarse = config.widths
         self.start_shape = (coarse, height // 4, width // 4)
         self.label = nn.Embedding(config.num_classes + 1, coarse)
-        self.stem = nn.Linear(config.latent_dim + coarse, math.prod(self.start_shape))
+        inputs = config.latent_dim + coarse
+        self.stem = dense(inputs, config.dense_width, config.dense_layers, math.prod(self.start_shape))
         self.coarse = nn.Sequential(*[Residual(coarse) for _ in range(config.blocks)])
         self.up = nn.Conv2d(coarse, 4 * fine, 1)
         self.fine = nn.Sequential(*[Residual(fine) for _ in range(config.blocks)])
@@ -130,6 +138,8 @@ class VAEConfig(ModelConfig):
     latent_dim: int = 32
     widths: tuple[int, int] = (32, 64)  # channels at half and at quarter resolution
     blocks: int = 1  # residual blocks at each resolution
+    dense_layers: int = 0  # hidden layers between code and feature maps
+    dense_width: int = 256
     mixtures: int = 3  # logistic components per pixel
     beta: float = 1.0
     kl_warmup: float = 0.1  # share of the run in which beta rises from 0
