@@ -33,13 +33,13 @@ def build(page: common.Page) -> None:
         with gr.Column(elem_classes="gm-main"):
             with gr.Row(elem_classes="gm-pipeline"):
                 seen = common.picture("What it sees", "The picture as the network sees it")
-                code = gr.HTML(elem_classes="gm-card", apply_default_css=False)
+                code = common.text("Code")
                 rebuilt = common.picture("Reconstruction", "The picture rebuilt from the code")
                 difference = common.picture("Difference", "Where the reconstruction differs from the picture")
-            quality = gr.HTML(elem_classes="gm-quality", apply_default_css=False)
+            quality = common.text("Quality", "gm-quality")
             info = "Add noise and it still finds the picture: it was trained to rebuild clean pictures from noisy ones."
             sigma = gr.Slider(0, 1, 0, step=0.05, label="Noise σ", info=info)
-            score = gr.HTML(elem_classes="gm-card", apply_default_css=False)
+            score = common.text("Score")
     results = [seen, code, rebuilt, difference, quality, score]
 
     common.heading("Between two pictures", BETWEEN)

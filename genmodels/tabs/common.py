@@ -133,6 +133,11 @@ def picture(label: str, alt: str, *, kind: str = "", **options: Any) -> gr.Image
     )
 
 
+def text(label: str, kind: str = "gm-card") -> gr.HTML:
+    """A place for a chart or a line of HTML; the label names it for programs only."""
+    return gr.HTML(label=label, elem_classes=kind, apply_default_css=False)
+
+
 def pad(label: str, tools: Sequence[str] = ("pen", "erase"), *, compact: bool = False) -> gr.HTML:
     """The drawing pad (`web/pad.js`). Without tools it only shows a picture and strips of examples to choose from."""
     component = gr.HTML(

@@ -70,7 +70,7 @@ def build_generate(page: common.Page, shown: gr.HTML, names: list[str]) -> None:
             button = gr.Button("Generate", variant="primary")
         with gr.Column(elem_classes="gm-main"):
             grid = common.picture("Samples", "Pictures that the VAE made up", kind="gm-grid")
-            note = gr.HTML(elem_classes="gm-quality", apply_default_css=False)
+            note = common.text("Settings", "gm-quality")
     inputs, outputs = [data, label, n, seed, temperature], [grid, note]
     page.first(shown, generate, inputs, outputs)
     triggers = [button.click, label.input, n.input, temperature.input, seed.submit, seed.blur]

@@ -8,7 +8,7 @@ const view = canvas.getContext('2d');
 const colours = root.querySelector('.gm-pad-colours');
 const INKS = ['#1a1a1a', '#ffffff', '#8a8a8a', '#d9a066', '#7a4a21', '#c8352b', '#e8862e', '#f2d13c', '#3f9b45', '#2f6fd0', '#7b4bb3'];
 const FINE = 8; // strokes are drawn on a layer with 8 × 8 points per pixel of the model
-const WIDTHS = { pen: { 1: [1.6, 2.3, 3.4], 3: [1, 2, 3] }, erase: { 1: [2, 4, 7], 3: [1, 3, 5] }, hide: { 1: [3, 6, 10], 3: [3, 6, 10] } };
+const WIDTHS = { pen: { 1: [1.7, 2.5, 3.6], 3: [1, 2, 3] }, erase: { 1: [2, 4, 7], 3: [1, 3, 5] }, hide: { 1: [3, 6, 10], 3: [3, 6, 10] } };
 
 let channels = 1, height = 28, width = 28;
 let tool = 'pen', size = 1, ink = INKS[5];
@@ -115,6 +115,10 @@ function soften(cells) {
     }
   };
   turn(4, false); turn(4 * width, true);
+  for (let o = 0; o < cells.length; o += 4) { // saturated in the middle, as ink is
+    const gain = Math.min(1.4, 1 / cells[o + 3]);
+    cells[o] *= gain; cells[o + 3] *= gain;
+  }
 }
 
 // Digits of the training set lie in a box of 20 pixels, their centre of mass in the middle: a drawing made of
@@ -340,7 +344,7 @@ function take() {
   if (props.value && props.value.shape && JSON.stringify(props.value) !== sent) { load(props.value, false); tools(); markSame(); }
 }
 watch('value', take);
-watch('strips', () => { strips(); markSame(); });
+watch('strips', () => { history.splice(0, history.length - 1); strips(); markSame(); }); // another model: nothing to undo
 watch(['tools', 'background'], () => { tools(); if (base) rebuild(); });
 
 resize([1, 28, 28]);
