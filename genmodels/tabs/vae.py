@@ -79,10 +79,11 @@ def build_generate(page: common.Page, shown: gr.HTML, names: list[str]) -> None:
     page.on(data.input, open_data, [data, n, seed, temperature], [label, *outputs], name="open")
 
 
-def generate(name: str, label: str, n: int, seed: int, temperature: float) -> tuple[Any, str]:
+def generate(name: str, label: str | None, n: int, seed: int, temperature: float) -> tuple[Any, str]:
     """A grid of `n` samples of one class, or of each class in turn, and what made them."""
-    grid = wrappers.sample(name, n=n, seed=seed, label=None if label == EACH else label, temperature=temperature)
-    kind = "each class in turn" if label == EACH else f"class {label}"
+    label = None if label == EACH else label
+    grid = wrappers.sample(name, n=n, seed=seed, label=label, temperature=temperature)
+    kind = "each class in turn" if label is None else f"class {label}"
     return grid, f"{name} · seed {seed:.0f} · {kind} · temperature {temperature:g}"
 
 

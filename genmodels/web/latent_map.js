@@ -1,5 +1,5 @@
 // The latent map: 2,000 coloured points, and beside them the picture decoded where the pointer is.
-// Its value is the marked place {x, y} or null; prop `map` is {name, points, classes, extent, shape, info}.
+// Its value is the marked place {x, y} or null; prop map is {name, points, classes, extent, shape, info}.
 // server.decode({name, x, y}) answers {pixels} or {error}; one request is in flight, the latest position wins.
 const root = element.querySelector('.gm-map');
 const canvas = root.querySelector('.gm-map-canvas');
@@ -157,6 +157,8 @@ function open() {
   drawDots(); legends(); draw();
   go(props.value ? props.value.x : probe.x, props.value ? props.value.y : probe.y);
 }
-watch('map', open);
-watch('value', () => { draw(); if (map() && props.value) go(props.value.x, props.value.y); });
+// The names are not quoted one by one: gr.HTML would take a quoted name for that of an event.
+const changed = (names, then) => watch(names.trim().split(' '), then);
+changed(' map ', open);
+changed(' value ', () => { draw(); if (map() && props.value) go(props.value.x, props.value.y); });
 open();

@@ -343,9 +343,11 @@ function markSame() {
 function take() {
   if (props.value && props.value.shape && JSON.stringify(props.value) !== sent) { load(props.value, false); tools(); markSame(); }
 }
-watch('value', take);
-watch('strips', () => { history.splice(0, history.length - 1); strips(); markSame(); }); // another model: nothing to undo
-watch(['tools', 'background'], () => { tools(); if (base) rebuild(); });
+// The names are not quoted one by one: gr.HTML would take a quoted name for that of an event.
+const changed = (names, then) => watch(names.trim().split(' '), then);
+changed(' value ', take);
+changed(' strips ', () => { history.splice(0, history.length - 1); strips(); markSame(); }); // another model: nothing to undo
+changed('tools background', () => { tools(); if (base) rebuild(); });
 
 resize([1, 28, 28]);
 history.push({ kind: 'clear' });
