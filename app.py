@@ -7,13 +7,13 @@ import os
 
 os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")  # before the import: no telemetry, no version check
 
-from importlib import import_module  # noqa: E402
+from importlib import import_module
 
-import gradio as gr  # noqa: E402
+import gradio as gr
 
-from genmodels import web  # noqa: E402
-from genmodels.tabs import TABS  # noqa: E402
-from genmodels.tabs.common import Page  # noqa: E402
+from genmodels import web
+from genmodels.tabs import TABS
+from genmodels.tabs.common import Page
 
 PURPOSE = "Try the families of generative image models with your own hands: small networks, live on this computer."
 
