@@ -1,0 +1,74 @@
+"""What all tests share: a quiet, offline, reproducible process, and fixtures."""
+
+import atexit
+import os
+import shutil
+import tempfile
+
+# The libraries concerned read these at import, so they stand before everything else.
+_HOME = tempfile.mkdtemp(prefix="genmodels-tests-")
+atexit.register(shutil.rmtree, _HOME, ignore_errors=True)
+os.environ |= {
+    "OMP_NUM_THREADS": "1",
+    "HF_HOME": f"{_HOME}/huggingface",
+    "HF_HUB_OFFLINE": "1",  # the Hub tests start processes of their own, with a real server's address
+    "GRADIO_ANALYTICS_ENABLED": "False",
+    "GRADIO_TEMP_DIR": f"{_HOME}/gradio",
+    "CUDA_VISIBLE_DEVICES": "",
+}
+for _variable in ("HF_ENDPOINT", "HF_TOKEN"):
+    os.environ.pop(_variable, None)
+
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import torch
+from helpers import ROOT, environment, tiny_images
+from PIL import Image
+
+torch.set_num_threads(1)
+
+
+@pytest.fixture
+def image_folder(tmp_path: Path) -> Path:
+    """20 pictures of 8x8 in two sub-folders, `down` (a bar at the bottom) and `up`."""
+    folder = tmp_path / "pictures"
+    images = tiny_images(20, classes=2)
+    for i, (pixels, label) in enumerate(zip(images.pixels, images.labels, strict=True)):
+        file = folder / ("up", "down")[label] / f"{i:02d}.png"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(pixels[0].numpy()).save(file)
+    return folder
+
+
+@pytest.fixture
+def data_root() -> Path:
+    """The folder with the real data sets; tests that need it are skipped where there is none."""
+    root = os.environ.get("GENMODELS_DATA")
+    if not root:
+        pytest.skip("GENMODELS_DATA is not set")
+    return Path(root)
+
+
+@pytest.fixture
+def start() -> Iterator[Callable[..., subprocess.Popen]]:
+    """start(*arguments, **env): this interpreter in the background; what still runs after the test is killed."""
+    running: list[subprocess.Popen] = []
+
+    def begin(*arguments: str | Path, cwd: Path = ROOT, **env: str | None) -> subprocess.Popen:
+        process = subprocess.Popen(
+            [sys.executable, *map(str, arguments)], cwd=cwd, env=environment(**env), text=True,
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True,
+        )  # fmt: skip
+        running.append(process)
+        return process
+
+    yield begin
+    for process in running:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+        process.communicate()

@@ -1,0 +1,106 @@
+"""Tiny models, synthetic pictures and data sets, and other processes, for the tests."""
+
+import dataclasses
+import io
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from genmodels.data import Images
+from genmodels.models.base import Model
+from genmodels.registry import FAMILIES, get_family
+
+ROOT = Path(__file__).parent.parent
+
+
+# -- models ------------------------------------------------------------------------------------------------------------
+
+
+def build(family: str, seed: int = 0, **changes: object) -> Model:
+    """A tiny model of a family in evaluation mode, none of its parameters at the initial (often zero) value."""
+    cls = get_family(family)
+    with torch.random.fork_rng(), torch.no_grad():
+        torch.manual_seed(seed)
+        model = cls(dataclasses.replace(cls.Config.tiny(), **changes))
+        for parameter in model.parameters():
+            parameter += 0.05 * torch.randn_like(parameter)
+    return model.eval()
+
+
+def having(*abilities: type) -> pytest.MarkDecorator:
+    """Run a test for every family whose models have all these abilities, whatever families there are."""
+    found = [name for name in FAMILIES if all(isinstance(build(name), ability) for ability in abilities)]
+    return pytest.mark.parametrize("family", found)
+
+
+def batch(model: Model, n: int = 4, seed: int = 0) -> tuple[torch.Tensor, torch.Tensor]:
+    """n random images of 256 grey levels in [-1, 1], and labels in turn, the last of which is -1 ("no class")."""
+    generator = torch.Generator().manual_seed(seed)
+    x = torch.randint(0, 256, (n, *model.image_shape), generator=generator) / 127.5 - 1
+    labels = torch.arange(n) % model.num_classes
+    labels[-1] = -1
+    return x, labels
+
+
+# -- pictures and data -------------------------------------------------------------------------------------------------
+
+
+def tiny_images(n: int = 8, shape: tuple[int, int, int] = (1, 8, 8), classes: int = 3) -> Images:
+    """A data set in memory: a bright bar on noise, whose place is the class."""
+    generator = torch.Generator().manual_seed(1)
+    pixels = torch.randint(0, 60, (n, *shape), generator=generator, dtype=torch.uint8)
+    labels = torch.arange(n) % classes
+    for i, label in enumerate(labels):
+        pixels[i, :, 2 * int(label) : 2 * int(label) + 2] += 180
+    return Images("bars", pixels, labels, ("up", "down", "middle")[:classes])
+
+
+def picture(index: int, size: tuple[int, int] = (8, 8), mode: str = "L") -> Image.Image:
+    """A picture of noise, of `size` (width, height), another one for every index."""
+    channels = len(Image.new(mode, (1, 1)).getbands())
+    values = np.random.default_rng(index).integers(0, 256, (size[1], size[0] * channels), dtype=np.uint8)
+    return Image.frombytes(mode, size, values.tobytes())
+
+
+def encoded(image: Image.Image, format: str = "png", **options: object) -> bytes:
+    buffer = io.BytesIO()
+    image.save(buffer, format, **options)
+    return buffer.getvalue()
+
+
+def write_parquet(
+    file: Path, rows: list[tuple[bytes, int]], names: list[str] | None = None, column: str = "image"
+) -> Path:
+    """(bytes of a picture, label) rows as a parquet file in the Hub's schema."""
+    import datasets
+
+    label = datasets.ClassLabel(names=names) if names else datasets.Value("int64")
+    features = datasets.Features({column: datasets.Image(), "label": label})
+    images = [{"bytes": data, "path": f"{i}.png"} for i, (data, _) in enumerate(rows)]
+    file.parent.mkdir(parents=True, exist_ok=True)
+    table = datasets.Dataset.from_dict({column: images, "label": [label for _, label in rows]}, features=features)
+    table.to_parquet(str(file))
+    return file
+
+
+# -- other processes ---------------------------------------------------------------------------------------------------
+
+
+def environment(**changes: str | None) -> dict[str, str]:
+    """This process's environment with changes (None removes), for a process that imports this checkout."""
+    values = os.environ | {"PYTHONPATH": str(ROOT)} | changes
+    return {key: value for key, value in values.items() if value is not None}
+
+
+def python(*arguments: str | Path, cwd: Path = ROOT, **env: str | None) -> subprocess.CompletedProcess:
+    """This interpreter, run to its end."""
+    return subprocess.run(
+        [sys.executable, *map(str, arguments)],
+        cwd=cwd, env=environment(**env), capture_output=True, text=True, timeout=300,
+    )  # fmt: skip
