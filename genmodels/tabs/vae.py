@@ -117,12 +117,14 @@ def build_map(page: common.Page, names: list[str]) -> None:
             )
         with gr.Column(scale=1, min_width=280, elem_classes="gm-side"):
             pad = common.pad("Draw here: the star shows where it lands")
-    title = "Variations of your picture: other codes that could have made it"
+    title = "Variations of your picture, by the larger VAE: other codes z ~ q(z|x)"
     several = common.picture(title, "Decodes of codes drawn around the picture's own", kind="gm-strip-picture")
+    info = "1 is how unsure the VAE is of the picture's code: hardly at all. More spread, more variety."
+    spread = gr.Slider(0, 4, 3, step=0.1, label="Spread", info=info, elem_classes="gm-narrow-slider")
     outputs = [plane, pad, several]
-    page.first(pad, open_map, [data], outputs)
-    page.on(data.input, open_map, [data], outputs, name="open_map")
-    page.on(pad.input, locate, [data, pad], [plane, several], name="locate", live=True)
+    page.first(pad, open_map, [data, spread], outputs)
+    page.on(data.input, open_map, [data, spread], outputs, name="open_map")
+    page.on([pad.input, spread.input], locate, [data, pad, spread], [plane, several], name="locate", live=True)
 
 
 def decode(point: dict) -> dict:
@@ -135,16 +137,18 @@ def decode(point: dict) -> dict:
         return {"error": str(error)}
 
 
-def locate(name: str, picture: dict) -> tuple[Any, Any]:
-    """Where a picture lands on the map, and variations of it: decodes of z ~ q(z|x)."""
+def locate(name: str, picture: dict, spread: float) -> tuple[Any, Any]:
+    """Where a picture lands on the map, and variations of it by the larger VAE of the same data: decodes of z ~ q(z|x)."""
     place = wrappers.locate(name, picture)
-    return {"x": place["x"], "y": place["y"]}, wrappers.variations(name, picture)
+    larger = f"{FAMILY}-{wrappers.describe(name)['data']}"
+    larger = larger if larger in wrappers.available(FAMILY) else name
+    return {"x": place["x"], "y": place["y"]}, wrappers.variations(larger, picture, temperature=spread)
 
 
-def open_map(name: str) -> tuple[Any, ...]:
+def open_map(name: str, spread: float) -> tuple[Any, ...]:
     """Another map, with its first example on the pad."""
     known = common.examples(name)
-    place, several = locate(name, known[0][1])
+    place, several = locate(name, known[0][1], spread)
     info = {"Software": f"genmodels {__version__}", "model": name}
     plane = gr.HTML(value=place, map={"name": name, **wrappers.latent_map(name), "info": info})
     return plane, common.fill_pad(name, known[0][1], [("Or pick one", known)]), several
