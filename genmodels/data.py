@@ -44,6 +44,8 @@ DATASETS: dict[str, DatasetInfo] = {
 }
 DEFAULT_SHAPE = (3, 32, 32)
 MAX_PIXELS = 64_000_000
+#: What Pillow raises for files that are no pictures, or broken ones, or far too large (SyntaxError: some broken PNGs).
+UNREADABLE = (OSError, SyntaxError, Image.DecompressionBombError)
 
 
 class Images(torch.utils.data.Dataset):
@@ -114,9 +116,9 @@ def fit_picture(image: Image.Image, shape: tuple[int, int, int], background: int
         )
     channels, height, width = shape
     mode = "L" if channels == 1 else "RGB"
-    if image.mode == mode and image.size == (width, height):  # the usual case in training, worth a short cut
-        return np.array(image).reshape(height, width, channels).transpose(2, 0, 1)
     image = ImageOps.exif_transpose(image)
+    if image.mode == mode and image.size == (width, height) and not image.has_transparency_data:
+        return np.array(image).reshape(height, width, channels).transpose(2, 0, 1)  # the usual case, worth a short cut
     image = _eight_bit(image, background).convert(mode)
     resample = Image.Resampling.BOX if min(image.size) > 4 * max(height, width) else Image.Resampling.LANCZOS
     image = ImageOps.fit(image, (width, height), resample)
@@ -127,8 +129,11 @@ def _eight_bit(image: Image.Image, background: int) -> Image.Image:
     """16-bit and float modes scaled to 8 bits; transparency laid over the background."""
     if image.mode.startswith("I") or image.mode == "F":
         values = np.asarray(image, dtype=np.float64)
-        top = values.max(initial=1) if image.mode == "F" or values.max(initial=0) > 65535 else 65535
-        return Image.fromarray(np.clip(values / top * 255, 0, 255).astype(np.uint8))
+        highest = values.max(initial=1, where=np.isfinite(values))
+        top = highest if image.mode == "F" or highest > 65535 else 65535
+        return Image.fromarray(np.nan_to_num(np.clip(values / top * 255, 0, 255)).astype(np.uint8))
+    if image.mode == "LAB":  # Pillow converts it to RGB only
+        return image.convert("RGB")
     if image.has_transparency_data:
         image = image.convert("RGBA")
         canvas = Image.new("RGBA", image.size, (background,) * 3 + (255,))
@@ -173,13 +178,13 @@ def _foreign_table(name: str, split: str):
     import datasets
 
     if Path(name).is_dir():
-        pattern = ("*.png", "*.jpg", "*.jpeg", "*.webp", "*.gif", "*.bmp", "*.tif", "*.tiff")
-        if not any(next(Path(name).rglob(p), None) for p in pattern):
+        endings = (".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".tif", ".tiff")
+        if not any(file.suffix.lower() in endings for file in Path(name).rglob("*")):
             raise ValueError(f"The folder {name} holds no images.")
         splits = datasets.load_dataset("imagefolder", data_dir=name)
-        if split in splits:
-            return splits[split]
-        return _held_out(splits["train"], split)
+        if "train" not in splits:
+            raise ValueError(f"The folder {name} has the splits {', '.join(splits)}, but no train.")
+        return splits[split] if "test" in splits else _held_out(splits["train"], split)
     if name.count("/") == 1 and not name.startswith((".", "/")):
         return _from_hub(name, split)
     raise ValueError(
@@ -193,7 +198,7 @@ def _from_hub(repo: str, split: str):
 
     try:
         builder = datasets.load_dataset_builder(repo)
-        if split in (builder.info.splits or {}):
+        if "test" in (builder.info.splits or {}):
             return datasets.load_dataset(repo, split=split)
         return _held_out(datasets.load_dataset(repo, split="train"), split)
     except (OSError, ValueError, RuntimeError, datasets.exceptions.DatasetsError) as error:
@@ -202,9 +207,11 @@ def _from_hub(repo: str, split: str):
 
 
 def _held_out(table, split: str):
-    """"test": every tenth image; "train": the others."""
-    wanted = [i for i in range(len(table)) if (i % 10 == 9) == (split == "test")]
-    return table.select(wanted)
+    """"test": every tenth image, at least one; "train": the others. A single image is both."""
+    if len(table) < 2:
+        return table
+    period = min(10, len(table))
+    return table.select([i for i in range(len(table)) if (i % period == period - 1) == (split == "test")])
 
 
 def _decode(name, table, shape, classes, background) -> Images:
@@ -225,15 +232,17 @@ def _decode(name, table, shape, classes, background) -> Images:
     encoded = table.select_columns(image_key).cast_column(image_key, datasets.Image(decode=False))
     rows = (row for batch in encoded.iter(1000) for row in batch[image_key])  # far faster than row by row
     for i, row in enumerate(rows):
-        pixels[i] = fit_picture(_open(row, i, name), shape, background)
+        pixels[i] = _pixels(row, i, name, shape, background)
     pixels = torch.from_numpy(pixels)
     labels = torch.tensor(table[label_key][:]) if label_key else torch.full((len(table),), -1)
     return Images(name, pixels, labels.long(), classes)
 
 
-def _open(row: dict, index: int, name: str) -> Image.Image:
-    """The picture of a row {"bytes", "path"} of an undecoded image column."""
+def _pixels(row: dict, index: int, name: str, shape: tuple[int, int, int], background: int) -> np.ndarray:
+    """The picture of a row {"bytes", "path"} of an undecoded image column, fitted."""
     try:
-        return Image.open(io.BytesIO(row["bytes"]) if row["bytes"] is not None else row["path"])
-    except (OSError, TypeError) as error:
-        raise ValueError(f"Image {index} of {name} ({row['path'] or 'no file name'}) can't be read: {error}") from error
+        data = row["bytes"] if row["bytes"] is not None else Path(row["path"]).read_bytes()
+        return fit_picture(Image.open(io.BytesIO(data)), shape, background)
+    except (*UNREADABLE, TypeError, ValueError) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise ValueError(f"Image {index} of {name} ({row['path'] or 'no file name'}) can't be read: {reason}") from error
