@@ -1,0 +1,368 @@
+"""Pictures of every kind become the arrays that models see; data sets come from parquet files and image folders."""
+
+import io
+import struct
+import zlib
+
+import numpy as np
+import pytest
+import torch
+from helpers import encoded, picture, tiny_images, write_parquet
+from PIL import Image
+
+from genmodels.data import DATASETS, Images, fit_picture, load_dataset, tile, to_float, to_uint8
+
+GREY, COLOUR = (1, 28, 28), (3, 32, 32)
+
+
+def opened(data: bytes) -> Image.Image:
+    return Image.open(io.BytesIO(data))
+
+
+def halves(mode: str, left: object, right: object, size: tuple[int, int] = (40, 40)) -> Image.Image:
+    """A picture whose left half has one colour and whose right half another."""
+    image = Image.new(mode, size, left)
+    for y in range(size[1]):
+        for x in range(size[0] // 2, size[0]):  # not paste: Pillow's has a fault in 16-bit modes
+            image.putpixel((x, y), right)
+    return image
+
+
+def sides(pixels: np.ndarray) -> list[tuple[int, ...]]:
+    """The colours in the middle of the left and of the right edge."""
+    return [tuple(int(v) for v in pixels[:, pixels.shape[1] // 2, x]) for x in (1, -2)]
+
+
+# -- one picture -------------------------------------------------------------------------------------------------------
+
+
+def test_a_picture_of_the_right_shape_is_taken_as_it_is():
+    for mode, shape in (("L", GREY), ("RGB", COLOUR)):
+        image = picture(1, (shape[2], shape[1]), mode)
+        expected = np.asarray(image).reshape(*shape[1:], shape[0]).transpose(2, 0, 1)
+        assert np.array_equal(fit_picture(image, shape), expected)
+
+
+@pytest.mark.parametrize("shape", [GREY, COLOUR])
+@pytest.mark.parametrize(
+    "mode",
+    [
+        "1",
+        "L",
+        "LA",
+        "P",
+        "PA",
+        "RGB",
+        "RGBA",
+        "RGBa",
+        "RGBX",
+        "CMYK",
+        "YCbCr",
+        "LAB",
+        "HSV",
+        "I",
+        "F",
+        "I;16",
+        "I;16B",
+    ],
+)
+@pytest.mark.parametrize("size", [(1, 1), (2, 3), (28, 28), (32, 32), (100, 50), (1, 3000), (3000, 1)], ids=str)
+def test_every_mode_and_size_fits(mode, size, shape):
+    pixels = fit_picture(Image.new(mode, size), shape)
+    assert pixels.shape == shape
+    assert pixels.dtype == np.uint8
+
+
+@pytest.mark.parametrize(
+    ("image", "left", "right"),
+    [
+        (halves("L", 10, 200), 10, 200),
+        (halves("1", 0, 1), 0, 255),
+        (halves("I;16", 0x0A00, 0xC800), 10, 199),
+        (halves("I;16B", 0x0A00, 0xC800), 10, 199),
+        (halves("I", 0x0A00, 0xC800), 10, 199),
+        (halves("F", 10 / 255, 200 / 255), 10, 200),
+        (halves("F", 10.0, 255.0), 10, 255),
+        (halves("LA", (10, 255), (200, 255)), 10, 200),
+        (halves("CMYK", (0, 0, 0, 245), (0, 0, 0, 55)), 10, 200),
+        (halves("YCbCr", (10, 128, 128), (200, 128, 128)), 10, 200),
+    ],
+    ids=lambda value: value.mode if isinstance(value, Image.Image) else str(value),
+)
+def test_grey_levels_keep_their_meaning(image, left, right):
+    for shape in (GREY, COLOUR):
+        for found, expected in zip(sides(fit_picture(image, shape)), (left, right), strict=True):
+            assert max(abs(value - expected) for value in found) <= 1
+
+
+def test_16_bit_and_float_files():
+    """As files have them: a 16-bit PNG, a 16-bit TIFF, a TIFF of floats in [0, 1], one with NaN and infinity in it."""
+    ramp = np.linspace(0, 65535, 28 * 28).reshape(28, 28)
+    expected = (ramp / 257).round()
+    for data in (
+        encoded(Image.fromarray(ramp.astype(np.uint16))),
+        encoded(Image.fromarray(ramp.astype(np.uint16)), "tiff"),
+    ):
+        assert np.abs(fit_picture(opened(data), GREY)[0] - expected).max() <= 1
+    floats = (ramp / 65535).astype(np.float32)
+    assert np.abs(fit_picture(opened(encoded(Image.fromarray(floats), "tiff")), GREY)[0] - expected).max() <= 1
+    floats[0, 0], floats[0, 1], floats[1, 1] = np.nan, np.inf, -np.inf
+    pixels = fit_picture(opened(encoded(Image.fromarray(floats), "tiff")), GREY)[0]
+    assert pixels[-1, -1] > pixels[5, 5], "one NaN must not blacken the whole picture"
+
+
+@pytest.mark.parametrize("background", [0, 255])
+@pytest.mark.parametrize("size", [(40, 40), (28, 28)], ids=str)
+def test_transparency_lies_over_the_background(background, size):
+    """Alpha, a transparent palette colour and a transparent grey: left transparent, right opaque."""
+    alpha = halves("RGBA", (120, 120, 120, 0), (120, 120, 120, 255), size)
+    half = halves("LA", (0, 128), (120, 255), size)
+    palette = halves("P", 0, 1, size)
+    palette.putpalette([5, 5, 5, 120, 120, 120])
+    with_palette = opened(encoded(palette, transparency=0))
+    with_grey = opened(encoded(halves("L", 7, 120, size), transparency=7))
+    assert with_palette.mode == "P"
+    assert with_grey.mode == "L"
+    for image in (alpha, with_palette, with_grey):
+        assert sides(fit_picture(image, (1, 28, 28), background)) == [(background,), (120,)]
+    left, right = sides(fit_picture(half, (1, 28, 28), background))
+    assert abs(left[0] - background * 127 / 255) <= 1
+    assert right == (120,)
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("size", [(60, 40), (32, 32)], ids=str)
+@pytest.mark.parametrize("format", ["jpeg", "png"])
+def test_cameras_pictures_stand_upright(orientation, size, format):
+    """A picture stored turned or mirrored, with the flag that says so: its blue corner is top left when upright."""
+    turns = {2: 0, 3: 3, 4: 1, 5: 5, 6: 2, 7: 6, 8: 4}  # what a camera does; Exif orientation -> PIL transpose
+    upright = Image.new("RGB", size, "white")
+    upright.paste("blue", (0, 0, size[0] // 2, size[1] // 2))
+    stored = upright.transpose(turns[orientation]) if orientation in turns else upright
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    image = opened(encoded(stored, format, exif=exif, **({"quality": 95} if format == "jpeg" else {})))
+    pixels = fit_picture(image, COLOUR).astype(int)
+    corners = [pixels[:, y, x] for y, x in ((4, 4), (4, -4), (-4, 4), (-4, -4))]
+    blue = [corner[2] > 200 and corner[0] < 60 for corner in corners]
+    assert blue == [True, False, False, False]
+
+
+def test_an_animation_shows_its_first_frame():
+    frames = [Image.new("L", (40, 40), grey) for grey in (200, 20)]
+    for format in ("gif", "webp", "png"):
+        image = opened(
+            encoded(
+                frames[0],
+                format,
+                save_all=True,
+                append_images=frames[1:],
+                **({"lossless": True} if format == "webp" else {}),
+            )
+        )
+        assert image.is_animated
+        assert np.abs(fit_picture(image, GREY).astype(int) - 200).max() <= 1
+
+
+def test_a_long_picture_is_cropped_in_the_middle():
+    image = Image.new("L", (300, 100), 0)
+    image.paste(255, (100, 0, 200, 100))
+    assert (fit_picture(image, GREY)[0, :, 2:-2] > 200).all()
+
+
+def chunk(kind: bytes, data: bytes) -> bytes:
+    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+
+def png_header(width: int, height: int) -> bytes:
+    """A PNG that announces its size, and ends: nobody needs the gigabytes to refuse them."""
+    header = struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(b"\0")) + chunk(b"IEND", b"")
+
+
+def test_too_many_megapixels_are_refused_before_they_are_decoded():
+    with pytest.raises(ValueError, match="has 70 megapixels; at most 64 are allowed"):
+        fit_picture(opened(png_header(10_000, 7_000)), COLOUR)
+
+
+def test_pixels_and_floats_convert_both_ways():
+    pixels = torch.arange(256, dtype=torch.uint8)
+    x = to_float(pixels)
+    assert x.min() == -1
+    assert x.max() == 1
+    assert torch.equal(to_uint8(x), pixels)
+    assert to_uint8(torch.tensor([-9.0, 9.0])).tolist() == [0, 255]
+
+
+def test_tile():
+    pixels = torch.stack([torch.full((1, 2, 3), grey, dtype=torch.uint8) for grey in (10, 20, 30)])
+    sheet = tile(pixels, columns=2, gap=1)
+    assert sheet.size == (7, 5)
+    assert np.asarray(sheet).tolist() == [
+        [10, 10, 10, 0, 20, 20, 20],
+        [10, 10, 10, 0, 20, 20, 20],
+        [0] * 7,
+        [30, 30, 30, 0, 0, 0, 0],
+        [30, 30, 30, 0, 0, 0, 0],
+    ]
+    assert tile(pixels, columns=2, gap=1, scale=3).size == (21, 15)
+    assert tile(torch.full((1, 3, 2, 2), 255, dtype=torch.uint8)).mode == "RGB"
+
+
+# -- data sets in parquet ----------------------------------------------------------------------------------------------
+
+
+def test_known_data_set_from_a_folder(tmp_path, monkeypatch):
+    """In the Hub's schema; pictures of another size and mode are converted, and no network is used."""
+    monkeypatch.setenv("GENMODELS_DATA", str(tmp_path))
+    rows = [(encoded(picture(i, (28, 28))), i % 10) for i in range(25)]
+    rows += [(encoded(picture(90, (50, 40), "RGB")), 9), (encoded(picture(91, (20, 20), "RGBA")), 3)]
+    write_parquet(tmp_path / "mnist/train-00000-of-00002.parquet", rows[:20])
+    write_parquet(tmp_path / "mnist/train-00001-of-00002.parquet", rows[20:])
+    data = load_dataset("mnist")
+    assert isinstance(data, Images)
+    assert data.name == "mnist"
+    assert data.classes == DATASETS["mnist"].classes
+    assert data.shape == (1, 28, 28)
+    assert len(data) == 27
+    assert data.labels.tolist() == [label for _, label in rows]
+    assert data.pixels.dtype == torch.uint8
+    assert np.array_equal(data.pixels[21, 0], np.asarray(picture(21, (28, 28))))
+    x, labels = data[torch.tensor([3, 21])]
+    assert torch.equal(x, to_float(data.pixels[[3, 21]]))
+    assert labels.tolist() == [3, 1]
+    assert [len(x) for x, _ in data.batches(10)] == [10, 10, 7]
+    assert load_dataset("mnist", shape=(3, 16, 12)).pixels.shape == (27, 3, 16, 12)
+
+
+def test_known_data_set_that_is_not_there(tmp_path, monkeypatch):
+    monkeypatch.setenv("GENMODELS_DATA", str(tmp_path))
+    with pytest.raises(ValueError, match=r"no mnist/test-\*\.parquet"):
+        load_dataset("mnist", "test")
+    monkeypatch.delenv("GENMODELS_DATA")
+    with pytest.raises(ValueError, match="'heroes' is not on the Hub: set GENMODELS_DATA"):
+        load_dataset("heroes")
+
+
+def test_a_parquet_file_without_pictures(tmp_path, monkeypatch):
+    import datasets
+
+    monkeypatch.setenv("GENMODELS_DATA", str(tmp_path))
+    (tmp_path / "mnist").mkdir()
+    datasets.Dataset.from_dict({"text": ["a"], "label": [0]}).to_parquet(tmp_path / "mnist/train-0.parquet")
+    with pytest.raises(ValueError, match="no image column; its columns are text, label"):
+        load_dataset("mnist")
+
+
+@pytest.mark.parametrize("damage", ["nonsense", "truncated", "bomb"])
+def test_a_broken_picture_is_named(tmp_path, monkeypatch, damage):
+    monkeypatch.setenv("GENMODELS_DATA", str(tmp_path))
+    good = encoded(picture(0, (64, 64)))
+    bad = {"nonsense": b"nonsense", "truncated": good[: len(good) // 2], "bomb": png_header(20_000, 20_000)}[damage]
+    write_parquet(tmp_path / "mnist/train-0.parquet", [(good, 0), (good, 1), (bad, 2)])
+    with pytest.raises(ValueError, match=r"Image 2 of mnist \(2\.png\)"):
+        load_dataset("mnist")
+
+
+def test_unknown_data_set_lists_what_exists():
+    with pytest.raises(
+        ValueError, match="no data set 'cifar'; the data sets are mnist, fashion-mnist, heroes, omniglot"
+    ):
+        load_dataset("cifar")
+
+
+def test_a_hub_data_set_without_network():
+    with pytest.raises(ValueError, match=r"'somebody/pictures' could not be read from the Hub: .") as caught:
+        load_dataset("somebody/pictures")
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", DATASETS)
+def test_real_data(name, data_root):
+    info = DATASETS[name]
+    data = load_dataset(name, "test")
+    assert data.shape == info.shape
+    assert set(data.labels.tolist()) == set(range(len(info.classes)))
+    corners = data.pixels[:, :, 0, 0].float().median()
+    assert corners == info.background
+
+
+# -- data sets in folders ----------------------------------------------------------------------------------------------
+
+
+def test_a_folder_of_pictures(image_folder):
+    train, test = (load_dataset(str(image_folder), split, (1, 8, 8)) for split in ("train", "test"))
+    assert train.classes == test.classes == ("down", "up")
+    assert train.name == str(image_folder)
+    assert set(train.labels.tolist()) == set(test.labels.tolist()) == {0, 1}
+    everything = tiny_images(20, classes=2).pixels
+    seen = [{bytes(image.numpy()) for image in part.pixels} for part in (train, test)]
+    assert len(seen[1]) == 2, "a tenth is held out"
+    assert not seen[0] & seen[1], "what is tested on was trained on"
+    assert seen[0] | seen[1] == {bytes(image.numpy()) for image in everything}
+    for image, label in zip(train.pixels, train.labels, strict=True):
+        assert (image[0, 0].float().mean() > 100) == (train.classes[label] == "up")
+
+
+def test_a_folder_with_a_test_split(tmp_path):
+    for split, count in (("train", 6), ("test", 4)):
+        for label in ("cat", "dog"):
+            for i in range(count):
+                file = tmp_path / split / label / f"{i}.png"
+                file.parent.mkdir(parents=True, exist_ok=True)
+                picture(i).save(file)
+    assert [len(load_dataset(str(tmp_path), split)) for split in ("train", "test")] == [12, 8]
+
+
+def test_a_folder_of_mixed_pictures(tmp_path):
+    """Any size, mode, file format and spelling of it; no sub-folders, so no classes."""
+    picture(0, (8, 8), "L").save(tmp_path / "a.png")
+    picture(1, (50, 30), "RGBA").save(tmp_path / "b.webp")
+    picture(2, (30, 50), "CMYK").save(tmp_path / "c.JPG", "jpeg")
+    picture(3, (10, 10), "L").convert("P").save(tmp_path / "d.gif")
+    Image.fromarray(np.full((9, 9), 40_000, np.uint16)).save(tmp_path / "e.tiff")
+    picture(5, (64, 64), "1").save(tmp_path / "f.bmp")
+    (tmp_path / "notes.txt").write_text("not a picture")
+    for split, n in (("train", 5), ("test", 1)):
+        data = load_dataset(str(tmp_path), split)
+        assert data.pixels.shape == (n, 3, 32, 32)
+        assert data.classes == ()
+        assert data.labels.tolist() == [-1] * n
+
+
+def test_a_cameras_folder(tmp_path):
+    """Cameras spell the ending in capitals."""
+    for i in range(3):
+        picture(i, (30, 20), "RGB").save(tmp_path / f"IMG_{i}.JPG", "jpeg")
+    assert len(load_dataset(str(tmp_path))) == 2
+
+
+def test_few_pictures_are_enough(tmp_path):
+    """Even a folder of three has something to test on; one alone is trained and tested on."""
+    for i in range(3):
+        picture(i).save(tmp_path / f"{i}.png")
+    assert len(load_dataset(str(tmp_path), "train")) == 2
+    assert len(load_dataset(str(tmp_path), "test")) == 1
+    for i in range(2):
+        (tmp_path / f"{i}.png").unlink()
+    assert [len(load_dataset(str(tmp_path), split)) for split in ("train", "test")] == [1, 1]
+
+
+def test_a_folder_with_nothing_to_train_on(tmp_path):
+    for i in range(3):
+        (tmp_path / "val").mkdir(exist_ok=True)
+        picture(i).save(tmp_path / "val" / f"{i}.png")
+    with pytest.raises(ValueError, match="has the splits validation, but no train"):
+        load_dataset(str(tmp_path))
+
+
+def test_an_empty_folder(tmp_path):
+    (tmp_path / "notes.txt").write_text("not a picture")
+    with pytest.raises(ValueError, match="holds no images"):
+        load_dataset(str(tmp_path))
+
+
+def test_a_broken_file_in_a_folder_is_named(image_folder):
+    (image_folder / "up" / "broken.png").write_bytes(b"nonsense")
+    with pytest.raises(ValueError, match=r"broken\.png"):
+        load_dataset(str(image_folder))
