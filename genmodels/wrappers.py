@@ -35,6 +35,7 @@ from genmodels.protocols import Decodes, Encodes, Samples
 Pad = dict[str, Any]  # {"pixels": base64 of uint8 H*W*C, "mask": base64 of uint8 H*W (1 = hidden) or "", "shape": [C, H, W]}
 
 MAX_IMAGES, MAX_SEED, MAX_FRAMES = 100, 2**31 - 1, 96
+LARGEST = 1e12  # of any number that a visitor sends
 MODELS_KEPT = 8
 _compute = threading.Lock()
 _load = threading.Lock()
@@ -437,7 +438,7 @@ def variations(
     if not hasattr(model, "posterior"):
         raise ValueError(f"The model {name!r} has no posterior q(z|x) to draw variations from.")
     n, seed = whole("The number of images", n, 1, MAX_IMAGES), whole("The seed", seed, 0, MAX_SEED)
-    temperature = real("The temperature", temperature, 0, 4)
+    temperature = real("The spread", temperature, 0, 8)
     index = _class_index(name, label)
     x = _from_pad(name, pad)[0]
     labels = operations.as_labels(model, n, index)

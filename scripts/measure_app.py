@@ -83,7 +83,7 @@ def use_every_model(client: Client) -> None:
         client.predict(name, 64, 0, 1.0, api_name="/vae_open")
         client.predict(name, 24, 1.0, api_name="/vae_walk_open")
     for name in choices(client, "/vae_open_map"):
-        client.predict(name, api_name="/vae_open_map")
+        client.predict(name, 3, api_name="/vae_open_map")
     client.predict(0, 0, *[0.0] * 6, api_name="/vae_traverse")
 
 
@@ -112,7 +112,7 @@ def another_visitor(address: str) -> Iterator[object]:
     def generate() -> None:
         client = Client(address, verbose=False)
         while not stop.is_set():
-            client.predict("vae-mnist", -1, 16, random.randrange(10**6), 1.0, api_name="/vae_generate")
+            client.predict("vae-mnist", None, 16, random.randrange(10**6), 1.0, api_name="/vae_generate")
             done.append(1)
 
     thread = threading.Thread(target=generate, daemon=True)

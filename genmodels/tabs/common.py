@@ -41,6 +41,18 @@ def polite(function: Callable) -> Callable:
     return guarded
 
 
+def check_bounds(number: Any, minimum: float | None, maximum: float | None) -> None:
+    """Refuse anything but a number in the field's range (a text, an empty field, NaN), in one sentence."""
+    unbounded = wrappers.LARGEST
+    low, high = -unbounded if minimum is None else minimum, unbounded if maximum is None else maximum
+    polite(wrappers.real)("The value", number, low, high)
+
+
+# Sliders and number fields ask this function before an event runs; gradio's own compares with the bounds at once, and
+# so lets NaN pass and fails on a text.
+gr.Number.raise_if_out_of_bounds = staticmethod(check_bounds)
+
+
 class Page(NamedTuple):
     """Where a tab is built: on the home page, whose events are the public API, or alone on its own route."""
 

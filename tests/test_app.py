@@ -1,0 +1,173 @@
+"""The app's endpoints, pressed over HTTP with gradio_client: every named one, with good and with bad input."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from gradio_client import Client, handle_file
+from gradio_client.exceptions import AppError
+from PIL import Image
+
+from genmodels import checkpoint, wrappers
+
+pytestmark = pytest.mark.skipif(not checkpoint.bundled(), reason="no bundled models")
+BACKGROUND_LIMIT = 60
+
+
+@pytest.fixture(scope="module")
+def client(app_address: str) -> Iterator[Client]:
+    client = Client(app_address, verbose=False)
+    yield client
+    client.close()
+
+
+@pytest.fixture(scope="module")
+def endpoints(client: Client) -> dict[str, Any]:
+    return client.view_api(return_format="dict", print_info=False)["named_endpoints"]
+
+
+@pytest.fixture(scope="module")
+def picture_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    file = tmp_path_factory.mktemp("uploads") / "picture.png"
+    Image.radial_gradient("L").save(file)
+    return file
+
+
+def arguments(endpoint: dict[str, Any], picture_file: Path) -> dict[str, Any]:
+    """What a visitor sends who changes nothing: the defaults, an example for a pad, a file for an upload."""
+    chosen: dict[str, Any] = {}
+    for parameter in endpoint["parameters"]:
+        name = parameter["parameter_name"]
+        if parameter["component"] == "Html":
+            model = next(v for v in chosen.values() if v in checkpoint.bundled())
+            chosen[name] = wrappers.examples(model)[0][1]
+        elif parameter["component"] == "Uploadbutton":
+            chosen[name] = handle_file(str(picture_file))
+        else:
+            assert parameter["parameter_has_default"], f"{name} has no default"
+            chosen[name] = parameter["parameter_default"]
+    return chosen
+
+
+def numbers(endpoint: dict[str, Any]) -> list[str]:
+    return [p["parameter_name"] for p in endpoint["parameters"] if p["component"] in ("Slider", "Number")]
+
+
+def test_every_endpoint_answers(client: Client, endpoints: dict[str, Any], picture_file: Path) -> None:
+    assert {name.split("_")[0] for name in endpoints} >= {"/autoencoder", "/vae"}
+    for name, endpoint in endpoints.items():
+        result = client.predict(**arguments(endpoint, picture_file), api_name=name)
+        results = result if isinstance(result, tuple) else (result,)
+        for returned, value in zip(endpoint["returns"], results, strict=True):
+            if returned["component"] == "Image":
+                assert Path(value).stat().st_size > 0, f"{name} returned no picture"
+
+
+@pytest.mark.parametrize("bad", [10**9, -1, "three", None])
+def test_bad_numbers_are_refused_in_one_sentence(
+    client: Client, endpoints: dict[str, Any], picture_file: Path, bad: Any
+) -> None:
+    for name, endpoint in endpoints.items():
+        for number in numbers(endpoint):
+            if (number.startswith("seed") and bad == 10**9) or (number.startswith("value") and bad == -1):
+                continue  # those are allowed
+            values = arguments(endpoint, picture_file) | {number: bad}
+            with pytest.raises(AppError) as refused:
+                client.predict(**values, api_name=name)
+            assert_one_sentence(str(refused.value), f"{name} {number}={bad}")
+
+
+def test_nan_is_refused(app_address: str) -> None:
+    """JSON has no NaN, and gradio_client sends none; but Python's parser would let it in."""
+    body = '{"data": ["vae-mnist", null, NaN, 0, 1]}'
+    call = f"{app_address}/gradio_api/call/vae_generate"
+    answer = httpx.post(call, content=body, headers={"content-type": "application/json"})
+    if answer.status_code == 200:
+        result = httpx.get(f"{call}/{answer.json()['event_id']}", timeout=BACKGROUND_LIMIT).text
+        assert "event: error" in result and "from 1 to 64" in result
+    else:
+        assert answer.status_code == 422
+
+
+def assert_one_sentence(message: str, where: str) -> None:
+    assert message and "Traceback" not in message and message.count("\n") == 0 and len(message) < 400, (where, message)
+    assert "upstream Gradio app has raised an exception" not in message, f"{where}: not explained"
+
+
+def test_no_images_is_refused_with_the_range(client: Client) -> None:
+    with pytest.raises(AppError, match=r"1.*(64|100)|minimum.*1|less than.*1"):
+        client.predict(n=0, api_name="/vae_generate")
+
+
+def test_a_class_that_does_not_exist_is_refused_with_the_classes(client: Client) -> None:
+    with pytest.raises(AppError, match=r"classes are 0"):
+        client.predict(label="unicorn", api_name="/vae_generate")
+
+
+def test_a_model_that_does_not_exist_is_refused(client: Client) -> None:
+    with pytest.raises(AppError, match="vae-mnist"):
+        client.predict(name="../../etc/passwd", api_name="/vae_generate")
+
+
+@pytest.mark.parametrize(
+    "pad", [None, {}, {"pixels": "AAAA", "mask": "", "shape": [1, 28, 28]}, {"pixels": 3}, "x", [1]]
+)
+def test_pads_that_do_not_fit_are_refused(client: Client, pad: Any) -> None:
+    with pytest.raises(AppError) as refused:
+        client.predict(picture=pad, api_name="/autoencoder_see")
+    assert_one_sentence(str(refused.value), repr(pad))
+
+
+def test_an_upload_that_is_no_picture_is_refused(client: Client, tmp_path: Path) -> None:
+    file = tmp_path / "picture.png"
+    file.write_text("this is no picture")
+    with pytest.raises(AppError, match="can't be read as a picture"):
+        client.predict(path=handle_file(str(file)), api_name="/autoencoder_upload")
+
+
+def test_pictures_carry_their_settings(client: Client) -> None:
+    file = client.predict(seed=5, label="3", n=4, temperature=0.7, api_name="/vae_generate")[0]
+    with Image.open(file) as picture:
+        text = picture.text
+    assert text["Software"].startswith("genmodels ")
+    assert text["model"] == "vae-mnist" and text["class"] == "3"
+    assert json.loads(text["seed"]) == 5 and json.loads(text["temperature"]) == 0.7
+
+
+def test_the_same_seed_gives_the_same_picture(client: Client) -> None:
+    first, second, other = (client.predict(seed=seed, api_name="/vae_generate")[0] for seed in (1, 1, 2))
+    pixels = [Image.open(file).tobytes() for file in (first, second, other)]
+    assert pixels[0] == pixels[1] != pixels[2]
+
+
+def component_server(app_address: str, data: Any) -> dict[str, Any]:
+    """What the latent map's script does: call the server function `decode`."""
+    config = httpx.get(f"{app_address}/config").json()
+    plane = next(c for c in config["components"] if "decode" in c["props"].get("server_fns", []))
+    body = {"component_id": plane["id"], "fn_name": "decode", "session_hash": "test", "data": data}
+    answer = httpx.post(f"{app_address}/gradio_api/component_server", json=body, timeout=BACKGROUND_LIMIT)
+    assert answer.status_code == 200, answer.text
+    return answer.json()
+
+
+def test_the_map_decodes_points_and_clamps_them(app_address: str) -> None:
+    inside = component_server(app_address, {"name": "vae2d-mnist", "x": 0.5, "y": -1})
+    far = [component_server(app_address, {"name": "vae2d-mnist", "x": x, "y": 0}) for x in (1000, 2000)]
+    assert inside["pixels"] != far[0]["pixels"] and far[0] == far[1]
+
+
+@pytest.mark.parametrize(
+    "point", [None, 3, [], {}, {"name": "vae2d-mnist", "x": "a", "y": 0}, {"name": "nothing", "x": 0, "y": 0},
+              {"name": "vae-mnist", "x": 0, "y": 0}, {"name": "vae2d-mnist", "x": 1e300, "y": None},
+              {"name": ["vae2d-mnist"], "x": 0, "y": 0}],
+)  # fmt: skip
+def test_the_map_answers_nonsense_with_a_sentence(app_address: str, point: Any) -> None:
+    assert_one_sentence(component_server(app_address, point)["error"], repr(point))
+
+
+@pytest.mark.parametrize("route", ["/", "/autoencoder", "/vae"])
+def test_routes_answer(app_address: str, route: str) -> None:
+    assert httpx.get(app_address + route).status_code == 200
