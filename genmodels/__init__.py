@@ -1,8 +1,8 @@
 """genmodels: try, compare and train the families of generative image models.
 
-    import genmodels
-    model = genmodels.load("vae-mnist")
-    images = genmodels.sample(model, n=16, seed=0)        # (16, 1, 28, 28) in [-1, 1]
+import genmodels
+model = genmodels.load("vae-mnist")
+images = genmodels.sample(model, n=16, seed=0)        # (16, 1, 28, 28) in [-1, 1]
 """
 
 __version__ = "0.1.0"

@@ -24,7 +24,9 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m genmodels", description="Try, compare and train generative models.")
+    parser = argparse.ArgumentParser(
+        prog="python -m genmodels", description="Try, compare and train generative models."
+    )
     commands = parser.add_subparsers(required=True, metavar="command")
 
     def add(name: str, run, help: str) -> argparse.ArgumentParser:
@@ -40,13 +42,17 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("--seed", type=int, default=0, help="image i has seed SEED + i")
     command.add_argument("--label", type=int, help="one class; default: every class in turn")
     command.add_argument("--labels", choices=["balanced", "none"], default="balanced")
-    command.add_argument("--set", nargs="*", default=[], metavar="KNOB=VALUE", help="the family's own, e.g. temperature=0.8")
+    command.add_argument(
+        "--set", nargs="*", default=[], metavar="KNOB=VALUE", help="the family's own, e.g. temperature=0.8"
+    )
     command.add_argument("--out", type=Path, required=True)
 
     command = add("train", _train, "train a family on a data set")
     command.add_argument("family")
     command.add_argument("--data", required=True, help="mnist, fashion-mnist, heroes, a folder of images, or a Hub id")
-    command.add_argument("--out", type=Path, required=True, help="the run's folder; the model ends up in OUT/checkpoint")
+    command.add_argument(
+        "--out", type=Path, required=True, help="the run's folder; the model ends up in OUT/checkpoint"
+    )
     command.add_argument("--minutes", type=float, help="train for so long; the schedule fits it")
     command.add_argument("--resume", action="store_true", help="go on from the last state in OUT")
     command.add_argument("--shape", help="C,H,W: resize the pictures, e.g. 3,32,32")

@@ -1,9 +1,9 @@
 """Checkpoints: a folder is a model. Save, find (bundled name, folder or Hub repo), load, push.
 
-    config.json              {"format": 1, "family": "vae", "config": {...}, "data": {"name", "shape", "classes"}}
-    model.safetensors        the weights, EMA if EMA was used; strict keys
-    calibration.safetensors  optional: what the app shows of the test split (scores, codes), see evaluate.calibrate
-    training.json metrics.json README.md samples.png
+config.json              {"format": 1, "family": "vae", "config": {...}, "data": {"name", "shape", "classes"}}
+model.safetensors        the weights, EMA if EMA was used; strict keys
+calibration.safetensors  optional: what the app shows of the test split (scores, codes), see evaluate.calibrate
+training.json metrics.json README.md samples.png
 """
 
 import errno
@@ -49,7 +49,9 @@ def find(source: str | os.PathLike) -> Path:
     if name.count("/") == 1 and not name.startswith((".", "/", "~")) and not Path(name).exists():
         return _download(name)
     if "/" in name or Path(name).exists():
-        raise ValueError(f"There is no checkpoint at {name!r} (no {CONFIG}); bundled are {', '.join(models) or 'none'}.")
+        raise ValueError(
+            f"There is no checkpoint at {name!r} (no {CONFIG}); bundled are {', '.join(models) or 'none'}."
+        )
     raise ValueError(f"There is no model {name!r}; bundled are {', '.join(models) or 'none'}.")
 
 
@@ -106,7 +108,9 @@ def load(source: str | os.PathLike, *, device: torch.device | str | None = None)
         raise ValueError(f"{file} doesn't describe a model: {error}") from error
     weights = _read_tensors(folder / WEIGHTS)
     _check_fit(folder / WEIGHTS, weights, model.state_dict())
-    model.load_state_dict({key: value.float() if value.is_floating_point() else value for key, value in weights.items()})
+    model.load_state_dict(
+        {key: value.float() if value.is_floating_point() else value for key, value in weights.items()}
+    )
     if device is None:
         from genmodels.device import device as accelerate_device
 
@@ -117,7 +121,11 @@ def load(source: str | os.PathLike, *, device: torch.device | str | None = None)
 def load_calibration(source: str | os.PathLike) -> dict[str, Tensor]:
     """The tensors of calibration.safetensors; {} if the checkpoint has none."""
     file = find(source) / CALIBRATION
-    return {key: t.float() if t.is_floating_point() else t for key, t in _read_tensors(file).items()} if file.exists() else {}
+    return (
+        {key: t.float() if t.is_floating_point() else t for key, t in _read_tensors(file).items()}
+        if file.exists()
+        else {}
+    )
 
 
 def _read_tensors(file: Path) -> dict[str, Tensor]:
@@ -219,14 +227,14 @@ def _save_error(folder: Path, error: Exception) -> OSError:
 def push(folder: str | os.PathLike, repo: str, *, private: bool = False) -> str:
     """Upload a checkpoint folder to the Hub as `user/repo`; returns its address. Needs a token with write access."""
     import huggingface_hub
-    from huggingface_hub.errors import HfHubHTTPError, HFValidationError
+    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, HTTPError  # the last: no connection
 
     folder = find(folder)
     read_config(folder)
     try:
         huggingface_hub.create_repo(repo, private=private, exist_ok=True)
         huggingface_hub.upload_folder(repo_id=repo, folder_path=folder, allow_patterns=list(FILES))
-    except (HfHubHTTPError, HFValidationError, OSError) as error:
+    except (HfHubHTTPError, HFValidationError, HTTPError, OSError) as error:
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise ValueError(f"{folder} could not be pushed to {repo!r}: {reason}") from error
     return f"{huggingface_hub.constants.ENDPOINT}/{repo}"

@@ -197,8 +197,7 @@ def _from_hub(repo: str, split: str):
     import datasets
 
     try:
-        builder = datasets.load_dataset_builder(repo)
-        if "test" in (builder.info.splits or {}):
+        if "test" in datasets.get_dataset_split_names(repo):
             return datasets.load_dataset(repo, split=split)
         return _held_out(datasets.load_dataset(repo, split="train"), split)
     except (OSError, ValueError, RuntimeError, datasets.exceptions.DatasetsError) as error:
@@ -207,7 +206,7 @@ def _from_hub(repo: str, split: str):
 
 
 def _held_out(table, split: str):
-    """"test": every tenth image, at least one; "train": the others. A single image is both."""
+    """ "test": every tenth image, at least one; "train": the others. A single image is both."""
     if len(table) < 2:
         return table
     period = min(10, len(table))
@@ -245,4 +244,6 @@ def _pixels(row: dict, index: int, name: str, shape: tuple[int, int, int], backg
         return fit_picture(Image.open(io.BytesIO(data)), shape, background)
     except (*UNREADABLE, TypeError, ValueError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise ValueError(f"Image {index} of {name} ({row['path'] or 'no file name'}) can't be read: {reason}") from error
+        raise ValueError(
+            f"Image {index} of {name} ({row['path'] or 'no file name'}) can't be read: {reason}"
+        ) from error

@@ -34,7 +34,7 @@ def _cores() -> int:
 
 
 def fastest_precision(model: nn.Module, x: torch.Tensor, labels: torch.Tensor) -> str:
-    """"bf16" if a training step of this model is at least a tenth faster under bfloat16 autocast here, else "no".
+    """ "bf16" if a training step of this model is at least a tenth faster under bfloat16 autocast here, else "no".
 
     Timed, never assumed: on hardware without bfloat16 units it can be 100 times slower.
     """

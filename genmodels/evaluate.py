@@ -22,7 +22,7 @@ from genmodels.protocols import Decodes, Encodes, HasLikelihood
 
 METRICS_FORMAT = 1
 SIGMA = 0.5
-IMPORTANCE_SAMPLES = 64
+IMPORTANCE_SAMPLES = 16
 BATCH = 200
 CALIBRATION_CODES = 2000
 

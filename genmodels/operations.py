@@ -11,7 +11,6 @@ from genmodels.models.base import Model, draw_normal, seeded
 from genmodels.protocols import Decodes, Encodes, Samples, abilities
 
 
-
 def require(model: Model, *protocols: type) -> None:
     """Raises ValueError naming the ability that `model` lacks."""
     for protocol in protocols:
@@ -37,7 +36,11 @@ def as_labels(model: Model, n: int, label: int | Sequence[int] | str | None) -> 
         return torch.arange(n) % model.num_classes if model.num_classes else torch.full((n,), -1)
     if label is None:
         return torch.full((n,), -1)
-    labels = torch.as_tensor(label, dtype=torch.long).reshape(-1).expand(n) if isinstance(label, int) else torch.tensor(label)
+    labels = (
+        torch.as_tensor(label, dtype=torch.long).reshape(-1).expand(n)
+        if isinstance(label, int)
+        else torch.tensor(label)
+    )
     if len(labels) != n:
         raise ValueError(f"There are {len(labels)} labels for {n} images.")
     low, high = int(labels.min()), int(labels.max())
@@ -66,7 +69,9 @@ def sample(
     require(model, Samples)
     labels = as_labels(model, n, label).to(device_of(model))
     images = [
-        model.sample(labels[i : i + batch_size], generators=seeded(range(seed + i, seed + min(i + batch_size, n))), **knobs)
+        model.sample(
+            labels[i : i + batch_size], generators=seeded(range(seed + i, seed + min(i + batch_size, n))), **knobs
+        )
         for i in range(0, n, batch_size)
     ]
     return torch.cat(images).clamp(-1, 1)

@@ -105,7 +105,9 @@ class _Run:
         )
         processes = self.accelerator.num_processes
         if self.recipe.batch_size % processes:
-            raise ValueError(f"The batch size {self.recipe.batch_size} must be a multiple of the {processes} processes.")
+            raise ValueError(
+                f"The batch size {self.recipe.batch_size} must be a multiple of the {processes} processes."
+            )
         if tensorboard:
             self.accelerator.init_trackers("tensorboard")
         model.train().requires_grad_(True).to(self.accelerator.device)
@@ -406,7 +408,9 @@ def _check_fit(model: Model, data: Images) -> None:
     if data.shape != tuple(model.image_shape):
         raise ValueError(f"The model makes images of shape {model.image_shape}, the data set has {data.shape}.")
     if model.num_classes and data.labels.max() >= model.num_classes:
-        raise ValueError(f"The data set has label {int(data.labels.max())}, the model only {model.num_classes} classes.")
+        raise ValueError(
+            f"The data set has label {int(data.labels.max())}, the model only {model.num_classes} classes."
+        )
 
 
 def _identity(model: Model, data: Images) -> dict[str, Any]:
@@ -420,7 +424,9 @@ def _check_former(model: Model, data: Images, folder: Path | None, resume: bool)
     if saved is None:
         return
     if not resume:
-        raise ValueError(f"{folder} holds a run at step {saved['step']}: go on with --resume (resume=True), or choose another folder.")
+        raise ValueError(
+            f"{folder} holds a run at step {saved['step']}: go on with --resume (resume=True), or choose another folder."
+        )
     for key, value in _identity(model, data).items():
         if saved[key] != value:
             raise ValueError(f"The run in {folder} has {key} {saved[key]!r}, not {value!r}; resume it with the same.")
@@ -444,7 +450,9 @@ def _optimizer(parameters: list[nn.Parameter], recipe: TrainConfig) -> torch.opt
         {"params": [p for p in parameters if p.ndim >= 2], "weight_decay": recipe.weight_decay},
         {"params": [p for p in parameters if p.ndim < 2], "weight_decay": 0.0},
     ]
-    return torch.optim.AdamW([g for g in groups if g["params"]], lr=recipe.learning_rate, betas=recipe.betas, fused=True)
+    return torch.optim.AdamW(
+        [g for g in groups if g["params"]], lr=recipe.learning_rate, betas=recipe.betas, fused=True
+    )
 
 
 def _warm_ema(decay: float) -> Callable[[list[Tensor], list[Tensor], Any], None]:
@@ -497,6 +505,8 @@ def finish(model: Model, folder: str | os.PathLike, test: Images) -> None:
 def _half_is_enough(model: Model, test: Images) -> bool:
     """Whether weights rounded to float16 draw the same pictures, to one grey level."""
     rounded = copy.deepcopy(model)
-    rounded.load_state_dict({k: v.half().float() if v.is_floating_point() else v for k, v in model.state_dict().items()})
+    rounded.load_state_dict(
+        {k: v.half().float() if v.is_floating_point() else v for k, v in model.state_dict().items()}
+    )
     difference = to_uint8(preview(model, test)).int() - to_uint8(preview(rounded, test)).int()
     return bool(difference.abs().max() <= 1)

@@ -32,7 +32,9 @@ from genmodels.metrics import mean_squared_error, psnr
 from genmodels.models.base import Model, draw_normal, seeded
 from genmodels.protocols import Decodes, Encodes, Samples
 
-Pad = dict[str, Any]  # {"pixels": base64 of uint8 H*W*C, "mask": base64 of uint8 H*W (1 = hidden) or "", "shape": [C, H, W]}
+Pad = dict[
+    str, Any
+]  # {"pixels": base64 of uint8 H*W*C, "mask": base64 of uint8 H*W (1 = hidden) or "", "shape": [C, H, W]}
 
 MAX_IMAGES, MAX_SEED, MAX_FRAMES = 100, 2**31 - 1, 96
 LARGEST = 1e12  # of any number that a visitor sends
@@ -82,7 +84,12 @@ def computing(function: Callable) -> Callable:
 
 def whole(what: str, value: Any, low: int, high: int) -> int:
     """`value` as an int in [low, high], or ValueError with the range. Accepts 3.0 (JSON has no ints), not 3.5 or True."""
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value) or value != int(value):
+    if (
+        isinstance(value, bool)
+        or not isinstance(value, (int, float))
+        or not math.isfinite(value)
+        or value != int(value)
+    ):
         raise ValueError(f"{what} must be a whole number from {low} to {high}, not {_shown(value)}.")
     if not low <= value <= high:
         raise ValueError(f"{what} must be from {low} to {high}, not {_shown(value)}.")
@@ -220,7 +227,9 @@ def examples(name: str, n: int = 10) -> list[tuple[str, Pad]]:
 @computing
 def _drawn_examples(name: str, n: int) -> list[tuple[str, Pad]]:
     model, classes = _model(name, Samples), describe(name)["classes"]
-    labels = [round(i * (len(classes) - 1) / (n - 1)) for i in range(n)] if len(classes) > n else list(range(len(classes)))
+    labels = (
+        [round(i * (len(classes) - 1) / (n - 1)) for i in range(n)] if len(classes) > n else list(range(len(classes)))
+    )
     pixels = to_uint8(operations.sample(model, len(labels), 7, labels, temperature=0.6))
     return [(classes[label], to_pad(image)) for label, image in zip(labels, pixels, strict=True)]
 
@@ -401,7 +410,9 @@ def latent_map(name: str) -> dict[str, Any]:
         raise ValueError(f"The model {name!r} has {info['latent_dim']} latents; a map needs exactly 2.")
     calibration = _calibration(name)
     codes = calibration["codes"]
-    points = [[round(x, 3), round(y, 3), c] for (x, y), c in zip(codes.tolist(), calibration["labels"].tolist(), strict=True)]
+    points = [
+        [round(x, 3), round(y, 3), c] for (x, y), c in zip(codes.tolist(), calibration["labels"].tolist(), strict=True)
+    ]
     extent = math.ceil(10 * float(codes.abs().max(1).values.quantile(0.995))) / 10
     return {"points": points, "classes": info["classes"], "extent": extent, "shape": info["shape"]}
 
@@ -445,7 +456,9 @@ def variations(
     mean, log_std = model.posterior(x, labels[:1])
     noise = draw_normal(mean.shape[1:], seeded(range(seed, seed + n)), mean.device)
     images = model.decode(mean + temperature * log_std.exp() * noise, labels)
-    return _sheet(images, name, n, n=n, seed=seed, **_class_text(name, index), temperature=temperature, what="variations")
+    return _sheet(
+        images, name, n, n=n, seed=seed, **_class_text(name, index), temperature=temperature, what="variations"
+    )
 
 
 # -- single latents ---------------------------------------------------------------------------------------------------
@@ -463,7 +476,11 @@ def latents(name: str, k: int = 8) -> list[dict[str, float]]:
 def _edited_code(name: str, values: Any, seed: Any, index: int | None) -> Tensor:
     """A code `(1, D)` drawn from the prior with `seed`, its strongest latents set to `values`."""
     model = _model(name, Samples, Decodes)
-    if not isinstance(values, Sequence) or isinstance(values, str) or not 1 <= len(values) <= describe(name)["latent_dim"]:
+    if (
+        not isinstance(values, Sequence)
+        or isinstance(values, str)
+        or not 1 <= len(values) <= describe(name)["latent_dim"]
+    ):
         raise ValueError(f"values must be a list of 1 to {describe(name)['latent_dim']} numbers.")
     values = [real(f"Latent {i + 1}", v, -5, 5) for i, v in enumerate(values)]
     label = operations.as_labels(model, 1, index)
@@ -495,7 +512,9 @@ def traversal_strip(
     z[:, latent["index"]] = torch.linspace(latent["low"], latent["high"], len(z))
     model = _model(name)
     images = model.decode(z, operations.as_labels(model, len(z), index))
-    return _sheet(images, name, len(z), seed=seed, latents=list(values), swept=latent["index"], **_class_text(name, index))
+    return _sheet(
+        images, name, len(z), seed=seed, latents=list(values), swept=latent["index"], **_class_text(name, index)
+    )
 
 
 # -- walks ------------------------------------------------------------------------------------------------------------

@@ -40,7 +40,9 @@ def main() -> None:
         print(f"| first HTTP answer after `python app.py` | {seconds:.1f} s |")
         for what, times in (("alone", alone), ("busy", busy)):
             p95 = statistics.quantiles(times, n=20)[-1]
-            print(f"| latent map, pointer to picture, {what}: median / p95 | {statistics.median(times):.0f} / {p95:.0f} ms |")
+            print(
+                f"| latent map, pointer to picture, {what}: median / p95 | {statistics.median(times):.0f} / {p95:.0f} ms |"
+            )
         print(f"| memory after every model of both tabs was used | {megabytes:.0f} MB |")
         print(f"\n{os.cpu_count()} cores; {POINTS} points each; the other visitor generated {count()} times meanwhile.")
 

@@ -1,6 +1,6 @@
 """Write the table of models into the README, from the checkpoints' own files.
 
-    python scripts/update_readme.py [--check]      --check: exit 1 if the README is out of date, change nothing
+python scripts/update_readme.py [--check]      --check: exit 1 if the README is out of date, change nothing
 """
 
 import sys

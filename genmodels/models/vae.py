@@ -16,6 +16,7 @@ Papers: Kingma & Welling 2014 (arXiv 1312.6114); beta: Higgins et al. 2017; disc
 (arXiv 1509.00519).
 """
 
+import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -47,7 +48,7 @@ class Residual(nn.Module):
 def dense(inputs: int, hidden: int, layers: int, outputs: int) -> nn.Sequential:
     """Linear layers with `layers` hidden ones: a code of two numbers needs them to fold its plane."""
     widths = [inputs, *[hidden] * layers]
-    steps = [step for a, b in zip(widths[:-1], widths[1:], strict=True) for step in (nn.Linear(a, b), nn.SiLU())]
+    steps = [step for a, b in itertools.pairwise(widths) for step in (nn.Linear(a, b), nn.SiLU())]
     return nn.Sequential(*steps, nn.Linear(widths[-1], outputs))
 
 

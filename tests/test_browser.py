@@ -1,0 +1,195 @@
+"""The app in a real Chromium: draw, drag, generate, download; no console error, no request to another host."""
+
+import io
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from genmodels import checkpoint
+
+sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+from playwright.sync_api import Browser, Locator, Page, expect  # noqa: E402
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.skipif(CHROMIUM is None, reason="no chromium on this machine"),
+    pytest.mark.skipif(not checkpoint.bundled(), reason="no bundled models"),
+]
+PATIENCE = 60_000  # milliseconds; a busy machine is slow
+SIZES = {"desktop": (1280, 900), "phone": (390, 844)}
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    flags = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
+    with sync_api.sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=flags)
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture
+def visit(browser: Browser, app_address: str) -> Iterator[Callable[..., Page]]:
+    """visit(path, size): a page of the app; afterwards no console error and no foreign request may have happened."""
+    complaints: list[str] = []
+    pages: list[Page] = []
+
+    def open_page(path: str, size: str = "desktop") -> Page:
+        width, height = SIZES[size]
+        page = browser.new_page(viewport={"width": width, "height": height}, accept_downloads=True)
+        page.set_default_timeout(PATIENCE)
+        page.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+        page.on("request", lambda request: complaints.append(request.url) if foreign(request.url) else None)
+        pages.append(page)
+        page.goto(app_address + path)
+        return page
+
+    def foreign(url: str) -> bool:
+        return not url.startswith((app_address, "data:", "blob:"))
+
+    yield open_page
+    for page in pages:
+        page.close()
+    assert not complaints
+
+
+def picture(page: Page, label: str) -> Locator:
+    """The <img> of the picture with this label, once it is there."""
+    image = page.locator(".gm-picture", has_text=label).locator("img").first
+    expect(image).to_be_visible(timeout=PATIENCE)
+    return image
+
+
+def changed(image: Locator, former: str | None) -> str:
+    """The address of an image once it is another than `former`."""
+    expect(image).not_to_have_attribute("src", former or "", timeout=PATIENCE)
+    return image.get_attribute("src")
+
+
+def draw(page: Page, canvas: Locator, points: list[tuple[float, float]]) -> None:
+    """A stroke on a canvas, through points given as shares of its size."""
+    canvas.scroll_into_view_if_needed()
+    box = canvas.bounding_box()
+    places = [(box["x"] + x * box["width"], box["y"] + y * box["height"]) for x, y in points]
+    page.mouse.move(*places[0])
+    page.mouse.down()
+    for place in places[1:]:
+        page.mouse.move(*place, steps=4)
+    page.mouse.up()
+
+
+def pixels(canvas: Locator) -> str:
+    return canvas.evaluate("canvas => canvas.toDataURL()")
+
+
+SEVEN = [(0.25, 0.25), (0.75, 0.25), (0.5, 0.8)]
+
+
+def test_a_drawing_passes_through_the_autoencoder(visit: Callable[..., Page]) -> None:
+    page = visit("/?tab=autoencoder")
+    rebuilt = picture(page, "Reconstruction")
+    first = rebuilt.get_attribute("src")
+    pad = page.locator(".gm-pad").first
+    pad.get_by_role("button", name="Clear").click()
+    draw(page, pad.locator(".gm-pad-canvas"), SEVEN)
+    second = changed(rebuilt, first)
+    seen = picture(page, "What it sees")
+    clean = seen.get_attribute("src")
+    page.get_by_label("Noise σ").locator("visible=true").and_(page.locator("input[type=range]")).first.fill("0.7")
+    changed(seen, clean)
+    changed(rebuilt, second)
+    expect(page.get_by_text("of test images").first).to_be_visible()
+
+
+def test_something_it_has_never_seen_is_unusual(visit: Callable[..., Page]) -> None:
+    page = visit("/autoencoder")
+    picture(page, "Reconstruction")
+    page.get_by_role("button", name="a checkerboard").first.click()
+    expect(page.locator(".gm-verdict").first).to_contain_text("every", timeout=PATIENCE)
+
+
+def test_an_uploaded_picture_is_shown_and_a_broken_one_explained(visit: Callable[..., Page], tmp_path: Path) -> None:
+    page = visit("/autoencoder")
+    seen = picture(page, "What it sees")
+    former = seen.get_attribute("src")
+    good, bad = tmp_path / "good.png", tmp_path / "bad.png"
+    Image.linear_gradient("L").save(good)
+    bad.write_bytes(b"\x89PNG nonsense")
+    chooser = page.locator("input[type=file]").first
+    chooser.set_input_files(good)
+    former = changed(seen, former)
+    chooser.set_input_files(bad)
+    expect(page.get_by_text("can't be read as a picture").first).to_be_visible(timeout=PATIENCE)
+    assert seen.get_attribute("src") == former, "a refused upload leaves everything as it was"
+
+
+def test_samples_are_generated_and_downloaded_with_their_settings(visit: Callable[..., Page]) -> None:
+    page = visit("/?tab=vae")
+    grid = picture(page, "Samples")
+    first = grid.get_attribute("src")
+    page.get_by_label("Seed", exact=True).first.fill("41")
+    page.get_by_role("button", name="Generate", exact=True).click()
+    changed(grid, first)
+    expect(page.get_by_text("seed 41").first).to_be_visible(timeout=PATIENCE)
+    with page.expect_download() as download:
+        page.locator(".gm-picture", has_text="Samples").get_by_label("Download").first.click()
+    with Image.open(io.BytesIO(Path(download.value.path()).read_bytes())) as file:
+        assert file.format == "PNG"
+        assert file.text["model"] == "vae-mnist"
+        assert file.text["seed"] == "41"
+
+
+def test_the_picture_follows_the_pointer_over_the_latent_map(visit: Callable[..., Page]) -> None:
+    page = visit("/vae")
+    decoded, plane = page.locator(".gm-map-picture"), page.locator(".gm-map-canvas")
+    picture(page, "Variations")  # the map is filled with the first example's place
+    plane.scroll_into_view_if_needed()
+    seen = {pixels(decoded)}
+    for x, y in ((0.3, 0.3), (0.6, 0.7), (0.45, 0.2)):
+        box = plane.bounding_box()
+        page.mouse.move(box["x"] + x * box["width"], box["y"] + y * box["height"])
+        page.wait_for_function(
+            "seen => !seen.includes(document.querySelector('.gm-map-picture').toDataURL())", arg=list(seen)
+        )
+        seen.add(pixels(decoded))
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Download PNG").click()
+    with Image.open(download.value.path()) as file:
+        assert file.text["model"] == "vae2d-mnist"
+        assert "x" in file.text
+        assert "y" in file.text
+
+
+def test_a_drawing_lands_on_the_latent_map_with_variations(visit: Callable[..., Page]) -> None:
+    page = visit("/vae")
+    several = picture(page, "Variations")
+    former = several.get_attribute("src")
+    pad = page.locator(".gm-pad").first
+    pad.get_by_role("button", name="Clear").click()
+    draw(page, pad.locator(".gm-pad-canvas"), SEVEN)
+    changed(several, former)
+
+
+def test_a_walk_is_downloaded_as_gif(visit: Callable[..., Page]) -> None:
+    page = visit("/vae")
+    picture(page, "The walk")
+    with page.expect_download() as download:
+        page.get_by_text("Download the GIF").first.click()
+    with Image.open(download.value.path()) as film:
+        assert film.format == "GIF"
+        assert film.n_frames > 10
+        assert b'"model": "vae-' in film.info["comment"]
+
+
+@pytest.mark.parametrize("path", ["/?tab=autoencoder&__theme=light", "/?tab=vae&__theme=dark", "/vae"])
+@pytest.mark.parametrize("size", list(SIZES))
+def test_nothing_sticks_out_sideways(visit: Callable[..., Page], path: str, size: str) -> None:
+    page = visit(path, size)
+    picture(page, "Samples" if "vae" in path else "Reconstruction")
+    width = page.evaluate("document.documentElement.scrollWidth")
+    assert width <= SIZES[size][0]
