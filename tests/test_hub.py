@@ -1,0 +1,215 @@
+"""Loading from the Hub, against a real server that speaks its protocol: olah, serving git repositories from this disk.
+
+The server needs an environment of its own (its requirements differ from ours): GENMODELS_OLAH_PYTHON is its interpreter.
+"""
+
+import json
+import os
+import socket
+import subprocess
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import torch
+from helpers import batch, build, encoded, environment, picture, python, write_parquet
+
+from genmodels import checkpoint
+
+FAMILY = "vae"
+
+
+def git_repo(folder: Path) -> None:
+    """Commit all that lies in a folder."""
+    git = ["git", "-c", "user.name=tester", "-c", "user.email=tester@example.org", "-c", "init.defaultBranch=main"]
+    for command in (["init", "-q"], ["add", "-A"], ["commit", "-q", "-m", "all"]):
+        subprocess.run([*git, *command], cwd=folder, check=True, env=environment(GIT_CONFIG_GLOBAL="/dev/null"))
+
+
+@pytest.fixture(scope="module")
+def mirror(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The repositories: a good checkpoint, one with code and pickles beside it, one of another library, one damaged; data sets."""
+    root = tmp_path_factory.mktemp("mirror")
+    data = {"name": "bars", "shape": [1, 8, 8], "classes": ["up", "down", "middle"]}
+    for name in ("good", "laden", "damaged"):
+        checkpoint.save(build(FAMILY), root / "models/tester" / name, data=data, training={"steps": 1})
+    laden = root / "models/tester/laden"
+    torch.save({"weight": torch.zeros(1)}, laden / "pytorch_model.bin")
+    (laden / "model.pkl").write_bytes(b"\x80\x04.")
+    (laden / "modeling.py").write_text("raise SystemExit('code from the Hub was run')")
+    weights = root / "models/tester/damaged/model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-100])
+    foreign = root / "models/tester/foreign"
+    foreign.mkdir()
+    (foreign / "config.json").write_text(json.dumps({"model_type": "bert"}))
+    empty = root / "models/tester/empty"
+    empty.mkdir()
+    (empty / "README.md").write_text("# Nothing here")
+    split, whole = root / "datasets/tester/split", root / "datasets/tester/whole"
+    for file, n in ((split / "train-0.parquet", 6), (split / "test-0.parquet", 4), (whole / "train-0.parquet", 20)):
+        write_parquet(file, [(encoded(picture(i)), i % 2) for i in range(n)], ["cat", "dog"])
+    for folder in (split, whole):
+        (folder / "README.md").write_text("# Noise")
+    for folder in (*root.glob("models/tester/*"), *root.glob("datasets/tester/*")):
+        git_repo(folder)
+    return root
+
+
+@pytest.fixture(scope="module")
+def endpoint(mirror: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of the running server."""
+    interpreter = os.environ.get("GENMODELS_OLAH_PYTHON")
+    if not interpreter:
+        pytest.skip("GENMODELS_OLAH_PYTHON is not set: it is to be a Python in whose environment olah is installed")
+    home = tmp_path_factory.mktemp("olah")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    address = f"http://127.0.0.1:{port}"
+    (home / "olah.toml").write_text(
+        f'[basic]\nhost = "127.0.0.1"\nport = {port}\nrepos-path = "{home}/repos"\nmirrors-path = ["{mirror}"]\n'
+        "[accessibility]\noffline = true\n"
+    )
+    with open(home / "output", "w") as output:
+        command = [interpreter, "-m", "olah.server", "--config", "olah.toml", "--log-path", "logs"]
+        server = subprocess.Popen(command, cwd=home, stdout=output, stderr=output, env=environment(PYTHONPATH=None))
+    try:
+        until = time.monotonic() + 120
+        while not answers(address):
+            if server.poll() is not None or time.monotonic() > until:
+                pytest.fail(f"olah did not start: {(home / 'output').read_text()[-2000:]}")
+            time.sleep(0.2)
+        yield address
+    finally:
+        server.terminate()
+        server.wait(30)
+
+
+def answers(address: str) -> bool:
+    try:
+        urllib.request.urlopen(f"{address}/api/models/tester/good/revision/main", timeout=5).close()
+    except urllib.error.HTTPError:
+        return True
+    except OSError:
+        return False
+    return True
+
+
+def online(endpoint: str, home: Path) -> dict[str, str | None]:
+    """The environment of a process that finds the Hub at `endpoint`, with its cache in `home`."""
+    return {"HF_ENDPOINT": endpoint, "HF_HOME": str(home), "HF_HUB_OFFLINE": None, "HF_HUB_DISABLE_PROGRESS_BARS": "1"}
+
+
+LOAD = """
+import json, sys, torch, genmodels
+folder, *jobs = sys.argv[1:]
+outcomes = {}
+for job in jobs:
+    try:
+        if job == "push":
+            genmodels.push(f"{folder}/model", "tester/new")
+        elif job == "data":
+            genmodels.load_dataset("tester/no-pictures")
+        else:
+            torch.save(genmodels.load(job).state_dict(), f"{folder}/{job.split('/')[1]}")
+        outcomes[job] = "done"
+    except ValueError as error:
+        outcomes[job] = str(error)
+print(json.dumps(outcomes))
+"""
+
+
+class Visit:
+    """One process that tried all repositories, and what came of it."""
+
+    def __init__(self, endpoint: str, folder: Path) -> None:
+        self.home, self.folder = folder / "home", folder
+        checkpoint.save(build(FAMILY, seed=2), folder / "model")
+        names = ("good", "laden", "nothing", "empty", "foreign", "damaged")
+        self.outcomes = self.run(endpoint, *[f"tester/{name}" for name in names], "no such/name!", "push", "data")
+
+    def run(self, endpoint: str, *jobs: str) -> dict[str, str]:
+        result = python("-c", LOAD, self.folder, *jobs, **online(endpoint, self.home), HF_TOKEN="hf_of_nobody")
+        assert result.returncode == 0, result.stderr
+        return json.loads(result.stdout)
+
+
+@pytest.fixture(scope="module")
+def visit(endpoint: str, mirror: Path, tmp_path_factory: pytest.TempPathFactory) -> Visit:
+    return Visit(endpoint, tmp_path_factory.mktemp("visit"))
+
+
+def test_a_repo_is_a_checkpoint(visit, mirror):
+    """Loaded over HTTP and from the disk, the model is the same."""
+    assert visit.outcomes["tester/good"] == "done"
+    local = checkpoint.load(mirror / "models/tester/good")
+    weights = torch.load(visit.folder / "good")
+    assert weights.keys() == local.state_dict().keys()
+    assert all(torch.equal(weights[key], value) for key, value in local.state_dict().items())
+    again = build(FAMILY, seed=1)
+    again.load_state_dict(weights)
+    x, labels = batch(local)
+    assert torch.equal(again.encode(x, labels), local.encode(x, labels))
+
+
+def test_code_and_pickles_stay_on_the_server(visit):
+    assert visit.outcomes["tester/laden"] == "done"
+    snapshots = visit.home / "hub/models--tester--laden/snapshots"
+    assert {path.name for path in snapshots.glob("*/*")} == {"config.json", "model.safetensors", "training.json"}
+    assert len([*visit.home.glob("hub/models--tester--laden/blobs/*")]) == 3
+
+
+def test_without_the_server(visit):
+    """A repository that was loaded once comes from the cache, another one is refused."""
+    outcomes = visit.run("http://127.0.0.1:9", "tester/good", "tester/never", "push")
+    assert outcomes["tester/good"] == "done"
+    for name, words in (
+        ("tester/never", "The model 'tester/never' could not be downloaded from the Hub: "),
+        ("push", f"{visit.folder}/model could not be pushed to 'tester/new': "),
+    ):
+        assert outcomes[name].startswith(words)
+        assert "\n" not in outcomes[name]
+
+
+@pytest.mark.parametrize(
+    ("repo", "words"),
+    [
+        ("tester/nothing", ["'tester/nothing' could not be downloaded from the Hub"]),
+        ("tester/empty", ["'tester/empty' is not a genmodels checkpoint", "config.json"]),
+        ("tester/foreign", ["config.json", "not the config of a genmodels checkpoint"]),
+        ("tester/damaged", ["model.safetensors", "can't be read as safetensors"]),
+        ("no such/name!", ["'no such/name!' could not be downloaded"]),
+        ("push", ["could not be pushed to 'tester/new'"]),  # olah is read-only
+        ("data", ["'tester/no-pictures' could not be read from the Hub"]),
+    ],
+)
+def test_what_cannot_be_is_refused_in_one_sentence(visit, repo, words):
+    message = visit.outcomes[repo]
+    assert "\n" not in message
+    for word in words:
+        assert word in message
+
+
+def test_the_command_line(endpoint, tmp_path):
+    command = ("-m", "genmodels", "sample", "tester/nothing", "--out", tmp_path / "a.png")
+    result = python(*command, **online(endpoint, tmp_path))
+    assert result.returncode == 2
+    assert result.stderr.startswith("genmodels: The model 'tester/nothing' could not be downloaded from the Hub")
+    assert result.stderr.count("\n") == 1, result.stderr
+
+
+DATA = """
+import json, genmodels
+sizes = {name: [len(genmodels.load_dataset(name, s, (1, 8, 8))) for s in ("train", "test")] for name in ("tester/split", "tester/whole")}
+print(json.dumps(sizes | {"classes": genmodels.load_dataset("tester/split").classes}))
+"""
+
+
+def test_data_sets(endpoint, tmp_path):
+    """With a test split of their own, and without one (then a tenth is held out)."""
+    result = python("-c", DATA, **online(endpoint, tmp_path))
+    assert result.returncode == 0, result.stderr
+    assert json.loads(result.stdout) == {"tester/split": [6, 4], "tester/whole": [18, 2], "classes": ["cat", "dog"]}
