@@ -83,6 +83,7 @@ class _Run:
 
     def __init__(self, model, data, recipe, folder, minutes, precision, tensorboard) -> None:
         from accelerate import Accelerator, DistributedDataParallelKwargs
+        from accelerate.state import AcceleratorState
 
         set_threads()
         self.model, self.data, self.minutes, self.folder = model, data, minutes, folder
@@ -97,6 +98,7 @@ class _Run:
             raise ValueError("TensorBoard is not installed: pip install tensorboard.")
         if tensorboard and folder is None:
             raise ValueError("TensorBoard needs a folder to write to.")
+        AcceleratorState._reset_state()  # else a second run in this process could not have another precision
         self.accelerator = Accelerator(
             mixed_precision=precision,
             kwargs_handlers=[DistributedDataParallelKwargs(find_unused_parameters=several)],
@@ -112,7 +114,7 @@ class _Run:
             self.accelerator.init_trackers("tensorboard")
         model.train().requires_grad_(True).to(self.accelerator.device)
         if any(isinstance(module, nn.Conv2d) for module in model.modules()):
-            model.to(memory_format=torch.channels_last)  # several times faster convolutions on CPU, and on tensor cores
+            model.to(memory_format=torch.channels_last)  # the layout of fast convolutions, on CPUs and tensor cores
         self.ema = AveragedModel(model, multi_avg_fn=_warm_ema(self.recipe.ema_decay), use_buffers=True)
         self.ema.requires_grad_(False)
         self.net = self.accelerator.prepare(model)
@@ -289,6 +291,9 @@ class _Run:
 
     def restore(self) -> None:
         """Go on from the newest whole state, if there is one."""
+        if self.folder and self.accelerator.is_main_process:
+            for half_written in self.folder.glob(".state-*"):
+                shutil.rmtree(half_written, ignore_errors=True)
         states = _states(self.folder)
         if not states:
             return
@@ -301,7 +306,8 @@ class _Run:
             checkpoint.write_files(self.folder, {"metrics.jsonl": lambda path: path.write_text(text)})
 
     def finish(self) -> None:
-        """Leave the EMA weights in the model that the caller holds."""
+        """Leave the EMA weights in the model that the caller holds, and accelerate's precision wrapper off it."""
+        self.accelerator.unwrap_model(self.net, keep_fp32_wrapper=False)
         self.model.load_state_dict(self.ema.module.state_dict())
         self.model.eval()
         self.model.progress = 1.0
