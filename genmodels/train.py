@@ -12,6 +12,7 @@ objective of (seed, step). So a resumed run repeats what an uninterrupted one wo
 
 import copy
 import dataclasses
+import errno
 import json
 import math
 import os
@@ -24,6 +25,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
@@ -212,11 +214,15 @@ class _Run:
 
     def _refuse_divergence(self, window: "_Window") -> None:
         bad = int(self.accelerator.gather(window.first_bad).max())
-        if bad < 0:
+        sound = bool(torch.stack([p.isfinite().all() for p in self.model.parameters()]).all())
+        if bad < 0 and sound:
             return
+        what = (
+            f"The loss is not finite at step {bad}" if bad >= 0 else f"The weights are not finite at step {self.step}"
+        )
         states = _states(self.folder)
         kept = f"the last good state is {states[-1]}" if states else "no state had been saved yet"
-        raise TrainingDiverged(f"The loss is not finite at step {bad}; {kept}.")
+        raise TrainingDiverged(f"{what}; {kept}.")
 
     def _row(self, window: "_Window", progress: float, seconds: float) -> Row:
         means = {key: float(self.accelerator.reduce(value, "mean")) for key, value in window.means().items()}
@@ -259,10 +265,12 @@ class _Run:
                 tile(to_uint8(preview(self.ema.module.eval(), self.data))).save(self.folder / "samples.png")
                 for old in former:
                     shutil.rmtree(old, ignore_errors=True)
-        except OSError as error:
+        except (OSError, RuntimeError, SafetensorError) as error:  # torch.save and safetensors have errors of their own
             shutil.rmtree(aside, ignore_errors=True)
+            reason = getattr(error, "strerror", None) or str(error).splitlines()[0]
             raise OSError(
-                error.errno, f"Saving to {self.folder} failed: {error.strerror or error}. The last good state is kept."
+                getattr(error, "errno", None) or errno.EIO,
+                f"Saving to {self.folder} failed: {reason}. The last good state is kept.",
             ) from error
         self.accelerator.wait_for_everyone()
 
