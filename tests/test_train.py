@@ -1,0 +1,345 @@
+"""The training loop: what it promises about schedules, about being stopped in any way, and about several processes."""
+
+import dataclasses
+import itertools
+import json
+import math
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from helpers import python, tiny_images
+
+from genmodels import checkpoint
+from genmodels.data import Images
+from genmodels.models.base import TrainConfig
+from genmodels.registry import get_family
+from genmodels.train import TrainingDiverged, learning_rate, read_rows, train
+
+FAMILY = "vae"  # of those there are, the one whose objective draws the most random numbers
+TIMING = ("seconds", "images_per_s")
+
+
+def fresh(family: str = FAMILY, **config: object):
+    """A tiny model with its own initial weights, the same every time."""
+    cls = get_family(family)
+    torch.manual_seed(0)
+    return cls(dataclasses.replace(cls.Config.tiny(), **config))
+
+
+def recipe(family: str = FAMILY, **changes: object) -> TrainConfig:
+    return dataclasses.replace(get_family(family).recipe, **({"steps": 40, "batch_size": 4} | changes))
+
+
+def losses(rows: list[dict]) -> list[dict]:
+    """The rows without what the clock says."""
+    return [{key: value for key, value in row.items() if key not in TIMING} for row in rows]
+
+
+def run(folder: Path, model=None, **options: object) -> list[dict]:
+    options = {"recipe": recipe(), "precision": "no", "log_every": 5, "save_steps": 10} | options
+    return list(train(model or fresh(), tiny_images(10), folder=folder, **options))
+
+
+def states(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.glob("state-*"))
+
+
+# -- the schedule ------------------------------------------------------------------------------------------------------
+
+
+def test_learning_rate_rises_and_falls():
+    config = TrainConfig(learning_rate=1.0, final_learning_rate=0.1, warmup=0.2)
+    rates = [learning_rate(config, i / 1000) for i in range(1001)]
+    assert 0 < rates[0] < 0.01
+    assert rates[100] == pytest.approx(0.5)
+    assert max(rates) == rates[200] == pytest.approx(1.0)
+    assert rates[600] == pytest.approx(0.55), "half way down the cosine"
+    assert rates[1000] == pytest.approx(0.1)
+    assert all(a < b for a, b in itertools.pairwise(rates[:201]))
+    assert all(a > b for a, b in itertools.pairwise(rates[200:]))
+    assert learning_rate(dataclasses.replace(config, warmup=0.0), 0.0) == 1.0
+
+
+def test_rows_tell_the_run(tmp_path):
+    rows = run(tmp_path)
+    assert [row["step"] for row in rows] == list(range(5, 41, 5))
+    assert [row["progress"] for row in rows] == [step / 40 for step in range(5, 41, 5)]
+    assert rows[-1]["epoch"] == 16.0
+    expected = [learning_rate(recipe(), (step - 1) / 40) for step in range(5, 41, 5)]
+    assert [row["learning_rate"] for row in rows] == pytest.approx(expected)
+    assert read_rows(tmp_path) == rows
+    assert {"state-00000040", "checkpoint", "metrics.jsonl", "samples.png"} == set(os.listdir(tmp_path))
+    training = json.loads((tmp_path / "checkpoint/training.json").read_text())
+    assert training["steps"] == 40
+    assert training["final"]["loss"] == rows[-1]["loss"]
+    assert training["recipe"]["learning_rate"] == recipe().learning_rate
+
+
+def test_the_model_is_the_checkpoint(tmp_path):
+    """After training the caller's model holds the averaged weights, those that are saved."""
+    model = fresh()
+    run(tmp_path, model)
+    saved = checkpoint.load(tmp_path / "checkpoint").state_dict()
+    assert all(torch.equal(saved[key], value) for key, value in model.state_dict().items())
+    assert not model.training
+
+
+def test_the_same_run_twice(tmp_path):
+    assert losses(run(tmp_path / "a")) == losses(run(tmp_path / "b"))
+    other = losses(run(tmp_path / "c", recipe=recipe(seed=1)))
+    assert other != losses(read_rows(tmp_path / "a"))
+
+
+def test_a_time_budget_ends_the_run(tmp_path):
+    rows = run(tmp_path, recipe=recipe(steps=10**9, final_learning_rate=1e-5), minutes=0.02, save_steps=None)
+    assert rows[-1]["progress"] == 1.0
+    assert rows[-1]["seconds"] >= 1.2
+    assert rows[-1]["step"] < 10**6
+    assert rows[-1]["learning_rate"] < recipe().learning_rate, "the schedule fits the budget"
+    assert checkpoint.load(tmp_path / "checkpoint")
+
+
+def test_a_batch_larger_than_the_data(tmp_path):
+    rows = run(tmp_path, recipe=recipe(steps=5, batch_size=999))
+    assert rows[-1]["step"] == 5
+    assert rows[-1]["epoch"] == 5.0
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (tiny_images(4, (3, 8, 8)), "images of shape .*1, 8, 8.*has .*3, 8, 8"),
+        (Images("many", tiny_images().pixels, torch.arange(8), ()), "label 7, the model only 3 classes"),
+        (Images("none", tiny_images().pixels[:0], torch.arange(0), ()), "'none' is empty"),
+    ],
+)
+def test_data_that_do_not_fit(data, message):
+    with pytest.raises(ValueError, match=message):
+        train(fresh(), data, recipe(), precision="no")
+
+
+def test_two_precisions_in_one_process():
+    """A notebook trains one model after another."""
+    for precision in ("no", "bf16", "no"):
+        rows = list(train(fresh(), tiny_images(4), recipe(steps=1), precision=precision))
+        assert math.isfinite(rows[-1]["loss"])
+
+
+# -- stopped and gone on -----------------------------------------------------------------------------------------------
+
+
+def test_stopped_and_resumed(tmp_path):
+    """`stop` in the middle of a window: the rows from the next whole window on are those of an uninterrupted run."""
+    whole = run(tmp_path / "whole")
+    steps = iter(range(100))
+    first = run(tmp_path / "parts", stop=lambda: next(steps) >= 17)
+    assert first[-1]["step"] == 17
+    assert states(tmp_path / "parts") == ["state-00000017"]
+    second = run(tmp_path / "parts", resume=True)
+    assert [row["step"] for row in second] == [20, 25, 30, 35, 40]
+    assert losses(second)[1:] == losses(whole)[4:]
+    assert read_rows(tmp_path / "parts") == first + second
+    models = [checkpoint.load(tmp_path / part / "checkpoint").state_dict() for part in ("whole", "parts")]
+    assert all(torch.equal(models[0][key], models[1][key]) for key in models[0])
+
+
+def test_a_consumer_that_leaves(tmp_path):
+    """Breaking out of the loop over the rows saves what was done."""
+    rows = train(fresh(), tiny_images(10), recipe(), folder=tmp_path, precision="no", log_every=5)
+    next(rows), next(rows)
+    rows.close()
+    assert states(tmp_path) == ["state-00000010"]
+    assert run(tmp_path, resume=True)[0]["step"] == 15
+
+
+def test_resuming_what_is_finished(tmp_path):
+    whole = run(tmp_path)
+    model = fresh()
+    assert run(tmp_path, model, resume=True) == []
+    assert read_rows(tmp_path) == whole
+    saved = checkpoint.load(tmp_path / "checkpoint").state_dict()
+    assert all(torch.equal(saved[key], value) for key, value in model.state_dict().items())
+
+
+def test_resuming_what_was_never_begun(tmp_path):
+    assert run(tmp_path, resume=True)[-1]["step"] == 40
+
+
+def test_no_run_is_overwritten_or_mixed(tmp_path):
+    run(tmp_path)
+    before = read_rows(tmp_path)
+    with pytest.raises(ValueError, match="holds a run at step 40: go on with --resume"):
+        run(tmp_path)
+    with pytest.raises(ValueError, match=r"has config .*; resume it with the same"):
+        run(tmp_path, fresh(latent_dim=6), resume=True)
+    with pytest.raises(ValueError, match="has family 'vae', not 'autoencoder'"):
+        run(tmp_path, fresh("autoencoder"), recipe=recipe("autoencoder"), resume=True)
+    assert read_rows(tmp_path) == before
+
+
+KILLED = """
+import sys, time
+sys.path.insert(0, {tests!r})
+import test_train
+from genmodels.train import train
+options = dict(recipe=test_train.recipe(), folder={folder!r}, precision="no", log_every=5, save_steps=10, resume=True)
+for row in train(test_train.fresh(), test_train.tiny_images(10), **options):
+    print(row["step"], flush=True)
+    time.sleep(0.3)
+"""
+
+
+def wait_for(condition: Callable[[], object], process: subprocess.Popen) -> None:
+    while not condition():
+        assert process.poll() is None, process.communicate()[0]
+        time.sleep(0.002)
+
+
+def test_killed_at_any_moment_and_resumed(tmp_path, start):
+    """kill -9 between two saves, then in the middle of a save: the loss rows are those of an uninterrupted run."""
+    whole = run(tmp_path / "whole")
+    folder = tmp_path / "killed"
+    script = KILLED.format(tests=str(Path(__file__).parent), folder=str(folder))
+
+    process = start("-c", script)
+    wait_for(lambda: len(read_rows(folder)) >= 3, process)  # 15 steps, of which 10 are saved
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    assert states(folder) == ["state-00000010"]
+
+    process = start("-c", script)
+    wait_for(lambda: [*folder.glob(".state-*")], process)  # it is saving, now
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    assert states(folder)[0] == "state-00000010"
+
+    assert run(folder, resume=True)[-1]["step"] == 40
+    assert losses(read_rows(folder)) == losses(whole)
+    models = [checkpoint.load(part / "checkpoint").state_dict() for part in (tmp_path / "whole", folder)]
+    assert all(torch.equal(models[0][key], models[1][key]) for key in models[0])
+    assert not [*folder.glob(".s*")], "half-written states are cleared away"
+
+
+def test_ctrl_c_saves_and_resume_goes_on(tmp_path, image_folder, start):
+    """The command line: Ctrl-C ends it with code 130 and a state; --resume goes on to the end and completes the model."""
+    out = tmp_path / "run"
+    settings = ("latent_dim=4", "widths=[4,8]", "batch_size=4", "warmup=0.1")
+    command = ("-m", "genmodels", "train", "autoencoder", "--data", image_folder, "--shape", "1,8,8", "--out", out)
+    process = start(*command, "--precision", "no", "--set", "steps=100000", *settings)
+    wait_for(lambda: len(read_rows(out)) >= 2, process)
+    process.send_signal(signal.SIGINT)
+    output = process.communicate(timeout=120)[0]
+    assert process.returncode == 130, output
+    assert "Stopped; go on with: python -m genmodels train autoencoder" in output
+    assert "Traceback" not in output
+    (state,) = states(out)
+    step = int(state.removeprefix("state-"))
+    rows = read_rows(out)
+    assert rows[-1]["step"] == step
+
+    result = python(*command, "--resume", "--set", f"steps={step + 100}", *settings)
+    assert result.returncode == 0, result.stderr
+    assert read_rows(out)[: len(rows)] == rows
+    assert read_rows(out)[-1]["step"] == step + 100
+    files = {"config.json", "model.safetensors", "calibration.safetensors", "training.json", "README.md", "samples.png"}
+    assert set(os.listdir(out / "checkpoint")) == files
+    assert checkpoint.read_config(out / "checkpoint")["data"]["classes"] == ["down", "up"]
+
+
+# -- things that go wrong ----------------------------------------------------------------------------------------------
+
+
+def test_a_loss_that_is_not_finite_stops_the_run(tmp_path):
+    run(tmp_path, recipe=recipe(steps=10))
+    good = checkpoint.load(tmp_path / "checkpoint").state_dict()
+    wild = recipe(learning_rate=1e30, final_learning_rate=1e30, warmup=0.0, max_grad_norm=0.0)
+    with pytest.raises(TrainingDiverged, match=r"not finite at step \d+; the last good state is .*state-00000010"):
+        run(tmp_path, recipe=wild, resume=True)
+    assert states(tmp_path) == ["state-00000010"]
+    kept = checkpoint.load(tmp_path / "checkpoint").state_dict()
+    assert all(torch.equal(kept[key], value) for key, value in good.items())
+    assert run(tmp_path, resume=True)[-1]["step"] == 40, "with a sane rate it goes on"
+
+
+def test_weights_that_are_not_finite_are_not_saved(tmp_path):
+    """The loss of the step that ruins the weights is still finite; a save right after it must not replace the good one."""
+    run(tmp_path, recipe=recipe(steps=10))
+    wild = recipe(learning_rate=1e60, final_learning_rate=1e60, warmup=0.0, max_grad_norm=0.0)
+    with pytest.raises(TrainingDiverged, match=r"weights are not finite at step 11; the last good .*state-00000010"):
+        run(tmp_path, recipe=wild, resume=True, log_every=1, save_steps=1)
+    weights = checkpoint.load(tmp_path / "checkpoint").state_dict()
+    assert all(value.isfinite().all() for value in weights.values())
+    assert run(tmp_path, resume=True)[-1]["step"] == 40
+
+
+FULL = """
+import sys, resource
+sys.path.insert(0, {tests!r})
+import test_train
+resource.setrlimit(resource.RLIMIT_FSIZE, ({room}, {room}))
+try:
+    test_train.run(test_train.Path({folder!r}), resume=True)
+except OSError as error:
+    print("refused:", error)
+"""
+
+
+@pytest.mark.parametrize("room", [1000, 30_000], ids=lambda room: f"{room} bytes left")
+def test_a_full_disk_keeps_the_last_good_state(tmp_path, room):
+    run(tmp_path, recipe=recipe(steps=10))
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    script = FULL.format(tests=str(Path(__file__).parent), folder=str(tmp_path), room=room)
+    result = python("-c", script)
+    assert result.returncode == 0, result.stderr
+    assert result.stdout.startswith("refused: "), result.stdout
+    assert result.stdout.count("\n") == 1
+    assert "Saving to" in result.stdout
+    assert "The last good state is kept." in result.stdout
+    assert states(tmp_path) == ["state-00000010"]
+    assert not [*tmp_path.glob(".s*")], "what was half written is gone"
+    now = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    rows = tmp_path / "metrics.jsonl"
+    assert now.pop(rows).startswith(before.pop(rows))
+    assert now == before
+    assert run(tmp_path, resume=True)[-1]["step"] == 40
+
+
+# -- several processes -------------------------------------------------------------------------------------------------
+
+TOGETHER = """
+import json, os, sys
+sys.path.insert(0, {tests!r})
+import torch, test_train
+model = test_train.fresh("autoencoder", max_noise=0.0, erase=0.0)
+rows = test_train.run(test_train.Path({folder!r}), model, recipe=test_train.recipe("autoencoder", steps=10))
+rank = os.environ["RANK"]
+torch.save(dict(weights=model.state_dict(), rows=rows), {folder!r} + "/rank-" + rank)
+"""
+
+
+def test_two_processes_are_one(tmp_path):
+    """Each with half of every batch: equal weights on both, the losses of one process with the whole batch."""
+    model = fresh("autoencoder", max_noise=0.0, erase=0.0)
+    alone = run(tmp_path / "alone", model, recipe=recipe("autoencoder", steps=10))
+    folder = tmp_path / "together"
+    (tmp_path / "script.py").write_text(TOGETHER.format(tests=str(Path(__file__).parent), folder=str(folder)))
+    launch = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", tmp_path / "script.py")
+    result = python(*launch, ACCELERATE_USE_CPU="true")
+    assert result.returncode == 0, result.stderr[-3000:]
+    ranks = [torch.load(folder / f"rank-{rank}") for rank in (0, 1)]
+    for key, value in ranks[0]["weights"].items():
+        assert torch.equal(value, ranks[1]["weights"][key]), key
+        assert torch.allclose(value, model.state_dict()[key], atol=1e-4), key
+    assert [row["step"] for row in ranks[0]["rows"]] == [5, 10]
+    for row, first, second in zip(alone, ranks[0]["rows"], ranks[1]["rows"], strict=True):
+        assert first["loss"] == second["loss"]
+        assert first["loss"] == pytest.approx(row["loss"], rel=1e-5)
+    training = json.loads((folder / "checkpoint/training.json").read_text())
+    assert training["processes"] == 2
+    assert read_rows(folder) == ranks[0]["rows"]
