@@ -39,7 +39,8 @@ Pad = dict[
 MAX_IMAGES, MAX_SEED, MAX_FRAMES = 100, 2**31 - 1, 96
 LARGEST = 1e12  # of any number that a visitor sends
 MODELS_KEPT = 8
-_compute = threading.Lock()
+PROBES = 8  # codes around which the effect of a latent is measured
+_compute = threading.RLock()
 _load = threading.Lock()
 
 
@@ -465,12 +466,21 @@ def variations(
 
 
 @functools.lru_cache(maxsize=8)
+@computing
 def latents(name: str, k: int = 8) -> list[dict[str, float]]:
-    """The k latents that the encoder uses most: those whose codes vary most over the test images."""
-    codes = _calibration(name)["codes"]
-    k = whole("The number of latents", k, 1, codes.shape[1])
-    strongest = codes.var(0).argsort(descending=True)[:k].tolist()
-    return [{"index": i, "low": -2.5, "high": 2.5, "value": 0.0} for i in strongest]
+    """The k latents that change the picture most when they move from -2 to 2, averaged over a few other codes."""
+    model = _model(name, Samples, Decodes)
+    k = whole("The number of latents", k, 1, describe(name)["latent_dim"])
+    labels = operations.as_labels(model, PROBES, "balanced")
+    codes = model.sample_codes(labels, generators=seeded(range(PROBES)))
+    d = codes.shape[1]
+    moved = codes.repeat(2 * d, 1).view(2, d, PROBES, d)
+    for end, value in enumerate((-2.0, 2.0)):
+        moved[end, range(d), :, range(d)] = value
+    low, high = model.decode(moved.flatten(0, 2), labels.repeat(2 * d)).chunk(2)
+    effect = mean_squared_error(low, high).view(d, PROBES).mean(1)
+    strongest = effect.argsort(descending=True)[:k].tolist()
+    return [{"index": i, "low": -3.0, "high": 3.0, "value": 0.0} for i in strongest]
 
 
 def _edited_code(name: str, values: Any, seed: Any, index: int | None) -> Tensor:
@@ -484,7 +494,7 @@ def _edited_code(name: str, values: Any, seed: Any, index: int | None) -> Tensor
         raise ValueError(f"values must be a list of 1 to {describe(name)['latent_dim']} numbers.")
     values = [real(f"Latent {i + 1}", v, -5, 5) for i, v in enumerate(values)]
     label = operations.as_labels(model, 1, index)
-    z = model.sample_codes(label, generators=seeded([whole("The seed", seed, 0, MAX_SEED)]), temperature=0.5)
+    z = model.sample_codes(label, generators=seeded([whole("The seed", seed, 0, MAX_SEED)]))
     z[0, [latent["index"] for latent in latents(name, len(values))]] = torch.tensor(values)
     return z
 

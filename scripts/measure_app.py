@@ -86,7 +86,7 @@ def use_every_model(client: Client) -> None:
         client.predict(name, 24, 1.0, api_name="/vae_walk_open")
     for name in choices(client, "/vae_open_map"):
         client.predict(name, 3, api_name="/vae_open_map")
-    client.predict(0, 0, *[0.0] * 6, api_name="/vae_traverse")
+    client.predict("elf", 0, 0, *[0.0] * 6, api_name="/vae_traverse")
 
 
 def map_latencies(address: str) -> list[float]:

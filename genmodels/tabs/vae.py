@@ -21,8 +21,8 @@ MAP = (
     "(or the arrow keys) and watch the picture change; then draw one and see where it lands."
 )
 KNOBS_TEXT = (
-    "A β-VAE pays extra for every number it uses, so each number it keeps tends to mean one thing. Nobody told it "
-    "what a helmet is: turn the knobs of its strongest numbers and find out what they mean."
+    "A β-VAE pays extra for every number it uses, so each one tends to mean one thing. Nobody told it what a shield "
+    "or a cloak is: turn the knobs of its strongest numbers and find out what they mean."
 )
 WALK = (
     "Because the cloud has no holes, every point on the way between two pictures decodes to a picture too. Choose two "
@@ -162,6 +162,7 @@ def build_knobs(page: common.Page, shown: gr.HTML, name: str) -> None:
     with gr.Row(elem_classes="gm-split"):
         with gr.Column(elem_classes="gm-side"):
             hero = common.picture("Decoded hero", "The hero that the knobs decode to")
+            species = class_dropdown("Species", name, value=wrappers.describe(name)["classes"].index("human"))
             with gr.Row(elem_classes="gm-seed"):
                 seed = seed_field("Seed")
                 dice = gr.Button("Another hero", elem_classes="gm-dice")
@@ -173,41 +174,29 @@ def build_knobs(page: common.Page, shown: gr.HTML, name: str) -> None:
                 "The sweep", "The hero while one knob sweeps through its range", kind="gm-strip-picture"
             )
             reset = gr.Button("Reset the knobs", size="sm", elem_classes="gm-take")
-    state = gr.State(name)
-    page.first(shown, open_knobs, [state, which, seed], [*values, hero, strip])
-    inputs, outputs = [which, seed, *values], [hero, strip]
+    outputs = [hero, strip]
 
-    def turn(which: int, seed: int, *values: float) -> tuple[Any, Any]:
+    def traverse(species: str, which: int, seed: int, *values: float) -> tuple[Any, Any]:
         """The hero at these knob values, and one knob swept through its range."""
-        return traverse(name, which, seed, values)
+        given = {"values": list(values), "seed": seed, "label": species}
+        return wrappers.traverse(name, **given), wrappers.traversal_strip(name, which, **given)
 
-    def another(which: int, *values: float) -> tuple[Any, ...]:
+    def another(species: str, which: int, *values: float) -> tuple[Any, ...]:
         """A hero of a new random seed, which comes back first."""
         seed = random.randrange(1_000_000)
-        return seed, *traverse(name, which, seed, values)
+        return seed, *traverse(species, which, seed, *values)
 
-    def middle(which: int, seed: int) -> tuple[Any, ...]:
-        """Every knob back to its middle."""
-        return open_knobs(name, which, seed)
+    def open_knobs(species: str, which: int, seed: int) -> tuple[Any, ...]:
+        """Every knob at the middle of its range."""
+        found = wrappers.latents(name, KNOBS)
+        sliders = [gr.Slider(minimum=row["low"], maximum=row["high"], value=row["value"]) for row in found]
+        return *sliders, *traverse(species, which, seed, *(row["value"] for row in found))
 
-    triggers = [*(v.input for v in values), which.input, seed.submit, seed.blur]
-    page.on(triggers, turn, inputs, outputs, name="traverse", live=True)
-    page.on(dice.click, another, [which, *values], [seed, *outputs], name="another_hero")
-    page.on(reset.click, middle, [which, seed], [*values, *outputs], name="reset_knobs")
-
-
-def traverse(name: str, which: int, seed: int, values: Any) -> tuple[Any, Any]:
-    return wrappers.traverse(name, list(values), seed=seed), wrappers.traversal_strip(
-        name, which, list(values), seed=seed
-    )
-
-
-def open_knobs(name: str, which: int, seed: int) -> tuple[Any, ...]:
-    """The knobs at their middle, with the ranges of the strongest latents."""
-    found = wrappers.latents(name, KNOBS)
-    middle = [row["value"] for row in found]
-    sliders = [gr.Slider(minimum=row["low"], maximum=row["high"], value=row["value"]) for row in found]
-    return *sliders, *traverse(name, which, seed, middle)
+    page.first(shown, open_knobs, [species, which, seed], [*values, *outputs])
+    triggers = [*(v.input for v in values), species.input, which.input, seed.submit, seed.blur]
+    page.on(triggers, traverse, [species, which, seed, *values], outputs, name="traverse", live=True)
+    page.on(dice.click, another, [species, which, *values], [seed, *outputs], name="another_hero")
+    page.on(reset.click, open_knobs, [species, which, seed], [*values, *outputs], name="reset_knobs")
 
 
 # ---- walk --------------------------------------------------------------------------------------------------------
