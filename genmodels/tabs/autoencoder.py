@@ -37,7 +37,7 @@ def build(page: common.Page) -> None:
                 rebuilt = common.picture("Reconstruction", "The picture rebuilt from the code")
                 difference = common.picture("Difference", "Where the reconstruction differs from the picture")
             quality = common.text("Quality", "gm-quality")
-            info = "Add noise and it still finds the picture: it was trained to rebuild clean pictures from noisy ones."
+            info = "Add noise, or cover a patch with the Hide brush: it was trained to put whole, clean pictures back."
             sigma = gr.Slider(0, 1, 0, step=0.05, label="Noise σ", info=info)
             score = common.text("Score")
     results = [seen, code, rebuilt, difference, quality, score]
