@@ -1,0 +1,186 @@
+"""The rules of the house: who may import whom, what a light import costs, what the package is made of."""
+
+import ast
+import json
+import re
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+from helpers import ROOT, python
+
+import genmodels
+from genmodels.registry import FAMILIES
+
+PACKAGE = ROOT / "genmodels"
+HEAVY = (
+    "accelerate",
+    "datasets",
+    "diffusers",
+    "gradio",
+    "pandas",
+    "pyarrow",
+    "torchmetrics",
+    "torchvision",
+    "transformers",
+)
+#: What a module is called when it is imported -> what it is called when it is installed.
+INSTALLED_AS = {"PIL": "pillow"}
+
+
+def imports(file: Path) -> set[str]:
+    """Every module that a file imports, at its top or inside its functions, relative imports spelled out."""
+    package = ["genmodels", *file.relative_to(PACKAGE).parts[:-1]] if PACKAGE in file.parents else []
+    found = set()
+    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            base = (
+                ".".join([*package[: len(package) - node.level + 1], *filter(None, [node.module])])
+                if node.level
+                else node.module
+            )
+            found |= {base} | {f"{base}.{alias.name}" for alias in node.names}
+    return found
+
+
+def files(*folders: str) -> list[Path]:
+    return sorted(file for folder in folders for file in (PACKAGE / folder).rglob("*.py"))
+
+
+def relative(file: Path) -> str:
+    return str(file.relative_to(ROOT))
+
+
+def top(names: set[str]) -> set[str]:
+    return {name.partition(".")[0] for name in names}
+
+
+@pytest.mark.parametrize("file", files("models"), ids=relative)
+def test_models_know_nothing_of_apps_and_pictures(file):
+    assert not top(imports(file)) & {"gradio", "PIL"}
+    inside = {name for name in imports(file) if name.startswith("genmodels.")}
+    assert all(name.startswith("genmodels.models") for name in inside), "arrows point to the models, not away from them"
+
+
+@pytest.mark.parametrize("file", files("tabs"), ids=relative)
+def test_tabs_only_lay_out(file):
+    assert not top(imports(file)) & {"torch", "numpy"}
+    reached = {name.split(".")[1] for name in imports(file) if name.startswith("genmodels.")}
+    assert reached <= {"__version__", "tabs", "web", "wrappers"}
+
+
+@pytest.mark.parametrize("file", [f for f in files(".") if f not in files("tabs")], ids=relative)
+def test_the_library_needs_no_gradio(file):
+    assert "gradio" not in top(imports(file))
+    assert not {name for name in imports(file) if name.startswith(("genmodels.tabs", "app"))}
+
+
+def test_an_app_needs_no_inner_parts():
+    reached = {name.split(".")[1] for name in imports(ROOT / "app.py") if name.startswith("genmodels.")}
+    assert reached <= {"__version__", "tabs", "web", "wrappers"}
+
+
+def test_import_is_light():
+    code = f"import genmodels, json, sys; print(json.dumps([m for m in {HEAVY} if m in sys.modules]))"
+    result = python("-c", code)
+    assert result.returncode == 0, result.stderr
+    assert json.loads(result.stdout) == []
+
+
+def test_every_public_name_exists():
+    assert sorted(genmodels.__all__) == sorted(set(genmodels.__all__))
+    for name in genmodels.__all__:
+        assert getattr(genmodels, name) is not None
+        assert name.startswith("__") or name.isupper() or getattr(genmodels, name).__doc__, f"{name} says nothing"
+    assert re.fullmatch(r"\d+\.\d+\.\d+", genmodels.__version__)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_one_family_is_one_file_and_one_tab(family):
+    module, _, name = FAMILIES[family].partition(":")
+    assert module == f"genmodels.models.{family}"
+    assert name.isidentifier()
+    assert (PACKAGE / "tabs" / f"{family}.py").is_file()
+
+
+BUILD = """
+import json, warnings
+import app
+warnings.simplefilter("error")
+demo = app.build_app()
+print(json.dumps([block.api_name for block in demo.fns.values() if block.api_visibility == "public"]))
+"""
+
+
+def test_the_app_is_built_without_a_warning():
+    """Gradio only warns about arguments that it no longer takes: here that is an error."""
+    result = python("-c", BUILD)
+    assert result.returncode == 0, result.stderr
+    named = json.loads(result.stdout)
+    assert named
+    assert len(named) == len(set(named))
+    assert all(isinstance(name, str) and not re.search(r"lambda|_\d+$", name) for name in named), (
+        "each endpoint has a name"
+    )
+
+
+# -- what is installed -------------------------------------------------------------------------------------------------
+
+
+def requirements(file: str) -> dict[str, str]:
+    """Name -> version specifier of a requirements file."""
+    lines = [line.partition("#")[0].strip() for line in (ROOT / file).read_text().splitlines()]
+    split = [
+        re.fullmatch(r"([A-Za-z0-9_.-]+)(.*)", line).groups() for line in lines if line and not line.startswith("-")
+    ]
+    return {re.sub(r"[-_.]+", "-", name).lower(): specifier for name, specifier in split}
+
+
+def test_what_is_imported_is_required():
+    """requirements.txt names what app and library import, and nothing else."""
+    third_party = top(set().union(*(imports(file) for file in [ROOT / "app.py", *files(".")])))
+    third_party -= {*sys.stdlib_module_names, "genmodels", "tensorboard"}  # tensorboard: only if asked for
+    needed = {INSTALLED_AS.get(name, name).replace("_", "-") for name in third_party}
+    assert needed == set(requirements("requirements.txt"))
+
+
+def test_every_requirement_is_pinned_within_its_range():
+    from packaging.specifiers import SpecifierSet
+
+    pinned = requirements("constraints.txt")
+    for name, allowed in (requirements("requirements.txt") | requirements("requirements-test.txt")).items():
+        assert pinned[name].removeprefix("==") in SpecifierSet(allowed), name
+
+
+def test_the_package_requires_what_the_app_does():
+    """pyproject.toml and the requirements files say the same; only the app and the tests need more than the library."""
+    tomllib = pytest.importorskip("tomllib", reason="Python 3.11 reads TOML")
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    extras = project["optional-dependencies"]
+    app, test = ((ROOT / file).read_text().splitlines() for file in ("requirements.txt", "requirements-test.txt"))
+    assert sorted(project["dependencies"] + extras["app"]) == sorted(line for line in app if line[0].isalpha())
+    assert sorted(extras["test"]) == sorted(line for line in test if line[0].isalpha())
+
+
+def test_the_readmes_front_matter_makes_a_space():
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    matter = dict(re.findall(r"^(\w+): *(.*)$", text.split("---")[1], re.MULTILINE))
+    assert matter["sdk"] == "gradio"
+    assert matter["app_file"] == "app.py"
+    assert f"=={matter['sdk_version']}" == requirements("constraints.txt")["gradio"]
+    assert matter["python_version"].strip('"') in ("3.10", "3.11", "3.12")
+
+
+# -- files -------------------------------------------------------------------------------------------------------------
+
+
+def test_nothing_bundled_can_hold_code():
+    """No pickle under any name: every file in checkpoints is text, a picture or safetensors."""
+    for file in (path for path in (ROOT / "checkpoints").rglob("*") if path.is_file()):
+        start = file.read_bytes()[:4]
+        assert file.suffix in (".json", ".md", ".png", ".safetensors"), file
+        assert not zipfile.is_zipfile(file), file
+        assert not (start[:1] == b"\x80" and start[1:2] in b"\x02\x03\x04\x05"), file
