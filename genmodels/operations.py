@@ -1,13 +1,13 @@
 """What can be done with any model that has the abilities for it, on tensors. Images are (B, C, H, W) in [-1, 1]."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, get_type_hints
 
 import torch
 from torch import Tensor
 
 from genmodels.models.autoencoder import ERASED
-from genmodels.models.base import Model, draw_normal, seeded
+from genmodels.models.base import Model, checked, draw_normal, seeded
 from genmodels.protocols import Decodes, Encodes, Samples, abilities
 
 
@@ -64,9 +64,12 @@ def sample(
     """n new images `(n, C, H, W)`; image i uses seed + i and depends on nothing else.
 
     label: "balanced" = every class in turn, None = no class, an int, or n ints. knobs: the family's own, such as
-    temperature. Raises ValueError if the model can't sample or a class doesn't exist.
+    temperature. Raises ValueError if the model can't sample, a class or knob doesn't exist, or a number is out of range.
     """
     require(model, Samples)
+    if n < 1 or not 0 <= seed < 2**63 - n:
+        raise ValueError(f"n must be at least 1, the seed from 0 to 2**63 - 1 - n; not {n} and {seed}.")
+    knobs = _checked_knobs(model, knobs)
     labels = as_labels(model, n, label).to(device_of(model))
     images = [
         model.sample(
@@ -75,6 +78,16 @@ def sample(
         for i in range(0, n, batch_size)
     ]
     return torch.cat(images).clamp(-1, 1)
+
+
+def _checked_knobs(model: Model, knobs: dict[str, Any]) -> dict[str, Any]:
+    """The keyword arguments of the family's own `sample`; ValueError for an unknown one or a value of the wrong type."""
+    known = {
+        key: hint for key, hint in get_type_hints(model.sample).items() if key not in ("labels", "generators", "return")
+    }
+    if unknown := knobs.keys() - known.keys():
+        raise ValueError(f"There is no knob {min(unknown)!r}; this model has {', '.join(sorted(known)) or 'none'}.")
+    return {key: checked(key, value, known[key]) for key, value in knobs.items()}
 
 
 @torch.no_grad()

@@ -4,6 +4,8 @@ Everything that only some families can do (sample, encode, ...) is an ability: s
 """
 
 import dataclasses
+import math
+import sys
 import typing
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -35,24 +37,31 @@ class ModelConfig:
         for key, value in values.items():
             if key not in fields:
                 raise ValueError(f"unknown key {key!r}; allowed: {', '.join(sorted(fields))}")
-            converted[key] = _checked(key, value, hints[key])
+            converted[key] = checked(key, value, hints[key])
         return cls(**converted)
 
     def to_json(self) -> dict[str, Any]:
         return {key: list(v) if isinstance(v, tuple) else v for key, v in dataclasses.asdict(self).items()}
 
 
-def _checked(key: str, value: Any, hint: Any) -> Any:
-    """`value` from JSON as the type `hint` (int, float, bool, str or a tuple of these), or ValueError naming `key`."""
+def checked(key: str, value: Any, hint: Any) -> Any:
+    """`value` from JSON as the type `hint` (int, float, bool, str or a tuple of these), or ValueError naming `key`.
+
+    Numbers must be finite; whole ones count something, so they are not negative.
+    """
     if typing.get_origin(hint) is tuple:
         kinds = [kind for kind in typing.get_args(hint) if kind is not Ellipsis]
         open_ended = Ellipsis in typing.get_args(hint)
         if not isinstance(value, Sequence) or isinstance(value, str) or (not open_ended and len(value) != len(kinds)):
             raise ValueError(f"key {key!r} must be a list like {hint}, not {value!r}")
-        return tuple(_checked(key, item, kinds[0]) for item in value)
+        return tuple(checked(key, item, kinds[0]) for item in value)
     accepted = (int, float) if hint is float else hint
     if not isinstance(value, accepted) or (isinstance(value, bool) and hint is not bool):
-        raise ValueError(f"key {key!r} must be {hint.__name__}, not {value!r}")
+        raise ValueError(f"key {key!r} must be {getattr(hint, '__name__', hint)}, not {value!r}")
+    if (hint is int and not 0 <= value < 2**31) or (hint is float and not abs(value) <= sys.float_info.max):  # nor NaN
+        raise ValueError(
+            f"key {key!r} must be {'from 0 to 2**31 - 1' if hint is int else 'a finite number'}, not {value!r}"
+        )
     return float(value) if hint is float else value
 
 
@@ -70,6 +79,19 @@ class TrainConfig:
     max_grad_norm: float = 1.0
     ema_decay: float = 0.999
     seed: int = 0
+
+    def __post_init__(self) -> None:
+        """Raises ValueError naming the field that is of the wrong type or out of its range."""
+        for name, hint in typing.get_type_hints(type(self)).items():
+            object.__setattr__(self, name, checked(name, getattr(self, name), hint))
+        ranges = {"steps": (1, math.inf), "batch_size": (1, math.inf), "warmup": (0, 1), "ema_decay": (0, 1)}
+        ranges |= dict.fromkeys(
+            ("learning_rate", "final_learning_rate", "weight_decay", "max_grad_norm"), (0, math.inf)
+        )
+        for name, (low, high) in ranges.items():
+            if not low <= getattr(self, name) <= high:
+                limits = f"{low} or more" if high == math.inf else f"from {low} to {high}"
+                raise ValueError(f"key {name!r} must be {limits}, not {getattr(self, name)!r}")
 
 
 class Model(nn.Module):
