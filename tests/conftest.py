@@ -12,6 +12,7 @@ os.environ |= {
     "OMP_NUM_THREADS": "1",
     "HF_HOME": f"{_HOME}/huggingface",
     "HF_HUB_OFFLINE": "1",  # the Hub tests start processes of their own, with a real server's address
+    "HF_DATASETS_DISABLE_PROGRESS_BARS": "1",
     "GRADIO_ANALYTICS_ENABLED": "False",
     "GRADIO_TEMP_DIR": f"{_HOME}/gradio",
     "CUDA_VISIBLE_DEVICES": "",

@@ -134,7 +134,13 @@ def test_wrong_type(folder, key, value):
     refused(folder, str(folder / "config.json"), f"{key!r}")
 
 
-@pytest.mark.parametrize(("key", "value"), [("latent_dim", -1), ("latent_dim", 10**15), ("image_shape", [1, 9, 9])])
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("latent_dim", -1), ("latent_dim", 10**15), ("latent_dim", 10**400), ("image_shape", [1, 9, 9]),
+        ("image_shape", [1, -8, 8]), ("beta", float("nan")), ("beta", float("inf")), ("beta", 10**400),
+    ],
+)  # fmt: skip
 def test_impossible_value(folder, key, value):
     edit_model_config(folder, **{key: value})
     refused(folder, str(folder / "config.json"))
@@ -184,7 +190,7 @@ def test_wrong_shape(folder):
 def test_corrupt_calibration(folder):
     assert checkpoint.load_calibration(folder) == {}
     (folder / "calibration.safetensors").write_bytes(b"nonsense")
-    with pytest.raises(ValueError, match="calibration.safetensors"):
+    with pytest.raises(ValueError, match=r"calibration\.safetensors"):
         checkpoint.load_calibration(folder)
 
 

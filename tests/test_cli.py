@@ -1,0 +1,262 @@
+"""The command line: what it writes, and how it refuses: exit code 2 and one sentence that says what is allowed."""
+
+import os
+import re
+
+import numpy as np
+import pytest
+from helpers import build, python
+from PIL import Image
+
+from genmodels import checkpoint
+from genmodels.__main__ import main
+from genmodels.data import DATASETS
+from genmodels.registry import FAMILIES
+
+
+@pytest.fixture
+def model(tmp_path) -> str:
+    """The folder of a small saved VAE with three classes."""
+    data = {"name": "bars", "shape": [1, 8, 8], "classes": ["up", "down", "middle"]}
+    return str(checkpoint.save(build("vae"), tmp_path / "model", data=data, training={"steps": 1}))
+
+
+def refused(capsys: pytest.CaptureFixture, *arguments: object, code: int = 2) -> str:
+    """The one sentence on stderr with which a command was refused."""
+    assert main([str(a) for a in arguments]) == code
+    message = capsys.readouterr().err.rpartition("\r")[2]  # what a progress bar leaves on the screen
+    assert message.startswith("genmodels: ")
+    assert message.count("\n") == 1, message
+    return message
+
+
+# -- list --------------------------------------------------------------------------------------------------------------
+
+
+def test_list(capsys):
+    assert main(["list"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[0] for line in lines] == list(checkpoint.bundled())
+    assert all(re.search(r" \d+\.\d MB$", line) for line in lines)
+
+
+def test_as_a_process(model, tmp_path):
+    """The same through `python -m genmodels`: exit codes, and nothing of Python's own on stderr."""
+    result = python("-m", "genmodels", "sample", model, "--n", "0", "--out", tmp_path / "a.png")
+    assert (result.returncode, result.stdout) == (2, "")
+    assert result.stderr == "genmodels: --n must be between 1 and 100000, not 0.\n"
+    result = python("-m", "genmodels", "sample", model, "--n", "3", "--out", tmp_path / "a.png")
+    assert (result.returncode, result.stderr) == (0, "")
+
+
+@pytest.mark.parametrize("arguments", [[], ["paint"], ["sample"], ["list", "--colour"], ["sample", "x", "--n", "many"]])
+def test_usage(capsys, arguments):
+    with pytest.raises(SystemExit) as caught:
+        main(arguments)
+    assert caught.value.code == 2
+    message = capsys.readouterr().err
+    assert message.startswith("usage: python -m genmodels")
+    if arguments == ["paint"]:
+        assert all(command in message for command in ("list", "sample", "train", "evaluate", "bench", "push"))
+
+
+# -- sample ------------------------------------------------------------------------------------------------------------
+
+
+def test_sample_to_png(model, tmp_path, capsys):
+    file = tmp_path / "deep" / "down" / "samples.png"
+    assert main(["sample", model, "--n", "9", "--out", str(file)]) == 0
+    with Image.open(file) as image:
+        assert image.size == (2 * (3 * 8 + 2 * 2), 2 * (3 * 8 + 2 * 2))
+        assert image.mode == "L"
+    assert capsys.readouterr().out == f"9 images: {file}\n"
+
+
+def test_sample_to_npz(model, tmp_path):
+    file = tmp_path / "samples.npz"
+    assert main(["sample", model, "--n", "7", "--seed", "5", "--out", str(file)]) == 0
+    with np.load(file) as arrays:
+        images, labels = arrays["images"], arrays["labels"]
+    assert images.shape == (7, 8, 8, 1)
+    assert images.dtype == np.uint8
+    assert labels.dtype == np.int64
+    assert labels.tolist() == [0, 1, 2, 0, 1, 2, 0]
+    one = tmp_path / "one.npz"
+    assert main(["sample", model, "--n", "1", "--seed", "8", "--label", "0", "--out", str(one)]) == 0
+    with np.load(one) as arrays:
+        assert arrays["labels"].tolist() == [0]
+        assert np.abs(arrays["images"][0].astype(int) - images[3]).max() <= 1, "image 3 of seed 5 has seed 8"
+
+
+def test_sample_without_classes(model, tmp_path):
+    file = tmp_path / "samples.npz"
+    assert main(["sample", model, "--n", "2", "--labels", "none", "--out", str(file)]) == 0
+    with np.load(file) as arrays:
+        assert arrays["labels"].tolist() == [-1, -1]
+
+
+def test_sample_with_a_knob(model, tmp_path):
+    file = tmp_path / "samples.npz"
+    assert main(["sample", model, "--n", "2", "--label", "1", "--set", "temperature=0", "--out", str(file)]) == 0
+    with np.load(file) as arrays:
+        assert np.array_equal(*arrays["images"]), "without noise every picture is the same"
+
+
+@pytest.mark.parametrize("n", [0, -1, 10**9])
+def test_number_of_samples(model, tmp_path, capsys, n):
+    message = refused(capsys, "sample", model, f"--n={n}", "--out", tmp_path / "a.png")
+    assert f"--n must be between 1 and 100000, not {n}" in message
+    assert os.listdir(tmp_path) == ["model"]
+
+
+@pytest.mark.parametrize("label", [3, -2, 10**9])
+def test_a_class_that_does_not_exist(model, tmp_path, capsys, label):
+    message = refused(capsys, "sample", model, f"--label={label}", "--out", tmp_path / "a.png")
+    assert f"no class {label}; the classes are 0 to 2" in message
+
+
+@pytest.mark.parametrize("seed", [-(2**70), 2**70])
+def test_a_seed_beyond_all_bounds(model, tmp_path, capsys, seed):
+    assert "seed" in refused(capsys, "sample", model, f"--seed={seed}", "--out", tmp_path / "a.png").lower()
+
+
+@pytest.mark.parametrize("name", ["a.jpg", "a", ".png"])
+def test_an_ending_that_is_no_format(model, tmp_path, capsys, name):
+    assert ".png or .npz" in refused(capsys, "sample", model, "--out", tmp_path / name)
+
+
+def test_an_unknown_model(tmp_path, capsys):
+    message = refused(capsys, "sample", "vae-nonsense", "--out", tmp_path / "a.png")
+    assert all(name in message for name in ["'vae-nonsense'", *checkpoint.bundled()])
+
+
+def test_a_model_that_cannot_sample(tmp_path, capsys):
+    folder = checkpoint.save(build("autoencoder"), tmp_path / "model")
+    message = refused(capsys, "sample", folder, "--out", tmp_path / "a.png")
+    assert "lacks the ability Samples (it has Encodes, Decodes)" in message
+
+
+def test_an_unknown_knob(model, tmp_path, capsys):
+    message = refused(capsys, "sample", model, "--set", "heat=1", "--out", tmp_path / "a.png")
+    assert "'heat'" in message
+    assert "temperature" in message
+
+
+@pytest.mark.parametrize("value", ["hot", "NaN", "Infinity", "[1]", "true", "null"])
+def test_a_knob_that_is_no_number(model, tmp_path, capsys, value):
+    assert "temperature" in refused(
+        capsys, "sample", model, "--set", f"temperature={value}", "--out", tmp_path / "a.png"
+    )
+
+
+def test_a_setting_without_value(model, tmp_path, capsys):
+    message = refused(capsys, "sample", model, "--set", "temperature", "--out", tmp_path / "a.png")
+    assert "--set takes KEY=VALUE, not 'temperature'" in message
+
+
+def test_a_place_that_cannot_be_written(model, tmp_path, capsys):
+    (tmp_path / "file").write_text("")
+    refused(capsys, "sample", model, "--out", tmp_path / "file" / "a.png", code=1)
+    refused(capsys, "sample", model, "--out", tmp_path / "file" / "a.npz", code=1)
+
+
+# -- train -------------------------------------------------------------------------------------------------------------
+
+
+def train(folder, out, *more: object) -> list[object]:
+    return ["train", "vae", "--data", folder, "--out", out, "--shape", "1,8,8", *more]
+
+
+def test_an_unknown_family(image_folder, tmp_path, capsys):
+    message = refused(capsys, "train", "gpt", "--data", image_folder, "--out", tmp_path / "run")
+    assert all(name in message for name in ["'gpt'", *FAMILIES])
+
+
+def test_unknown_data(tmp_path, capsys):
+    message = refused(capsys, *train("cifar", tmp_path / "run"))
+    assert all(name in message for name in ["'cifar'", *DATASETS])
+
+
+def test_an_unknown_setting_lists_the_settings(image_folder, tmp_path, capsys):
+    message = refused(capsys, *train(image_folder, tmp_path / "run", "--set", "colour=3"))
+    assert all(name in message for name in ["'colour'", "latent_dim", "beta", "steps", "learning_rate", "seed"])
+    assert "image_shape" not in message, "that is --shape"
+
+
+@pytest.mark.parametrize(
+    "setting",
+    [
+        "latent_dim=big", "latent_dim=2.5", "latent_dim=-1", "widths=8", "beta=[1]",
+        "steps=many", "steps=0", "steps=-5", "steps=1.5", "batch_size=0", "batch_size=-4", "batch_size=true", "seed=x", "seed=-1",
+        "learning_rate=fast", "learning_rate=-1", "learning_rate=NaN", "warmup=2", "warmup=x", "betas=0.9", "betas=[0.9]",
+        "ema_decay=2", "ema_decay=no", "max_grad_norm=x", "weight_decay=-1",
+    ],
+)  # fmt: skip
+def test_a_setting_of_a_wrong_value(image_folder, tmp_path, capsys, setting):
+    message = refused(capsys, *train(image_folder, tmp_path / "run", "--precision", "no", "--set", setting))
+    assert setting.partition("=")[0] in message
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("minutes", ["0", "-1", "nan", "inf"])
+def test_minutes(image_folder, tmp_path, capsys, minutes):
+    message = refused(capsys, *train(image_folder, tmp_path / "run", f"--minutes={minutes}"))
+    assert "--minutes must be a positive number" in message
+
+
+@pytest.mark.parametrize("shape", ["8,8", "2,8,8", "1,8,x", "1,4,8", "1,8,1000", "1,-8,8", "1,10,10"])
+def test_shapes(image_folder, tmp_path, capsys, shape):
+    message = refused(capsys, "train", "vae", "--data", image_folder, "--out", tmp_path / "run", "--shape", shape)
+    assert "shape" in message
+
+
+def test_a_run_that_exists(image_folder, tmp_path, capsys):
+    """A second run does not overwrite the first."""
+    from genmodels import load_dataset
+    from genmodels.train import train as run
+
+    model = build("vae", num_classes=2)
+    recipe = type(model.recipe)(steps=1, batch_size=4)
+    list(run(model, load_dataset(str(image_folder), shape=(1, 8, 8)), recipe, folder=tmp_path / "run", precision="no"))
+    message = refused(capsys, *train(image_folder, tmp_path / "run", "--precision", "no"))
+    assert "holds a run at step 1: go on with --resume" in message
+
+
+# -- evaluate, bench, push ---------------------------------------------------------------------------------------------
+
+
+def test_evaluate(image_folder, tmp_path, capsys):
+    data = {"name": str(image_folder), "shape": [1, 8, 8], "classes": ["down", "up"]}
+    folder = checkpoint.save(build("autoencoder"), tmp_path / "model", data=data)
+    assert main(["evaluate", str(folder)]) == 0
+    output = capsys.readouterr().out
+    assert "2 images of" in output
+    assert "reconstruction_psnr" in output
+    assert sorted(os.listdir(folder)) == ["README.md", "config.json", "metrics.json", "model.safetensors"]
+    assert "| reconstruction_psnr |" in (folder / "README.md").read_text()
+    assert "between 1 and the test split's 2 images, not 3" in refused(capsys, "evaluate", folder, "--n", "3")
+
+
+def test_evaluate_what(capsys):
+    assert "Name a model, or give --all" in refused(capsys, "evaluate")
+    assert "'nonsense'" in refused(capsys, "evaluate", "nonsense")
+
+
+def test_evaluate_without_the_data(model, capsys):
+    assert "no data set 'bars'" in refused(capsys, "evaluate", model)
+
+
+def test_bench(model, capsys, monkeypatch):
+    from genmodels import bench
+
+    monkeypatch.setattr(bench, "REPEATS", 1)
+    assert main(["bench", model]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    rows = [line.split("|")[2].strip() for line in lines if line.startswith(f"| {model} ")]
+    assert rows == ["sample", "encode and decode"]
+    assert "'nonsense'" in refused(capsys, "bench", "nonsense")
+
+
+def test_push_without_network(model, capsys):
+    assert "could not be pushed to 'tester/new'" in refused(capsys, "push", model, "tester/new")
+    assert "'nonsense'" in refused(capsys, "push", "nonsense", "tester/new")
