@@ -26,7 +26,7 @@ from torch import Tensor
 
 import genmodels
 from genmodels import card, checkpoint, operations
-from genmodels.data import DATASETS, fit_picture, tile, to_float, to_picture, to_uint8
+from genmodels.data import DATASETS, MAX_PIXELS, UNREADABLE, fit_picture, tile, to_float, to_picture, to_uint8
 from genmodels.device import set_threads
 from genmodels.metrics import mean_squared_error, psnr
 from genmodels.models.base import Model, draw_normal, seeded
@@ -55,13 +55,17 @@ def _load_model(name: str) -> Model:
 
 def _model(name: str, *abilities: type) -> Model:
     """A bundled model, loaded at first use and kept; ValueError if there is none of that name or it lacks an ability."""
-    names = checkpoint.bundled()
-    if name not in names:
-        raise ValueError(f"There is no model {str(name)[:80]!r}; the models are {', '.join(names) or 'not installed'}.")
+    _check_name(name)
     with _load:
         model = _load_model(name)
     operations.require(model, *abilities)
     return model
+
+
+def _check_name(name: Any) -> None:
+    names = checkpoint.bundled()
+    if not isinstance(name, str) or name not in names:
+        raise ValueError(f"There is no model {str(name)[:80]!r}; the models are {', '.join(names) or 'not installed'}.")
 
 
 @functools.lru_cache(maxsize=MODELS_KEPT)
@@ -88,12 +92,10 @@ def whole(what: str, value: Any, low: int, high: int) -> int:
     if (
         isinstance(value, bool)
         or not isinstance(value, (int, float))
-        or not math.isfinite(value)
+        or not low <= value <= high
         or value != int(value)
     ):
         raise ValueError(f"{what} must be a whole number from {low} to {high}, not {_shown(value)}.")
-    if not low <= value <= high:
-        raise ValueError(f"{what} must be from {low} to {high}, not {_shown(value)}.")
     return int(value)
 
 
@@ -122,11 +124,14 @@ def _class_index(name: str, label: int | str | None) -> int | None:
     return whole("The class", label, 0, len(classes) - 1)
 
 
-@functools.lru_cache(maxsize=64)
 def describe(name: str) -> dict[str, Any]:
     """What the app shows of a model: names, shape, classes, size, measured figures."""
-    if name not in checkpoint.bundled():
-        _model(name)  # raises, listing the models
+    _check_name(name)
+    return _description(name)
+
+
+@functools.lru_cache(maxsize=64)
+def _description(name: str) -> dict[str, Any]:
     config = checkpoint.read_config(name)
     data, settings = config["data"], config["config"]
     known = DATASETS.get(data["name"])
@@ -207,7 +212,11 @@ def read_picture(path: str, name: str) -> Pad:
     try:
         with Image.open(path) as image:
             pixels = fit_picture(image, tuple(info["shape"]), 255)
-    except (OSError, SyntaxError, Image.DecompressionBombError) as error:  # PIL raises SyntaxError for some broken PNGs
+    except Image.DecompressionBombError as error:
+        raise ValueError(
+            f"The picture is far too large; at most {MAX_PIXELS // 10**6} megapixels are allowed."
+        ) from error
+    except UNREADABLE as error:
         raise ValueError("This file can't be read as a picture; PNG, JPEG, WebP, GIF, BMP and TIFF work.") from error
     border = np.concatenate([pixels[:, 0], pixels[:, -1], pixels[:, :, 0], pixels[:, :, -1]], axis=1)
     if info["background"] == 0 and np.median(border) > 127:
@@ -427,6 +436,7 @@ def latent_map(name: str) -> dict[str, Any]:
 
 def decode_point(name: str, x: float, y: float) -> str:
     """The picture at a point of the map, base64 of uint8 H*W*C. Off the map means at its edge."""
+    _check_name(name)
     extent = latent_map(name)["extent"]
     point = [max(-extent, min(extent, real("The position", v, -1e6, 1e6))) for v in (x, y)]
     return to_pad(_decode_codes(name, [point])[0])["pixels"]
