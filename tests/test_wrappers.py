@@ -1,0 +1,492 @@
+"""The layer that visitors' values pass through, on the bundled models: what is refused, and what comes out."""
+
+import base64
+import io
+import json
+import math
+import random
+import re
+
+import numpy as np
+import pytest
+from helpers import encoded, picture
+from PIL import Image
+
+import genmodels
+from genmodels import checkpoint, wrappers
+from genmodels.data import DATASETS
+from genmodels.registry import FAMILIES
+
+NAMES = sorted(checkpoint.bundled())
+AUTOENCODERS, VAES = wrappers.available("autoencoder"), wrappers.available("vae")
+MAPS = [name for name in VAES if wrappers.describe(name)["latent_dim"] == 2]
+CONDITIONAL = [name for name in VAES if wrappers.describe(name)["conditional"]]
+KNOBS = [name for name in CONDITIONAL if wrappers.describe(name)["latent_dim"] > 2]
+ENCODERS = AUTOENCODERS + VAES
+
+every_model = pytest.mark.parametrize("name", NAMES)
+every_vae = pytest.mark.parametrize("name", VAES)
+every_map = pytest.mark.parametrize("name", MAPS)
+
+
+def refused(call, *words: object) -> None:
+    """`call()` raises ValueError, in one sentence that has these words."""
+    with pytest.raises(ValueError, match=r"\w") as caught:
+        call()
+    message = str(caught.value)
+    assert "\n" not in message
+    assert len(message) < 600
+    for word in words:
+        assert str(word) in message, message
+
+
+def pad(name: str, index: int = 0) -> wrappers.Pad:
+    shape = wrappers.describe(name)["shape"]
+    return wrappers.to_pad(np.random.default_rng(index).integers(0, 256, shape, dtype=np.uint8))
+
+
+def pixels(value: wrappers.Pad) -> np.ndarray:
+    channels, height, width = value["shape"]
+    return np.frombuffer(base64.b64decode(value["pixels"]), np.uint8).reshape(height, width, channels)
+
+
+# -- what is refused ---------------------------------------------------------------------------------------------------
+
+#: What is called with one number, the model that it needs, and the numbers that are allowed.
+WHOLE = {
+    "sample n": (CONDITIONAL, lambda m, v: wrappers.sample(m, n=v), 1, 100),
+    "sample seed": (CONDITIONAL, lambda m, v: wrappers.sample(m, n=1, seed=v), 0, 2**31 - 1),
+    "sample label": (CONDITIONAL, lambda m, v: wrappers.sample(m, n=1, label=v), 0, None),
+    "autoencode seed": (AUTOENCODERS, lambda m, v: wrappers.autoencode(m, pad(m), seed=v), 0, 2**31 - 1),
+    "variations n": (CONDITIONAL, lambda m, v: wrappers.variations(m, pad(m), n=v), 1, 100),
+    "variations seed": (CONDITIONAL, lambda m, v: wrappers.variations(m, pad(m), seed=v), 0, 2**31 - 1),
+    "variations label": (CONDITIONAL, lambda m, v: wrappers.variations(m, pad(m), label=v), 0, None),
+    "latents k": (KNOBS, wrappers.latents, 1, "latents"),
+    "traverse seed": (KNOBS, lambda m, v: wrappers.traverse(m, [0.0], seed=v), 0, 2**31 - 1),
+    "traverse label": (KNOBS, lambda m, v: wrappers.traverse(m, [0.0], label=v), 0, None),
+    "traversal_strip which": (KNOBS, lambda m, v: wrappers.traversal_strip(m, v, [0.0, 0.0]), 0, 1),
+    "traversal_strip n": (KNOBS, lambda m, v: wrappers.traversal_strip(m, 0, [0.0], n=v), 2, 100),
+    "walk seed": (CONDITIONAL, lambda m, v: wrappers.walk(m, (0, v)), 0, 2**31 - 1),
+    "walk label": (CONDITIONAL, lambda m, v: wrappers.walk(m, (0, 1), (0, v)), 0, None),
+    "walk frames": (CONDITIONAL, lambda m, v: wrappers.walk(m, (0, 1), frames=v), 2, 96),
+}
+REAL = {
+    "sample temperature": (CONDITIONAL, lambda m, v: wrappers.sample(m, n=1, temperature=v), 0, 2),
+    "autoencode sigma": (AUTOENCODERS, lambda m, v: wrappers.autoencode(m, pad(m), sigma=v), 0, 1),
+    "between t": (AUTOENCODERS, lambda m, v: wrappers.between(m, pad(m), pad(m, 1), v), 0, 1),
+    "decode_point x": (MAPS, lambda m, v: wrappers.decode_point(m, v, 0), -1e6, 1e6),
+    "decode_point y": (MAPS, lambda m, v: wrappers.decode_point(m, 0, v), -1e6, 1e6),
+    "variations temperature": (CONDITIONAL, lambda m, v: wrappers.variations(m, pad(m), temperature=v), 0, 8),
+    "traverse value": (KNOBS, lambda m, v: wrappers.traverse(m, [0.0, v]), -5, 5),
+    "walk temperature": (CONDITIONAL, lambda m, v: wrappers.walk(m, (0, 1), temperature=v), 0, 2),
+}
+NO_NUMBERS = [math.nan, math.inf, -math.inf, 10**400, -(10**400), True, False, "3", "", [], [1], {}, b"1", 1j]
+
+
+def model_for(candidates: list[str]) -> str:
+    if not candidates:
+        pytest.skip("no such model is bundled")
+    return candidates[0]
+
+
+@pytest.mark.parametrize("case", WHOLE)
+def test_whole_numbers(case):
+    candidates, call, low, high = WHOLE[case]
+    name = model_for(candidates)
+    if high is None:
+        high = len(wrappers.describe(name)["classes"]) - 1
+    elif high == "latents":
+        high = wrappers.describe(name)["latent_dim"]
+    bad = [value for value in NO_NUMBERS if not (case.endswith("label") and isinstance(value, str))]
+    unhashable = (list, dict)
+    for value in [*bad, low - 1, high + 1, low + 0.5, 10**9 if high < 10**9 else 10**12, -(10**9)]:
+        if case == "latents k" and isinstance(value, unhashable):
+            continue  # a cached function; only the app's own code calls it
+        refused(lambda value=value: call(name, value), low, high)
+    if not case.endswith("label"):
+        refused(lambda: call(name, None), low, high)
+    call(name, low)
+    call(name, float(low))
+
+
+@pytest.mark.parametrize("case", REAL)
+def test_numbers(case):
+    candidates, call, low, high = REAL[case]
+    name = model_for(candidates)
+    for value in [*NO_NUMBERS, None, low - 1e-3 * abs(high), high * 1.001, 1e9, -1e9]:
+        refused(lambda value=value: call(name, value), f"{low:g}", f"{high:g}")
+    call(name, low)
+    call(name, high)
+
+
+@pytest.mark.parametrize("label", ["unicorn", "", "-1", "10.0"])
+def test_a_class_by_a_name_that_does_not_exist(label):
+    name = model_for(CONDITIONAL)
+    refused(lambda: wrappers.sample(name, n=1, label=label), repr(label), *wrappers.describe(name)["classes"])
+
+
+def test_a_class_of_a_model_without_classes():
+    name = model_for([name for name in VAES if name not in CONDITIONAL])
+    refused(lambda: wrappers.sample(name, n=1, label=3), name, "no classes")
+
+
+@pytest.mark.parametrize("name", ["vae-nonsense", "", "../vae-mnist", "/etc", None, 3, ["vae-mnist"], {}, "x" * 10_000])
+def test_an_unknown_model_lists_the_models(name):
+    value = {"pixels": "", "mask": "", "shape": [1, 28, 28]}
+    for call in (
+        lambda: wrappers.sample(name),
+        lambda: wrappers.describe(name),
+        lambda: wrappers.blank(name),
+        lambda: wrappers.autoencode(name, value),
+        lambda: wrappers.between(name, value, value, 0.5),
+        lambda: wrappers.decode_point(name, 0, 0),
+        lambda: wrappers.locate(name, value),
+        lambda: wrappers.variations(name, value),
+        lambda: wrappers.traverse(name, [0.0]),
+        lambda: wrappers.walk(name, (0, 1)),
+        lambda: wrappers.read_picture("nothing.png", name),
+    ):
+        refused(call, *NAMES)
+
+
+def test_a_model_without_the_ability():
+    name = model_for(AUTOENCODERS)
+    refused(lambda: wrappers.sample(name), "lacks the ability Samples")
+    refused(lambda: wrappers.walk(name, (0, 1)), "lacks the ability Samples")
+    refused(lambda: wrappers.variations(name, pad(name)), "no posterior")
+    refused(lambda: wrappers.latent_map(name), "a map needs exactly 2")
+
+
+@pytest.mark.parametrize("values", [[], None, "0", 3, [0.0] * 1000, {}])
+def test_knobs_that_are_no_list(values):
+    name = model_for(KNOBS)
+    refused(lambda: wrappers.traverse(name, values), "list of 1 to", wrappers.describe(name)["latent_dim"])
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        None, [], "x", 3, {}, {"pixels": None}, {"pixels": 3}, {"pixels": "AAAA"}, {"pixels": "not base64!"}, {"pixels": "é"},
+        {"pixels": ""}, {"pixels": "A" * 10_000_000}, {"mask": "AAAA"}, {"mask": 5}, {"mask": [1]}, {"mask": "é"},
+    ],
+    ids=lambda change: repr(change)[:30],
+)  # fmt: skip
+def test_pads_that_do_not_fit(change):
+    name = model_for(AUTOENCODERS)
+    value = {**pad(name), **change} if isinstance(change, dict) and change else change
+    refused(lambda: wrappers.autoencode(name, value))
+    refused(
+        lambda: wrappers.between(
+            name, pad(name), value if not isinstance(change, dict) or "pixels" in change else None, 0
+        )
+    )
+
+
+def test_a_pad_of_another_model():
+    name = model_for(AUTOENCODERS)
+    shape = (3, 32, 32) if wrappers.describe(name)["shape"] != [3, 32, 32] else (1, 28, 28)
+    refused(lambda: wrappers.autoencode(name, wrappers.to_pad(np.zeros(shape))), wrappers.describe(name)["shape"])
+
+
+# -- describing --------------------------------------------------------------------------------------------------------
+
+
+@every_model
+def test_describe(name):
+    info = wrappers.describe(name)
+    assert json.loads(json.dumps(info)) == info
+    assert info["family"] in FAMILIES
+    assert name in wrappers.available(info["family"])
+    if info["data"] in DATASETS:
+        assert info["shape"] == list(DATASETS[info["data"]].shape)
+        assert info["title"] == DATASETS[info["data"]].title
+    assert pixels(wrappers.blank(name)).shape == (*info["shape"][1:], info["shape"][0])
+    assert set(pixels(wrappers.blank(name)).flatten()) == {info["background"]}
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_about_is_the_files_own_text(family):
+    assert "Objective" in wrappers.about(family)
+
+
+@every_model
+def test_examples_and_outliers_are_pictures_of_the_models_shape(name):
+    shape = wrappers.describe(name)["shape"]
+    shown = wrappers.examples(name) + wrappers.outliers(name)
+    labels = [label for label, _ in shown]
+    assert len(set(labels)) == len(labels)
+    for _, value in shown:
+        assert value["shape"] == shape
+        assert pixels(value).std() > 5, "an empty picture"
+        with Image.open(io.BytesIO(base64.b64decode(wrappers.thumbnail(value).partition(",")[2]))) as image:
+            assert np.array_equal(np.asarray(image).reshape(pixels(value).shape), pixels(value))
+
+
+# -- pictures out ------------------------------------------------------------------------------------------------------
+
+
+def as_downloaded(image: Image.Image) -> Image.Image:
+    """Saved as PNG with its text, as the app serves it, and read again."""
+    from PIL.PngImagePlugin import PngInfo
+
+    text = PngInfo()
+    for key, value in image.info.items():
+        text.add_text(key, value)
+    return Image.open(io.BytesIO(encoded(image, pnginfo=text)))
+
+
+@every_vae
+def test_a_picture_says_how_to_make_it_again(name):
+    label = wrappers.describe(name)["classes"][1] if name in CONDITIONAL else None
+    image = wrappers.sample(name, n=4, seed=7, label=label, temperature=0.5)
+    text = as_downloaded(image).text
+    assert text["Software"] == f"genmodels {genmodels.__version__}"
+    assert text["model"] == name
+    assert text["class"] == (label or "none")
+    again = wrappers.sample(
+        text["model"], n=json.loads(text["n"]), seed=json.loads(text["seed"]), label=label,
+        temperature=json.loads(text["temperature"]),
+    )  # fmt: skip
+    assert np.array_equal(np.asarray(again), np.asarray(image))
+    assert not np.array_equal(np.asarray(wrappers.sample(name, n=4, seed=8, label=label)), np.asarray(image))
+
+
+def test_a_seed_is_a_picture_in_any_sheet():
+    """Picture i has seed + i, whatever is drawn along with it; a class may be named or numbered."""
+    name = model_for(CONDITIONAL)
+    _, height, width = wrappers.describe(name)["shape"]
+    classes = wrappers.describe(name)["classes"]
+    sheet = wrappers.sample(name, n=4, seed=20, label=classes[1])
+    assert np.array_equal(np.asarray(wrappers.sample(name, n=4, seed=20, label=1)), np.asarray(sheet))
+    scale = sheet.width // (2 * width + 2)
+    last = np.asarray(sheet)[(height + 2) * scale :: scale, (width + 2) * scale :: scale].astype(int)
+    alone = wrappers.sample(name, n=1, seed=23, label=1)
+    assert np.abs(np.asarray(alone)[:: alone.width // width, :: alone.width // width].astype(int) - last).max() <= 1
+
+
+def test_pictures_are_enlarged_pixel_by_pixel():
+    name = model_for(AUTOENCODERS)
+    _, height, width = wrappers.describe(name)["shape"]
+    value = pad(name)
+    seen = np.asarray(wrappers.autoencode(name, value)["seen"])
+    scale = seen.shape[0] // height
+    assert scale * width >= 256
+    small = pixels(value).squeeze()
+    assert np.array_equal(seen, small.repeat(scale, 0).repeat(scale, 1))
+
+
+# -- codes -------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ENCODERS)
+def test_autoencode(name):
+    value = pad(name)
+    clean = wrappers.autoencode(name, value)
+    assert len(clean["code"]) == wrappers.describe(name)["latent_dim"]
+    assert all(math.isfinite(v) for v in clean["code"])
+    assert clean["psnr_seen"] is None
+    assert 0 <= clean["percentile"] <= 100
+    counts, edges = clean["histogram"]["counts"], clean["histogram"]["edges"]
+    assert len(edges) == len(counts) + 1
+    assert sum(counts) > 0
+    noisy = wrappers.autoencode(name, value, sigma=0.5, seed=3)
+    assert math.isfinite(noisy["psnr_seen"])
+    assert noisy["score"] == clean["score"], "the score is that of the undamaged picture"
+    assert np.array_equal(np.asarray(noisy["seen"]), np.asarray(wrappers.autoencode(name, value, 0.5, 3)["seen"]))
+    assert not np.array_equal(np.asarray(noisy["seen"]), np.asarray(wrappers.autoencode(name, value, 0.5, 4)["seen"]))
+    json.dumps({key: item for key, item in noisy.items() if not isinstance(item, Image.Image)})
+
+
+def test_hidden_pixels_are_erased():
+    name = model_for(AUTOENCODERS)
+    channels, height, width = wrappers.describe(name)["shape"]
+    mask = np.zeros((height, width), np.uint8)
+    mask[:, : width // 2] = 1
+    value = wrappers.to_pad(np.full((channels, height, width), 255)) | {
+        "mask": base64.b64encode(mask.tobytes()).decode()
+    }
+    result = wrappers.autoencode(name, value)
+    seen = np.asarray(result["seen"])
+    assert set(seen[:, : seen.shape[1] // 2].flatten()) == {128}
+    assert set(seen[:, seen.shape[1] // 2 :].flatten()) == {255}
+    assert result["psnr_seen"] is not None
+
+
+def test_noise_looks_more_unusual_than_the_models_own_kind():
+    for name in AUTOENCODERS:
+        strange = dict(wrappers.outliers(name))["noise"]
+        scores = [wrappers.autoencode(name, value)["percentile"] for _, value in wrappers.examples(name)]
+        assert wrappers.autoencode(name, strange)["percentile"] > 99
+        if scores:
+            assert np.median(scores) < 90
+
+
+def test_between_begins_and_ends_at_the_two_pictures():
+    name = model_for(AUTOENCODERS)
+    a, b = pad(name, 1), pad(name, 2)
+    ends = [wrappers.between(name, a, b, t) for t in (0, 1)]
+    for value, end in zip((a, b), ends, strict=True):
+        result = wrappers.autoencode(name, value)
+        assert np.array_equal(np.asarray(end["pixels"]), np.asarray(result["seen"]))
+        difference = np.asarray(end["latent"]).astype(int) - np.asarray(result["reconstruction"])
+        assert np.abs(difference).max() <= 1
+
+
+# -- the map -----------------------------------------------------------------------------------------------------------
+
+
+@every_map
+def test_the_map(name):
+    found = wrappers.latent_map(name)
+    assert json.loads(json.dumps(found)) == found
+    assert len(found["points"]) == 2000
+    assert {c for _, _, c in found["points"]} == set(range(len(found["classes"])))
+    inside = [max(abs(x), abs(y)) <= found["extent"] for x, y, _ in found["points"]]
+    assert sum(inside) > 0.98 * len(inside)
+
+
+@every_map
+def test_points_beyond_the_map_are_at_its_edge(name):
+    extent = wrappers.latent_map(name)["extent"]
+    corner = wrappers.decode_point(name, extent, -extent)
+    assert len(base64.b64decode(corner)) == math.prod(wrappers.describe(name)["shape"])
+    assert wrappers.decode_point(name, 1e6, -1e6) == corner
+    assert wrappers.decode_point(name, 0, 0) != corner
+    assert wrappers.decode_point(name, 0, 0) == wrappers.decode_point(name, 0.0, -0.0)
+
+
+@every_map
+def test_a_picture_lands_where_it_is_decoded(name):
+    extent = wrappers.latent_map(name)["extent"]
+    for value in (pad(name), wrappers.blank(name)):
+        place = wrappers.locate(name, value)
+        assert abs(place["x"]) <= extent
+        assert abs(place["y"]) <= extent
+        assert place["picture"]["pixels"] == wrappers.decode_point(name, place["x"], place["y"])
+
+
+# -- variations, knobs, walks ------------------------------------------------------------------------------------------
+
+
+def test_variations_without_spread_are_all_the_same():
+    name = model_for(CONDITIONAL)
+    width = wrappers.describe(name)["shape"][2]
+    for temperature, same in ((0, True), (8, False)):
+        sheet = np.asarray(wrappers.variations(name, pad(name), n=2, temperature=temperature))
+        sheet = sheet[:, :: sheet.shape[1] // (2 * width + 2)]
+        assert np.array_equal(sheet[:, :width], sheet[:, width + 2 : 2 * width + 2]) == same
+
+
+def test_knobs():
+    name = model_for(KNOBS)
+    found = wrappers.latents(name, 4)
+    assert len({knob["index"] for knob in found}) == 4
+    assert found == wrappers.latents(name, 8)[:4]
+    middle = [0.0] * 4
+    image = wrappers.traverse(name, middle, seed=1)
+    assert np.array_equal(np.asarray(image), np.asarray(wrappers.traverse(name, middle, seed=1)))
+    for i in range(4):
+        turned = middle.copy()
+        turned[i] = 3.0
+        assert not np.array_equal(np.asarray(wrappers.traverse(name, turned, seed=1)), np.asarray(image))
+    assert json.loads(image.info["latents"]) == middle
+
+
+def test_a_walk_and_its_gif():
+    name = model_for(CONDITIONAL)
+    classes = wrappers.describe(name)["classes"]
+    strip, file = wrappers.walk(name, (3, 4), (classes[0], 1), frames=6)
+    assert strip.info["seeds"] == "[3, 4]"
+    assert json.loads(strip.info["classes"]) == classes[:2]
+    with Image.open(file) as gif:
+        assert gif.n_frames == 10, "there and back, without stopping at the ends"
+        assert gif.info["loop"] == 0
+        assert gif.width >= 256
+        comment = json.loads(gif.info["comment"])
+    assert comment["model"] == name
+    assert comment["seeds"] == [3, 4]
+    assert re.fullmatch(rf"{name}-\w+\.gif", file.rpartition("/")[2])
+
+
+def test_a_walk_ends_at_the_samples():
+    name = model_for(CONDITIONAL)
+    _, height, width = wrappers.describe(name)["shape"]
+    strip, _ = wrappers.walk(name, (3, 4), (0, 1), frames=2)
+    scale = strip.width // (2 * width + 2)
+    ends = np.asarray(strip)[::scale, ::scale].astype(int)
+    for seed, label, end in ((3, 0, ends[:, :width]), (4, 1, ends[:, width + 2 :])):
+        alone = np.asarray(wrappers.sample(name, n=1, seed=seed, label=label))
+        alone = alone[:: alone.shape[0] // height, :: alone.shape[1] // width].astype(int)
+        assert np.abs(alone - end).max() <= 1
+
+
+# -- uploads -----------------------------------------------------------------------------------------------------------
+
+
+def test_a_drawing_on_paper_becomes_light_strokes_on_black(tmp_path):
+    name = model_for([name for name in NAMES if wrappers.describe(name)["background"] == 0])
+    image = Image.new("RGB", (300, 200), "white")
+    image.paste("black", (140, 60, 160, 140))
+    image.save(tmp_path / "scan.jpg")
+    found = pixels(wrappers.read_picture(str(tmp_path / "scan.jpg"), name))
+    assert found[0, 0, 0] < 10
+    assert found[14, 14, 0] > 200
+    Image.fromarray(255 - np.asarray(image)).save(tmp_path / "night.png")
+    night = pixels(wrappers.read_picture(str(tmp_path / "night.png"), name))
+    assert np.abs(night.astype(int) - found).max() < 20
+    Image.new("RGBA", (50, 50)).save(tmp_path / "clear.png")
+    assert pixels(wrappers.read_picture(str(tmp_path / "clear.png"), name)).max() == 0, "transparent means empty"
+
+
+@every_model
+def test_any_picture_fits(name, tmp_path):
+    for mode in ("1", "L", "LA", "P", "RGB", "RGBA", "CMYK", "I;16", "F"):
+        for size in ((1, 1), (7, 300), (64, 64)):
+            file = tmp_path / f"{mode.replace(';', '')}-{size[0]}.tiff"
+            Image.new(mode, size).save(file)
+            assert wrappers.read_picture(str(file), name)["shape"] == wrappers.describe(name)["shape"]
+
+
+def test_files_that_are_no_pictures(tmp_path):
+    name = model_for(NAMES)
+    (tmp_path / "text.png").write_text("no picture")
+    (tmp_path / "empty.png").write_bytes(b"")
+    (tmp_path / "code.svg").write_text("<svg xmlns='http://www.w3.org/2000/svg'/>")
+    for file in ("text.png", "empty.png", "code.svg", "missing.png", "."):
+        refused(
+            lambda file=file: wrappers.read_picture(str(tmp_path / file), name), "can't be read as a picture", "PNG"
+        )
+
+
+def test_a_picture_that_is_too_large(tmp_path):
+    """Its header says so; nobody waits until it is decoded."""
+    from test_data import png_header
+
+    name = model_for(NAMES)
+    for size in ((10_000, 7_000), (40_000, 40_000)):
+        (tmp_path / "huge.png").write_bytes(png_header(*size))
+        refused(lambda: wrappers.read_picture(str(tmp_path / "huge.png"), name), "at most 64")
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning", "ignore::PIL.Image.DecompressionBombWarning")  # Pillow's remarks
+@pytest.mark.parametrize("format", ["png", "jpeg", "gif", "webp", "bmp", "tiff"])
+def test_damaged_files(format, tmp_path):
+    """Cut short or with bytes changed: a picture comes out, or one sentence; never another error."""
+    name = model_for(NAMES)
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    data = encoded(picture(1, (40, 30), "RGB"), format, **({"exif": exif} if format in ("png", "jpeg", "webp") else {}))
+    dice = random.Random(format)
+    file = tmp_path / f"damaged.{format}"
+    outcomes = set()
+    for i in range(150):
+        damaged = bytearray(data[: dice.randrange(1, len(data))] if i % 3 == 0 else data)
+        for _ in range(dice.choice([0, 1, 5, 20])):
+            damaged[dice.randrange(min(len(damaged), dice.choice([40, 200, len(data)])))] = dice.randrange(256)
+        file.write_bytes(damaged)
+        try:
+            wrappers.read_picture(str(file), name)
+            outcomes.add("read")
+        except ValueError as error:
+            outcomes.add("refused in one sentence" if "\n" not in str(error) else str(error))
+    assert outcomes == {"read", "refused in one sentence"}
