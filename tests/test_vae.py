@@ -9,7 +9,7 @@ from helpers import batch, build
 from torch.distributions import Independent, Normal, kl_divergence
 
 from genmodels.metrics import bits_per_dim
-from genmodels.models.base import seeded
+from genmodels.models.base import draw_normal, seeded
 from genmodels.models.vae import VAE, VAEConfig, discretized_logistic, log_normal
 
 LEVELS = torch.arange(256, dtype=torch.double) / 127.5 - 1
@@ -150,6 +150,18 @@ def test_codes_are_drawn_from_the_prior():
     z = model.sample_codes(torch.ones(n, dtype=torch.long), generators=seeded(range(n)))
     drawn = model._log_prior(z, torch.ones(n, dtype=torch.long))
     assert -float(drawn.mean()) == pytest.approx(entropy, abs=5 * float(drawn.std()) / math.sqrt(n))
+
+
+def test_drawing_a_code_undoes_measuring_it():
+    """All couplings in a row, in the right order: a drawn code goes back to the noise that it was made of."""
+    model = tiny(prior_layers=4)
+    labels, seeds = torch.tensor([0, 1, 2, -1]), range(4)
+    z = model.sample_codes(labels, generators=seeded(seeds))
+    noise = draw_normal((4,), seeded(seeds), "cpu")
+    assert not torch.allclose(z, noise, atol=0.05)
+    for layer in model.prior:
+        z, _ = layer.to_noise(z, model._labels(labels, 4, z.device))
+    assert torch.allclose(z, noise, atol=1e-5)
 
 
 def test_temperature_zero_is_the_middle():
