@@ -430,7 +430,7 @@ def latent_map(name: str) -> dict[str, Any]:
     points = [
         [round(x, 3), round(y, 3), c] for (x, y), c in zip(codes.tolist(), calibration["labels"].tolist(), strict=True)
     ]
-    extent = math.ceil(10 * float(codes.abs().max(1).values.quantile(0.995))) / 10
+    extent = math.ceil(10 * float(codes.abs().max(1).values.quantile(0.97))) / 10
     return {"points": points, "classes": info["classes"], "extent": extent, "shape": info["shape"]}
 
 
