@@ -421,7 +421,7 @@ def _class_text(name: str, index: int | None) -> dict[str, str]:
 
 @functools.lru_cache(maxsize=8)
 def latent_map(name: str) -> dict[str, Any]:
-    """Codes and classes of 2,000 test images for a model with two latents, and how far the map reaches (+-extent)."""
+    """Codes and classes of 2,000 test images for a model with two latents, and how far the map reaches: +-extent, which leaves 3 % out."""
     info = describe(name)
     if info["latent_dim"] != 2:
         raise ValueError(f"The model {name!r} has {info['latent_dim']} latents; a map needs exactly 2.")
