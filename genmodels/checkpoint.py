@@ -88,9 +88,14 @@ def read_config(source: str | os.PathLike) -> dict[str, Any]:
 
 
 def read_json(source: str | os.PathLike, file: str) -> dict[str, Any]:
-    """A side file such as metrics.json; {} if the checkpoint has none."""
+    """A side file such as metrics.json; {} if the checkpoint has none, ValueError naming it if it is no JSON."""
     path = find(source) / file
-    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    if not path.is_file():
+        return {}
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ValueError(f"{path} can't be read as JSON: {error}") from error
 
 
 def load(source: str | os.PathLike, *, device: torch.device | str | None = None) -> Model:
@@ -103,11 +108,14 @@ def load(source: str | os.PathLike, *, device: torch.device | str | None = None)
     file = folder / CONFIG
     try:
         family = get_family(values["family"])
-        model = family(family.Config.from_json(values["config"]))
+        model_config = family.Config.from_json(values["config"])
+        with torch.device("meta"):  # shapes without memory: the weights must fit before a model is built
+            wanted = family(model_config).state_dict()
     except (ValueError, TypeError, RuntimeError) as error:
         raise ValueError(f"{file} doesn't describe a model: {error}") from error
     weights = _read_tensors(folder / WEIGHTS)
-    _check_fit(folder / WEIGHTS, weights, model.state_dict())
+    _check_fit(folder / WEIGHTS, weights, wanted)
+    model = family(model_config)
     model.load_state_dict(
         {key: value.float() if value.is_floating_point() else value for key, value in weights.items()}
     )

@@ -187,6 +187,17 @@ def test_wrong_shape(folder):
     refused(folder, str(folder / "model.safetensors"), "'encoder.stem.bias'", "[5]", "[4]")
 
 
+def test_a_config_of_absurd_size_is_refused_before_it_takes_memory(folder):
+    edit_model_config(folder, latent_dim=10**9)
+    refused(folder, str(folder / "model.safetensors"), "shape")
+
+
+def test_a_side_file_that_is_no_json_is_named(folder):
+    (folder / "metrics.json").write_text("{")
+    with pytest.raises(ValueError, match=r"metrics\.json can't be read as JSON"):
+        checkpoint.read_json(folder, "metrics.json")
+
+
 def test_corrupt_calibration(folder):
     assert checkpoint.load_calibration(folder) == {}
     (folder / "calibration.safetensors").write_bytes(b"nonsense")
