@@ -7,11 +7,10 @@ from collections.abc import Callable, Iterator
 import torch
 
 from genmodels import checkpoint
-from genmodels.device import set_threads
+from genmodels.device import hardware, set_threads
 from genmodels.models.base import Model
 from genmodels.operations import device_of, reconstruct, sample
 from genmodels.protocols import Decodes, Encodes, Samples
-from genmodels.train import hardware
 
 REPEATS, BATCHES = 15, (32, 64, 128, 256)
 

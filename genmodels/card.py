@@ -4,9 +4,8 @@ import os
 from typing import Any
 
 from genmodels import checkpoint
+from genmodels.data import DATASETS
 from genmodels.registry import get_family
-
-HUB_DATASETS = {"mnist": "ylecun/mnist", "fashion-mnist": "zalando-datasets/fashion_mnist"}
 
 
 def write_card(folder: str | os.PathLike) -> None:
@@ -17,9 +16,10 @@ def write_card(folder: str | os.PathLike) -> None:
 
 def model_card(source: str | os.PathLike) -> str:
     """The card's Markdown, with the Hub's front matter."""
-    config, training = checkpoint.read_config(source), checkpoint.read_json(source, "training.json")
-    metrics = checkpoint.read_json(source, "metrics.json")
-    name, family, data = checkpoint.find(source).name, config["family"], config["data"]
+    folder = checkpoint.find(source)
+    config, training = checkpoint.read_config(folder), checkpoint.read_json(folder, "training.json")
+    metrics = checkpoint.read_json(folder, "metrics.json")
+    name, family, data = folder.name, config["family"], config["data"]
     return "\n".join([
         *_front_matter(family, data["name"], metrics),
         f"# {name}",
@@ -56,8 +56,8 @@ def about(family: str) -> str:
 
 def _front_matter(family: str, data: str, metrics: dict[str, Any]) -> list[str]:
     lines = ["---", "license: mit", "library_name: genmodels", "tags:", f"- {family}", "- image-generation"]
-    if data in HUB_DATASETS:
-        lines += ["datasets:", f"- {HUB_DATASETS[data]}"]
+    if data in DATASETS and DATASETS[data].hub:
+        lines += ["datasets:", f"- {DATASETS[data].hub}"]
     if metrics:
         lines += ["metrics:", *[f"- {name}" for name in metrics["metrics"] if name != "parameters"]]
     return [*lines, "---", ""]

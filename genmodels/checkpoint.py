@@ -104,8 +104,8 @@ def load(source: str | os.PathLike, *, device: torch.device | str | None = None)
     `device`: by default the one that accelerate picks. Raises ValueError naming file and key where the checkpoint is
     corrupt, foreign, incomplete or of wrong shapes; then nothing is loaded.
     """
-    folder, values = find(source), read_config(source)
-    file = folder / CONFIG
+    folder = find(source)  # once: for a Hub repo it asks the Hub
+    values, file = read_config(folder), folder / CONFIG
     try:
         family = get_family(values["family"])
         model_config = family.Config.from_json(values["config"])

@@ -2,6 +2,7 @@
 
 import copy
 import os
+import platform
 import time
 
 import torch
@@ -39,10 +40,15 @@ def fastest_precision(model: nn.Module, x: torch.Tensor, labels: torch.Tensor) -
     Timed, never assumed: on hardware without bfloat16 units it can be 100 times slower.
     """
     trial = copy.deepcopy(model).train().to(x.device)
-    if any(isinstance(module, nn.Conv2d) for module in trial.modules()):
-        trial.to(memory_format=torch.channels_last)
+    to_fast_layout(trial)
     seconds = {enabled: _seconds_per_step(trial, x, labels, bf16=enabled) for enabled in (False, True)}
     return "bf16" if seconds[True] < 0.9 * seconds[False] else "no"
+
+
+def to_fast_layout(model: nn.Module) -> None:
+    """channels_last for models that convolve: the layout of fast convolutions, on CPUs and tensor cores."""
+    if any(isinstance(module, nn.Conv2d) for module in model.modules()):
+        model.to(memory_format=torch.channels_last)
 
 
 def _seconds_per_step(model: nn.Module, x: torch.Tensor, labels: torch.Tensor, *, bf16: bool) -> float:
@@ -59,3 +65,19 @@ def _seconds_per_step(model: nn.Module, x: torch.Tensor, labels: torch.Tensor, *
         if times[0] > 10:  # hopelessly slow: no need to measure it precisely
             return times[0]
     return min(times[1:])
+
+
+def hardware(device: torch.device) -> str:
+    """What the computation ran on, e.g. "2 threads of AMD EPYC" or "NVIDIA H200"."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    return f"{torch.get_num_threads()} threads of {_cpu_name()}"
+
+
+def _cpu_name() -> str:
+    if os.path.exists("/proc/cpuinfo"):
+        with open("/proc/cpuinfo", encoding="utf-8") as file:
+            names = [line.partition(":")[2].strip() for line in file if line.startswith("model name")]
+        if names:
+            return names[0]
+    return platform.processor() or platform.machine()

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from genmodels import checkpoint
 from genmodels.data import Images, load_dataset
+from genmodels.device import hardware, set_threads
 from genmodels.metrics import bits_per_dim, mean_squared_error, psnr
 from genmodels.models.base import Model
 from genmodels.operations import anomaly_score, corrupt, device_of, reconstruct
@@ -43,12 +44,11 @@ def evaluate(
     at hand and the share of it that is done.
     """
     import genmodels
-    from genmodels.device import set_threads
-    from genmodels.train import hardware
 
     set_threads()
-    model = checkpoint.load(source)
-    config = checkpoint.read_config(source)
+    folder = checkpoint.find(source)
+    model = checkpoint.load(folder)
+    config = checkpoint.read_config(folder)
     test = load_dataset(config["data"]["name"], "test", model.image_shape)
     if n is not None and not 1 <= n <= len(test):
         raise ValueError(f"n must be between 1 and the test split's {len(test)} images, not {n}.")
@@ -67,7 +67,7 @@ def evaluate(
         "version": genmodels.__version__,
         "metrics": metrics,
     }
-    checkpoint.write_json(checkpoint.find(source), "metrics.json", result)
+    checkpoint.write_json(folder, "metrics.json", result)
     return result
 
 
@@ -102,12 +102,13 @@ def likelihood_metrics(model: Model, test: Images, samples: int, progress: Repor
             nats.append(model.log_likelihood(x, labels, samples=samples))
         total[: len(nats)] += torch.stack([bits_per_dim(v, shape).sum() for v in nats]).double().cpu()
     first, second = (total / len(test)).tolist()
+    given = "class given" if model.num_classes else "no classes"
     if not model.likelihood_is_bound:
-        return {"bits_per_dim": _metric(first, "bits/dim", "exact, 8-bit images, class given")}
+        return {"bits_per_dim": _metric(first, "bits/dim", f"exact, 8-bit images, {given}")}
     return {
-        "elbo_bits_per_dim": _metric(first, "bits/dim", "upper bound: ELBO, one posterior sample, class given"),
+        "elbo_bits_per_dim": _metric(first, "bits/dim", f"upper bound: ELBO, one posterior sample, {given}"),
         "bits_per_dim_bound": _metric(
-            second, "bits/dim", f"upper bound: importance-weighted, {samples} samples per image, class given"
+            second, "bits/dim", f"upper bound: importance-weighted, {samples} samples per image, {given}"
         ),
     }
 

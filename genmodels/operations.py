@@ -6,6 +6,7 @@ from typing import Any, get_type_hints
 import torch
 from torch import Tensor
 
+from genmodels.metrics import mean_squared_error
 from genmodels.models.autoencoder import ERASED
 from genmodels.models.base import Model, checked, draw_normal, seeded
 from genmodels.protocols import Decodes, Encodes, Samples, abilities
@@ -118,5 +119,4 @@ def corrupt(x: Tensor, sigma: float, seeds: Sequence[int], hidden: Tensor | None
 @torch.no_grad()
 def anomaly_score(model: Model, x: Tensor, labels: Tensor | None = None) -> Tensor:
     """How badly the model reproduces each image `(B,)`: root mean squared error in grey levels (0..255)."""
-    error = reconstruct(model, x, labels) - x
-    return error.square().flatten(1).mean(1).sqrt() * 127.5
+    return mean_squared_error(reconstruct(model, x, labels), x).sqrt() * 127.5

@@ -31,8 +31,9 @@ from torch.optim.swa_utils import AveragedModel
 
 from genmodels import checkpoint
 from genmodels.data import Images, tile, to_uint8
-from genmodels.device import fastest_precision, set_threads
-from genmodels.models.base import Model, TrainConfig, seeded
+from genmodels.device import fastest_precision, hardware, set_threads, to_fast_layout
+from genmodels.models.base import Model, TrainConfig
+from genmodels.operations import device_of, reconstruct, sample
 from genmodels.protocols import Decodes, Encodes, Samples
 from genmodels.registry import family_of
 
@@ -115,8 +116,7 @@ class _Run:
         if tensorboard:
             self.accelerator.init_trackers("tensorboard")
         model.train().requires_grad_(True).to(self.accelerator.device)
-        if any(isinstance(module, nn.Conv2d) for module in model.modules()):
-            model.to(memory_format=torch.channels_last)  # the layout of fast convolutions, on CPUs and tensor cores
+        to_fast_layout(model)
         self.ema = AveragedModel(model, multi_avg_fn=_warm_ema(self.recipe.ema_decay), use_buffers=True)
         self.ema.requires_grad_(False)
         self.net = self.accelerator.prepare(model)
@@ -159,7 +159,8 @@ class _Run:
         finally:
             if saved_step != self.step and not window.count:  # between two rows every process is at the same step
                 self.save(progress)
-        self.accelerator.end_training() if self.accelerator.log_with else None
+        if self.accelerator.log_with:
+            self.accelerator.end_training()
         self.finish()
 
     def _train_step(self, progress: float) -> dict[str, Tensor]:
@@ -342,21 +343,14 @@ class _Window:
         return {key: total / self.count for key, total in self.sums.items()}
 
 
-@torch.no_grad()
 def preview(model: Model, data: Images, n: int = 64) -> Tensor:
     """A picture of what the model has learnt `(n, C, H, W)`: samples, else reconstructions of the first images."""
     if isinstance(model, Samples):
-        labels = torch.arange(n) % model.num_classes if model.num_classes else torch.full((n,), -1)
-        return model.sample(labels.to(_device_of(model)), generators=seeded(range(n)))
-    x, labels = data[:n]
+        return sample(model, n)
+    x, labels = (part.to(device_of(model)) for part in data[:n])
     if isinstance(model, Encodes) and isinstance(model, Decodes):
-        labels = labels.to(_device_of(model))
-        return model.decode(model.encode(x.to(_device_of(model)), labels), labels)
+        return reconstruct(model, x, labels)
     return x
-
-
-def _device_of(model: nn.Module) -> torch.device:
-    return next(model.parameters()).device
 
 
 def learning_rate(recipe: TrainConfig, progress: float) -> float:
@@ -388,22 +382,6 @@ def read_rows(folder: str | os.PathLike | None) -> list[Row]:
         except ValueError:
             break
     return rows
-
-
-def hardware(device: torch.device) -> str:
-    """What the computation ran on, e.g. "2 threads of AMD EPYC" or "NVIDIA H200"."""
-    if device.type == "cuda":
-        return torch.cuda.get_device_name(device)
-    return f"{torch.get_num_threads()} threads of {_cpu_name()}"
-
-
-def _cpu_name() -> str:
-    if os.path.exists("/proc/cpuinfo"):
-        with open("/proc/cpuinfo", encoding="utf-8") as file:
-            names = [line.partition(":")[2].strip() for line in file if line.startswith("model name")]
-        if names:
-            return names[0]
-    return platform.processor() or platform.machine()
 
 
 def versions() -> dict[str, str]:
