@@ -1,9 +1,11 @@
 """python -m genmodels {list,sample,train,evaluate,bench,push}: argument parsing only."""
 
 import argparse
+import contextlib
 import dataclasses
 import signal
 import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -60,10 +62,15 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("--precision", choices=["auto", "no", "bf16"], default="auto")
     command.add_argument("--tensorboard", action="store_true")
 
-    command = add("evaluate", _evaluate, "measure models on the test split, write metrics.json")
+    command = add("evaluate", _evaluate, "measure models, write metrics.json; an interrupted run goes on")
     command.add_argument("models", nargs="*", metavar="model")
     command.add_argument("--all", action="store_true", help="all bundled models")
-    command.add_argument("--n", type=int, help="only the first N test images")
+    command.add_argument("--n", type=int, default=10_000, help="samples to draw; at most so many test images are used")
+    command.add_argument("--seed", type=int, default=0, help="sample i has seed SEED + i")
+    command.add_argument(
+        "--referee", help="the checkpoint whose features compare; default: the bundled one of the data"
+    )
+    command.add_argument("--inception", action="store_true", help="also the usual FID, whose network is downloaded")
 
     command = add("bench", _bench, "speed of the models on this machine: a table")
     command.add_argument("models", nargs="*", metavar="model", help="default: all bundled")
@@ -116,7 +123,8 @@ def _train(options: argparse.Namespace) -> int:
     family = get_family(options.family)
     if options.minutes is not None and not 0 < options.minutes < 1e6:
         raise ValueError(f"--minutes must be a positive number, not {options.minutes}.")
-    images = data.load_dataset(options.data, "train", _shape(options.shape))
+    attributes = family.labels_are_attributes
+    images = data.load_dataset(options.data, "train", _shape(options.shape), attributes=attributes)
     settings = _assignments(options.set)
     config_fields = {f.name for f in dataclasses.fields(family.Config)} - {"image_shape"}
     recipe_fields = {f.name for f in dataclasses.fields(family.recipe)}
@@ -125,6 +133,8 @@ def _train(options: argparse.Namespace) -> int:
             f"There is no setting {min(unknown)!r}; the settings are {', '.join(sorted(config_fields | recipe_fields))}."
         )
     config = {"image_shape": list(images.shape), "num_classes": len(images.classes)}
+    if attributes:
+        config["attributes"] = [len(values) for values in images.attributes.values()]
     config |= {key: value for key, value in settings.items() if key in config_fields}
     model = family(family.Config.from_json(config))
     recipe = dataclasses.replace(family.recipe, **{k: v for k, v in settings.items() if k in recipe_fields})
@@ -143,7 +153,7 @@ def _train(options: argparse.Namespace) -> int:
         print(f"Stopped; go on with: python -m genmodels train {options.family} --data {options.data} "
               f"--out {options.out} --resume", file=sys.stderr)  # fmt: skip
         return 130
-    finish(model, options.out, data.load_dataset(options.data, "test", images.shape))
+    finish(model, options.out, data.load_dataset(options.data, "test", images.shape, attributes=attributes))
     print(f"The model is in {options.out / 'checkpoint'}")
     return 0
 
@@ -162,28 +172,48 @@ def _on_interrupt() -> list[int]:
 
 
 def _evaluate(options: argparse.Namespace) -> None:
-    from tqdm import tqdm
-
     from genmodels import checkpoint
     from genmodels.card import write_card
+    from genmodels.device import is_main_process
     from genmodels.evaluate import evaluate
 
     names = list(checkpoint.bundled()) if options.all else options.models
     if not names:
         raise ValueError("Name a model, or give --all.")
     for name in names:
-        with tqdm(total=1.0, bar_format="{l_bar}{bar}| {elapsed}<{remaining}", leave=False) as bar:
+        with _progress_bar(name, shown=is_main_process()) as show:
+            result = evaluate(
+                name, options.n, seed=options.seed, referee=options.referee, inception=options.inception, progress=show
+            )
+        if is_main_process():
+            write_card(name)
+            _print_metrics(name, result)
 
-            def show(metric: str, share: float, bar: tqdm = bar, name: str = name) -> None:
-                bar.set_description(f"{name} {metric}", refresh=False)
-                bar.n = share
-                bar.refresh()
 
-            result = evaluate(name, options.n, progress=show)
-        write_card(name)
-        print(f"{name}, {result['n']} images of {result['data']['name']} {result['data']['split']}:")
-        for metric, value in result["metrics"].items():
-            print(f"  {metric:22} {value['value']:>12,.7g} {value['unit']:9} {value['protocol']}")
+@contextlib.contextmanager
+def _progress_bar(name: str, *, shown: bool) -> Iterator[Callable[[str, float], None]]:
+    """A bar with the time that is left; it is told (what is being done, share of the whole that is done)."""
+    from tqdm import tqdm
+
+    with tqdm(total=1.0, bar_format="{l_bar}{bar}| {elapsed}<{remaining}", leave=False, disable=not shown) as bar:
+
+        def show(what: str, share: float) -> None:
+            bar.set_description(f"{name} {what}", refresh=False)
+            bar.update(share - bar.n)
+
+        yield show
+
+
+def _print_metrics(name: str, result: dict[str, Any]) -> None:
+    print(
+        f"{name}, {result['data']['name']} {result['data']['split']} split, n = {result['n']}, seed {result['seed']}:"
+    )
+    for group in ("metrics", "references"):
+        for metric, value in result[group].items():
+            spread = f" ± {value['spread']:,.3g}" if "spread" in value else ""
+            print(f"  {metric:44} {value['value']:>12,.6g}{spread} {value['unit']:9} {value['protocol']}")
+    for part, reason in result["failed"].items():
+        print(f"  {part} could not be measured: {reason}")
 
 
 def _bench(options: argparse.Namespace) -> None:

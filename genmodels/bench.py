@@ -10,41 +10,66 @@ from genmodels import checkpoint
 from genmodels.device import hardware, set_threads
 from genmodels.models.base import Model
 from genmodels.operations import device_of, reconstruct, sample
-from genmodels.protocols import Decodes, Encodes, Samples
+from genmodels.protocols import Decodes, Encodes, Samples, SamplesStepwise
 
 REPEATS, BATCHES = 15, (32, 64, 128, 256)
+PATIENCE = 3.0  # seconds after which no further repeat of one measurement is begun: a model takes half a minute at most
 
 
 def bench_table(names: list[str]) -> Iterator[str]:
-    """Lines of a Markdown table, model by model: milliseconds for 1 and 16 images, images/s at the best batch size."""
+    """Lines of a Markdown table, model by model: milliseconds until the first image or partial image can be shown, for 1
+    and for 16 images, and images/s at the best batch size."""
     set_threads()
     models = [(name, checkpoint.load(name)) for name in names]
     where = hardware(device_of(models[0][1])) if models else "nothing"
-    yield f"Medians of {REPEATS} repeats on {where}."
+    yield f"Medians of up to {REPEATS} repeats on {where}."
     yield ""
-    yield "| model | what | 1 image, ms | 16 images, ms | images/s (best batch) |"
-    yield "| --- | --- | ---: | ---: | ---: |"
+    yield "| model | what | first picture, ms | 1 image, ms | 16 images, ms | images/s (best batch) |"
+    yield "| --- | --- | ---: | ---: | ---: | ---: |"
     for name, model in models:
-        for what, run in _jobs(model):
+        for what, first, run in _jobs(model):
             one, sixteen = (1000 * median_seconds(lambda n=n, run=run: run(n)) for n in (1, 16))
-            speeds = {batch: batch / median_seconds(lambda n=batch, run=run: run(n), 3) for batch in BATCHES}
-            best = max(speeds, key=speeds.__getitem__)
-            yield f"| {name} | {what} | {one:.1f} | {sixteen:.1f} | {speeds[best]:.0f} ({best}) |"
+            shown = 1000 * median_seconds(first) if first else one
+            batch, speed = best_batch(run, sixteen / 16000)
+            yield f"| {name} | {what} | {shown:.1f} | {one:.1f} | {sixteen:.1f} | {speed:.0f} ({batch}) |"
 
 
-def _jobs(model: Model) -> Iterator[tuple[str, Callable[[int], object]]]:
-    """What the model's abilities allow to be timed."""
+def _jobs(model: Model) -> Iterator[tuple[str, Callable[[], object] | None, Callable[[int], object]]]:
+    """What the model's abilities allow to be timed: its name, how the first picture comes if not as a whole, n images."""
     if isinstance(model, Samples):
-        yield "sample", lambda n: sample(model, n, batch_size=n)
+        yield "sample", _first_frame(model) if isinstance(model, SamplesStepwise) else None, lambda n: _draw(model, n)
     if isinstance(model, Encodes) and isinstance(model, Decodes):
         x = torch.zeros(max(BATCHES), *model.image_shape, device=device_of(model))
-        yield "encode and decode", lambda n: reconstruct(model, x[:n])
+        yield "encode and decode", None, lambda n: reconstruct(model, x[:n])
+
+
+def _draw(model: Model, n: int) -> torch.Tensor:
+    return sample(model, n, batch_size=n)
+
+
+def _first_frame(model: Model) -> Callable[[], object]:
+    """The first partial image on the way to one sample."""
+    labels = torch.zeros(1, dtype=torch.long, device=device_of(model))
+
+    @torch.no_grad()
+    def run() -> torch.Tensor:
+        return next(iter(model.sample_steps(labels, generators=[torch.Generator().manual_seed(0)])))
+
+    return run
+
+
+def best_batch(run: Callable[[int], object], seconds_per_image: float) -> tuple[int, float]:
+    """(batch size, images/s) of the fastest of BATCHES; sizes that would take longer than PATIENCE are left out."""
+    sizes = [n for n in BATCHES if n * seconds_per_image < PATIENCE] or [16]
+    speeds = {n: n / median_seconds(lambda n=n: run(n), 3) for n in sizes}
+    best = max(speeds, key=speeds.__getitem__)
+    return best, speeds[best]
 
 
 def median_seconds(run: Callable[[], object], repeats: int = REPEATS) -> float:
     """Median wall time of `run()`, after one call to warm up, with the device's queue drained."""
-    seconds = []
-    for _ in range(repeats + 1):
+    seconds: list[float] = []
+    while len(seconds) <= repeats and (len(seconds) < 2 or sum(seconds) < PATIENCE):
         start = time.perf_counter()
         run()
         if torch.cuda.is_available():

@@ -5,7 +5,8 @@ from typing import Any
 
 from genmodels import checkpoint
 from genmodels.data import DATASETS
-from genmodels.registry import get_family
+from genmodels.evaluate import measured
+from genmodels.registry import INSTRUMENTS, get_family
 
 
 def write_card(folder: str | os.PathLike) -> None:
@@ -18,14 +19,13 @@ def model_card(source: str | os.PathLike) -> str:
     """The card's Markdown, with the Hub's front matter."""
     folder = checkpoint.find(source)
     config, training = checkpoint.read_config(folder), checkpoint.read_json(folder, "training.json")
-    metrics = checkpoint.read_json(folder, "metrics.json")
+    metrics = measured(folder)
     name, family, data = folder.name, config["family"], config["data"]
     return "\n".join([
         *_front_matter(family, data["name"], metrics),
         f"# {name}",
         "",
-        "![samples](samples.png)",
-        "",
+        *(["![samples](samples.png)", ""] if (folder / "samples.png").is_file() else []),
         f"Family: {family}. Images: {'x'.join(str(s) for s in data['shape'][1:])}. Trained on `{data['name']}` by genmodels.",
         "",
         "```python",
@@ -55,7 +55,8 @@ def about(family: str) -> str:
 
 
 def _front_matter(family: str, data: str, metrics: dict[str, Any]) -> list[str]:
-    lines = ["---", "license: mit", "library_name: genmodels", "tags:", f"- {family}", "- image-generation"]
+    lines = ["---", "license: mit", "library_name: genmodels", "tags:", f"- {family}"]
+    lines += ["- image-classification" if family in INSTRUMENTS else "- image-generation"]
     if data in DATASETS and DATASETS[data].hub:
         lines += ["datasets:", f"- {DATASETS[data].hub}"]
     if metrics:
@@ -64,17 +65,31 @@ def _front_matter(family: str, data: str, metrics: dict[str, Any]) -> list[str]:
 
 
 def _measured(metrics: dict[str, Any]) -> list[str]:
+    """The block of metrics: a table, the same distances of real images, what failed, and how it was measured."""
     if not metrics:
-        return []
-    rows = [f"| {name} | {m['value']:,.7g} {m['unit']} | {m['protocol']} |" for name, m in metrics["metrics"].items()]
+        return ["## Measured", "", "Not measured: `python -m genmodels evaluate` does it.", ""]
+    rows = [f"| {name} | {_value(m)} | {m['n']} | {m['protocol']} |" for name, m in metrics["metrics"].items()]
+    references = [f"| {name} | {_value(m)} | {m['n']} | {m['protocol']} |" for name, m in metrics["references"].items()]
+    head = ["| metric | value | n | protocol |", "| --- | --- | ---: | --- |"]
+    failed = [f"- {part} could not be measured: {reason}" for part, reason in metrics["failed"].items()]
+    referee = metrics["referee"]
+    by = f", referee {referee['name']} ({referee['hash']})" if referee else ""
     return [
-        f"## Measured on {metrics['n']} images of the {metrics['data']['split']} split",
+        f"## Measured on the {metrics['data']['split']} split of {metrics['data']['name']}",
         "",
-        "| metric | value | protocol |",
-        "| --- | --- | --- |",
+        f"By `python -m genmodels evaluate`, seed {metrics['seed']}{by}, on {metrics['hardware']}, {metrics['date']}.",
+        "",
+        *head,
         *rows,
         "",
+        *(["For comparison, real images in the place of samples:", "", *head, *references, ""] if references else []),
+        *([*failed, ""] if failed else []),
     ]
+
+
+def _value(metric: dict[str, Any]) -> str:
+    spread = f" ± {metric['spread']:,.3g}" if "spread" in metric else ""
+    return f"{metric['value']:,.5g}{spread} {metric['unit']}".rstrip()
 
 
 def _trained(training: dict[str, Any]) -> list[str]:
@@ -89,23 +104,118 @@ def _trained(training: dict[str, Any]) -> list[str]:
     ]
 
 
-def metrics_table() -> str:
-    """All bundled models as a Markdown table: size, and the metrics that each has been measured by."""
+def models_tables() -> str:
+    """All bundled models in three Markdown tables: samples, likelihood and reconstruction, referees."""
+    names = [name for name in checkpoint.bundled() if _family(name) not in INSTRUMENTS]
+    referees = [name for name in checkpoint.bundled() if _family(name) in INSTRUMENTS]
+    sections = [_samples_table(names), _likelihood_table(names), _referee_table(referees)]
+    return "\n\n".join("\n".join(lines) for lines in sections)
+
+
+def _family(name: str) -> str:
+    return checkpoint.read_config(name)["family"]
+
+
+def _figures(name: str) -> dict[str, dict[str, Any]]:
+    return measured(name).get("metrics", {})
+
+
+def _shown(figures: dict[str, dict[str, Any]], key: str, form: str, missing: str = "–") -> str:
+    return format(figures[key]["value"], form) if key in figures else missing
+
+
+def _samples_table(names: list[str]) -> list[str]:
+    """Models that sample, by data set, the best first; above them, real images measured in the same way."""
     lines = [
-        "| model | parameters | bits/dim (≤) | reconstruction PSNR | denoising PSNR (noisy input) | trained |",
-        "| --- | ---: | ---: | ---: | ---: | --- |",
+        "| samples | Fréchet distance | kernel distance ×1000 | precision / recall | density / coverage | "
+        "class accuracy | class entropy | classifier trained on them | copies | 16 images |",
+        "| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |",
     ]
-    for name in checkpoint.bundled():
-        training = checkpoint.read_json(name, "training.json")
-        values = {k: m["value"] for k, m in checkpoint.read_json(name, "metrics.json").get("metrics", {}).items()}
+    for data in DATASETS:
+        mine = [n for n in names if checkpoint.read_config(n)["data"]["name"] == data and _samples(n)]
+        known = {name: _figures(name) for name in mine}
+        mine.sort(key=lambda n: known[n].get("frechet_distance", {"value": float("inf")})["value"])
+        lines += _reference_rows(data, next((measured(n)["references"] for n in mine if measured(n)), {}))
+        lines += [_samples_row(name, known[name]) for name in mine]
+    return lines
 
-        def shown(key: str, form: str, values: dict[str, float] = values) -> str:
-            return format(values[key], form) if key in values else "–"
 
-        denoising = f"{shown('denoising_psnr', '.1f')} dB ({shown('noisy_psnr', '.1f')} dB)"
-        lines.append(
-            f"| [`{name}`](checkpoints/{name}) | {shown('parameters', ',d')} | {shown('bits_per_dim_bound', '.3f')} | "
-            f"{shown('reconstruction_psnr', '.1f')} dB | {denoising} | "
-            f"{training['epochs']:.0f} epochs, {training['seconds'] / 60:.0f} min |"
+def _samples(name: str) -> bool:
+    return hasattr(get_family(_family(name)), "sample")
+
+
+def _reference_rows(data: str, references: dict[str, dict[str, Any]]) -> list[str]:
+    rows = []
+    for key in references:
+        kind, _, what = key.partition(" of ")
+        if kind == "frechet_distance":
+            student = _shown(references, "trained_on_real_accuracy", ".1f") if what == "training images" else "–"
+            rows.append(
+                f"| *{data}: {what}* | {_shown(references, key, '.2f')} | {_kernel(references, f'kernel_distance of {what}')} | "
+                f"– | – | – | – | {student}{' %' * (student != '–')} | – | – |"
+            )
+    return rows
+
+
+def _kernel(figures: dict[str, dict[str, Any]], key: str = "kernel_distance") -> str:
+    if key not in figures:
+        return "–"
+    return f"{1000 * figures[key]['value']:.1f} ± {1000 * figures[key]['spread']:.1f}"
+
+
+def _samples_row(name: str, f: dict[str, dict[str, Any]]) -> str:
+    if not f:
+        return f"| [`{name}`](checkpoints/{name}) | not measured | | | | | | | | |"
+
+    def percent(key: str) -> str:
+        return f"{_shown(f, key, '.1f')} %" if key in f else "–"
+
+    cells = [
+        _shown(f, "frechet_distance", ".2f"),
+        _kernel(f),
+        f"{_shown(f, 'precision', '.2f')} / {_shown(f, 'recall', '.2f')}",
+        f"{_shown(f, 'density', '.2f')} / {_shown(f, 'coverage', '.2f')}",
+        percent("class_accuracy"),
+        _shown(f, "class_entropy", ".3f"),
+        percent("trained_on_samples_accuracy"),
+        percent("copies"),
+        f"{_shown(f, 'sampling_ms_16_cpu', '.0f')} ms",
+    ]
+    return f"| [`{name}`](checkpoints/{name}) | {' | '.join(cells)} |"
+
+
+def _likelihood_table(names: list[str]) -> list[str]:
+    lines = [
+        "| model | parameters | weights | bits/dim | reconstruction PSNR, SSIM | denoising PSNR (noisy input) | trained |",
+        "| --- | ---: | ---: | ---: | ---: | ---: | --- |",
+    ]
+    for name in names:
+        f, training = _figures(name), checkpoint.read_json(name, "training.json")
+        bits = (
+            _shown(f, "bits_per_dim", ".3f") if "bits_per_dim" in f else f"≤ {_shown(f, 'bits_per_dim_bound', '.3f')}"
         )
-    return "\n".join(lines)
+        again = f"{_shown(f, 'reconstruction_psnr', '.1f')} dB, {_shown(f, 'reconstruction_ssim', '.3f')}"
+        clean = f"{_shown(f, 'denoising_psnr', '.1f')} dB ({_shown(f, 'noisy_psnr', '.1f')} dB)"
+        cells = [
+            _shown(f, "parameters", ",d", "not measured"),
+            f"{_shown(f, 'file_size', '.1f')} MB" if f else "",
+            bits if f and bits != "≤ –" else "–",
+            again if "reconstruction_psnr" in f else "–",
+            clean if "denoising_psnr" in f else "–",
+            f"{training['epochs']:.0f} epochs, {training['seconds'] / 60:.0f} min" if training else "–",
+        ]
+        lines.append(f"| [`{name}`](checkpoints/{name}) | {' | '.join(cells)} |")
+    return lines
+
+
+def _referee_table(names: list[str]) -> list[str]:
+    lines = ["| referee | parameters | accuracy on the test split |", "| --- | ---: | --- |"]
+    for name in names:
+        f = _figures(name)
+        shares = [
+            f"{key.removesuffix('_accuracy')} {m['value']:.2f} %" for key, m in f.items() if key.endswith("_accuracy")
+        ]
+        lines.append(
+            f"| [`{name}`](checkpoints/{name}) | {_shown(f, 'parameters', ',d', 'not measured')} | {', '.join(shares)} |"
+        )
+    return lines

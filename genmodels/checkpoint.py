@@ -1,17 +1,19 @@
 """Checkpoints: a folder is a model. Save, find (bundled name, folder or Hub repo), load, push.
 
-config.json              {"format": 1, "family": "vae", "config": {...}, "data": {"name", "shape", "classes"}}
-model.safetensors        the weights, EMA if EMA was used; strict keys
-calibration.safetensors  optional: what the app shows of the test split (scores, codes), see evaluate.calibrate
+config.json                {"format": 1, "family": "vae", "config": {...}, "data": {"name", "shape", "classes"}}
+model.safetensors          the weights, EMA if EMA was used; strict keys
+discriminator.safetensors  a GAN's critic: weights that sampling doesn't need, see Model.side_modules
+calibration.safetensors    optional: what the app shows of the test split (scores, codes), see evaluate.calibrate
 training.json metrics.json README.md samples.png
 """
 
 import errno
+import hashlib
 import json
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +27,9 @@ from genmodels.registry import family_of, get_family
 
 FORMAT = 1
 CONFIG, WEIGHTS, CALIBRATION = "config.json", "model.safetensors", "calibration.safetensors"
-FILES = (CONFIG, WEIGHTS, CALIBRATION, "training.json", "metrics.json", "README.md", "samples.png")
+#: One per name in any family's Model.side_modules. Spelled out: what is downloaded is decided before a family is known.
+SIDE_WEIGHTS = ("discriminator.safetensors",)
+FILES = (CONFIG, WEIGHTS, *SIDE_WEIGHTS, CALIBRATION, "training.json", "metrics.json", "README.md", "samples.png")
 #: In a checkout the bundled models lie beside the package, in an installed wheel inside it.
 BUNDLED = [Path(__file__).parent.parent / "checkpoints", Path(__file__).parent / "checkpoints"]
 
@@ -98,6 +102,15 @@ def read_json(source: str | os.PathLike, file: str) -> dict[str, Any]:
         raise ValueError(f"{path} can't be read as JSON: {error}") from error
 
 
+def weights_hash(source: str | os.PathLike) -> str:
+    """The first 16 hexadecimal digits of the SHA-256 of all weights: which model exactly a figure belongs to."""
+    folder, digest = find(source), hashlib.sha256()
+    for name in (WEIGHTS, *SIDE_WEIGHTS):
+        if (folder / name).is_file():
+            digest.update((folder / name).read_bytes())
+    return digest.hexdigest()[:16]
+
+
 def load(source: str | os.PathLike, *, device: torch.device | str | None = None) -> Model:
     """The model of a bundled name, a folder or a Hub repo "user/repo", in evaluation mode, float32.
 
@@ -113,8 +126,11 @@ def load(source: str | os.PathLike, *, device: torch.device | str | None = None)
             wanted = family(model_config).state_dict()
     except (ValueError, TypeError, RuntimeError) as error:
         raise ValueError(f"{file} doesn't describe a model: {error}") from error
-    weights = _read_tensors(folder / WEIGHTS)
-    _check_fit(folder / WEIGHTS, weights, wanted)
+    weights: dict[str, Tensor] = {}
+    for name, keys in _weight_files(family, wanted).items():
+        found = _read_tensors(folder / name)
+        _check_fit(folder / name, found, {key: wanted[key] for key in keys})
+        weights |= found
     model = family(model_config)
     model.load_state_dict(
         {key: value.float() if value.is_floating_point() else value for key, value in weights.items()}
@@ -124,6 +140,15 @@ def load(source: str | os.PathLike, *, device: torch.device | str | None = None)
 
         device = accelerate_device()
     return model.eval().requires_grad_(False).to(device)
+
+
+def _weight_files(family: type[Model], keys: Iterable[str]) -> dict[str, list[str]]:
+    """Which file holds which keys of the state dict: one file per side module, model.safetensors all the rest."""
+    files: dict[str, list[str]] = {WEIGHTS: []} | {f"{module}.safetensors": [] for module in family.side_modules}
+    for key in keys:
+        module = key.partition(".")[0]
+        files[f"{module}.safetensors" if module in family.side_modules else WEIGHTS].append(key)
+    return files
 
 
 def load_calibration(source: str | os.PathLike) -> dict[str, Tensor]:
@@ -178,7 +203,11 @@ def save(
         "config": model.config.to_json(),
         "data": dict(data or {"name": "", "shape": list(model.image_shape), "classes": []}),
     }
-    files: dict[str, Callable[[Path], Any]] = {WEIGHTS: _tensor_writer(model.state_dict(), half)}
+    weights = model.state_dict()
+    files: dict[str, Callable[[Path], Any]] = {
+        name: _tensor_writer({key: weights[key] for key in keys}, half)
+        for name, keys in _weight_files(type(model), weights).items()
+    }
     if calibration is not None:
         files[CALIBRATION] = _tensor_writer(calibration, half=False)
     if training is not None:

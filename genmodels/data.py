@@ -34,12 +34,15 @@ class DatasetInfo:
     classes: tuple[str, ...]
     background: int  # the grey level of empty canvas, 0..255
     hub: str | None = None  # repo id on the Hugging Face Hub, or None if it is only read from GENMODELS_DATA
+    attributes: tuple[str, ...] = ()  # text columns beside the label
 
 
 DATASETS: dict[str, DatasetInfo] = {
     "mnist": DatasetInfo("Digits", (1, 28, 28), DIGITS, 0, "ylecun/mnist"),
     "fashion-mnist": DatasetInfo("Fashion", (1, 28, 28), GARMENTS, 0, "zalando-datasets/fashion_mnist"),
-    "heroes": DatasetInfo("Heroes", (3, 32, 32), SPECIES, 255),
+    "heroes": DatasetInfo(
+        "Heroes", (3, 32, 32), SPECIES, 255, attributes=("species", "body", "cloak", "head", "weapon", "shield")
+    ),
     "omniglot": DatasetInfo("Letters", (1, 28, 28), ALPHABETS, 0),
 }
 DEFAULT_SHAPE = (3, 32, 32)
@@ -49,10 +52,21 @@ UNREADABLE = (OSError, SyntaxError, Image.DecompressionBombError)
 
 
 class Images(torch.utils.data.Dataset):
-    """A data set in memory: `pixels` uint8 `(N, C, H, W)`, `labels` int64 `(N,)`, the class names."""
+    """A data set in memory: `pixels` uint8 `(N, C, H, W)`, `labels` int64 `(N,)`, the class names.
 
-    def __init__(self, name: str, pixels: Tensor, labels: Tensor, classes: tuple[str, ...]) -> None:
+    With attributes (name -> names of its values), labels are `(N, A)`: one column per attribute, the class first.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        pixels: Tensor,
+        labels: Tensor,
+        classes: tuple[str, ...],
+        attributes: dict[str, tuple[str, ...]] | None = None,
+    ) -> None:
         self.name, self.pixels, self.labels, self.classes = name, pixels, labels, classes
+        self.attributes = attributes or {}
 
     def __len__(self) -> int:
         return len(self.pixels)
@@ -141,20 +155,41 @@ def _eight_bit(image: Image.Image, background: int) -> Image.Image:
     return image
 
 
-def load_dataset(name: str, split: str = "train", shape: tuple[int, int, int] | None = None) -> Images:
+def load_dataset(
+    name: str, split: str = "train", shape: tuple[int, int, int] | None = None, *, attributes: bool = False
+) -> Images:
     """A data set by name: one of DATASETS, a folder of images (sub-folder = class), or a Hub id ("user/repo").
 
     Pictures are resized and centre-cropped to `shape` (C, H, W), by default the data set's own (32x32 RGB for folders
     and Hub data sets). With GENMODELS_DATA set, DATASETS are read from `$GENMODELS_DATA/<name>/<split>-*.parquet`
     without touching the network. A source without a test split has a tenth of its images, evenly spread, held out as
-    "test". Raises ValueError that says what was not found and what exists.
+    "test". attributes: give all attributes of every image instead of its class alone (see `Images`).
+    Raises ValueError that says what was not found and what exists.
     """
     if name in DATASETS:
         info = DATASETS[name]
         table = _known_table(name, split)
-        return _decode(name, table, shape or info.shape, info.classes, info.background)
+        images = _decode(name, table, shape or info.shape, info.classes, info.background)
+        return _with_attributes(images, table, info.attributes) if attributes else images
     table = _foreign_table(name, split)
-    return _decode(name, table, shape or DEFAULT_SHAPE, None, 255)
+    images = _decode(name, table, shape or DEFAULT_SHAPE, None, 255)
+    return _with_attributes(images, table, ()) if attributes else images
+
+
+def _with_attributes(images: Images, table, columns: tuple[str, ...]) -> Images:
+    """The images with all attributes as labels; a data set that names none has one, its class.
+
+    An attribute's values are those of the training split in alphabetical order ("" = none); others have label -1.
+    """
+    if not columns:
+        return Images(images.name, images.pixels, images.labels.unsqueeze(1), images.classes, {"class": images.classes})
+    train = _known_table(images.name, "train")
+    values = {column: tuple(sorted(set(train[column][:]))) for column in columns}
+    labels = []
+    for column, known in values.items():
+        index = {value: i for i, value in enumerate(known)}
+        labels.append(torch.tensor([index.get(value, -1) for value in table[column][:]]))
+    return Images(images.name, images.pixels, torch.stack(labels, 1), images.classes, values)
 
 
 def _known_table(name: str, split: str):
@@ -177,7 +212,7 @@ def _known_table(name: str, split: str):
 def _foreign_table(name: str, split: str):
     import datasets
 
-    if Path(name).is_dir():
+    if name and Path(name).is_dir():  # Path("") is the current folder
         endings = (".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".tif", ".tiff")
         if not any(file.suffix.lower() in endings for file in Path(name).rglob("*")):
             raise ValueError(f"The folder {name} holds no images.")

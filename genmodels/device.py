@@ -16,6 +16,13 @@ def device() -> torch.device:
     return PartialState().device
 
 
+def is_main_process() -> bool:
+    """Whether this process is the one that prints and writes, of those that accelerate started."""
+    from accelerate import PartialState
+
+    return PartialState().is_main_process
+
+
 def set_threads() -> int:
     """Divide this machine's cores among its processes, and say how many threads this one gets.
 
@@ -71,7 +78,8 @@ def hardware(device: torch.device) -> str:
     """What the computation ran on, e.g. "2 threads of AMD EPYC" or "NVIDIA H200"."""
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
-    return f"{torch.get_num_threads()} threads of {_cpu_name()}"
+    count = torch.get_num_threads()
+    return f"{count} thread{'s' * (count > 1)} of {_cpu_name()}"
 
 
 def _cpu_name() -> str:

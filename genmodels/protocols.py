@@ -57,9 +57,18 @@ class Judges(Protocol):
         """A critic's score per image `(B,)`, higher = more like the training data."""
 
 
+@runtime_checkable
+class Classifies(Protocol):
+    def features(self, x: Tensor) -> Tensor:
+        """`(B, D)`: the space in which samples are compared with real images."""
+
+    def classify(self, features: Tensor) -> list[Tensor]:
+        """Log-probabilities `(B, values)`, one tensor per attribute, the class first."""
+
+
 ABILITIES: dict[str, type] = {
     protocol.__name__: protocol
-    for protocol in (Samples, SamplesStepwise, Encodes, Decodes, HasLikelihood, Completes, Judges)
+    for protocol in (Samples, SamplesStepwise, Encodes, Decodes, HasLikelihood, Completes, Judges, Classifies)
 }
 
 

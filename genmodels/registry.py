@@ -7,18 +7,22 @@ from genmodels.models.base import Model
 FAMILIES: dict[str, str] = {
     "autoencoder": "genmodels.models.autoencoder:Autoencoder",
     "vae": "genmodels.models.vae:VAE",
+    "gan": "genmodels.models.gan:GAN",
 }
+#: What measures the families: trained, saved and loaded like them, but no generative model and without a tab.
+INSTRUMENTS: dict[str, str] = {"referee": "genmodels.models.referee:Referee"}
 
 
 def get_family(name: str) -> type[Model]:
-    """The model class of a family. Raises ValueError that lists the families if there is none of that name."""
-    if name not in FAMILIES:
-        raise ValueError(f"There is no family {name!r}; the families are {', '.join(FAMILIES)}.")
-    module, _, attribute = FAMILIES[name].partition(":")
+    """The model class of a family (or instrument). ValueError that lists the families if there is none of that name."""
+    known = FAMILIES | INSTRUMENTS
+    if name not in known:
+        raise ValueError(f"There is no family {name!r}; the families are {', '.join(known)}.")
+    module, _, attribute = known[name].partition(":")
     return getattr(import_module(module), attribute)
 
 
 def family_of(model: Model) -> str:
     """The registry name of a model's class."""
     target = f"{type(model).__module__}:{type(model).__name__}"
-    return next(name for name, path in FAMILIES.items() if path == target)
+    return next(name for name, path in (FAMILIES | INSTRUMENTS).items() if path == target)

@@ -1,4 +1,4 @@
-"""Write the table of models into the README, from the checkpoints' own files.
+"""Write the tables of models into the README, from the checkpoints' own files.
 
 python scripts/update_readme.py [--check]      --check: exit 1 if the README is out of date, change nothing
 """
@@ -6,17 +6,17 @@ python scripts/update_readme.py [--check]      --check: exit 1 if the README is 
 import sys
 from pathlib import Path
 
-from genmodels.card import metrics_table
+from genmodels.card import models_tables
 
 README = Path(__file__).resolve().parent.parent / "README.md"
 START, END = "<!-- models -->", "<!-- /models -->"
 
 
 def updated(text: str) -> str:
-    """The README's text with the table between the two marks made anew."""
+    """The README's text with the tables between the two marks made anew."""
     before, rest = text.split(START)
     _, after = rest.split(END)
-    return f"{before}{START}\n{metrics_table()}\n{END}{after}"
+    return f"{before}{START}\n{models_tables()}\n{END}{after}"
 
 
 def main() -> int:

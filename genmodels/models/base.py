@@ -99,6 +99,10 @@ class Model(nn.Module):
 
     Config: ClassVar[type[ModelConfig]] = ModelConfig
     recipe: ClassVar[TrainConfig] = TrainConfig()
+    #: True: trained with labels `(B, A)`, one column per attribute of the data set (`load_dataset(..., attributes=True)`).
+    labels_are_attributes: ClassVar[bool] = False
+    #: Submodules that sampling doesn't need: a checkpoint stores each in a file of its own, `<name>.safetensors`.
+    side_modules: ClassVar[tuple[str, ...]] = ()
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()

@@ -1,0 +1,77 @@
+"""Work on many images in chunks that are kept on disk: what was computed before a kill is not computed again, and
+several processes share the work without talking to each other.
+
+A chunk's result depends on its place alone (never on the process or on what ran before), so one process, many
+processes and a resumed run end with the same numbers.
+"""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import safetensors.torch
+import torch
+from safetensors import SafetensorError
+from torch import Tensor
+
+CHUNK = 500
+Rows = dict[str, Tensor]
+Progress = Callable[[float], None]
+
+
+def compute(
+    folder: Path, name: str, n: int, rows: Callable[[range], Rows], progress: Progress = lambda share: None
+) -> None:
+    """Compute `rows(range(start, stop))` for all chunks of range(n) and keep them as `folder/name-*.safetensors`.
+
+    rows: tensors with one row per index. Of accelerate's P processes each takes every P-th chunk; all return when all
+    are done. A ValueError of `rows` ends the work of its process, and the first one in the order of the chunks is then
+    raised on every process, whoever met it. Whole chunks are kept even then.
+    """
+    from accelerate import PartialState
+    from accelerate.utils import gather_object
+
+    state = PartialState()
+    folder.mkdir(parents=True, exist_ok=True)
+    mine = _chunks(n)[state.process_index :: state.num_processes]
+    failures: list[tuple[int, str]] = []
+    for i, chunk in enumerate(mine):
+        progress(i / len(mine))
+        try:
+            _keep(_file(folder, name, chunk), chunk, rows)
+        except ValueError as error:
+            failures.append((chunk.start, str(error)))
+            break
+    progress(1.0)
+    if failures := gather_object(failures):  # also waits for the other processes
+        raise ValueError(min(failures)[1])
+
+
+def gather(folder: Path, name: str, n: int) -> Rows:
+    """All rows that `compute` kept, in order."""
+    parts = [safetensors.torch.load_file(_file(folder, name, chunk)) for chunk in _chunks(n)]
+    return {key: torch.cat([part[key] for part in parts]) for key in parts[0]}
+
+
+def _chunks(n: int) -> list[range]:
+    return [range(start, min(start + CHUNK, n)) for start in range(0, n, CHUNK)]
+
+
+def _keep(file: Path, chunk: range, rows: Callable[[range], Rows]) -> None:
+    """Compute a chunk and write it aside, then rename: a kill leaves a whole file or none. Done if it is there."""
+    if _read(file) is None:
+        aside = file.with_name(f".{file.name}.{os.getpid()}")
+        safetensors.torch.save_file({k: v.contiguous().cpu() for k, v in rows(chunk).items()}, aside)
+        os.replace(aside, file)
+
+
+def _file(folder: Path, name: str, chunk: range) -> Path:
+    return folder / f"{name}-{chunk.start:06d}-{chunk.stop:06d}.safetensors"
+
+
+def _read(file: Path) -> Rows | None:
+    """The tensors of a file; None if there is none or it is broken."""
+    try:
+        return safetensors.torch.load_file(file)
+    except (OSError, SafetensorError):
+        return None

@@ -1,0 +1,260 @@
+"""Pictures into codes and back, for every model that encodes and decodes: clean, compare, blend, explore, walk."""
+
+import functools
+import math
+import time
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+from genmodels import operations
+from genmodels.data import to_uint8
+from genmodels.metrics import mean_squared_error, psnr
+from genmodels.models.base import Model, draw_normal, seeded
+from genmodels.protocols import Decodes, Encodes, Samples
+from genmodels.wrappers.core import (
+    MAX_FRAMES,
+    MAX_IMAGES,
+    MAX_SEED,
+    MODELS_KEPT,
+    calibration,
+    check_name,
+    class_index,
+    class_text,
+    computing,
+    describe,
+    get_model,
+    real,
+    whole,
+)  # fmt: skip
+from genmodels.wrappers.pictures import Pad, from_pad, gif, sheet, single, to_pad
+
+PROBES = 8  # codes around which the effect of a latent is measured
+
+
+# -- there and back -----------------------------------------------------------------------------------------------------
+
+
+@computing
+def autoencode(name: str, pad: Pad, sigma: float = 0.0, seed: int = 0) -> dict[str, Any]:
+    """What a model makes of a picture, with noise of standard deviation sigma added and the hidden pixels erased.
+
+    Returns seen, reconstruction, difference (pictures), code (list), score (root mean squared error in grey levels of
+    the undamaged picture's reconstruction), percentile (of the score among test images), histogram of the test scores,
+    psnr_seen (None if nothing was damaged) and psnr in dB against the picture as given, ms (time of the network).
+    """
+    model = get_model(name, Encodes, Decodes)
+    sigma, seed = real("The noise", sigma, 0, 1), whole("The seed", seed, 0, MAX_SEED)
+    x, hidden = from_pad(name, pad)
+    seen = operations.corrupt(x, sigma, [seed], hidden).clamp(-1, 1)
+    start = time.perf_counter()
+    code = model.encode(seen)
+    reconstruction = model.decode(code).clamp(-1, 1)
+    elapsed = 1000 * (time.perf_counter() - start)
+    score = float(operations.anomaly_score(model, x))
+    scores = calibration(name)["scores"].numpy()
+    damaged = sigma > 0 or bool(hidden.any())
+    made = {"sigma": sigma, "seed": seed}
+    return {
+        "seen": single(seen[0], name, picture="what the network sees", **made),
+        "reconstruction": single(reconstruction[0], name, picture="reconstruction", **made),
+        "difference": single((reconstruction - x).abs()[0] - 1, name, picture="difference", **made),
+        "code": code[0].flatten().tolist(),
+        "score": score,
+        "percentile": float((scores < score).mean() * 100),
+        "histogram": _score_histogram(name),
+        "psnr_seen": _finite_psnr(seen, x) if damaged else None,
+        "psnr": _finite_psnr(reconstruction, x),
+        "ms": elapsed,
+    }
+
+
+@functools.lru_cache(maxsize=MODELS_KEPT)
+def _score_histogram(name: str) -> dict[str, list]:
+    """The test images' anomaly scores in 40 bins, up to the score that one in a thousand exceeds."""
+    scores = calibration(name)["scores"].numpy()
+    counts, edges = np.histogram(scores, bins=40, range=(0, float(np.quantile(scores, 0.999))))
+    return {"counts": counts.tolist(), "edges": edges.tolist()}
+
+
+def _finite_psnr(x: Tensor, y: Tensor) -> float:
+    return min(99.0, psnr(float(mean_squared_error(x, y).mean())))
+
+
+@computing
+def between(name: str, pad_a: Pad, pad_b: Pad, t: float) -> dict[str, Image.Image]:
+    """Decoded at (1 - t) z_a + t z_b ("latent"), and the cross-fade of the pixels ("pixels")."""
+    model = get_model(name, Encodes, Decodes)
+    t = real("The position", t, 0, 1)
+    a, b = from_pad(name, pad_a)[0], from_pad(name, pad_b)[0]
+    latent = operations.interpolate(model, a[0], b[0], torch.tensor([t]))[0]
+    return {
+        "latent": single(latent, name, picture="through the latent space", t=t),
+        "pixels": single(torch.lerp(a, b, t)[0], name, picture="cross-fade of pixels", t=t),
+    }
+
+
+# -- the two-dimensional latent map -----------------------------------------------------------------------------------
+
+
+@functools.lru_cache(maxsize=8)
+def latent_map(name: str) -> dict[str, Any]:
+    """Codes and classes of 2,000 test images for a model with two latents, and how far the map reaches: +-extent, which leaves 3 % out."""
+    info = describe(name)
+    if info["latent_dim"] != 2:
+        raise ValueError(f"The model {name!r} has {info['latent_dim']} latents; a map needs exactly 2.")
+    tested = calibration(name)
+    codes = tested["codes"]
+    points = [
+        [round(x, 3), round(y, 3), c] for (x, y), c in zip(codes.tolist(), tested["labels"].tolist(), strict=True)
+    ]
+    extent = math.ceil(10 * float(codes.abs().max(1).values.quantile(0.97))) / 10
+    return {"points": points, "classes": info["classes"], "extent": extent, "shape": info["shape"]}
+
+
+def decode_point(name: str, x: float, y: float) -> str:
+    """The picture at a point of the map, base64 of uint8 H*W*C. Off the map means at its edge."""
+    check_name(name)
+    extent = latent_map(name)["extent"]
+    point = [max(-extent, min(extent, real("The position", v, -1e6, 1e6))) for v in (x, y)]
+    return to_pad(_decode_codes(name, [point])[0])["pixels"]
+
+
+@computing
+def _decode_codes(name: str, codes: Sequence[Sequence[float]]) -> Tensor:
+    model = get_model(name, Decodes)
+    return to_uint8(model.decode(torch.tensor(codes)))
+
+
+@computing
+def locate(name: str, pad: Pad) -> dict[str, Any]:
+    """Where a picture lands on the map, and what is decoded there."""
+    model = get_model(name, Encodes, Decodes)
+    extent = latent_map(name)["extent"]
+    z = model.encode(from_pad(name, pad)[0]).clamp(-extent, extent)
+    x, y = z[0].tolist()
+    return {"x": x, "y": y, "picture": to_pad(to_uint8(model.decode(z))[0])}
+
+
+@computing
+def variations(
+    name: str, pad: Pad, label: int | str | None = None, n: int = 8, seed: int = 0, temperature: float = 1.0
+) -> Image.Image:
+    """Decodes of codes drawn from q(z|x): what the model takes for the same picture."""
+    model = get_model(name, Encodes, Decodes)
+    if not hasattr(model, "posterior"):
+        raise ValueError(f"The model {name!r} has no posterior q(z|x) to draw variations from.")
+    n, seed = whole("The number of images", n, 1, MAX_IMAGES), whole("The seed", seed, 0, MAX_SEED)
+    temperature = real("The spread", temperature, 0, 8)
+    index = class_index(name, label)
+    x = from_pad(name, pad)[0]
+    labels = operations.as_labels(model, n, index)
+    mean, log_std = model.posterior(x, labels[:1])
+    noise = draw_normal(mean.shape[1:], seeded(range(seed, seed + n)), mean.device)
+    images = model.decode(mean + temperature * log_std.exp() * noise, labels)
+    return sheet(images, name, n, n=n, seed=seed, **class_text(name, index), temperature=temperature, what="variations")
+
+
+# -- single latents ---------------------------------------------------------------------------------------------------
+
+
+@functools.lru_cache(maxsize=8)
+@computing
+def latents(name: str, k: int = 8) -> list[dict[str, float]]:
+    """The k latents that change the picture most when they move from -2 to 2, averaged over a few other codes."""
+    model = get_model(name, Samples, Decodes)
+    k = whole("The number of latents", k, 1, describe(name)["latent_dim"])
+    labels = operations.as_labels(model, PROBES, "balanced")
+    codes = model.sample_codes(labels, generators=seeded(range(PROBES)))
+    d = codes.shape[1]
+    moved = codes.repeat(2 * d, 1).view(2, d, PROBES, d)
+    for end, value in enumerate((-2.0, 2.0)):
+        moved[end, range(d), :, range(d)] = value
+    low, high = model.decode(moved.flatten(0, 2), labels.repeat(2 * d)).chunk(2)
+    effect = mean_squared_error(low, high).view(d, PROBES).mean(1)
+    strongest = effect.argsort(descending=True)[:k].tolist()
+    return [{"index": i, "low": -3.0, "high": 3.0, "value": 0.0} for i in strongest]
+
+
+def _edited_code(name: str, values: Any, seed: Any, index: int | None) -> Tensor:
+    """A code `(1, D)` drawn from the prior with `seed`, its strongest latents set to `values`."""
+    model = get_model(name, Samples, Decodes)
+    if (
+        not isinstance(values, Sequence)
+        or isinstance(values, str)
+        or not 1 <= len(values) <= describe(name)["latent_dim"]
+    ):
+        raise ValueError(f"values must be a list of 1 to {describe(name)['latent_dim']} numbers.")
+    values = [real(f"Latent {i + 1}", v, -5, 5) for i, v in enumerate(values)]
+    label = operations.as_labels(model, 1, index)
+    z = model.sample_codes(label, generators=seeded([whole("The seed", seed, 0, MAX_SEED)]))
+    z[0, [latent["index"] for latent in latents(name, len(values))]] = torch.tensor(values)
+    return z
+
+
+@computing
+def traverse(name: str, values: Sequence[float], seed: int = 0, label: int | str | None = None) -> Image.Image:
+    """The picture whose strongest latents have these values; the other latents come from the seed."""
+    index = class_index(name, label)
+    z = _edited_code(name, values, seed, index)
+    model = get_model(name)
+    image = model.decode(z, operations.as_labels(model, 1, index))[0]
+    return single(image, name, seed=seed, latents=list(values), **class_text(name, index))
+
+
+@computing
+def traversal_strip(
+    name: str, which: int, values: Sequence[float], seed: int = 0, label: int | str | None = None, n: int = 9
+) -> Image.Image:
+    """One of the strongest latents swept over its range, the others at these values."""
+    index = class_index(name, label)
+    z = _edited_code(name, values, seed, index)
+    which = whole("which", which, 0, len(values) - 1)
+    latent = latents(name, len(values))[which]
+    z = z.repeat(whole("The number of images", n, 2, MAX_IMAGES), 1)
+    z[:, latent["index"]] = torch.linspace(latent["low"], latent["high"], len(z))
+    model = get_model(name)
+    images = model.decode(z, operations.as_labels(model, len(z), index))
+    return sheet(
+        images, name, len(z), seed=seed, latents=list(values), swept=latent["index"], **class_text(name, index)
+    )
+
+
+# -- walks ------------------------------------------------------------------------------------------------------------
+
+
+@computing
+def _walk_images(model: Model, seeds: list[int], indices: list[int | None], frames: int, temperature: float) -> Tensor:
+    """Images on the line between two samples' codes; between two classes the label is blended along."""
+    ends = [operations.as_labels(model, 1, index) for index in indices]
+    codes = [
+        model.sample_codes(label, generators=seeded([seed]), temperature=temperature)
+        for label, seed in zip(ends, seeds, strict=True)
+    ]
+    t = torch.linspace(0, 1, frames).unsqueeze(1)
+    one_hot = [torch.nn.functional.one_hot(label % (model.num_classes + 1), model.num_classes + 1) for label in ends]
+    return model.decode(torch.lerp(codes[0], codes[1], t), torch.lerp(one_hot[0].float(), one_hot[1].float(), t))
+
+
+def walk(
+    name: str,
+    seeds: tuple[int, int],
+    labels: tuple[int | str | None, int | str | None] = (None, None),
+    frames: int = 24,
+    temperature: float = 1.0,
+) -> tuple[Image.Image, str]:
+    """From one sample to another through the latent space: a film strip, and the path of a GIF that goes there and back."""
+    model = get_model(name, Samples, Decodes)
+    seeds = [whole("The seed", seed, 0, MAX_SEED) for seed in seeds]
+    frames = whole("The number of frames", frames, 2, MAX_FRAMES)
+    temperature = real("The temperature", temperature, 0, 2)
+    indices = [class_index(name, label) for label in labels]
+    x = _walk_images(model, seeds, indices, frames, temperature)
+    classes = [class_text(name, index)["class"] for index in indices]
+    settings = {"seeds": seeds, "classes": classes, "frames": frames, "temperature": temperature}
+    shown = x[torch.linspace(0, frames - 1, min(frames, 12)).round().long()]
+    return sheet(shown, name, len(shown), **settings), gif(x, name, settings)

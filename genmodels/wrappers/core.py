@@ -1,0 +1,150 @@
+"""What every wrapper stands on: models that are loaded once, checks of what a visitor sends, one computation at a time."""
+
+import functools
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from genmodels import card, checkpoint, operations
+from genmodels.data import DATASETS
+from genmodels.device import set_threads
+from genmodels.evaluate import measured
+from genmodels.models.base import Model
+
+MAX_IMAGES, MAX_SEED, MAX_FRAMES = 100, 2**31 - 1, 96
+LARGEST = 1e12  # of any number that a visitor sends
+MODELS_KEPT = 8
+_compute = threading.RLock()
+_load = threading.Lock()
+
+
+@functools.lru_cache(maxsize=MODELS_KEPT)
+def load_model(name: str) -> Model:
+    """On the CPU, also where there is a GPU: these models answer in milliseconds there, and pads and pictures live there."""
+    set_threads()
+    return checkpoint.load(name, device="cpu")
+
+
+def get_model(name: str, *abilities: type) -> Model:
+    """A bundled model, loaded at first use and kept; ValueError if there is none of that name or it lacks an ability."""
+    check_name(name)
+    with _load:
+        model = load_model(name)
+    operations.require(model, *abilities)
+    return model
+
+
+def check_name(name: Any) -> None:
+    names = checkpoint.bundled()
+    if not isinstance(name, str) or name not in names:
+        raise ValueError(f"There is no model {str(name)[:80]!r}; the models are {', '.join(names) or 'not installed'}.")
+
+
+@functools.lru_cache(maxsize=MODELS_KEPT)
+def calibration(name: str) -> dict[str, Tensor]:
+    """What the checkpoint keeps of the test split; ValueError if it keeps nothing."""
+    tensors = checkpoint.load_calibration(name)
+    if not tensors:
+        raise ValueError(f"The model {name!r} has no calibration on test images.")
+    return tensors
+
+
+def computing(function: Callable) -> Callable:
+    """Only one computation at a time, without gradients."""
+
+    @functools.wraps(function)
+    def locked(*args: Any, **kwargs: Any) -> Any:
+        with _compute, torch.inference_mode():
+            return function(*args, **kwargs)
+
+    return locked
+
+
+def whole(what: str, value: Any, low: int, high: int) -> int:
+    """`value` as an int in [low, high], or ValueError with the range. Accepts 3.0 (JSON has no ints), not 3.5 or True."""
+    if (
+        isinstance(value, bool)
+        or not isinstance(value, (int, float))
+        or not low <= value <= high
+        or value != int(value)
+    ):
+        raise ValueError(f"{what} must be a whole number from {low} to {high}, not {shown(value)}.")
+    return int(value)
+
+
+def real(what: str, value: Any, low: float, high: float) -> float:
+    """`value` as a float in [low, high], or ValueError with the range."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not low <= value <= high:  # NaN fails too
+        raise ValueError(f"{what} must be a number from {low:g} to {high:g}, not {shown(value)}.")
+    return float(value)
+
+
+def shown(value: Any) -> str:
+    return repr(value) if len(repr(value)) <= 40 else repr(value)[:37] + "…"
+
+
+def class_index(name: str, label: int | str | None) -> int | None:
+    """A class by number or name; None = no particular one. ValueError that lists the classes."""
+    classes = describe(name)["classes"]
+    if label is None:
+        return None
+    if not describe(name)["conditional"]:
+        raise ValueError(f"The model {name!r} knows no classes: leave the class empty.")
+    if isinstance(label, str) and label in classes:
+        return classes.index(label)
+    if isinstance(label, str):
+        raise ValueError(f"There is no class {shown(label)}; the classes are {', '.join(classes)}.")
+    return whole("The class", label, 0, len(classes) - 1)
+
+
+def describe(name: str) -> dict[str, Any]:
+    """What the app shows of a model: names, shape, classes, size, measured figures."""
+    check_name(name)
+    return _description(name)
+
+
+@functools.lru_cache(maxsize=64)
+def _description(name: str) -> dict[str, Any]:
+    config = checkpoint.read_config(name)
+    data, settings = config["data"], config["config"]
+    known = DATASETS.get(data["name"])
+    return {
+        "name": name,
+        "family": config["family"],
+        "data": data["name"],
+        "title": known.title if known else data["name"],
+        "shape": list(data["shape"]),
+        "classes": list(data["classes"]),
+        "background": known.background if known else 255,
+        "latent_dim": settings.get("latent_dim", 0),
+        "conditional": bool(settings.get("num_classes")) and config["family"] != "autoencoder",
+        "metrics": measured(name).get("metrics", {}),
+    }
+
+
+def available(family: str) -> list[str]:
+    """The bundled models of a family, in the order of the data sets, the general ones before the special ones."""
+    order = list(DATASETS)
+    names = [name for name in checkpoint.bundled() if describe(name)["family"] == family]
+
+    def rank(name: str) -> tuple:
+        data = describe(name)["data"]
+        special = name.removesuffix(data) not in ("ae-", f"{family}-")
+        return special, order.index(data) if data in order else len(order), name
+
+    return sorted(names, key=rank)
+
+
+def about(family: str) -> str:
+    """The opening text of the family's model file, Markdown."""
+    return card.about(family)
+
+
+def class_text(name: str, index: int | None) -> dict[str, str]:
+    """The class as PNG text."""
+    if index is not None:
+        return {"class": describe(name)["classes"][index]}
+    return {"class": "every class in turn" if describe(name)["conditional"] else "none"}

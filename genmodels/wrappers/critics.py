@@ -1,0 +1,188 @@
+"""What a critic allows: its score of any picture, and the game of telling generated pictures from real ones."""
+
+import functools
+import random
+import threading
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from genmodels import operations
+from genmodels.data import Images, load_dataset, to_float, to_uint8
+from genmodels.protocols import Judges, Samples
+from genmodels.wrappers.core import MAX_SEED, MODELS_KEPT, calibration, computing, describe, get_model, whole
+from genmodels.wrappers.pictures import Pad, from_pad, to_pad
+
+CARDS, PAIRS, PAIR_PSI = 8, 4, 0.5
+FEWEST_FAKES, MOST_FAKES = 2, 6
+PATIENCE = 3.0  # seconds that a visitor waits for a data set, which may have to be downloaded
+RETRY_AFTER = 600.0  # seconds in which a data set that could not be read is not asked for again
+
+
+# -- the critic's score -----------------------------------------------------------------------------------------------
+
+
+@computing
+def judge(name: str, pad: Pad) -> dict[str, Any]:
+    """How real the critic finds a picture: score, the share in percent of test images ("above_test") and of generated
+    pictures ("above_samples") that it finds less real, and the histograms of both."""
+    model = get_model(name, Judges)
+    score = float(model.realism(from_pad(name, pad)[0]))
+    test, samples = _known_scores(name)
+    return {
+        "score": score,
+        "above_test": float((test < score).mean() * 100),
+        "above_samples": float((samples < score).mean() * 100),
+        "histogram": _histograms(name),
+    }
+
+
+def _known_scores(name: str) -> tuple[np.ndarray, np.ndarray]:
+    """The critic's scores of the test images and of samples, both sorted."""
+    tensors = calibration(name)
+    if "realism_test" not in tensors:
+        raise ValueError(f"The model {name!r} keeps no scores of its critic.")
+    return tensors["realism_test"].numpy(), tensors["realism_samples"].numpy()
+
+
+@functools.lru_cache(maxsize=MODELS_KEPT)
+def _histograms(name: str) -> dict[str, list[float]]:
+    """Shares of test images and of samples in 40 bins, over the range that one in two hundred leaves on each side."""
+    both = _known_scores(name)
+    low, high = np.quantile(np.concatenate(both), [0.005, 0.995])
+    counts = [np.histogram(scores, bins=40, range=(low, high)) for scores in both]
+    test, samples = ((found / len(s)).tolist() for (found, _), s in zip(counts, both, strict=True))
+    return {"test": test, "samples": samples, "edges": counts[0][1].tolist()}
+
+
+@functools.lru_cache(maxsize=MODELS_KEPT)
+def threshold(name: str) -> float:
+    """The score below which the critic's best guess is "generated": there it is right most often, if half are."""
+    test, samples = _known_scores(name)
+    candidates = np.concatenate([test, samples])
+    right = 1 - np.searchsorted(test, candidates) / len(test) + np.searchsorted(samples, candidates) / len(samples)
+    return float(candidates[right.argmax()])
+
+
+# -- real pictures ----------------------------------------------------------------------------------------------------
+
+
+@dataclass
+class _Fetch:
+    """A data set on its way, read by a thread of its own: a download must keep nobody waiting."""
+
+    began: float
+    done: threading.Event = field(default_factory=threading.Event)
+    images: Images | None = None
+    problem: str = "it could not be read"
+
+
+_fetches: dict[tuple, _Fetch] = {}
+_fetching = threading.Lock()
+
+
+def test_images(name: str) -> Images:
+    """The real test images of a model's data, kept once they were read.
+
+    ValueError that says why there are none (yet): after PATIENCE at the latest, and at once for RETRY_AFTER seconds.
+    """
+    info = describe(name)
+    key = info["data"], tuple(info["shape"])
+    with _fetching:
+        fetch = _fetches.get(key)
+        failed = fetch is not None and fetch.done.is_set() and fetch.images is None
+        if fetch is None or (failed and time.monotonic() - fetch.began > RETRY_AFTER):
+            fetch = _fetches[key] = _Fetch(time.monotonic())
+            threading.Thread(target=_read, args=(fetch, *key), daemon=True).start()
+    fetch.done.wait(max(0.0, fetch.began + PATIENCE - time.monotonic()))
+    if not fetch.done.is_set():
+        raise ValueError("they are still being downloaded")
+    if fetch.images is None:
+        raise ValueError(fetch.problem)
+    return fetch.images
+
+
+def _read(fetch: _Fetch, data: str, shape: tuple[int, int, int]) -> None:
+    try:
+        images = load_dataset(data, "test", shape)
+        fetch.images = images if len(images) else None
+    except ValueError as error:
+        fetch.problem = str(error)
+    finally:
+        fetch.done.set()
+
+
+# -- the game ---------------------------------------------------------------------------------------------------------
+
+
+def deal(name: str, seed: int) -> dict[str, Any]:
+    """A round of "spot the fake": eight pictures, of which two to six are generated and the others real test images.
+
+    pictures: pads. sought: for each, whether it is to be picked. critic: whether the critic picks it. group: among how
+    many neighbours one is to be picked, or 1 if each picture counts for itself. missing: "", or why there are no real
+    pictures; then the round has four pairs of one class each, and the picture drawn with psi = 0.5 is to be picked.
+    """
+    seed = whole("The seed", seed, 0, MAX_SEED)
+    dice = random.Random(seed)
+    get_model(name, Samples, Judges)
+    try:
+        real, missing = test_images(name), ""
+    except ValueError as error:
+        return _deal_pairs(name, dice) | {"name": name, "missing": str(error)}
+    return _deal_mixed(name, dice, real) | {"name": name, "missing": missing}
+
+
+@computing
+def _deal_mixed(name: str, dice: random.Random, real: Images) -> dict[str, Any]:
+    model = get_model(name, Samples, Judges)
+    fakes = dice.sample(range(CARDS), dice.randint(FEWEST_FAKES, MOST_FAKES))
+    chosen = [dice.randrange(len(real)) for _ in range(CARDS)]
+    pixels = real.pixels[chosen].clone()
+    labels = real.labels[chosen] if model.num_classes else torch.full((CARDS,), -1)
+    for i in fakes:  # of the class of the picture whose place it takes, so that classes give nothing away
+        pixels[i] = to_uint8(operations.sample(model, 1, dice.randrange(MAX_SEED), int(labels[i])))[0]
+    picks = (model.realism(to_float(pixels)) < threshold(name)).tolist()
+    return {"pictures": _pads(pixels), "sought": [i in fakes for i in range(CARDS)], "critic": picks, "group": 1}
+
+
+@computing
+def _deal_pairs(name: str, dice: random.Random) -> dict[str, Any]:
+    """The critic picks the picture of a pair to which it gives the higher score: truncation leads to typical pictures."""
+    model = get_model(name, Samples, Judges)
+    pixels, sought = [], []
+    for _ in range(PAIRS):
+        label = dice.randrange(model.num_classes) if model.num_classes else None
+        for psi in dice.sample([PAIR_PSI, 1.0], 2):
+            x = operations.sample(model, 1, dice.randrange(MAX_SEED), label, truncation_psi=psi)
+            pixels.append(to_uint8(x)[0])
+            sought.append(psi == PAIR_PSI)
+    scores = model.realism(to_float(torch.stack(pixels))).view(PAIRS, 2)
+    picks = (scores == scores.max(1, keepdim=True).values).flatten().tolist()
+    return {"pictures": _pads(torch.stack(pixels)), "sought": sought, "critic": picks, "group": 2}
+
+
+def _pads(pixels: Tensor) -> list[Pad]:
+    return [to_pad(image) for image in pixels]
+
+
+def marks(dealt: dict[str, Any], picks: Any) -> dict[str, Any]:
+    """A visitor's picks (positions, from 0) in a round: as a list of bool, and how many groups visitor and critic have
+    right, "of" how many. ValueError if they are no such positions."""
+    count, group = len(dealt["pictures"]), dealt["group"]
+    if not isinstance(picks, Sequence) or isinstance(picks, str) or len(picks) > count:
+        raise ValueError(f"The picks must be a list of at most {count} positions.")
+    positions = {whole("A pick", pick, 0, count - 1) for pick in picks}
+    picked = [i in positions for i in range(count)]
+    starts = range(0, count, group)
+    if group > 1 and any(sum(picked[i : i + group]) != 1 for i in starts):
+        raise ValueError("Pick one picture of each pair first.")
+
+    def right(answers: list[bool]) -> int:
+        return sum(answers[i : i + group] == dealt["sought"][i : i + group] for i in starts)
+
+    return {"picked": picked, "visitor": right(picked), "critic": right(dealt["critic"]), "of": len(starts)}

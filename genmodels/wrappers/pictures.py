@@ -1,0 +1,142 @@
+"""Pictures from visitors (pads, uploaded files) and to them (enlarged, signed, as film)."""
+
+import base64
+import binascii
+import io
+import json
+import math
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import ExifTags, Image
+from torch import Tensor
+
+import genmodels
+from genmodels.data import MAX_PIXELS, UNREADABLE, fit_picture, tile, to_float, to_picture, to_uint8
+from genmodels.wrappers.core import describe
+
+#: {"pixels": base64 of uint8 H*W*C, "mask": base64 of uint8 H*W (1 = hidden) or "", "shape": [C, H, W]}
+Pad = dict[str, Any]
+
+
+# -- pictures in ------------------------------------------------------------------------------------------------------
+
+
+def to_pad(pixels: Tensor | np.ndarray) -> Pad:
+    """uint8 `(C, H, W)` as a pad's value."""
+    array = np.asarray(pixels, dtype=np.uint8)
+    data = base64.b64encode(np.ascontiguousarray(array.transpose(1, 2, 0)).tobytes()).decode()
+    return {"pixels": data, "mask": "", "shape": list(array.shape)}
+
+
+def from_pad(name: str, pad: Any) -> tuple[Tensor, Tensor]:
+    """A pad's value as image `(1, C, H, W)` in [-1, 1] and hidden pixels `(1, 1, H, W)`; ValueError if it doesn't fit."""
+    channels, height, width = shape = describe(name)["shape"]
+    if not isinstance(pad, dict) or not isinstance(pad.get("pixels"), str):
+        raise ValueError("There is no picture yet: draw one, pick an example or upload a file.")
+    pixels = _bytes(pad["pixels"], channels * height * width, f"The picture must have {shape} bytes")
+    mask = pad.get("mask") or base64.b64encode(bytes(height * width)).decode()
+    hidden = _bytes(mask, height * width, f"The mask must have {height}x{width} bytes")
+    x = torch.from_numpy(pixels.reshape(height, width, channels).transpose(2, 0, 1).copy())
+    return to_float(x).unsqueeze(0), torch.from_numpy(hidden.reshape(1, 1, height, width) != 0)
+
+
+def _bytes(text: Any, count: int, message: str) -> np.ndarray:
+    try:
+        raw = base64.b64decode(text, validate=True)
+    except (binascii.Error, TypeError, ValueError) as error:
+        raise ValueError(f"{message} in base64.") from error
+    if len(raw) != count:
+        raise ValueError(f"{message}, not {len(raw)}.")
+    return np.frombuffer(raw, np.uint8)
+
+
+def blank(name: str) -> Pad:
+    """Empty canvas of the model's background."""
+    info = describe(name)
+    return to_pad(np.full(info["shape"], info["background"], dtype=np.uint8))
+
+
+def read_picture(path: str, name: str) -> Pad:
+    """An uploaded file as the model sees pictures: upright, its shape, 8 bits; ink on light paper inverted for a model
+    of light strokes on black. ValueError if the file is no picture or too large."""
+    info = describe(name)
+    try:
+        with Image.open(path) as image:
+            pixels = fit_picture(image, tuple(info["shape"]), 255)
+    except Image.DecompressionBombError as error:
+        raise ValueError(
+            f"The picture is far too large; at most {MAX_PIXELS // 10**6} megapixels are allowed."
+        ) from error
+    except UNREADABLE as error:
+        raise ValueError("This file can't be read as a picture; PNG, JPEG, WebP, GIF, BMP and TIFF work.") from error
+    border = np.concatenate([pixels[:, 0], pixels[:, -1], pixels[:, :, 0], pixels[:, :, -1]], axis=1)
+    if info["background"] == 0 and np.median(border) > 127:
+        pixels = 255 - pixels
+    return to_pad(pixels)
+
+
+# -- pictures out -----------------------------------------------------------------------------------------------------
+
+
+def signed(image: Image.Image, name: str, **settings: Any) -> Image.Image:
+    """The picture with model, version and settings as PNG text."""
+    image.info = {"Software": f"genmodels {genmodels.__version__}", "model": name}
+    image.info |= {key: value if isinstance(value, str) else json.dumps(value) for key, value in settings.items()}
+    return image
+
+
+def single(x: Tensor, name: str, **settings: Any) -> Image.Image:
+    """Image `(C, H, W)` in [-1, 1], enlarged to at least 256 pixels."""
+    return signed(to_picture(to_uint8(x), math.ceil(256 / x.shape[-1])), name, **settings)
+
+
+def sheet(x: Tensor, name: str, columns: int | None = None, **settings: Any) -> Image.Image:
+    """Images `(N, C, H, W)` as one picture, enlarged to about a thousand pixels."""
+    columns = columns or math.ceil(math.sqrt(len(x)))
+    scale = max(2, min(8, 1000 // (columns * (x.shape[-1] + 2))))
+    return signed(tile(to_uint8(x), columns, scale=scale), name, **settings)
+
+
+def thumbnail(pad: Pad) -> str:
+    """A pad's picture as a data URL, at its own small size."""
+    channels, height, width = pad["shape"]
+    array = np.frombuffer(base64.b64decode(pad["pixels"]), np.uint8).reshape(height, width, channels)
+    buffer = io.BytesIO()
+    Image.fromarray(array[:, :, 0] if channels == 1 else array).save(buffer, "png")
+    return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode()
+
+
+def gif(x: Tensor, name: str, settings: dict[str, Any]) -> str:
+    """Images as a looping GIF, there and back: the path of a file."""
+    comment = json.dumps({"Software": f"genmodels {genmodels.__version__}", "model": name} | settings).encode()
+    return _animation(torch.cat([x, x[1:-1].flip(0)]), name, "gif", comment=comment)
+
+
+def loop_webp(x: Tensor, name: str, settings: dict[str, Any]) -> str:
+    """Images as an endless lossless WebP, with the settings in its EXIF: the path of a file.
+
+    In all colours, and written in half the time of a GIF.
+    """
+    exif = Image.Exif()
+    exif[ExifTags.Base.Software] = f"genmodels {genmodels.__version__}"
+    exif[ExifTags.Base.ImageDescription] = json.dumps({"model": name} | settings)
+    return _animation(x, name, "webp", lossless=True, method=0, quality=0, exif=exif)
+
+
+def _animation(x: Tensor, name: str, format: str, **options: Any) -> str:
+    """Images enlarged to at least 256 pixels, one after the other for ever; older films of this app are removed."""
+    folder = Path(tempfile.gettempdir(), "genmodels-walks")
+    folder.mkdir(exist_ok=True)
+    for old in folder.iterdir():
+        if time.time() - old.stat().st_mtime > 3600:
+            old.unlink(missing_ok=True)
+    scale = math.ceil(256 / x.shape[-1])
+    first, *others = (to_picture(image, scale) for image in to_uint8(x))
+    with tempfile.NamedTemporaryFile(dir=folder, prefix=f"{name}-", suffix=f".{format}", delete=False) as file:
+        first.save(file, format, save_all=True, append_images=others, duration=60, loop=0, **options)
+    return file.name

@@ -1,0 +1,162 @@
+"""What a generator with a style per layer allows: closed walks, and pictures with the styles of two others."""
+
+from typing import Any
+
+import torch
+from PIL import Image
+from torch import Tensor
+
+from genmodels import operations
+from genmodels.data import tile, to_uint8
+from genmodels.models.base import Model, seeded
+from genmodels.protocols import Samples
+from genmodels.wrappers.core import (
+    MAX_FRAMES,
+    MAX_SEED,
+    class_index,
+    class_text,
+    computing,
+    describe,
+    get_model,
+    real,
+    whole,
+)  # fmt: skip
+from genmodels.wrappers.pictures import loop_webp, sheet, signed
+from genmodels.wrappers.sampling import KNOBS
+
+MAX_STOPS, MAX_SOURCES = 8, 10
+SPACES = ("z", "w")
+
+
+def _get_styled(name: str) -> Model:
+    """A model whose `styles(z, labels, truncation_psi)` are `(B, num_layers, D)` and `synthesize(w)` draws them."""
+    model = get_model(name, Samples)
+    if not hasattr(model, "synthesize"):
+        raise ValueError(f"The model {name!r} has no styles to walk between or to mix.")
+    return model
+
+
+def style_layers(name: str) -> int:
+    """How many layers of the generator have a style of their own."""
+    return _get_styled(name).num_layers
+
+
+def _labels(model: Model, first: int, n: int, index: int | None) -> Tensor:
+    """One class n times, or every class in turn from the `first`."""
+    if index is not None or not model.num_classes:
+        return operations.as_labels(model, n, index)
+    return (first + torch.arange(n)) % model.num_classes
+
+
+# -- closed walks -----------------------------------------------------------------------------------------------------
+
+
+def slerp(a: Tensor, b: Tensor, t: Tensor) -> Tensor:
+    """Spherical interpolation of vectors `(B, D)` at t `(B, 1)` (Shoemake 1985); their lengths are interpolated too."""
+    lengths = a.norm(dim=1, keepdim=True), b.norm(dim=1, keepdim=True)
+    a, b = a / lengths[0], b / lengths[1]
+    angle = (a * b).sum(1, keepdim=True).clamp(-1 + 1e-6, 1 - 1e-6).acos()
+    direction = (torch.sin((1 - t) * angle) * a + torch.sin(t * angle) * b) / torch.sin(angle)
+    return direction * torch.lerp(*lengths, t)
+
+
+@computing
+def _loop_images(model: Model, z: Tensor, labels: Tensor, frames: int, space: str, psi: float) -> Tensor:
+    """Images on the closed path through the stops z `(K, D)`: slerp in z, or straight lines in w.
+
+    Where the class changes on the way, the styles of both classes are blended.
+    """
+    position = torch.arange(frames) * len(z) / frames
+    here = position.long()
+    there, t = (here + 1) % len(z), (position - here).unsqueeze(1)
+    if space == "z":
+        way = slerp(z[here], z[there], t)
+        ends = model.styles(way, labels[here], psi), model.styles(way, labels[there], psi)
+    else:
+        ends = model.styles(z[here], labels[here], psi), model.styles(z[there], labels[there], psi)
+    return model.synthesize(torch.lerp(*ends, t.unsqueeze(2))).clamp(-1, 1)
+
+
+def loop(
+    name: str,
+    seed: int = 0,
+    stops: int = 4,
+    label: int | str | None = None,
+    space: str = "z",
+    frames: int = 48,
+    truncation_psi: float = 1.0,
+) -> tuple[Image.Image, str]:
+    """A walk through the samples of seeds seed, seed + 1, … and back to the first: the stops as a strip, and the path
+    of an animated WebP.
+
+    label None: stop i shows class (seed + i) modulo the number of classes. space: "z" or "w", see `_loop_images`.
+    """
+    model = _get_styled(name)
+    seed, stops = whole("The seed", seed, 0, MAX_SEED), whole("The number of stops", stops, 2, MAX_STOPS)
+    frames = whole("The number of frames", frames, 8, MAX_FRAMES)
+    psi = real(KNOBS["truncation_psi"][0], truncation_psi, *KNOBS["truncation_psi"][1:])
+    if space not in SPACES:
+        raise ValueError("The walk must go through z or w.")
+    index = class_index(name, label)
+    labels = _labels(model, seed, stops, index)
+    z = model.sample_codes(labels, generators=seeded(range(seed, seed + stops)))
+    x = _loop_images(model, z, labels, frames, space, psi)
+    settings: dict[str, Any] = {"seed": seed, "stops": stops, **class_text(name, index), "space": space}
+    settings |= {"frames": frames, "truncation_psi": psi}
+    ends = x[torch.arange(stops) * frames // stops]
+    return sheet(ends, name, stops, **settings), loop_webp(x, name, settings)
+
+
+# -- style mixing -----------------------------------------------------------------------------------------------------
+
+
+@computing
+def style_grid(
+    name: str,
+    row_seed: int = 0,
+    column_seed: int = 100,
+    crossover: int = 2,
+    label: int | str | None = None,
+    rows: int = 4,
+    columns: int = 6,
+    truncation_psi: float = 1.0,
+) -> Image.Image:
+    """Each row's picture (left) gives the styles of the layers before `crossover`, each column's (top) the others.
+
+    So crossover 0 repeats the top, and crossover `style_layers(name)` repeats the left. label None: every class in turn.
+    """
+    model = _get_styled(name)
+    seeds = whole("The seed of the rows", row_seed, 0, MAX_SEED), whole(
+        "The seed of the columns", column_seed, 0, MAX_SEED
+    )
+    counts = whole("The number of rows", rows, 1, MAX_SOURCES), whole("The number of columns", columns, 1, MAX_SOURCES)
+    crossover = whole("The crossover layer", crossover, 0, model.num_layers)
+    psi = real(KNOBS["truncation_psi"][0], truncation_psi, *KNOBS["truncation_psi"][1:])
+    index = class_index(name, label)
+    left, top = (_styles(model, seed, n, index, psi) for seed, n in zip(seeds, counts, strict=True))
+    rows, columns = counts
+    mixed = top.repeat(rows, 1, 1)
+    mixed[:, :crossover] = left.repeat_interleave(columns, 0)[:, :crossover]
+    x = to_uint8(model.synthesize(torch.cat([left, top, mixed])))
+    settings = {"row_seed": seeds[0], "column_seed": seeds[1], "crossover": crossover, **class_text(name, index)}
+    return signed(_framed(x, rows, columns), name, **settings, truncation_psi=psi)
+
+
+def _styles(model: Model, seed: int, n: int, index: int | None, psi: float) -> Tensor:
+    labels = _labels(model, 0, n, index)
+    return model.styles(model.sample_codes(labels, generators=seeded(range(seed, seed + n))), labels, psi)
+
+
+def _framed(x: Tensor, rows: int, columns: int) -> Image.Image:
+    """Row sources, column sources and their mixtures as one table, the sources set apart on transparent ground."""
+    scale = max(2, min(6, 1000 // (columns * (x.shape[-1] + 2))))
+    left, top, middle = (
+        tile(part, n, scale=scale)
+        for part, n in zip(x.split([rows, columns, rows * columns]), (1, columns, columns), strict=True)
+    )
+    gap = 6 * scale
+    table = Image.new("RGBA", (left.width + gap + middle.width, top.height + gap + middle.height))
+    for part, x0, y0 in ((left, 0, top.height + gap), (top, left.width + gap, 0)):
+        table.paste(part, (x0, y0))
+    table.paste(middle, (left.width + gap, top.height + gap))
+    return table
