@@ -6,7 +6,7 @@ the data set's referee (models/referee.py), whose hash stands in the result. Rec
 of a referee are measured on the first n test images.
 
 The work that goes image by image is cut into chunks that are kept on disk (shards.py): a run that was killed goes on,
-and `accelerate launch -m genmodels evaluate ...` shares the chunks among processes, with the same result.
+and `torchrun --nproc-per-node 2 -m genmodels evaluate ...` shares the chunks among processes, with the same result.
 """
 
 import copy
@@ -30,7 +30,7 @@ from genmodels.device import hardware, set_threads, to_fast_layout
 from genmodels.models.base import Model
 from genmodels.models.referee import Referee, RefereeConfig
 from genmodels.operations import anomaly_score, corrupt, device_of, reconstruct, sample
-from genmodels.protocols import Classifies, Decodes, Encodes, HasLikelihood, Samples
+from genmodels.protocols import Classifies, Decodes, Encodes, HasLikelihood, Judges, Samples
 from genmodels.registry import get_family
 
 METRICS_FORMAT = 2
@@ -39,6 +39,7 @@ SIGMA = 0.5
 IMPORTANCE_SAMPLES = 16
 BATCH = 100
 CALIBRATION_CODES = 2000
+CALIBRATION_SAMPLES, CALIBRATION_SEED = 2000, 10**9  # seeds that a visitor hardly meets
 COPY_CHECK = 2000  # samples whose nearest training image is looked for
 UNLABELLED = 5000  # samples without a class, for the histogram of the classes that the referee sees in them
 STUDENT_STEPS, STUDENT_BATCH = 1000, 64
@@ -99,16 +100,15 @@ class Evaluation:
     """One checkpoint under measurement: its data and referee, loaded when first used, and where chunks are kept."""
 
     def __init__(self, source, n: int, seed: int, referee, importance_samples: int) -> None:
-        from accelerate import PartialState
-
-        self.state = PartialState()
+        self.state = shards.process_state()
         self.folder = checkpoint.find(source)
         self.model = checkpoint.load(self.folder)
         self.data = checkpoint.read_config(self.folder)["data"]
         self.n, self.seed, self.importance_samples = n, seed, importance_samples
         self.given_referee = None if referee is None else checkpoint.find(referee)
         self.weights = checkpoint.weights_hash(self.folder)
-        self.report: Callable[[float], None] = lambda share: None
+        self.report_part: Callable[[float], None] = lambda share: None
+        self.report = self.report_part
         self.outcomes: dict[str, str | None] = {}  # of the chunked work of this run: why it failed, None if it did not
 
     # -- the run --------------------------------------------------------------------------------------------------
@@ -129,7 +129,7 @@ class Evaluation:
             def report(share: float, part: Part = part, done: float = done) -> None:
                 progress(part.name, (done + share * part.weight) / total)
 
-            self.report = report
+            self.report_part = self.report = report
             report(0.0)
             try:
                 if part.compute is not None:
@@ -142,6 +142,10 @@ class Evaluation:
             self.wait()
             done += part.weight
         return result
+
+    def begin_step(self, i: int, count: int) -> None:
+        """Progress is from now on that of step i, where a part has `count` of them."""
+        self.report = lambda share: self.report_part((i + share) / count)
 
     def _kept(self, part: Part) -> dict[str, Metric]:
         """The metrics of a part: from the interrupted run if it had come so far, references also from another model's."""
@@ -175,10 +179,10 @@ class Evaluation:
             return None
 
     def metric(self, value: float, unit: str, protocol: str, n: int | None = None, **more: Any) -> Metric:
-        """One entry of metrics.json. ValueError if the value is not finite."""
+        """One entry of metrics.json, to six digits. ValueError if the value is not finite."""
         if not abs(value) < float("inf"):
             raise ValueError(f"The result is {value}, not a finite number ({protocol}).")
-        rounded = value if isinstance(value, int) else round(float(value), 5)
+        rounded = value if isinstance(value, int) else float(f"{float(value):.6g}")
         return {"value": rounded, "unit": unit, "n": self.n if n is None else n, "seed": self.seed} | {
             "protocol": protocol,
             **more,
@@ -463,12 +467,14 @@ BLURS = (0.5, 1.0)
 def compute_real(e: Evaluation) -> None:
     """Features of test images, and of the sets of real images whose distances tell a reader what a distance means."""
 
-    def look_at(name: str, n: int, pixels: Callable[[range], Tensor]) -> None:
-        e.shard(name, n, lambda indices: {"features": e.seen(pixels(indices))["features"]}, real=True)
+    sets = {"test": lambda i: e.test.pixels[i.start : i.stop]} | reference_sets(e)
+    for step, (name, pixels) in enumerate(sets.items()):
 
-    look_at("test", len(e.test), lambda i: e.test.pixels[i.start : i.stop])
-    for name, pixels in reference_sets(e).items():
-        look_at(name, e.n, pixels)
+        def look(indices: range, pixels: Callable[[range], Tensor] = pixels) -> shards.Rows:
+            return {"features": e.seen(pixels(indices))["features"]}
+
+        e.begin_step(step, len(sets))
+        e.shard(name, len(e.test) if name == "test" else e.n, look, real=True)
 
 
 def reference_sets(e: Evaluation) -> dict[str, Callable[[range], Tensor]]:
@@ -513,10 +519,10 @@ def _frechet(e: Evaluation, real: Tensor, fake: Tensor) -> dict[str, Metric]:
 
 
 def _kernel(e: Evaluation, real: Tensor, fake: Tensor) -> dict[str, Metric]:
-    size = min(1000, len(real), len(fake))
+    size = min(1000, len(real) // 2, len(fake) // 2)  # a subset that is nearly the whole set would hide the spread
     mean, spread = metrics.kernel_distance(real, fake, subset_size=size, seed=e.seed)
     protocol = f"mean over 100 random subsets of {size}, their spread beside it; {_against(e, real, fake)}"
-    return {"kernel_distance": e.metric(mean, "", protocol, spread=round(spread, 5))}
+    return {"kernel_distance": e.metric(mean, "", protocol, spread=float(f"{spread:.3g}"))}
 
 
 def _against(e: Evaluation, real: Tensor, fake: Tensor) -> str:
@@ -533,12 +539,15 @@ def draw_samples(e: Evaluation) -> None:
 
 def compute_samples(e: Evaluation) -> None:
     """Pictures, with the classes of the test images and without a class; then what the referee makes of them."""
+    e.begin_step(0, 4)
     draw_samples(e)
     sets = {"samples": e.n}
     if e.model.num_classes:
         sets["unlabelled"] = unlabelled(e)
+        e.begin_step(1, 4)
         e.shard("unlabelled", sets["unlabelled"], lambda i: {"pixels": e.draw(i, torch.full((len(i),), -1))})
-    for name, n in sets.items():
+    for step, (name, n) in enumerate(sets.items()):
+        e.begin_step(2 + step, 4)
         pixels = e.rows(name, n)["pixels"]
         e.shard(f"seen {name}", n, lambda i, pixels=pixels: e.seen(pixels[i.start : i.stop]))
 
@@ -614,18 +623,13 @@ def measure_copies(e: Evaluation) -> dict[str, Metric]:
     """Whether samples are copies of training images: distances to the nearest one, in pixels."""
     n = min(e.n, COPY_CHECK)
     made = e.rows("samples", e.n)["pixels"][:n]
-    train, test = (
-        to_float(images.pixels).flatten(1) for images in (e.train, Images("", e.test.pixels[:n], e.test.labels, ()))
-    )
-    found = metrics.memorisation(train, test, to_float(made).flatten(1))
+    train, test, made = (to_float(pixels).flatten(1) for pixels in (e.train.pixels, e.test.pixels[:n], made))
+    found = metrics.memorisation(train, test, made)
     protocol = f"nearest of {len(train)} training images in pixels, {n} samples and {len(test)} test images"
+    near = f"nearer to a training image than 99 % of the test images are ({100 * found.test_share:.2g} % of these are)"
     return {
-        "copies": e.metric(
-            100 * found.share,
-            "%",
-            f"samples nearer to a training image than 99 % of test images are (1 % is honest): {protocol}",
-            n,
-        ),
+        "copies": e.metric(100 * found.share, "%", f"samples {near}: {protocol}", n),
+        "exact_copies": e.metric(len(found.copies), "", f"samples that equal a training image: {protocol}", n),
         "nearest_training_ratio": e.metric(
             found.median_ratio, "", f"median distance of samples / the same of test images: {protocol}", n
         ),
@@ -706,7 +710,9 @@ def compute_judgements(e: Evaluation) -> None:
         return {"scores": torch.cat([e.critic.realism(to_float(x).to(device), y.to(device)) for x, y in parts])}
 
     made = e.rows("samples", e.n)["pixels"]
+    e.begin_step(0, 2)
     e.shard("judged samples", e.n, lambda i: judged(made[i.start : i.stop], e.labels(i)))
+    e.begin_step(1, 2)
     e.shard("judged test", e.tests, lambda i: judged(e.test.pixels[i.start : i.stop], e.labels(i)))
 
 
@@ -782,14 +788,31 @@ def measured(source: str | os.PathLike) -> dict[str, Any]:
 
 @torch.no_grad()
 def calibrate(model: Model, test: Images) -> dict[str, Tensor]:
-    """For models that encode and decode, what the app shows of the test split; {} for others.
+    """What the app shows of the test split, so that it needs no data; {} for models without these abilities.
 
-    scores: anomaly scores of all test images `(N,)`, sorted; codes: of the first 2,000 `(2000, D)`; labels: of those.
+    Encodes and Decodes: scores, the anomaly scores of all test images `(N,)`, sorted; codes of the first 2,000
+    `(2000, D)`; labels of those. Judges: realism_test, the critic's scores of all test images `(N,)`, and, if it
+    samples, realism_samples, those of 2,000 samples of every class in turn, both sorted and without naming the class.
     """
-    if not (isinstance(model, Encodes) and isinstance(model, Decodes)):
-        return {}
+    found: dict[str, Tensor] = {}
+    if isinstance(model, Encodes) and isinstance(model, Decodes):
+        found |= _calibrate_codes(model, test)
+    if isinstance(model, Judges):
+        found["realism_test"] = _realism(model, test)
+        if isinstance(model, Samples):
+            made = to_uint8(sample(model, CALIBRATION_SAMPLES, CALIBRATION_SEED, batch_size=BATCH)).cpu()
+            found["realism_samples"] = _realism(model, Images(test.name, made, test.labels, test.classes))
+    return found
+
+
+def _calibrate_codes(model: Model, test: Images) -> dict[str, Tensor]:
     device = device_of(model)
     scores = torch.cat([anomaly_score(model, x.to(device), y.to(device)).cpu() for x, y in test.batches(BATCH)])
     few = Images(test.name, test.pixels[:CALIBRATION_CODES], test.labels[:CALIBRATION_CODES], test.classes)
     codes = torch.cat([model.encode(x.to(device), y.to(device)).cpu() for x, y in few.batches(BATCH)])
     return {"scores": scores.sort().values, "codes": codes.flatten(1).half(), "labels": few.labels.to(torch.int16)}
+
+
+def _realism(model: Model, images: Images) -> Tensor:
+    device = device_of(model)
+    return torch.cat([model.realism(x.to(device)).float().cpu() for x, _ in images.batches(BATCH)]).sort().values

@@ -7,7 +7,7 @@ distance. A distance in features has the unit of that referee's features, so it 
 
 import math
 import statistics
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import torch
@@ -181,6 +181,27 @@ def _squared_discrepancy(x: Tensor, y: Tensor) -> float:
 
 def _cubic_kernel(x: Tensor, y: Tensor) -> Tensor:
     return (x @ y.T / x.shape[1] + 1) ** 3
+
+
+def inception_distance(real: Tensor, fake: Tensor, device: torch.device, report: Callable[[float], None]) -> float:
+    """The usual FID: Frechet distance of uint8 images `(N, C, H, W)` in the features of an ImageNet Inception network.
+
+    By torchmetrics, with torch-fidelity's weights, which it downloads at first use; grey images get three channels.
+    Raises ValueError if torch-fidelity is not installed or its weights can't be had.
+    """
+    try:
+        from torchmetrics.image.fid import FrechetInceptionDistance
+
+        metric = FrechetInceptionDistance(feature=2048).to(device)
+    except ImportError as error:
+        raise ValueError("The Inception FID needs torch-fidelity: pip install torch-fidelity torchvision.") from error
+    except OSError as error:
+        raise ValueError(f"The weights of the Inception network could not be downloaded: {error}") from error
+    batches = [(x, is_real) for images, is_real in ((real, True), (fake, False)) for x in images.split(100)]
+    for i, (x, is_real) in enumerate(batches):
+        report(i / len(batches))
+        metric.update(x.expand(-1, 3, -1, -1).to(device), real=is_real)
+    return float(metric.compute())
 
 
 # -- realism and variety, told apart -----------------------------------------------------------------------------------

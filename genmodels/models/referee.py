@@ -15,7 +15,6 @@ He et al. 2016 (arXiv 1512.03385); label smoothing: Szegedy et al. 2016 (arXiv 1
 """
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -133,12 +132,3 @@ class Referee(Model):
     recipe = TrainConfig(
         steps=20_000, batch_size=64, learning_rate=2e-3, weight_decay=0.05, betas=(0.9, 0.95), ema_decay=0.998
     )
-
-
-def head_accuracies(log_probabilities: Sequence[Tensor], labels: Tensor) -> list[float]:
-    """Share of right answers per attribute; labels `(N, A)`, rows with -1 left out."""
-    shares = []
-    for answers, label in zip(log_probabilities, labels.T, strict=True):
-        known = label >= 0
-        shares.append(float((answers.argmax(1) == label)[known].float().mean()))
-    return shares
