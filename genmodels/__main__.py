@@ -148,7 +148,8 @@ def _train(options: argparse.Namespace) -> int:
         for row in rows:
             bar.update(100 * (row["progress"] - progress))
             progress = row["progress"]
-            bar.set_postfix_str(f"step {row['step']} loss {row['loss']:.4f} {row['images_per_s']:.0f} images/s")
+            losses = " ".join(f"{name} {value:.4f}" for name, value in row.items() if name.endswith("loss"))
+            bar.set_postfix_str(f"step {row['step']} {losses} {row['images_per_s']:.0f} images/s")
     if interrupted:
         print(f"Stopped; go on with: python -m genmodels train {options.family} --data {options.data} "
               f"--out {options.out} --resume", file=sys.stderr)  # fmt: skip
@@ -174,18 +175,19 @@ def _on_interrupt() -> list[int]:
 def _evaluate(options: argparse.Namespace) -> None:
     from genmodels import checkpoint
     from genmodels.card import write_card
-    from genmodels.device import is_main_process
+    from genmodels.device import process_state
     from genmodels.evaluate import evaluate
 
     names = list(checkpoint.bundled()) if options.all else options.models
     if not names:
         raise ValueError("Name a model, or give --all.")
+    is_main = process_state().is_main_process
     for name in names:
-        with _progress_bar(name, shown=is_main_process()) as show:
+        with _progress_bar(name, shown=is_main) as show:
             result = evaluate(
                 name, options.n, seed=options.seed, referee=options.referee, inception=options.inception, progress=show
             )
-        if is_main_process():
+        if is_main:
             write_card(name)
             _print_metrics(name, result)
 

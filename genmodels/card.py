@@ -127,7 +127,7 @@ def _shown(figures: dict[str, dict[str, Any]], key: str, form: str, missing: str
 def _samples_table(names: list[str]) -> list[str]:
     """Models that sample, by data set, the best first; above them, real images measured in the same way."""
     lines = [
-        "| samples | Fréchet distance | kernel distance ×1000 | precision / recall | density / coverage | "
+        "| samples | Fréchet distance | kernel distance | precision / recall | density / coverage | "
         "class accuracy | class entropy | classifier trained on them | copies | 16 images |",
         "| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |",
     ]
@@ -160,7 +160,7 @@ def _reference_rows(data: str, references: dict[str, dict[str, Any]]) -> list[st
 def _kernel(figures: dict[str, dict[str, Any]], key: str = "kernel_distance") -> str:
     if key not in figures:
         return "–"
-    return f"{1000 * figures[key]['value']:.1f} ± {1000 * figures[key]['spread']:.1f}"
+    return f"{figures[key]['value']:.2f} ± {figures[key]['spread']:.2f}"
 
 
 def _samples_row(name: str, f: dict[str, dict[str, Any]]) -> str:

@@ -5,6 +5,7 @@ model.safetensors          the weights, EMA if EMA was used; strict keys
 discriminator.safetensors  a GAN's critic: weights that sampling doesn't need, see Model.side_modules
 calibration.safetensors    optional: what the app shows of the test split (scores, codes), see evaluate.calibrate
 training.json metrics.json README.md samples.png
+film.webp, film.json, collapse.webp, collapse.json    optional: training filmed, see scripts/train_film.py
 """
 
 import errno
@@ -29,7 +30,10 @@ FORMAT = 1
 CONFIG, WEIGHTS, CALIBRATION = "config.json", "model.safetensors", "calibration.safetensors"
 #: One per name in any family's Model.side_modules. Spelled out: what is downloaded is decided before a family is known.
 SIDE_WEIGHTS = ("discriminator.safetensors",)
-FILES = (CONFIG, WEIGHTS, *SIDE_WEIGHTS, CALIBRATION, "training.json", "metrics.json", "README.md", "samples.png")
+FILMS = ("film.webp", "film.json", "collapse.webp", "collapse.json")
+FILES = (
+    CONFIG, WEIGHTS, *SIDE_WEIGHTS, CALIBRATION, "training.json", "metrics.json", "README.md", "samples.png", *FILMS,
+)  # fmt: skip
 #: In a checkout the bundled models lie beside the package, in an installed wheel inside it.
 BUNDLED = [Path(__file__).parent.parent / "checkpoints", Path(__file__).parent / "checkpoints"]
 

@@ -4,23 +4,30 @@ import copy
 import os
 import platform
 import time
+from typing import TYPE_CHECKING
 
 import torch
 from torch import nn
 
+if TYPE_CHECKING:
+    from accelerate import PartialState
+
+
+def process_state() -> "PartialState":
+    """accelerate's account of this process: its device, and its place among those that were started together.
+
+    Nothing else asks accelerate first, because its first answer is kept: where there are only CPUs, accelerate joins the
+    processes of `torchrun` if it is told so, and else takes each for alone.
+    """
+    from accelerate import PartialState
+    from accelerate.utils import parse_flag_from_env
+
+    return PartialState(cpu=parse_flag_from_env("ACCELERATE_USE_CPU") or not torch.accelerator.is_available())
+
 
 def device() -> torch.device:
     """The device that accelerate picks for this process (GPU if there is one, else CPU)."""
-    from accelerate import PartialState
-
-    return PartialState().device
-
-
-def is_main_process() -> bool:
-    """Whether this process is the one that prints and writes, of those that accelerate started."""
-    from accelerate import PartialState
-
-    return PartialState().is_main_process
+    return process_state().device
 
 
 def set_threads() -> int:

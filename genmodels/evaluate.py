@@ -26,7 +26,7 @@ from torch import Tensor
 from genmodels import checkpoint, metrics, shards
 from genmodels.bench import median_seconds
 from genmodels.data import Images, load_dataset, to_float, to_uint8
-from genmodels.device import hardware, set_threads, to_fast_layout
+from genmodels.device import hardware, process_state, set_threads, to_fast_layout
 from genmodels.models.base import Model
 from genmodels.models.referee import Referee, RefereeConfig
 from genmodels.operations import anomaly_score, corrupt, device_of, reconstruct, sample
@@ -100,7 +100,7 @@ class Evaluation:
     """One checkpoint under measurement: its data and referee, loaded when first used, and where chunks are kept."""
 
     def __init__(self, source, n: int, seed: int, referee, importance_samples: int) -> None:
-        self.state = shards.process_state()
+        self.state = process_state()
         self.folder = checkpoint.find(source)
         self.model = checkpoint.load(self.folder)
         self.data = checkpoint.read_config(self.folder)["data"]

@@ -138,7 +138,8 @@ def frechet_distance(real: Tensor, fake: Tensor) -> float:
     _check_features(f"A covariance of full rank in {dim} dimensions", dim + 1, real=real, fake=fake)
     given = nn.Identity()
     given.num_features = dim
-    metric = FrechetInceptionDistance(given).to(real.device)
+    # Only one process computes it: torchmetrics would wait for the others.
+    metric = FrechetInceptionDistance(given, sync_on_compute=False).to(real.device)
     centre = real.double().mean(0)  # the distance stays the same, its sums of squares lose fewer digits
     metric.update(real.double() - centre, real=True)
     metric.update(fake.double() - centre, real=False)
@@ -192,7 +193,7 @@ def inception_distance(real: Tensor, fake: Tensor, device: torch.device, report:
     try:
         from torchmetrics.image.fid import FrechetInceptionDistance
 
-        metric = FrechetInceptionDistance(feature=2048).to(device)
+        metric = FrechetInceptionDistance(feature=2048, sync_on_compute=False).to(device)
     except ImportError as error:
         raise ValueError("The Inception FID needs torch-fidelity: pip install torch-fidelity torchvision.") from error
     except OSError as error:

@@ -14,6 +14,8 @@ import torch
 from safetensors import SafetensorError
 from torch import Tensor
 
+from genmodels.device import process_state
+
 CHUNK = 500
 Rows = dict[str, Tensor]
 Progress = Callable[[float], None]
@@ -24,14 +26,13 @@ def compute(
 ) -> None:
     """Compute `rows(range(start, stop))` for all chunks of range(n) and keep them as `folder/name-*.safetensors`.
 
-    rows: tensors with one row per index. Of accelerate's P processes each takes every P-th chunk; all return when all
+    rows: tensors with one row per index. Of P processes each takes every P-th chunk; all return when all
     are done. A ValueError of `rows` ends the work of its process, and the first one in the order of the chunks is then
     raised on every process, whoever met it. Whole chunks are kept even then.
     """
-    from accelerate import PartialState
     from accelerate.utils import gather_object
 
-    state = PartialState()
+    state = process_state()
     folder.mkdir(parents=True, exist_ok=True)
     mine = _chunks(n)[state.process_index :: state.num_processes]
     failures: list[tuple[int, str]] = []

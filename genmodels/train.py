@@ -31,7 +31,7 @@ from torch.optim.swa_utils import AveragedModel
 
 from genmodels import checkpoint
 from genmodels.data import Images, tile, to_uint8
-from genmodels.device import fastest_precision, hardware, set_threads, to_fast_layout
+from genmodels.device import fastest_precision, hardware, process_state, set_threads, to_fast_layout
 from genmodels.models.base import Model, TrainConfig
 from genmodels.operations import device_of, reconstruct, sample
 from genmodels.protocols import Decodes, Encodes, Samples
@@ -432,10 +432,9 @@ def _check_former(model: Model, data: Images, folder: Path | None, resume: bool)
 
 def _agreed_precision(model: Model, data: Images, recipe: TrainConfig) -> str:
     """The faster precision, timed on this process's share of a batch; with several processes, rank 0's finding."""
-    from accelerate import PartialState
     from accelerate.utils import broadcast_object_list
 
-    state = PartialState()
+    state = process_state()
     x, labels = data[: max(1, recipe.batch_size // state.num_processes)]
     with torch.random.fork_rng():
         choice = [fastest_precision(model, x.to(state.device), labels.to(state.device))]

@@ -10,6 +10,7 @@ _HOME = tempfile.mkdtemp(prefix="genmodels-tests-")
 atexit.register(shutil.rmtree, _HOME, ignore_errors=True)
 os.environ |= {
     "OMP_NUM_THREADS": "1",
+    "XDG_CACHE_HOME": f"{_HOME}/cache",
     "HF_HOME": f"{_HOME}/huggingface",
     "HF_HUB_OFFLINE": "1",  # the Hub tests start processes of their own, with a real server's address
     "HF_DATASETS_DISABLE_PROGRESS_BARS": "1",

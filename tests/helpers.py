@@ -14,7 +14,7 @@ from PIL import Image
 
 from genmodels.data import Images
 from genmodels.models.base import Model
-from genmodels.registry import FAMILIES, get_family
+from genmodels.registry import FAMILIES, INSTRUMENTS, get_family
 
 ROOT = Path(__file__).parent.parent
 
@@ -23,7 +23,7 @@ ROOT = Path(__file__).parent.parent
 
 
 def build(family: str, seed: int = 0, **changes: object) -> Model:
-    """A tiny model of a family in evaluation mode, none of its parameters at the initial (often zero) value."""
+    """A tiny model of a family (or instrument) in evaluation mode, none of its parameters at the initial (often zero) value."""
     cls = get_family(family)
     with torch.random.fork_rng(), torch.no_grad():
         torch.manual_seed(seed)
@@ -34,8 +34,8 @@ def build(family: str, seed: int = 0, **changes: object) -> Model:
 
 
 def having(*abilities: type) -> pytest.MarkDecorator:
-    """Run a test for every family whose models have all these abilities, whatever families there are."""
-    found = [name for name in FAMILIES if all(isinstance(build(name), ability) for ability in abilities)]
+    """Run a test for every family or instrument whose models have all these abilities, whatever there is."""
+    found = [name for name in FAMILIES | INSTRUMENTS if all(isinstance(build(name), ability) for ability in abilities)]
     return pytest.mark.parametrize("family", found)
 
 

@@ -38,11 +38,14 @@ def picture_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def arguments(endpoint: dict[str, Any], picture_file: Path) -> dict[str, Any]:
-    """What a visitor sends who changes nothing: the defaults, an example for a pad, a file for an upload."""
+    """What a visitor sends who changes nothing: the defaults, an example for a pad, one picture of each pair for a board,
+    a file for an upload."""
     chosen: dict[str, Any] = {}
     for parameter in endpoint["parameters"]:
         name = parameter["parameter_name"]
-        if parameter["component"] == "Html":
+        if parameter["component"] == "Html" and parameter["type"]["type"] == "array":
+            chosen[name] = [0, 2, 4, 6]
+        elif parameter["component"] == "Html":
             model = next(v for v in chosen.values() if v in checkpoint.bundled())
             chosen[name] = wrappers.examples(model)[0][1]
         elif parameter["component"] == "Uploadbutton":
@@ -66,7 +69,7 @@ def numbers(endpoint: dict[str, Any]) -> dict[str, tuple[float, float]]:
 
 
 def test_every_endpoint_answers(client: Client, endpoints: dict[str, Any], picture_file: Path) -> None:
-    assert {name.split("_")[0] for name in endpoints} >= {"/autoencoder", "/vae"}
+    assert {name.split("_")[0] for name in endpoints} >= {"/autoencoder", "/vae", "/gan"}
     for name, endpoint in endpoints.items():
         result = client.predict(**arguments(endpoint, picture_file), api_name=name)
         results = result if isinstance(result, tuple) else (result,)
@@ -126,17 +129,19 @@ def test_a_model_that_does_not_exist_is_refused(client: Client) -> None:
 @pytest.mark.parametrize(
     "pad", [None, {}, {"pixels": "AAAA", "mask": "", "shape": [1, 28, 28]}, {"pixels": 3}, "x", [1]]
 )
-def test_pads_that_do_not_fit_are_refused(client: Client, pad: Any) -> None:
+@pytest.mark.parametrize("endpoint", ["/autoencoder_see", "/gan_judge"])
+def test_pads_that_do_not_fit_are_refused(client: Client, endpoint: str, pad: Any) -> None:
     with pytest.raises(AppError) as refused:
-        client.predict(picture=pad, api_name="/autoencoder_see")
+        client.predict(picture=pad, api_name=endpoint)
     assert_one_sentence(str(refused.value), repr(pad))
 
 
-def test_an_upload_that_is_no_picture_is_refused(client: Client, tmp_path: Path) -> None:
+@pytest.mark.parametrize("endpoint", ["/autoencoder_upload", "/gan_critic_upload"])
+def test_an_upload_that_is_no_picture_is_refused(client: Client, endpoint: str, tmp_path: Path) -> None:
     file = tmp_path / "picture.png"
     file.write_text("this is no picture")
     with pytest.raises(AppError, match="can't be read as a picture"):
-        client.predict(path=handle_file(str(file)), api_name="/autoencoder_upload")
+        client.predict(path=handle_file(str(file)), api_name=endpoint)
 
 
 def test_pictures_carry_their_settings(client: Client) -> None:
@@ -182,6 +187,47 @@ def test_the_map_answers_nonsense_with_a_sentence(app_address: str, point: Any) 
     assert_one_sentence(component_server(app_address, point)["error"], repr(point))
 
 
-@pytest.mark.parametrize("route", ["/", "/autoencoder", "/vae"])
+def submit(app_address: str, endpoint: str, data: list, session: str) -> str:
+    """Everything that the server sends to a browser that presses an endpoint."""
+    config = httpx.get(f"{app_address}/config").json()
+    function = next(d["id"] for d in config["dependencies"] if d["api_name"] == endpoint)
+    body = {"data": data, "fn_index": function, "session_hash": session}
+    httpx.post(f"{app_address}/gradio_api/queue/join", json=body).raise_for_status()
+    return httpx.get(f"{app_address}/gradio_api/queue/data?session_hash={session}", timeout=BACKGROUND_LIMIT).text
+
+
+def test_the_truth_stays_on_the_server_until_it_is_revealed(app_address: str) -> None:
+    """A round of the game, as a browser sees it: pictures first, the answers with the picks only, and those once."""
+    dealt = submit(app_address, "gan_deal", ["gan-mnist", None], "player")
+    assert '"pictures"' in dealt
+    for secret in ('"sought"', '"truth"', '"critic"'):
+        assert secret not in dealt
+    revealed = submit(app_address, "gan_reveal", [[0, 2, 4, 6], None, None], "player")
+    assert '"sought"' in revealed
+    assert "This round" in revealed
+    assert "take a new round" in submit(app_address, "gan_reveal", [[0, 2, 4, 6], None, None], "player")
+    assert "take a new round" in submit(app_address, "gan_reveal", [[0], None, None], "somebody else")
+
+
+@pytest.mark.parametrize("picks", [None, "x", 3, {"0": 1}, [9], [-1], [0.5], ["a"], [None], list(range(1000))])
+def test_picks_that_are_no_positions_are_refused(client: Client, picks: Any) -> None:
+    client.predict(api_name="/gan_deal")
+    with pytest.raises(AppError) as refused:
+        client.predict(picks=picks, api_name="/gan_reveal")
+    assert_one_sentence(str(refused.value), repr(picks))
+
+
+def test_a_walk_through_neither_z_nor_w_is_refused(client: Client) -> None:
+    with pytest.raises(AppError) as refused:
+        client.predict(space="x", api_name="/gan_walk")
+    assert_one_sentence(str(refused.value), "space")
+
+
+def test_knobs_have_the_names_of_the_field(endpoints: dict[str, Any]) -> None:
+    for endpoint, knob in (("/vae_generate", "temperature"), ("/gan_generate", "truncation_psi")):
+        assert knob in {parameter["parameter_name"] for parameter in endpoints[endpoint]["parameters"]}
+
+
+@pytest.mark.parametrize("route", ["/", "/autoencoder", "/vae", "/gan"])
 def test_routes_answer(app_address: str, route: str) -> None:
     assert httpx.get(app_address + route).status_code == 200

@@ -186,10 +186,101 @@ def test_a_walk_is_downloaded_as_gif(visit: Callable[..., Page]) -> None:
         assert b'"model": "vae-' in film.info["comment"]
 
 
-@pytest.mark.parametrize("path", ["/?tab=autoencoder&__theme=light", "/?tab=vae&__theme=dark", "/vae"])
+def test_a_gan_generates_and_truncates(visit: Callable[..., Page]) -> None:
+    page = visit("/?tab=gan")
+    grid = picture(page, "Samples")
+    first = grid.get_attribute("src")
+    page.get_by_label("Truncation ψ").locator("visible=true").and_(page.locator("input[type=range]")).first.fill("0")
+    changed(grid, first)
+    expect(page.get_by_text("truncation ψ 0").first).to_be_visible(timeout=PATIENCE)
+
+
+def test_a_walk_in_a_loop_is_downloaded_as_webp(visit: Callable[..., Page]) -> None:
+    page = visit("/gan")
+    film = picture(page, "The walk")
+    first = film.get_attribute("src")
+    page.get_by_role("radio", name="w (linear)").check(force=True)
+    changed(film, first)
+    with page.expect_download() as download:
+        page.get_by_text("Download the walk (WebP)").click()
+    with Image.open(download.value.path()) as file:
+        assert file.format == "WEBP"
+        assert file.n_frames == 48
+
+
+def test_styles_are_mixed_at_another_layer(visit: Callable[..., Page]) -> None:
+    page = visit("/gan")
+    grid = picture(page, "Mixed styles")
+    first = grid.get_attribute("src")
+    page.get_by_label("Layers that follow the left picture").and_(page.locator("input[type=range]")).fill("0")
+    changed(grid, first)
+
+
+def test_spot_the_fake_by_mouse_and_keyboard(visit: Callable[..., Page]) -> None:
+    """Both the game with real pictures and the one without: whether there are any depends on the machine."""
+    page = visit("/gan")
+    tiles = page.locator(".gm-tile")
+    expect(tiles).to_have_count(8, timeout=PATIENCE)
+    tiles.nth(1).click()
+    for i in (2, 4, 7):
+        tiles.nth(i).focus()
+        page.keyboard.press("Space")
+    pressed = tiles.evaluate_all("tiles => tiles.map(tile => tile.getAttribute('aria-pressed') === 'true')")
+    assert [i for i, on in enumerate(pressed) if on] == [1, 2, 4, 7]
+    assert tiles.locator(".gm-tile-truth").count() == 0
+    page.get_by_role("button", name="Reveal").click()
+    expect(tiles.locator(".gm-tile-truth")).to_have_count(8, timeout=PATIENCE)
+    expect(page.get_by_text("This round: you")).to_be_visible()
+    right = sum("You were right" in label for label in labels(tiles))
+    result = page.locator(".gm-score").inner_text()
+    assert f"you {right} of 8" in result or f"you {right // 2} of 4" in result
+    page.get_by_role("button", name="New round").click()
+    expect(page.get_by_text("This visit: you")).to_be_visible(timeout=PATIENCE)
+    expect(tiles.locator(".gm-tile-truth")).to_have_count(0)
+
+
+def labels(tiles: Locator) -> list[str]:
+    return tiles.evaluate_all("tiles => tiles.map(tile => tile.getAttribute('aria-label'))")
+
+
+def test_the_critic_looks_at_a_drawing_and_an_example(visit: Callable[..., Page]) -> None:
+    page = visit("/gan")
+    verdict = page.locator(".gm-verdict")
+    expect(verdict).to_contain_text("of real test images", timeout=PATIENCE)
+    marker = page.locator(".gm-marker")
+    first = marker.get_attribute("style")
+    pad = page.locator(".gm-pad")
+    pad.get_by_role("button", name="Clear").click()
+    draw(page, pad.locator(".gm-pad-canvas"), SEVEN)
+    expect(marker).not_to_have_attribute("style", first, timeout=PATIENCE)
+    pad.get_by_role("button", name="noise").click()
+    expect(verdict).to_contain_text("than 0 % of real test images", timeout=PATIENCE)
+
+
+@pytest.mark.skipif(not any(list(f.glob("film.webp")) for f in checkpoint.bundled().values()), reason="no film")
+def test_films_of_training_are_scrubbed_and_played(visit: Callable[..., Page]) -> None:
+    page = visit("/gan")
+    screen, scrubber = page.locator(".gm-films-canvas").first, page.locator(".gm-films-scrubber")
+    expect(page.locator(".gm-films-count").first).to_contain_text("Classes covered", timeout=PATIENCE)
+    page.wait_for_function("() => Number(document.querySelector('.gm-films-scrubber').value) > 0")
+    last = pixels(screen)
+    scrubber.fill("0")
+    expect(page.locator(".gm-films-count").first).to_contain_text("step 0")
+    assert pixels(screen) != last
+    page.get_by_role("button", name="Play", exact=True).click()
+    page.wait_for_function("() => Number(document.querySelector('.gm-films-scrubber').value) >= 2")
+    page.get_by_role("button", name="Pause", exact=True).click()
+    stopped = scrubber.input_value()
+    page.wait_for_timeout(500)
+    assert scrubber.input_value() == stopped
+
+
+@pytest.mark.parametrize("path", ["/?tab=autoencoder&__theme=light", "/?tab=vae&__theme=dark", "/?tab=gan", "/gan"])
 @pytest.mark.parametrize("size", list(SIZES))
 def test_nothing_sticks_out_sideways(visit: Callable[..., Page], path: str, size: str) -> None:
     page = visit(path, size)
-    picture(page, "Samples" if "vae" in path else "Reconstruction")
+    picture(page, "Reconstruction" if "autoencoder" in path else "Samples")
+    if "gan" in path:
+        expect(page.locator(".gm-tile")).to_have_count(8, timeout=PATIENCE)
     width = page.evaluate("document.documentElement.scrollWidth")
     assert width <= SIZES[size][0]

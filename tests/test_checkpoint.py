@@ -11,10 +11,11 @@ from pathlib import Path
 import pytest
 import safetensors.torch
 import torch
-from helpers import batch, build, python
+from helpers import batch, build, having, python
 
 from genmodels import checkpoint, operations
-from genmodels.protocols import Decodes, Encodes, Samples
+from genmodels.protocols import Classifies, Decodes, Encodes, Judges, Samples
+from genmodels.registry import FAMILIES
 
 MODEL = "vae"
 
@@ -293,6 +294,30 @@ except OSError as error:
     assert result.stdout.count("\n") == 1
 
 
+# -- which weights exactly ---------------------------------------------------------------------------------------------
+
+
+def test_the_hash_is_that_of_the_weights(folder, tmp_path):
+    first = checkpoint.weights_hash(folder)
+    assert len(first) == 16
+    assert int(first, 16) >= 0
+    (folder / "README.md").write_text("other words")
+    edit_config(folder, data={"name": "other", "shape": [1, 8, 8], "classes": []})
+    assert checkpoint.weights_hash(folder) == first
+    assert checkpoint.weights_hash(checkpoint.save(build(MODEL), tmp_path / "again")) == first
+    assert checkpoint.weights_hash(checkpoint.save(build(MODEL, seed=1), tmp_path / "other")) != first
+
+
+@having(Judges)
+def test_a_critics_weights_count_too(family, tmp_path):
+    """They lie in a file of their own, and its judgements are figures as well."""
+    one, other = (checkpoint.save(build(family, seed), tmp_path / str(seed)) for seed in (0, 1))
+    before = checkpoint.weights_hash(one)
+    for module in type(checkpoint.load(one)).side_modules:
+        (one / f"{module}.safetensors").write_bytes((other / f"{module}.safetensors").read_bytes())
+    assert checkpoint.weights_hash(one) != before
+
+
 # -- what is bundled ---------------------------------------------------------------------------------------------------
 
 bundled = pytest.mark.parametrize("name", sorted(checkpoint.bundled()))
@@ -303,12 +328,11 @@ def test_bundled_files(name):
     folder = checkpoint.bundled()[name]
     files = {file.name: file for file in folder.iterdir()}
     assert set(files) <= set(checkpoint.FILES), "only these files, none of which can hold code"
-    assert {"config.json", "model.safetensors", "training.json", "metrics.json", "README.md", "samples.png"} <= set(
-        files
-    )
+    assert {"config.json", "model.safetensors", "training.json", "metrics.json", "README.md"} <= set(files)
     for file in files.values():
         assert file.stat().st_size < 10e6, f"{file.name}: beyond 10 MB a Hub repo needs large file storage"
     config = checkpoint.read_config(name)
+    assert ("samples.png" in files) == (config["family"] in FAMILIES), "an instrument makes no pictures"
     assert config["data"]["shape"] == config["config"]["image_shape"]
     assert checkpoint.read_json(name, "metrics.json")["metrics"]
     training = checkpoint.read_json(name, "training.json")
@@ -327,6 +351,11 @@ def test_bundled_models_work(name):
         images = operations.sample(model, 4, seed=0)
         assert images.isfinite().all()
         assert images.std() > 0.05, "nothing but flat grey"
+    if isinstance(model, Classifies):
+        answers = model.classify(model.features(x))
+        attributes = checkpoint.read_config(name)["data"]["attributes"]
+        assert [answer.shape[1] for answer in answers] == [len(values) for values in attributes.values()]
+        assert all(answer.isfinite().all() for answer in answers)
     if isinstance(model, Encodes) and isinstance(model, Decodes):
         assert operations.reconstruct(model, x).isfinite().all()
         calibration = checkpoint.load_calibration(name)

@@ -2,6 +2,8 @@
 
 import os
 import re
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -18,7 +20,7 @@ from genmodels.registry import FAMILIES
 def model(tmp_path) -> str:
     """The folder of a small saved VAE with three classes."""
     data = {"name": "bars", "shape": [1, 8, 8], "classes": ["up", "down", "middle"]}
-    return str(checkpoint.save(build("vae"), tmp_path / "model", data=data, training={"steps": 1}))
+    return str(checkpoint.save(build("vae"), tmp_path / "model", data=data))
 
 
 def refused(capsys: pytest.CaptureFixture, *arguments: object, code: int = 2) -> str:
@@ -230,11 +232,11 @@ def test_evaluate(image_folder, tmp_path, capsys):
     folder = checkpoint.save(build("autoencoder"), tmp_path / "model", data=data)
     assert main(["evaluate", str(folder)]) == 0
     output = capsys.readouterr().out
-    assert "2 images of" in output
+    assert "test split, n = 10000, seed 0:" in output
     assert "reconstruction_psnr" in output
     assert sorted(os.listdir(folder)) == ["README.md", "config.json", "metrics.json", "model.safetensors"]
     assert "| reconstruction_psnr |" in (folder / "README.md").read_text()
-    assert "between 1 and the test split's 2 images, not 3" in refused(capsys, "evaluate", folder, "--n", "3")
+    assert "n must be between 1 and 100000, not 0" in refused(capsys, "evaluate", folder, "--n", "0")
 
 
 def test_evaluate_what(capsys):
@@ -243,7 +245,38 @@ def test_evaluate_what(capsys):
 
 
 def test_evaluate_without_the_data(model, capsys):
-    assert "no data set 'bars'" in refused(capsys, "evaluate", model)
+    """What needs no data is measured, and the rest is said, here and on the card."""
+    assert main(["evaluate", model]) == 0
+    output = capsys.readouterr().out
+    assert "sampling_ms_16_cpu" in output
+    said = "reconstruction could not be measured: There is no data set 'bars'"
+    assert said in output
+    assert said in (Path(model) / "README.md").read_text()
+
+
+def test_a_referee_from_training_to_measuring(image_folder, tmp_path, capsys, monkeypatch):
+    """Of a folder of pictures: trained, measured itself, then named to measure another model."""
+    monkeypatch.setattr(sys.modules["genmodels.evaluate"], "STUDENT_STEPS", 4)
+    settings = ("steps=4", "batch_size=4", "widths=[8,8]", "blocks=1", "feature_dim=8")
+    options = ("--data", image_folder, "--out", tmp_path / "run", "--shape", "1,8,8", "--precision", "no")
+    assert main([str(a) for a in ("train", "referee", *options, "--set", *settings)]) == 0
+    referee = tmp_path / "run" / "checkpoint"
+    assert sorted(os.listdir(referee)) == ["README.md", "config.json", "model.safetensors", "training.json"]
+    assert checkpoint.read_config(referee)["data"]["attributes"] == {"class": ["down", "up"]}
+    assert checkpoint.load(referee).config.attributes == (2,)
+    assert main(["evaluate", str(referee)]) == 0
+    assert "class_accuracy" in capsys.readouterr().out
+    data = {"name": str(image_folder), "shape": [1, 8, 8], "classes": ["down", "up"]}
+    folder = checkpoint.save(build("vae", num_classes=2), tmp_path / "vae", data=data)
+    assert main(["evaluate", str(folder), "--n", "12", "--referee", str(referee)]) == 0
+    assert checkpoint.read_json(folder, "metrics.json")["referee"]["hash"] == checkpoint.weights_hash(referee)
+    assert "no model 'nonsense'" in refused(capsys, "evaluate", folder, "--referee", "nonsense")
+
+
+def test_a_referee_of_pictures_without_classes(tmp_path, capsys):
+    Image.new("L", (8, 8)).save(tmp_path / "a.png")
+    message = refused(capsys, "train", "referee", "--data", tmp_path, "--out", tmp_path / "run")
+    assert "at least one value" in message
 
 
 def test_bench(model, capsys, monkeypatch):

@@ -1,4 +1,4 @@
-"""What holds for every family and every ability, run over the registry: a new family is tested without a new line here."""
+"""What holds for every family, every instrument and every ability, run over the registry: new ones need no line here."""
 
 import dataclasses
 import json
@@ -10,6 +10,7 @@ from helpers import batch, build, having, tiny_images
 from genmodels import card, checkpoint, operations
 from genmodels.models.base import ModelConfig, TrainConfig, seeded
 from genmodels.protocols import (
+    Classifies,
     Completes,
     Decodes,
     Encodes,
@@ -19,16 +20,16 @@ from genmodels.protocols import (
     SamplesStepwise,
     abilities,
 )
-from genmodels.registry import FAMILIES, family_of, get_family
+from genmodels.registry import FAMILIES, INSTRUMENTS, family_of, get_family
 from genmodels.train import train
 
-every_family = pytest.mark.parametrize("family", FAMILIES)
+every_model = pytest.mark.parametrize("family", FAMILIES | INSTRUMENTS)
 
 
 # -- config and registry -----------------------------------------------------------------------------------------------
 
 
-@every_family
+@every_model
 def test_registry_knows_the_model(family):
     model = build(family)
     assert family_of(model) == family
@@ -38,7 +39,7 @@ def test_registry_knows_the_model(family):
     assert isinstance(get_family(family).recipe, TrainConfig)
 
 
-@every_family
+@every_model
 def test_config_survives_json(family):
     cls = get_family(family).Config
     assert issubclass(cls, ModelConfig)
@@ -48,7 +49,7 @@ def test_config_survives_json(family):
         cls().image_shape = (3, 8, 8)
 
 
-@every_family
+@every_model
 def test_file_opens_with_its_idea(family):
     text = card.about(family)
     assert len(text.splitlines()) >= 8
@@ -58,7 +59,7 @@ def test_file_opens_with_its_idea(family):
 # -- the training objective --------------------------------------------------------------------------------------------
 
 
-@every_family
+@every_model
 def test_objective_is_finite_scalars(family):
     model = build(family).train()
     x, labels = batch(model)
@@ -71,7 +72,7 @@ def test_objective_is_finite_scalars(family):
                 assert value.isfinite(), name
 
 
-@every_family
+@every_model
 def test_no_label_and_minus_one_are_the_same(family):
     model = build(family)
     x, labels = batch(model)
@@ -83,7 +84,7 @@ def test_no_label_and_minus_one_are_the_same(family):
         assert torch.equal(*losses)
 
 
-@every_family
+@every_model
 def test_every_players_parameters_get_gradients(family):
     model = build(family).train()
     players = model.players()
@@ -101,7 +102,7 @@ def test_every_players_parameters_get_gradients(family):
             assert parameter.grad.any(), f"{name} does nothing"
 
 
-@every_family
+@every_model
 def test_training_learns_eight_images(family):
     data = tiny_images(8)
     torch.manual_seed(0)
@@ -167,7 +168,7 @@ def test_steps_end_at_the_sample(family):
     assert torch.allclose(steps[-1], model.sample(labels, generators=seeded([4, 5])), atol=1e-5)
 
 
-@every_family
+@every_model
 def test_lacking_an_ability_is_said_in_one_sentence(family):
     model = build(family)
     if not isinstance(model, Samples):
@@ -239,10 +240,27 @@ def test_a_judgement_is_one_number_per_image(family):
     assert scores.isfinite().all()
 
 
+@having(Classifies)
+def test_features_and_answers(family):
+    model = build(family)
+    x, _ = batch(model)
+    features = model.features(x)
+    assert features.ndim == 2
+    assert len(features) == len(x)
+    assert features.isfinite().all()
+    assert torch.equal(model.features(x), features), "an instrument draws no random numbers"
+    assert torch.allclose(model.features(x[1:2])[0], features[1], atol=1e-5), "the others in the batch must not matter"
+    answers = model.classify(features)
+    assert answers[0].shape == (len(x), model.num_classes), "the first attribute is the class"
+    for answer in answers:
+        assert len(answer) == len(x)
+        assert torch.allclose(answer.exp().sum(1), torch.ones(len(x)), atol=1e-5)
+
+
 # -- checkpoints -------------------------------------------------------------------------------------------------------
 
 
-@every_family
+@every_model
 @pytest.mark.parametrize("half", [False, True], ids=["float32", "float16"])
 def test_a_saved_model_comes_back(family, half, tmp_path):
     model = build(family)
@@ -265,3 +283,5 @@ def test_a_saved_model_comes_back(family, half, tmp_path):
         assert torch.equal(again.encode(x, labels), model.encode(x, labels))
     if isinstance(model, Judges):
         assert torch.equal(again.realism(x, labels), model.realism(x, labels))
+    if isinstance(model, Classifies):
+        assert torch.equal(again.features(x), model.features(x))

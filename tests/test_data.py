@@ -3,6 +3,8 @@
 import io
 import struct
 import zlib
+from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -242,6 +244,62 @@ def test_known_data_set_that_is_not_there(tmp_path, monkeypatch):
     monkeypatch.delenv("GENMODELS_DATA")
     with pytest.raises(ValueError, match="'heroes' is not on the Hub: set GENMODELS_DATA"):
         load_dataset("heroes")
+
+
+def attribute_table(file: Path, **columns: list[str]) -> None:
+    """Pictures with a label and text columns, as the heroes have them."""
+    import datasets
+
+    count = len(next(iter(columns.values())))
+    write_parquet(file, [(encoded(picture(i, (32, 32), "RGB")), i % 3) for i in range(count)])
+    table = datasets.load_dataset("parquet", data_files=str(file), split="train")
+    for name, values in columns.items():
+        table = table.add_column(name, values)
+    table.to_parquet(str(file))
+
+
+def test_attributes(tmp_path, monkeypatch):
+    """One column of labels for each; the training split says which values there are, in alphabetical order."""
+    monkeypatch.setenv("GENMODELS_DATA", str(tmp_path))
+    monkeypatch.setitem(DATASETS, "heroes", replace(DATASETS["heroes"], attributes=("species", "cloak")))
+    train = {"species": ["orc", "elf", "orc", "human"], "cloak": ["red", "", "blue", "red"]}
+    attribute_table(tmp_path / "heroes/train-0.parquet", **train)
+    attribute_table(tmp_path / "heroes/test-0.parquet", species=["human", "dwarf"], cloak=["", "green"])
+    data = load_dataset("heroes", attributes=True)
+    assert data.attributes == {"species": ("elf", "human", "orc"), "cloak": ("", "blue", "red")}
+    assert data.labels.tolist() == [[2, 2], [0, 0], [2, 1], [1, 2]]
+    test = load_dataset("heroes", "test", attributes=True)
+    assert test.attributes == data.attributes
+    assert test.labels.tolist() == [[1, 0], [-1, -1]], "values that training never showed"
+    plain = load_dataset("heroes")
+    assert plain.attributes == {}
+    assert plain.labels.tolist() == [0, 1, 2, 0]
+
+
+def test_the_only_attribute_is_the_class(tmp_path, monkeypatch, image_folder):
+    monkeypatch.setenv("GENMODELS_DATA", str(tmp_path))
+    write_parquet(tmp_path / "mnist/train-0.parquet", [(encoded(picture(i, (28, 28))), i) for i in range(3)])
+    data = load_dataset("mnist", attributes=True)
+    assert data.attributes == {"class": DATASETS["mnist"].classes}
+    assert data.labels.tolist() == [[0], [1], [2]]
+    folder = load_dataset(str(image_folder), shape=(1, 8, 8), attributes=True)
+    assert folder.attributes == {"class": ("down", "up")}
+    assert folder.labels.shape == (18, 1)
+
+
+def test_the_heroes_first_attribute_is_their_class(data_root):
+    plain, data = (load_dataset("heroes", "test", attributes=attributes) for attributes in (False, True))
+    assert torch.equal(data.labels[:, 0], plain.labels)
+    assert next(iter(data.attributes.values())) == data.classes
+    assert data.labels.shape == (len(data), len(DATASETS["heroes"].attributes))
+    assert data.labels.min() >= 0
+
+
+def test_no_name_is_not_this_folder(image_folder, monkeypatch):
+    """A checkpoint that doesn't know its data must not be measured on what lies around."""
+    monkeypatch.chdir(image_folder)
+    with pytest.raises(ValueError, match="no data set ''"):
+        load_dataset("")
 
 
 def test_a_parquet_file_without_pictures(tmp_path, monkeypatch):

@@ -5,6 +5,7 @@ import re
 from helpers import ROOT, python
 
 from genmodels import checkpoint
+from genmodels.data import DATASETS
 
 TEXT = (ROOT / "README.md").read_text(encoding="utf-8")
 
@@ -15,7 +16,7 @@ def test_the_table_of_models_is_up_to_date() -> None:
 
 
 def test_every_model_it_names_is_bundled() -> None:
-    named = set(re.findall(r"`((?:ae|vae|vae2d|vae-beta)-(?:mnist|fashion-mnist|heroes))`", TEXT))
+    named = set(re.findall(rf"`([a-z0-9-]+-(?:{'|'.join(DATASETS)}))`", TEXT)) - set(DATASETS)
     assert named == set(checkpoint.bundled())
 
 

@@ -15,7 +15,7 @@ from PIL import Image
 import genmodels
 from genmodels import checkpoint, wrappers
 from genmodels.data import DATASETS
-from genmodels.registry import FAMILIES
+from genmodels.registry import FAMILIES, INSTRUMENTS
 
 NAMES = sorted(checkpoint.bundled())
 AUTOENCODERS, VAES = wrappers.available("autoencoder"), wrappers.available("vae")
@@ -195,7 +195,7 @@ def test_a_pad_of_another_model():
 def test_describe(name):
     info = wrappers.describe(name)
     assert json.loads(json.dumps(info)) == info
-    assert info["family"] in FAMILIES
+    assert info["family"] in FAMILIES | INSTRUMENTS
     assert name in wrappers.available(info["family"])
     if info["data"] in DATASETS:
         assert info["shape"] == list(DATASETS[info["data"]].shape)

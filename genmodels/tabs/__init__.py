@@ -14,4 +14,5 @@ class Tab(NamedTuple):
 TABS = [
     Tab("autoencoder", "Autoencoder", "genmodels.tabs.autoencoder"),
     Tab("vae", "VAE", "genmodels.tabs.vae"),
+    Tab("gan", "GAN", "genmodels.tabs.gan"),
 ]

@@ -20,6 +20,7 @@ PAD_SCHEMA = {
     "required": ["pixels", "mask", "shape"],
 }
 SEED_LIMIT = 2**31 - 1
+EACH = "Each class in turn"
 log = logging.getLogger(__name__)
 
 
@@ -126,9 +127,27 @@ def heading(title: str, text: str, *, first: bool = False) -> None:
 
 
 def how_it_works(key: str) -> None:
-    """The opening text of the family's model file, word for word."""
+    """The opening text of the family's model file, word for word, and what was measured of its models."""
     with gr.Accordion("How it works", open=False, elem_classes="gm-about"):
         gr.Markdown(wrappers.about(key))
+        gr.Markdown(f"### Measured\n{wrappers.figures(key)}", elem_classes="gm-figures")
+
+
+def classes(name: str) -> list[str]:
+    return wrappers.describe(name)["classes"]
+
+
+def class_dropdown(title: str, name: str, *, each: bool = False, value: int = 0) -> gr.Dropdown:
+    """A class by its name. Other values pass, because the choices change with the data: the wrappers check them."""
+    offered = classes(name)
+    start = EACH if each else offered[value % len(offered)]
+    return gr.Dropdown(
+        [EACH, *offered] if each else offered, value=start, label=title, allow_custom_value=True, min_width=120
+    )
+
+
+def seed_field(title: str, value: int = 0) -> gr.Number:
+    return gr.Number(value, label=title, minimum=0, maximum=SEED_LIMIT, min_width=120)
 
 
 def picture(label: str, alt: str, *, kind: str = "", **options: Any) -> gr.Image:

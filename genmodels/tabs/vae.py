@@ -6,15 +6,17 @@ from typing import Any
 import gradio as gr
 
 from genmodels import __version__, web, wrappers
-from genmodels.tabs import common
+from genmodels.tabs import common, generate
 
 FAMILY = "vae"
-EACH = "Each class in turn"
 KNOBS = 6
 SWEEP = "Sweep one knob through its range"
 GENERATE = (
     "A VAE's codes fill a simple cloud without holes, so that any random point of it decodes to a new picture. The "
     "seed picks the point: the same seed gives the same picture."
+)
+TEMPERATURE = generate.Knob(
+    "temperature", "Temperature", "How far from the middle of the cloud: low is typical, high is varied.", highest=1.5
 )
 MAP = (
     "This VAE has a code of two numbers, so its whole world fits on a map: each dot is a test image. Move the pointer "
@@ -42,7 +44,7 @@ def build(page: common.Page) -> None:
     plain = [name for name in names if name not in maps + knobs]
     shown = common.beacon()
     if plain:
-        build_generate(page, shown, plain)
+        generate.build(page, shown, plain, GENERATE, TEMPERATURE)
     if maps:
         build_map(page, maps)
     if knobs:
@@ -50,52 +52,6 @@ def build(page: common.Page) -> None:
     if plain:
         build_walk(page, shown, plain)
     common.how_it_works(FAMILY)
-
-
-# ---- generate ----------------------------------------------------------------------------------------------------
-
-
-def build_generate(page: common.Page, shown: gr.HTML, names: list[str]) -> None:
-    common.heading("Generate", GENERATE, first=True)
-    with gr.Row(elem_classes="gm-split"):
-        with gr.Column(elem_classes="gm-side"):
-            data = gr.Radio(common.choices(names), value=names[0], label="Pictures", elem_classes="gm-data")
-            label = class_dropdown("Class", names[0], each=True)
-            with gr.Row(elem_classes="gm-seed"):
-                seed = seed_field("Seed")
-                dice = gr.Button("New seed", elem_classes="gm-dice")
-            info = "How far from the middle of the cloud: low is typical, high is varied."
-            temperature = gr.Slider(0, 1.5, 1, step=0.05, label="Temperature", info=info)
-            n = gr.Slider(1, 64, 16, step=1, label="How many")
-            button = gr.Button("Generate", variant="primary")
-        with gr.Column(elem_classes="gm-main"):
-            grid = common.picture("Samples", "Pictures that the VAE made up", kind="gm-grid")
-            note = common.text("Settings", "gm-quality")
-    inputs, outputs = [data, label, n, seed, temperature], [grid, note]
-    page.first(shown, generate, inputs, outputs)
-    triggers = [button.click, label.input, n.input, temperature.input, seed.submit, seed.blur]
-    page.on(triggers, generate, inputs, outputs, name="generate", live=True)
-    page.on(dice.click, roll, [data, label, n, temperature], [seed, *outputs], name="dice")
-    page.on(data.input, open_data, [data, n, seed, temperature], [label, *outputs], name="open")
-
-
-def generate(name: str, label: str | None, n: int, seed: int, temperature: float) -> tuple[Any, str]:
-    """A grid of `n` samples of one class, or of each class in turn, and what made them."""
-    label = None if label == EACH else label
-    grid = wrappers.sample(name, n=n, seed=seed, label=label, temperature=temperature)
-    kind = "each class in turn" if label is None else f"class {label}"
-    return grid, f"{name} · seed {seed:.0f} · {kind} · temperature {temperature:g}"
-
-
-def roll(name: str, label: str, n: int, temperature: float) -> tuple[Any, ...]:
-    """Samples of a new random seed, which comes back first."""
-    seed = random.randrange(1_000_000)
-    return seed, *generate(name, label, n, seed, temperature)
-
-
-def open_data(name: str, n: int, seed: int, temperature: float) -> tuple[Any, ...]:
-    """Change the data: the classes to choose from, and samples of each in turn."""
-    return gr.Dropdown(choices=[EACH, *classes(name)], value=EACH), *generate(name, EACH, n, seed, temperature)
 
 
 # ---- latent map --------------------------------------------------------------------------------------------------
@@ -162,9 +118,9 @@ def build_knobs(page: common.Page, shown: gr.HTML, name: str) -> None:
     with gr.Row(elem_classes="gm-split"):
         with gr.Column(elem_classes="gm-side"):
             hero = common.picture("Decoded hero", "The hero that the knobs decode to")
-            species = class_dropdown("Species", name, value=wrappers.describe(name)["classes"].index("human"))
+            species = common.class_dropdown("Species", name, value=wrappers.describe(name)["classes"].index("human"))
             with gr.Row(elem_classes="gm-seed"):
-                seed = seed_field("Seed")
+                seed = common.seed_field("Seed")
                 dice = gr.Button("Another hero", elem_classes="gm-dice")
         with gr.Column(elem_classes="gm-main"):
             with gr.Row(elem_classes="gm-knobs"):
@@ -208,9 +164,12 @@ def build_walk(page: common.Page, shown: gr.HTML, names: list[str]) -> None:
         with gr.Column(elem_classes="gm-side"):
             data = gr.Radio(common.choices(names), value=names[0], label="Pictures", elem_classes="gm-data")
             with gr.Row(elem_classes="gm-pair"):
-                label_a, seed_a = class_dropdown("From class", names[0], value=3), seed_field("From seed", 3)
+                label_a, seed_a = (
+                    common.class_dropdown("From class", names[0], value=3),
+                    common.seed_field("From seed", 3),
+                )
             with gr.Row(elem_classes="gm-pair"):
-                label_b, seed_b = class_dropdown("To class", names[0], value=8), seed_field("To seed", 8)
+                label_b, seed_b = common.class_dropdown("To class", names[0], value=8), common.seed_field("To seed", 8)
             with gr.Accordion("More", open=False):
                 frames = gr.Slider(6, 48, 24, step=1, label="Frames")
                 temperature = gr.Slider(0, 1.5, 0.8, step=0.05, label="Temperature")
@@ -250,27 +209,8 @@ def walk(
 
 def wander(name: str, frames: int, temperature: float) -> tuple[Any, ...]:
     """A walk between two random classes and seeds, which come back first."""
-    offered = classes(name)
+    offered = common.classes(name)
     labels = random.choices(offered, k=2)
     seeds = [random.randrange(1_000_000) for _ in range(2)]
     fields = [gr.Dropdown(choices=offered, value=label) for label in labels]
     return *fields, *seeds, *walk(name, *labels, *seeds, frames, temperature)
-
-
-# ---- fields ------------------------------------------------------------------------------------------------------
-
-
-def classes(name: str) -> list[str]:
-    return wrappers.describe(name)["classes"]
-
-
-def class_dropdown(title: str, name: str, *, each: bool = False, value: int = 0) -> gr.Dropdown:
-    """A class by its name. Other values pass, because the choices change with the data: the wrappers check them."""
-    offered = classes(name)
-    choices = [EACH, *offered] if each else offered
-    start = EACH if each else offered[value % len(offered)]
-    return gr.Dropdown(choices, value=start, label=title, allow_custom_value=True, min_width=120)
-
-
-def seed_field(title: str, value: int = 0) -> gr.Number:
-    return gr.Number(value, label=title, minimum=0, maximum=common.SEED_LIMIT, min_width=120)

@@ -16,7 +16,7 @@ def asset(name: str) -> str:
 
 def stylesheet() -> str:
     """All style sheets of the app as one text, for `launch(css=…)`."""
-    return "\n".join(asset(name) for name in ("app.css", "pad.css", "latent_map.css"))
+    return "\n".join(asset(name) for name in ("app.css", "pad.css", "latent_map.css", "board.css", "film.css"))
 
 
 def code_bars(code: Sequence[float]) -> str:
@@ -39,20 +39,55 @@ def histogram(counts: Sequence[int], edges: Sequence[float], score: float, left:
 
     A score beyond the last edge is marked at the border with an arrow.
     """
-    low, high, top = edges[0], edges[-1], max(1, *counts)
-    place = min(1.0, max(0.0, (score - low) / max(high - low, 1e-12)))
+    top = max(1, *counts)
     bars = "".join(
         f'<rect class="{"gm-past" if edges[i] <= score else "gm-rest"}" x="{i + 0.06:.2f}" width="0.88" '
         f'y="{100 - 94 * n / top:.2f}" height="{94 * n / top:.2f}"/>'
         for i, n in enumerate(counts)
     )
-    arrow = " ▸" if score > high else ""
-    marker = f'<div class="gm-marker" style="left:{place * 100:.2f}%"><span>this picture{arrow}</span></div>'
-    if place > 0.5:
-        marker = marker.replace("gm-marker", "gm-marker gm-marker-left")
-    svg = f'<div class="gm-plot">{_svg(len(counts), 100, bars)}{marker}</div>'
+    svg = f'<div class="gm-plot">{_svg(len(counts), 100, bars)}{_marker(score, edges)}</div>'
     ends = f'<div class="gm-ends"><span>{escape(left)}</span><span>{escape(right)}</span></div>'
     return _figure("How unusual is it?", svg + ends, f"score {score:.3g} among test images", "gm-histogram")
+
+
+def two_histograms(
+    up: tuple[str, Sequence[float]],
+    down: tuple[str, Sequence[float]],
+    edges: Sequence[float],
+    score: float,
+    ends: tuple[str, str],
+) -> str:
+    """Two histograms (what they count, shares) back to back on one axis with a marker at `score`, as an HTML figure.
+
+    `ends` say what the left and the right end mean; a score beyond them is marked at the border with an arrow.
+    """
+    top = max(*up[1], *down[1], 1e-12)
+    bars = "".join(
+        f'<rect class="gm-past" x="{i + 0.06:.2f}" width="0.88" y="{50 - 47 * a / top:.2f}" height="{47 * a / top:.2f}"/>'
+        f'<rect class="gm-rest" x="{i + 0.06:.2f}" width="0.88" y="50" height="{47 * b / top:.2f}"/>'
+        for i, (a, b) in enumerate(zip(up[1], down[1], strict=True))
+    )
+    titles = "".join(
+        f'<span><i class="{kind}"></i>{escape(title)}</span>'
+        for kind, (title, _) in (("gm-key-up", up), ("gm-key-down", down))
+    )
+    svg = f'<div class="gm-plot">{_svg(len(up[1]), 100, bars)}{_marker(score, edges)}</div>'
+    words = f'<div class="gm-ends"><span>{escape(ends[0])}</span><span>{escape(ends[1])}</span></div>'
+    return _figure(
+        "How real does the critic find it?",
+        f'<div class="gm-key">{titles}</div>{svg}{words}',
+        f"score {score:.3g}",
+        "gm-histogram gm-two",
+    )
+
+
+def _marker(score: float, edges: Sequence[float]) -> str:
+    """A line with the words "this picture" where the score is, its words on the side with more room."""
+    low, high = edges[0], edges[-1]
+    place = min(1.0, max(0.0, (score - low) / max(high - low, 1e-12)))
+    text = "this picture ▸" if score > high else "◂ this picture" if score < low else "this picture"
+    side = " gm-marker-left" if place > 0.5 else ""
+    return f'<div class="gm-marker{side}" style="left:{place * 100:.2f}%"><span>{text}</span></div>'
 
 
 def _svg(width: float, height: float, body: str) -> str:

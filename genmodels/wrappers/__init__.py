@@ -5,7 +5,7 @@ says what was wrong and what is allowed. Pictures come back enlarged pixel by pi
 (written into the PNG as text). One lock keeps two visitors from computing at once, each with all threads: the second
 waits some milliseconds instead of slowing both down many times over.
 
-The functions follow the abilities: `codes` for what encodes and decodes, `sampling` for what samples, and so on.
+The functions follow the abilities: `codes` for what encodes and decodes, `sampling` for what samples, `critics` for what judges, and so on.
 """
 
 from genmodels.wrappers.codes import (
@@ -21,12 +21,16 @@ from genmodels.wrappers.codes import (
     walk,
 )  # fmt: skip
 from genmodels.wrappers.core import LARGEST, MAX_SEED, about, available, describe, real, whole
+from genmodels.wrappers.critics import deal, judge, marks
+from genmodels.wrappers.measurements import figures, films
 from genmodels.wrappers.pictures import Pad, blank, read_picture, thumbnail, to_pad
 from genmodels.wrappers.sampling import sample
-from genmodels.wrappers.starters import examples, outliers
+from genmodels.wrappers.starters import examples, outliers, own_pictures
+from genmodels.wrappers.styles import loop, style_grid, style_layers
 
 __all__ = [
-    "LARGEST", "MAX_SEED", "Pad", "about", "autoencode", "available", "between", "blank", "decode_point", "describe",
-    "examples", "latent_map", "latents", "locate", "outliers", "read_picture", "real", "sample", "thumbnail", "to_pad",
+    "LARGEST", "MAX_SEED", "Pad", "about", "autoencode", "available", "between", "blank", "deal", "decode_point",
+    "describe", "examples", "figures", "films", "judge", "latent_map", "latents", "locate", "loop", "marks", "outliers",
+    "own_pictures", "read_picture", "real", "sample", "style_grid", "style_layers", "thumbnail", "to_pad",
     "traversal_strip", "traverse", "variations", "walk", "whole",
 ]  # fmt: skip

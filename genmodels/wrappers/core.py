@@ -16,7 +16,7 @@ from genmodels.models.base import Model
 
 MAX_IMAGES, MAX_SEED, MAX_FRAMES = 100, 2**31 - 1, 96
 LARGEST = 1e12  # of any number that a visitor sends
-MODELS_KEPT = 8
+MODELS_KEPT = 24
 _compute = threading.RLock()
 _load = threading.Lock()
 

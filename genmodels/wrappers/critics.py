@@ -1,6 +1,7 @@
 """What a critic allows: its score of any picture, and the game of telling generated pictures from real ones."""
 
 import functools
+import logging
 import random
 import threading
 import time
@@ -20,8 +21,9 @@ from genmodels.wrappers.pictures import Pad, from_pad, to_pad
 
 CARDS, PAIRS, PAIR_PSI = 8, 4, 0.5
 FEWEST_FAKES, MOST_FAKES = 2, 6
-PATIENCE = 3.0  # seconds that a visitor waits for a data set, which may have to be downloaded
+PATIENCE = 6.0  # seconds that a visitor waits for a data set, which may have to be downloaded
 RETRY_AFTER = 600.0  # seconds in which a data set that could not be read is not asked for again
+log = logging.getLogger(__name__)
 
 
 # -- the critic's score -----------------------------------------------------------------------------------------------
@@ -79,7 +81,6 @@ class _Fetch:
     began: float
     done: threading.Event = field(default_factory=threading.Event)
     images: Images | None = None
-    problem: str = "it could not be read"
 
 
 _fetches: dict[tuple, _Fetch] = {}
@@ -89,7 +90,8 @@ _fetching = threading.Lock()
 def test_images(name: str) -> Images:
     """The real test images of a model's data, kept once they were read.
 
-    ValueError that says why there are none (yet): after PATIENCE at the latest, and at once for RETRY_AFTER seconds.
+    ValueError in one sentence for the visitor if there are none (yet): after PATIENCE at the latest, and at once while
+    they are not asked for again.
     """
     info = describe(name)
     key = info["data"], tuple(info["shape"])
@@ -101,9 +103,9 @@ def test_images(name: str) -> Images:
             threading.Thread(target=_read, args=(fetch, *key), daemon=True).start()
     fetch.done.wait(max(0.0, fetch.began + PATIENCE - time.monotonic()))
     if not fetch.done.is_set():
-        raise ValueError("they are still being downloaded")
+        raise ValueError("The real test images are still on their way.")
     if fetch.images is None:
-        raise ValueError(fetch.problem)
+        raise ValueError("The real test images can't be reached from here.")
     return fetch.images
 
 
@@ -112,7 +114,7 @@ def _read(fetch: _Fetch, data: str, shape: tuple[int, int, int]) -> None:
         images = load_dataset(data, "test", shape)
         fetch.images = images if len(images) else None
     except ValueError as error:
-        fetch.problem = str(error)
+        log.warning("No real test images of %s: %s", data, error)
     finally:
         fetch.done.set()
 

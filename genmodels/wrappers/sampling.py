@@ -11,12 +11,18 @@ from genmodels.wrappers.pictures import sheet
 KNOBS = {"temperature": ("The temperature", 0, 2), "truncation_psi": ("The truncation ψ", 0, 1.5)}
 
 
+def knob(key: str, value: float) -> float:
+    """The value of a knob, or ValueError with its range."""
+    what, low, high = KNOBS[key]
+    return real(what, value, low, high)
+
+
 @computing
 def sample(name: str, n: int = 16, seed: int = 0, label: int | str | None = None, **knobs: float) -> Image.Image:
     """n new pictures as one sheet; picture i has seed + i. label None = every class in turn. knobs: see KNOBS."""
     model = get_model(name, Samples)
     n, seed = whole("The number of images", n, 1, MAX_IMAGES), whole("The seed", seed, 0, MAX_SEED)
-    knobs = {key: real(*KNOBS[key][:1], value, *KNOBS[key][1:]) for key, value in knobs.items()}
+    knobs = {key: knob(key, value) for key, value in knobs.items()}
     index = class_index(name, label)
     x = operations.sample(model, n, seed, "balanced" if index is None else index, **knobs)
     return sheet(x, name, n=n, seed=seed, **class_text(name, index), **knobs)

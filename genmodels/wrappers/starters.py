@@ -32,13 +32,31 @@ def _drawn_examples(data: str, n: int) -> list[tuple[str, Pad]]:
         return []
     classes = describe(vae)["classes"]
     n = min(n, len(classes))
-    labels = [round(i * (len(classes) - 1) / max(1, n - 1)) for i in range(n)]
+    labels = _spread(n, len(classes))
     x = operations.sample(get_model(vae, Samples), n, 7, labels, temperature=0.8)
     if autoencoder in checkpoint.bundled():
         model, typical = get_model(autoencoder), calibration(autoencoder)["scores"].quantile(0.9)
         blurred = operations.anomaly_score(model, x) > typical
         x = torch.where(blurred.view(-1, 1, 1, 1), operations.reconstruct(model, x), x)
     return [(classes[label], to_pad(image)) for label, image in zip(labels, to_uint8(x), strict=True)]
+
+
+def _spread(n: int, count: int) -> list[int]:
+    """n of the numbers 0 to count - 1, from the first to the last."""
+    return [round(i * (count - 1) / max(1, n - 1)) for i in range(n)]
+
+
+@functools.lru_cache(maxsize=16)
+@computing
+def own_pictures(name: str, n: int = 10) -> list[tuple[str, Pad]]:
+    """Labelled samples of the model itself, of up to n classes."""
+    model = get_model(name, Samples)
+    classes = describe(name)["classes"] if describe(name)["conditional"] else []
+    n = min(n, len(classes) or n)
+    labels = _spread(n, len(classes)) if classes else None
+    x = operations.sample(model, n, 7, labels)
+    titles = [classes[label] for label in labels] if labels else [f"number {i + 1}" for i in range(n)]
+    return [(title, to_pad(image)) for title, image in zip(titles, to_uint8(x), strict=True)]
 
 
 @functools.lru_cache(maxsize=16)

@@ -16,13 +16,11 @@ from genmodels.wrappers.core import (
     class_index,
     class_text,
     computing,
-    describe,
     get_model,
-    real,
     whole,
 )  # fmt: skip
 from genmodels.wrappers.pictures import loop_webp, sheet, signed
-from genmodels.wrappers.sampling import KNOBS
+from genmodels.wrappers.sampling import knob
 
 MAX_STOPS, MAX_SOURCES = 8, 10
 SPACES = ("z", "w")
@@ -94,7 +92,7 @@ def loop(
     model = _get_styled(name)
     seed, stops = whole("The seed", seed, 0, MAX_SEED), whole("The number of stops", stops, 2, MAX_STOPS)
     frames = whole("The number of frames", frames, 8, MAX_FRAMES)
-    psi = real(KNOBS["truncation_psi"][0], truncation_psi, *KNOBS["truncation_psi"][1:])
+    psi = knob("truncation_psi", truncation_psi)
     if space not in SPACES:
         raise ValueError("The walk must go through z or w.")
     index = class_index(name, label)
@@ -126,12 +124,13 @@ def style_grid(
     So crossover 0 repeats the top, and crossover `style_layers(name)` repeats the left. label None: every class in turn.
     """
     model = _get_styled(name)
-    seeds = whole("The seed of the rows", row_seed, 0, MAX_SEED), whole(
-        "The seed of the columns", column_seed, 0, MAX_SEED
+    seeds = (
+        whole("The seed of the rows", row_seed, 0, MAX_SEED),
+        whole("The seed of the columns", column_seed, 0, MAX_SEED),
     )
     counts = whole("The number of rows", rows, 1, MAX_SOURCES), whole("The number of columns", columns, 1, MAX_SOURCES)
     crossover = whole("The crossover layer", crossover, 0, model.num_layers)
-    psi = real(KNOBS["truncation_psi"][0], truncation_psi, *KNOBS["truncation_psi"][1:])
+    psi = knob("truncation_psi", truncation_psi)
     index = class_index(name, label)
     left, top = (_styles(model, seed, n, index, psi) for seed, n in zip(seeds, counts, strict=True))
     rows, columns = counts

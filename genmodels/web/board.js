@@ -1,0 +1,70 @@
+// The board of "spot the fake": pictures to click. Its value is the list of picked positions, from 0.
+// Prop round: {pictures: [{pixels, shape}], group, sought, answers}. group 2: one picture of each pair can be picked.
+// Until the round is revealed, answers is null and nothing here tells which pictures are sought; then it is
+// [{truth, visitor, critic}]: the truth in a word, and whether visitor and critic were right.
+const cards = element.querySelector('.gm-board-cards');
+let picked = new Set();
+
+function paint(canvas, picture) {
+  const [c, h, w] = picture.shape, raw = atob(picture.pixels), image = new ImageData(w, h);
+  for (let i = 0; i < w * h; i++) {
+    for (let k = 0; k < 3; k++) image.data[i * 4 + k] = raw.charCodeAt(i * c + (c === 3 ? k : 0));
+    image.data[i * 4 + 3] = 255;
+  }
+  canvas.width = w; canvas.height = h;
+  canvas.getContext('2d').putImageData(image, 0, 0);
+}
+
+function pick(i) {
+  const { group } = props.round;
+  const on = !picked.has(i);
+  if (group > 1) for (let k = i - i % group; k < i - i % group + group; k++) picked.delete(k);
+  if (on) picked.add(i); else picked.delete(i);
+  mark();
+  props.value = [...picked].sort((a, b) => a - b);
+}
+
+function mark() {
+  [...cards.querySelectorAll('.gm-tile')].forEach((card, i) => card.setAttribute('aria-pressed', picked.has(i)));
+}
+
+function line(text, kind) {
+  const span = document.createElement('span');
+  span.className = kind; span.textContent = text;
+  return span;
+}
+
+function cardOf(picture, i) {
+  const card = document.createElement('button'), canvas = document.createElement('canvas');
+  const answer = props.round.answers && props.round.answers[i];
+  card.type = 'button'; card.className = 'gm-tile';
+  card.setAttribute('aria-label', `Picture ${i + 1}`);
+  paint(canvas, picture);
+  card.append(canvas);
+  if (answer) {
+    const said = (who, right) => `${who} ${right ? '✓' : '✗'}`;
+    card.dataset.truth = answer.sought;
+    card.disabled = true;
+    card.setAttribute('aria-label', `Picture ${i + 1}: ${answer.truth}. You were ${answer.visitor ? 'right' : 'wrong'}, the critic was ${answer.critic ? 'right' : 'wrong'}.`);
+    card.append(line(answer.truth, 'gm-tile-truth'), line(`${said('you', answer.visitor)} · ${said('critic', answer.critic)}`, 'gm-tile-said'));
+  } else card.onclick = () => pick(i);
+  return card;
+}
+
+function show() {
+  cards.replaceChildren();
+  if (!props.round || !props.round.pictures) return;
+  const { pictures, group } = props.round;
+  picked = new Set(props.value || []);
+  cards.dataset.group = group;
+  for (let i = 0; i < pictures.length; i += group) {
+    const box = group > 1 ? document.createElement('div') : cards;
+    if (group > 1) { box.className = 'gm-board-pair'; cards.append(box); }
+    for (let k = i; k < i + group; k++) box.append(cardOf(pictures[k], k));
+  }
+  mark();
+}
+// The names are not quoted one by one: gr.HTML would take a quoted name for that of an event.
+const changed = (names, then) => watch(names.trim().split(' '), then);
+changed(' round ', show);
+show();

@@ -1,0 +1,78 @@
+"""What is on record of the bundled models: measured figures, as a table for visitors, and films of their training."""
+
+from collections.abc import Callable
+from typing import Any
+
+from genmodels import checkpoint
+from genmodels.evaluate import measured
+from genmodels.wrappers.core import available, check_name
+
+#: What `measured` gives: {"metrics": {key: {"value", …}}, "references": {…}, …}, or {} if nothing was measured.
+Measured = dict[str, Any]
+
+
+def figures(family: str) -> str:
+    """A Markdown table of a family's models with those figures that a visitor understands, and what they mean."""
+    known = {name: measured(name) for name in available(family)}
+    columns = {title: [cell(values) if values else "" for values in known.values()] for title, cell in CELLS.items()}
+    columns = {title: cells for title, cells in columns.items() if any(cells)}
+    if not columns:
+        return "Not measured: `python -m genmodels evaluate` does it."
+    lines = [f"| model | {' | '.join(columns)} |", f"| --- |{' ---: |' * len(columns)}"]
+    for (name, values), cells in zip(known.items(), zip(*columns.values(), strict=True), strict=True):
+        shown = [cell or "–" for cell in cells] if values else ["not measured", *cells[1:]]
+        lines.append(f"| {name} | {' | '.join(shown)} |")
+    return "\n".join([*lines, "", *[meaning for title, meaning in MEANINGS.items() if title in columns]])
+
+
+def _figure(key: str, form: str, group: str = "metrics") -> Callable[[Measured], str]:
+    """A cell: the figure of this key with its format, e.g. "{:.1f} %", or "" if it was not measured."""
+
+    def cell(values: Measured) -> str:
+        metric = values[group].get(key)
+        return form.format(metric["value"]) if metric else ""
+
+    return cell
+
+
+def _bits(values: Measured) -> str:
+    return _figure("bits_per_dim", "{:.3f}")(values) or _figure("bits_per_dim_bound", "≤ {:.3f}")(values)
+
+
+CELLS: dict[str, Callable[[Measured], str]] = {
+    "parameters": _figure("parameters", "{:,}"),
+    "Fréchet distance": _figure("frechet_distance", "{:.2f}"),
+    "of real images": _figure("frechet_distance of training images", "{:.2f}", "references"),
+    "of blurred ones": _figure("frechet_distance of blurred by 1 px", "{:.2f}", "references"),
+    "class accuracy": _figure("class_accuracy", "{:.1f} %"),
+    "bits/dim": _bits,
+    "PSNR": _figure("reconstruction_psnr", "{:.1f} dB"),
+    "16 images": _figure("sampling_ms_16_cpu", "{:.0f} ms"),
+}
+MEANINGS = {
+    "Fréchet distance": "*Fréchet distance*: how far the pictures as a whole are from real test images, as a classifier "
+    "sees them; less is better. Beside it, the distance of other real images, and of the same blurred by one pixel.",
+    "class accuracy": "*Class accuracy*: how often that classifier sees the class that was asked for.",
+    "bits/dim": "*bits/dim*: what it costs to store a test image with the model, per pixel and colour; less is better, "
+    "and ≤ marks an upper bound.",
+    "PSNR": "*PSNR*: how close a test image comes back after it went through the code; more is better.",
+}
+
+#: What the run was -> the files of its film, without their endings.
+FILMS = {"healthy": "film", "collapsed": "collapse"}
+
+
+def films(name: str) -> list[dict[str, Any]]:
+    """Films of training, the same latents at many steps: those that a checkpoint holds, the healthy run first; [] if it has none.
+
+    Each: run ("healthy" or "collapsed"), sheet (path of a WebP with all frames, row by row), columns (frames per row),
+    frame_size (width and height in pixels), num_classes, frames ([{"step", "classes"}], classes = how many are covered).
+    """
+    check_name(name)
+    folder = checkpoint.find(name)
+    found = []
+    for run, stem in FILMS.items():
+        sheet, account = folder / f"{stem}.webp", checkpoint.read_json(folder, f"{stem}.json")
+        if account and sheet.is_file():
+            found.append({"run": run, "sheet": str(sheet.resolve())} | account)
+    return found

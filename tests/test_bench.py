@@ -1,0 +1,85 @@
+"""The measuring of speed, by a clock that the measured function itself moves on."""
+
+from collections.abc import Callable
+from types import SimpleNamespace
+
+import pytest
+from helpers import build
+
+from genmodels import bench, checkpoint
+
+
+class Clock:
+    """Seconds that pass only while something runs."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+        self.calls = 0
+
+    def running(self, *durations: float) -> Callable[[], None]:
+        """A function whose i-th call takes durations[i] seconds, later ones as long as the last."""
+
+        def run() -> None:
+            self.now += durations[min(self.calls, len(durations) - 1)]
+            self.calls += 1
+
+        return run
+
+
+@pytest.fixture
+def clock(monkeypatch) -> Clock:
+    clock = Clock()
+    monkeypatch.setattr(bench, "time", SimpleNamespace(perf_counter=lambda: clock.now))
+    return clock
+
+
+def test_the_median_leaves_the_warm_up_out(clock):
+    assert bench.median_seconds(clock.running(0.9, 0.1, 0.5, 0.2), repeats=3) == pytest.approx(0.2)
+    assert clock.calls == 4
+
+
+def test_a_slow_run_is_cut_off(clock):
+    """After PATIENCE no further repeat is begun; one after the warm-up there is always."""
+    assert bench.median_seconds(clock.running(10.0)) == pytest.approx(10.0)
+    assert clock.calls == 2
+    clock.calls = 0
+    bench.median_seconds(clock.running(1.0))
+    assert clock.calls == 3
+    clock.calls = 0
+    bench.median_seconds(clock.running(0.001))
+    assert clock.calls == bench.REPEATS + 1
+
+
+def test_the_best_batch_is_the_fastest_per_image(clock):
+    seconds = {32: 1.0, 64: 1.0, 128: 2.5, 256: 9.0}
+
+    def run(n: int) -> None:
+        clock.now += seconds[n]
+
+    assert bench.best_batch(run, 0.001) == (64, pytest.approx(64))
+    assert bench.best_batch(run, bench.PATIENCE / 50) == (32, pytest.approx(32)), "64 would take too long"
+
+
+def test_a_very_slow_model_has_a_small_batch(clock):
+    def run(n: int) -> None:
+        clock.now += n
+
+    assert bench.best_batch(run, 1.0) == (16, pytest.approx(1.0))
+
+
+def test_the_table(tmp_path, monkeypatch):
+    """A row for each thing that each model can do, and none for what makes no pictures."""
+    monkeypatch.setattr(bench, "REPEATS", 1)
+    monkeypatch.setattr(bench, "BATCHES", (16, 32))
+    names = [str(checkpoint.save(build(family), tmp_path / family)) for family in ("vae", "autoencoder", "referee")]
+    lines = list(bench.bench_table(names))
+    head, rule, *rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in lines if line.startswith("|")]
+    assert "thread" in lines[0], "how many threads is stated"
+    assert head[:3] == ["model", "what", "first picture, ms"]
+    assert len(rule) == len(head) == 6
+    assert [row[:2] for row in rows] == [
+        [names[0], "sample"], [names[0], "encode and decode"], [names[1], "encode and decode"],
+    ]  # fmt: skip
+    for row in rows:
+        assert all(float(cell) > 0 for cell in row[2:5])
+        assert row[5].split()[1] in ("(16)", "(32)")

@@ -1,0 +1,528 @@
+"""Measuring checkpoints, with tiny models and data: what is measured, what is said instead, and that no run is lost."""
+
+import dataclasses
+import json
+import shutil
+import sys
+from pathlib import Path
+
+import pytest
+import safetensors.torch
+import torch
+from helpers import build, encoded, having, python, tiny_images, write_parquet
+from PIL import Image
+
+from genmodels import card, checkpoint, data, evaluate, metrics, shards
+from genmodels.__main__ import main
+from genmodels.data import DATASETS, DatasetInfo, load_dataset
+from genmodels.evaluate import METRICS_FORMAT, Evaluation, measured
+from genmodels.models.base import Model
+from genmodels.protocols import Decodes, Encodes, HasLikelihood, Judges, Samples
+from genmodels.registry import FAMILIES
+
+evaluation = sys.modules["genmodels.evaluate"]  # the module: genmodels.evaluate is its function
+
+BARS = DatasetInfo("Bars", (1, 8, 8), ("up", "down", "middle"), 0)
+N = 24
+WITHOUT_DATA = {"parameters", "file_size", "sampling_ms_1_cpu", "sampling_ms_16_cpu"}
+DISTANCES = {"frechet_distance", "kernel_distance"}
+SEEN = {"precision", "recall", "density", "coverage", "class_entropy", "rarest_class", "commonest_class"}
+SEEN |= {"feature_spread", "class_accuracy"} | DISTANCES
+SAMPLES = {"copies", "exact_copies", "nearest_training_ratio", "trained_on_samples_accuracy"}
+RECONSTRUCTION = {"reconstruction_psnr", "reconstruction_ssim", "denoising_psnr", "noisy_psnr"}
+BOUND = {"elbo_bits_per_dim", "bits_per_dim_bound"}
+
+
+def know_bars(root: Path) -> None:
+    """Make the data set "bars" known, with chunks and a student small enough for tests; also in other processes."""
+    DATASETS["bars"] = BARS
+    shards.CHUNK = 10
+    evaluation.STUDENT_STEPS = 4
+    write_bars(root)
+
+
+def write_bars(root: Path, train: int = 60, test: int = 30) -> None:
+    images = tiny_images(train + test)
+    rows = [
+        (encoded(Image.fromarray(pixels[0].numpy())), int(label))
+        for pixels, label in zip(images.pixels, images.labels, strict=True)
+    ]
+    if not (root / "bars").is_dir():
+        write_parquet(root / "bars/train-0.parquet", rows[:train])
+        write_parquet(root / "bars/test-0.parquet", rows[train:])
+
+
+@pytest.fixture(autouse=True)
+def bars(tmp_path, monkeypatch) -> Path:
+    """The data set "bars", an empty cache, and nothing bundled but what a test puts into the folder `bundled`."""
+    monkeypatch.setitem(DATASETS, "bars", BARS)
+    monkeypatch.setattr(shards, "CHUNK", 10)
+    monkeypatch.setattr(evaluation, "STUDENT_STEPS", 4)
+    monkeypatch.setattr(checkpoint, "BUNDLED", [tmp_path / "bundled"])
+    monkeypatch.setenv("GENMODELS_DATA", str(tmp_path / "data"))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    write_bars(tmp_path / "data")
+    return tmp_path
+
+
+def saved(folder: Path, model: str | Model = "vae", name: str = "bars") -> Path:
+    """A tiny checkpoint, by itself or of a family, that says it was trained on a data set of that name."""
+    model = build(model) if isinstance(model, str) else model
+    described = {"name": name, "shape": list(model.image_shape), "classes": list(BARS.classes)}
+    return checkpoint.save(model, folder, data=described, training=None)
+
+
+@pytest.fixture
+def referee(tmp_path) -> Path:
+    return saved(tmp_path / "bundled" / "referee-bars", "referee")
+
+
+@pytest.fixture
+def vae(tmp_path) -> Path:
+    return saved(tmp_path / "vae-bars")
+
+
+def untimed(result: dict) -> dict:
+    """Without what the clock says."""
+    figures = {key: value for key, value in result["metrics"].items() if not key.startswith("sampling_ms")}
+    return result | {"metrics": figures}
+
+
+def work_folders(tmp_path: Path) -> list[Path]:
+    return [*(tmp_path / "cache/genmodels/evaluate").glob("model-*")]
+
+
+# -- what is measured --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_abilities_decide_what_is_measured(family, tmp_path, referee):
+    folder = saved(tmp_path / "model", family)
+    model = checkpoint.load(folder)
+    expected = {"parameters", "file_size"}
+    if isinstance(model, Encodes) and isinstance(model, Decodes):
+        expected |= RECONSTRUCTION
+    if isinstance(model, HasLikelihood):
+        expected |= BOUND if model.likelihood_is_bound else {"bits_per_dim"}
+    if isinstance(model, Samples):
+        expected |= WITHOUT_DATA | SEEN | SAMPLES
+    result = evaluate(folder, N)
+    assert result["failed"] == {}
+    assert set(result["metrics"]) == expected
+    assert bool(result["references"]) == isinstance(model, Samples)
+
+
+def test_a_model_without_classes(tmp_path, referee):
+    folder = saved(tmp_path / "model", build("vae", num_classes=0))
+    result = evaluate(folder, N)
+    assert result["failed"] == {}
+    missing = {"class_accuracy", "trained_on_samples_accuracy"}
+    assert set(result["metrics"]) == (RECONSTRUCTION | BOUND | WITHOUT_DATA | SEEN | SAMPLES) - missing
+    assert "trained_on_real_accuracy" in result["references"], "it is about the data, whatever the model"
+
+
+def test_every_figure_tells_how_it_came_to_be(tmp_path, vae, referee):
+    told = []
+    result = evaluate(vae, N, seed=3, progress=lambda part, share: told.append((part, share)))
+    assert result == json.loads((vae / "metrics.json").read_text())
+    assert result["format"] == METRICS_FORMAT
+    assert result["data"] == {"name": "bars", "split": "test"}
+    assert (result["n"], result["seed"]) == (N, 3)
+    assert result["weights"] == checkpoint.weights_hash(vae)
+    assert result["referee"] == {"name": "referee-bars", "hash": checkpoint.weights_hash(referee)}
+    assert {"hardware", "date", "version"} <= result.keys()
+    for figure in [*result["metrics"].values(), *result["references"].values()]:
+        assert isinstance(figure["value"], int | float)
+        assert isinstance(figure["unit"], str)
+        assert figure["protocol"]
+        assert 1 <= figure["n"] <= N
+        assert figure["seed"] == 3
+    shares = [share for _, share in told]
+    assert shares == sorted(shares)
+    assert shares[0] == 0
+    assert shares[-1] == pytest.approx(1, abs=0.1)
+    assert not work_folders(tmp_path), "what was kept for an interruption is cleared away"
+
+
+def test_real_images_are_measured_beside_samples(vae, referee):
+    """Training images come nearest to test images; the worse they are spoilt, the farther they are."""
+    references = evaluate(vae, 30)["references"]
+    sets = ["training images", "blurred by 0.5 px", "blurred by 1 px", "without the first class"]
+    assert set(references) == {f"{key} of {name}" for key in DISTANCES for name in sets} | {"trained_on_real_accuracy"}
+    floor, blurred, more, missing = (references[f"frechet_distance of {name}"]["value"] for name in sets)
+    assert floor < blurred < more
+    assert floor < missing
+
+
+def test_the_measured_distance_is_that_of_samples_and_test_images(vae, referee):
+    """Computed once more by hand: image i has seed `seed + i` and the label of test image i."""
+    from genmodels.operations import sample
+
+    result = evaluate(vae, N, seed=5)
+    test = load_dataset("bars", "test")
+    judge = checkpoint.load(referee)
+    made = data.to_float(data.to_uint8(sample(checkpoint.load(vae), N, 5, test.labels[:N].tolist())))
+    real, fake = judge.features(test[:][0]), judge.features(made)
+    assert result["metrics"]["frechet_distance"]["value"] == pytest.approx(
+        metrics.frechet_distance(real, fake), rel=1e-4
+    )
+    right = (judge.classify(fake)[0].argmax(1) == test.labels[:N]).float().mean()
+    assert result["metrics"]["class_accuracy"]["value"] == pytest.approx(100 * float(right), abs=1e-3)
+
+
+def test_a_referees_own_accuracy(tmp_path, monkeypatch):
+    """Of more attributes than there are digits, so that none is taken for another."""
+    columns = tuple(f"a{i}" for i in range(12))
+    monkeypatch.setitem(DATASETS, "bars", dataclasses.replace(BARS, attributes=columns))
+    add_columns(tmp_path / "data/bars", {name: lambda i, j=j: str((i + j) % 2) for j, name in enumerate(columns)})
+    model = build("referee", attributes=(2,) * 12)
+    result = evaluate(saved(tmp_path / "model", model), N)
+    truth = load_dataset("bars", "test", attributes=True)
+    x, labels = truth[:N]
+    expected = metrics.accuracies(model.classify(model.features(x)), labels)
+    assert result["failed"] == {}
+    found = [result["metrics"][f"{name}_accuracy"]["value"] for name in columns]
+    assert found == pytest.approx([100 * share for share in expected], abs=1e-3)
+
+
+def add_columns(folder: Path, columns: dict) -> None:
+    """Text columns for the parquet files of a data set; each value is a function of the row's number."""
+    import datasets
+
+    for file in folder.glob("*.parquet"):
+        table = datasets.load_dataset("parquet", data_files=str(file), split="train")
+        for name, value in columns.items():
+            table = table.add_column(name, [value(i) for i in range(len(table))])
+        table.to_parquet(str(file))
+
+
+def test_a_planted_copy_is_found(vae, referee, monkeypatch):
+    """Three samples are training images: so many more than honest ones."""
+    honest = evaluate(vae, 30)["metrics"]
+    draw = Evaluation.draw
+
+    def cheating(self, indices, labels):
+        pixels = draw(self, indices, labels)
+        for i in range(3):
+            if i in indices:
+                pixels[indices.index(i)] = self.train.pixels[i]
+        return pixels
+
+    monkeypatch.setattr(Evaluation, "draw", cheating)
+    copied = evaluate(vae, 30)["metrics"]
+    assert copied["copies"]["value"] == pytest.approx(honest["copies"]["value"] + 100 * 3 / 30, abs=0.01)
+
+
+@having(Judges)
+def test_a_critic_judges_samples(family, tmp_path, vae, referee):
+    bundle = tmp_path / "bundled"
+    saved(bundle / "a-critic", build(family, image_shape=(1, 12, 12)))
+    saved(bundle / "b-critic", family, name="mnist")
+    assert "critic_share" not in evaluate(vae, N)["metrics"], "neither is a critic of such pictures"
+    critic = saved(bundle / "c-critic", family)
+    figure = evaluate(vae, N)["metrics"]["critic_share"]
+    assert 0 <= figure["value"] <= 100
+    assert f"c-critic ({checkpoint.weights_hash(critic)})" in figure["protocol"]
+
+
+# -- interrupted, repeated, shared -------------------------------------------------------------------------------------
+
+
+def test_an_interrupted_run_goes_on(tmp_path, vae, referee, monkeypatch):
+    """Ctrl-C in the middle of the samples: what was done is not done again, and the result is the same."""
+    computed: list[tuple[str, int]] = []
+    stop_at: list[tuple[str, int]] = [("samples", 10)]
+    compute = shards.compute
+
+    def recording(folder, name, n, rows, progress):
+        def recorded(chunk):
+            if (name, chunk.start) in stop_at:
+                raise KeyboardInterrupt
+            computed.append((name, chunk.start))
+            return rows(chunk)
+
+        compute(folder, name, n, recorded, progress)
+
+    monkeypatch.setattr(shards, "compute", recording)
+    with pytest.raises(KeyboardInterrupt):
+        evaluate(vae, N)
+    assert not (vae / "metrics.json").exists()
+    (work,) = work_folders(tmp_path)
+    time = json.loads((work / "sampling time, seed 0.json").read_text())["sampling_ms_16_cpu"]
+    stop_at.clear()
+    first = computed.copy()
+    resumed = evaluate(vae, N)
+    assert ("samples", 0) in first
+    assert sorted(computed) == sorted(set(computed)), "a chunk was computed twice"
+    assert resumed["metrics"]["sampling_ms_16_cpu"] == time
+
+    everything = set(computed)
+    computed.clear()
+    shutil.rmtree(tmp_path / "cache")
+    assert untimed(evaluate(vae, N)) == untimed(resumed)
+    assert set(computed) == everything
+
+
+def test_real_images_are_looked_at_once_for_all_models(tmp_path, vae, referee, monkeypatch):
+    evaluate(vae, N)
+    computed: list[str] = []
+    compute = shards.compute
+
+    def recording(folder, name, n, rows, progress):
+        compute(folder, name, n, lambda chunk: computed.append(name) or rows(chunk), progress)
+
+    monkeypatch.setattr(shards, "compute", recording)
+    evaluate(saved(tmp_path / "other", build("vae", seed=1)), N)
+    assert set(computed) == {"reconstruction", "likelihood", "samples", "unlabelled", "seen samples", "seen unlabelled"}
+
+
+TOGETHER = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2")
+LAUNCHED = """
+import sys
+from pathlib import Path
+sys.path.insert(0, {tests!r})
+import test_evaluate
+from genmodels import checkpoint
+from genmodels.__main__ import main
+test_evaluate.know_bars(Path({data!r}))
+checkpoint.BUNDLED = [Path({bundled!r})]
+sys.exit(main(["evaluate", {folder!r}, "--n", "24"]))
+"""
+
+
+def test_two_processes_are_one(tmp_path, vae, referee):
+    """The command under `torchrun`: each process takes some of the chunks; one of them writes."""
+    alone = evaluate(vae, N)
+    shutil.rmtree(tmp_path / "cache")
+    (vae / "metrics.json").unlink()
+    folders = {"data": tmp_path / "data", "bundled": tmp_path / "bundled", "folder": vae}
+    script = LAUNCHED.format(tests=str(Path(__file__).parent), **{key: str(path) for key, path in folders.items()})
+    (tmp_path / "script.py").write_text(script)
+    result = python(*TOGETHER, tmp_path / "script.py")
+    assert result.returncode == 0, result.stderr[-3000:]
+    assert result.stdout.count("frechet_distance of training images") == 1, "one of them speaks"
+    together = json.loads((vae / "metrics.json").read_text())
+    assert untimed(together) == untimed(alone)
+    assert "| frechet_distance |" in (vae / "README.md").read_text()
+
+
+def test_other_data_under_the_same_name_are_other_data(tmp_path, vae, referee):
+    before = evaluate(vae, N)["references"]
+    shutil.rmtree(tmp_path / "data/bars")
+    write_bars(tmp_path / "data", train=40, test=50)
+    after = evaluate(vae, N)["references"]
+    assert after.keys() == before.keys()
+    assert after["frechet_distance of training images"] != before["frechet_distance of training images"]
+
+
+def test_references_of_another_seed_are_their_own(vae, referee):
+    for seed in (0, 1):
+        result = evaluate(vae, N, seed=seed)
+        assert {figure["seed"] for figure in result["references"].values()} == {seed}
+
+
+# -- chunks on disk ----------------------------------------------------------------------------------------------------
+
+
+def squares(chunk: range) -> shards.Rows:
+    return {"squares": torch.tensor(chunk).square()}
+
+
+def test_chunks_come_back_in_order(tmp_path):
+    shards.compute(tmp_path / "work", "numbers", 25, squares)
+    assert torch.equal(shards.gather(tmp_path / "work", "numbers", 25)["squares"], torch.arange(25).square())
+    assert len([*(tmp_path / "work").iterdir()]) == 3
+
+
+@pytest.mark.parametrize("damage", [b"", b"nonsense", None], ids=["empty", "nonsense", "half"])
+def test_a_broken_chunk_is_computed_again(tmp_path, damage):
+    shards.compute(tmp_path, "numbers", 25, squares)
+    file = tmp_path / "numbers-000010-000020.safetensors"
+    file.write_bytes(file.read_bytes()[:-40] if damage is None else damage)
+    asked = []
+    shards.compute(tmp_path, "numbers", 25, lambda chunk: asked.append(chunk) or squares(chunk))
+    assert asked == [range(10, 20)]
+    assert torch.equal(shards.gather(tmp_path, "numbers", 25)["squares"], torch.arange(25).square())
+
+
+def test_what_failed_is_tried_again(tmp_path):
+    def failing(chunk: range) -> shards.Rows:
+        if 10 in chunk or 20 in chunk:
+            raise ValueError(f"chunk {chunk.start} is bad")
+        return squares(chunk)
+
+    with pytest.raises(ValueError, match="chunk 10 is bad"):
+        shards.compute(tmp_path, "numbers", 25, failing)
+    asked = []
+    shards.compute(tmp_path, "numbers", 25, lambda chunk: asked.append(chunk.start) or squares(chunk))
+    assert asked == [10, 20]
+
+
+FAILING = """
+from pathlib import Path
+from genmodels import shards
+from genmodels.device import process_state
+shards.CHUNK = 10
+state = process_state()
+def rows(chunk):
+    if chunk.start in (20, 50):  # one for each of the two processes
+        raise ValueError(f"chunk {{chunk.start}} is bad")
+    return {{}}
+try:
+    shards.compute(Path({folder!r}), "numbers", 80, rows)
+except ValueError as error:
+    Path({folder!r}, f"rank-{{state.process_index}}").write_text(str(error))
+"""
+
+
+def test_all_processes_fail_with_the_first_failure(tmp_path):
+    (tmp_path / "script.py").write_text(FAILING.format(folder=str(tmp_path)))
+    result = python(*TOGETHER, tmp_path / "script.py")
+    assert result.returncode == 0, result.stderr[-3000:]
+    assert [(tmp_path / f"rank-{rank}").read_text() for rank in (0, 1)] == ["chunk 20 is bad"] * 2
+
+
+# -- what can't be measured is said ------------------------------------------------------------------------------------
+
+
+def test_samples_that_are_not_numbers(tmp_path, referee):
+    model = build("vae")
+    with torch.no_grad():
+        model.decoder.head.weight.fill_(float("nan"))
+    result = evaluate(saved(tmp_path / "model", model), N)
+    assert set(result["metrics"]) == WITHOUT_DATA
+    assert {f"{key} of training images" for key in DISTANCES} <= result["references"].keys()
+    not_numbers = "The samples are not finite: image 0 is the first with NaN or infinity."
+    for part in ("Fréchet distance", "kernel distance", "precision and coverage", "variety", "copies", "student"):
+        assert result["failed"][part] == not_numbers
+    for part in ("reconstruction", "bits/dim"):
+        assert result["failed"][part].startswith("The result is nan, not a finite number")
+
+
+@pytest.mark.parametrize("n", [1, 8])
+def test_too_few_images_for_a_metric(vae, referee, n):
+    """The referee's features have 8 dimensions: 9 images make a covariance of full rank."""
+    result = evaluate(vae, n)
+    said = f"A covariance of full rank in 8 dimensions needs at least 9 fake images, not {n}."
+    assert result["failed"]["Fréchet distance"] == result["failed"]["reference Fréchet distance"] == said
+    measured = RECONSTRUCTION | BOUND | WITHOUT_DATA | SAMPLES | {"class_accuracy"}
+    assert measured <= result["metrics"].keys()
+    if n == 8:
+        assert result["failed"].keys() == {"Fréchet distance", "reference Fréchet distance"}
+        assert set(result["metrics"]) == measured | SEEN - {"frechet_distance"}
+
+
+def test_data_without_a_referee(vae):
+    result = evaluate(vae, N)
+    assert result["referee"] is None
+    assert set(result["metrics"]) == RECONSTRUCTION | BOUND | WITHOUT_DATA | SAMPLES
+    assert set(result["references"]) == {"trained_on_real_accuracy"}
+    for part in ("Fréchet distance", "variety", "class accuracy", "reference kernel distance"):
+        assert "no referee for the data set 'bars': train one with" in result["failed"][part]
+
+
+@pytest.mark.parametrize(
+    ("model", "message"),
+    [
+        (
+            lambda: build("referee", image_shape=(1, 12, 12)),
+            r"sees images of shape (1, 12, 12), the model makes (1, 8, 8)",
+        ),
+        (lambda: build("autoencoder"), "is no referee: it can't classify"),
+    ],
+    ids=["another shape", "no classifier"],
+)
+def test_a_referee_that_does_not_fit(tmp_path, vae, model, message):
+    folder = saved(tmp_path / "judge", model())
+    result = evaluate(vae, N, referee=folder)
+    assert result["referee"]["name"] == "judge"
+    assert set(result["metrics"]) == RECONSTRUCTION | BOUND | WITHOUT_DATA | SAMPLES
+    assert message in result["failed"]["Fréchet distance"]
+
+
+def test_data_that_cannot_be_reached_and_then_can(tmp_path, vae, referee, monkeypatch):
+    monkeypatch.setenv("GENMODELS_DATA", str(tmp_path / "nowhere"))
+    result = evaluate(vae, N)
+    assert set(result["metrics"]) == WITHOUT_DATA
+    needless = {"size", "sampling time", "critic", "accuracy"}  # no critic is bundled; only a referee has an accuracy
+    assert result["failed"].keys() == {part.name for part in evaluation.PARTS} - needless
+    assert all("-*.parquet in it" in reason for reason in result["failed"].values())
+    monkeypatch.setenv("GENMODELS_DATA", str(tmp_path / "data"))
+    assert evaluate(vae, N)["failed"] == {}
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"n": 0}, "n must be between 1 and 100000, not 0"),
+        ({"n": -1}, "n must be between"),
+        ({"n": 100_001}, "n must be between"),
+        ({"seed": -1}, "seed must be between 0 and"),
+        ({"seed": 2**31}, "seed must be between 0 and"),
+        ({"referee": "referee-nonsense"}, "no model 'referee-nonsense'"),
+    ],
+    ids=str,
+)
+def test_what_is_refused_at_once(vae, options, message):
+    with pytest.raises(ValueError, match=message):
+        evaluate(vae, **options)
+    assert not (vae / "metrics.json").exists()
+
+
+# -- figures that don't compare ----------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def bundled_vae(tmp_path, referee) -> Path:
+    """A bundled model that was measured by a referee that is bundled too."""
+    folder = saved(tmp_path / "bundled" / "vae-bars")
+    assert main(["evaluate", "vae-bars", "--n", str(N)]) == 0
+    return folder
+
+
+def test_the_command_refreshes_the_card(bundled_vae, capsys):
+    result = json.loads((bundled_vae / "metrics.json").read_text())
+    assert measured("vae-bars") == result
+    text = (bundled_vae / "README.md").read_text()
+    assert f"referee referee-bars ({result['referee']['hash']})" in text
+    assert all(f"| {name} |" in text for name in [*result["metrics"], *result["references"]])
+    assert "Not measured" not in text
+    table = card.models_tables()
+    assert f"| [`vae-bars`](checkpoints/vae-bars) | {result['metrics']['frechet_distance']['value']:.2f} |" in table
+    assert "| *bars: blurred by 1 px* |" in table
+    shutil.rmtree(bundled_vae / "metrics.json", ignore_errors=True)
+    assert main(["evaluate", "vae-bars", "--n", "8"]) == 0
+    text = (bundled_vae / "README.md").read_text()
+    assert "- Fréchet distance could not be measured: A covariance of full rank in 8 dimensions" in text
+    assert "Fréchet distance could not be measured" in capsys.readouterr().out
+
+
+def none(folder: Path) -> None:
+    (folder / "metrics.json").unlink()
+
+
+def older_format(folder: Path) -> None:
+    values = json.loads((folder / "metrics.json").read_text())
+    (folder / "metrics.json").write_text(json.dumps(values | {"format": METRICS_FORMAT - 1}))
+
+
+def other_weights(folder: Path) -> None:
+    weights = build("vae", seed=1).state_dict()
+    safetensors.torch.save_file(weights, folder / "model.safetensors")
+
+
+def other_referee(folder: Path) -> None:
+    saved(folder.parent / "referee-bars", build("referee", seed=1))
+
+
+@pytest.mark.parametrize("change", [none, older_format, other_weights, other_referee])
+def test_figures_that_no_longer_hold_are_not_shown(bundled_vae, change):
+    assert measured(bundled_vae)
+    change(bundled_vae)
+    assert measured(bundled_vae) == {}
+    text = card.model_card(bundled_vae)
+    assert "Not measured" in text
+    assert "frechet_distance" not in text
+    table = card.models_tables()
+    assert "| [`vae-bars`](checkpoints/vae-bars) | not measured |" in table
+    assert "*bars:" not in table, "nor the real images of that measurement"
