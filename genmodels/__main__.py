@@ -70,6 +70,7 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument(
         "--referee", help="the checkpoint whose features compare; default: the bundled one of the data"
     )
+    command.add_argument("--only", nargs="+", default=[], metavar="PART", help='measure again, e.g. "sampling time"')
     command.add_argument("--inception", action="store_true", help="also the usual FID, whose network is downloaded")
 
     command = add("bench", _bench, "speed of the models on this machine: a table")
@@ -185,8 +186,9 @@ def _evaluate(options: argparse.Namespace) -> None:
     for name in names:
         with _progress_bar(name, shown=is_main) as show:
             result = evaluate(
-                name, options.n, seed=options.seed, referee=options.referee, inception=options.inception, progress=show
-            )
+                name, options.n, seed=options.seed, referee=options.referee, inception=options.inception,
+                only=options.only, progress=show,
+            )  # fmt: skip
         if is_main:
             write_card(name)
             _print_metrics(name, result)

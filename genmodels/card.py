@@ -93,7 +93,7 @@ def _value(metric: dict[str, Any]) -> str:
 
 
 def _trained(training: dict[str, Any]) -> list[str]:
-    if not training:
+    if "steps" not in training:
         return []
     return [
         "## Training",

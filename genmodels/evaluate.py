@@ -66,19 +66,21 @@ def evaluate(
     seed: int = 0,
     referee: str | os.PathLike | None = None,
     inception: bool = False,
+    only: Sequence[str] = (),
     importance_samples: int = IMPORTANCE_SAMPLES,
     progress: Report = lambda metric, share: None,
 ) -> dict[str, Any]:
     """Measure a checkpoint, write its metrics.json, and return what was written.
 
     n: how many samples are drawn, and at most how many test images are used. referee: a checkpoint; by default the
-    bundled `referee-<data>`. inception: also the usual FID, whose network is downloaded. `progress` is told the part
-    at hand and the share of the whole that is done.
+    bundled `referee-<data>`. inception: also the usual FID, whose network is downloaded. only: names of PARTS to measure
+    again, where the others have been measured with the same n and seed (sampling times, say, on a quieter machine).
+    `progress` is told the part at hand and the share of the whole that is done.
 
     The result: {"format", "data", "n", "seed", "hardware", "date", "version", "weights", "referee", "references",
     "metrics": {name: {"value", "unit", "n", "seed", "protocol"}}, "failed": {part: why in one sentence}}. A part that
     can't be measured (the data can't be reached, n is too small, samples are NaN) is in "failed"; the others still run.
-    Raises ValueError for n and seed out of range, and for a checkpoint or referee that isn't there.
+    Raises ValueError for n and seed out of range, and for a checkpoint, referee or part that isn't there.
     """
     if not 1 <= n <= LARGEST_N:
         raise ValueError(f"n must be between 1 and {LARGEST_N}, not {n}.")
@@ -88,7 +90,10 @@ def evaluate(
     evaluation = Evaluation(source, n, seed, referee, importance_samples)
     wanted = [*PARTS, INCEPTION] if inception else PARTS
     parts = [part for part in wanted if all(isinstance(evaluation.model, ability) for ability in part.abilities)]
-    result = evaluation.run(parts, progress)
+    former = evaluation.measured_before() if only else {}
+    if unknown := set(only) - {part.name for part in parts}:
+        raise ValueError(f"There is no part {min(unknown)!r}; this model has {', '.join(part.name for part in parts)}.")
+    result = evaluation.run([part for part in parts if not only or part.name in only], former, progress)
     if evaluation.is_main:
         checkpoint.write_json(evaluation.folder, "metrics.json", result)
         shutil.rmtree(evaluation.work, ignore_errors=True)
@@ -120,9 +125,20 @@ class Evaluation:
     def wait(self) -> None:
         self.state.wait_for_everyone()
 
-    def run(self, parts: Sequence[Part], progress: Report) -> dict[str, Any]:
-        """All parts: what goes image by image on all processes, what follows from it on the main one."""
-        result = self._header() | {"metrics": {}, "references": {}, "failed": {}}
+    def measured_before(self) -> dict[str, Any]:
+        """The checkpoint's metrics.json, if its figures may stand beside those of this run; else ValueError."""
+        former = measured(self.folder)
+        if not former or any(former[key] != self._header()[key] for key in ("n", "seed", "referee", "version")):
+            raise ValueError(
+                f"{self.folder.name} has not been measured with n = {self.n}, seed {self.seed} and the same referee: "
+                "measure everything first."
+            )
+        return former
+
+    def run(self, parts: Sequence[Part], former: dict[str, Any], progress: Report) -> dict[str, Any]:
+        """These parts, beside those in `former`: what goes image by image on all processes, what follows from it on the
+        main one."""
+        result = former or self._header() | {"metrics": {}, "references": {}, "failed": {}}
         total, done = sum(part.weight for part in parts), 0.0
         for part in parts:
 
@@ -131,6 +147,7 @@ class Evaluation:
 
             self.report_part = self.report = report
             report(0.0)
+            result["failed"].pop(part.name, None)
             try:
                 if part.compute is not None:
                     with torch.no_grad():

@@ -526,3 +526,32 @@ def test_figures_that_no_longer_hold_are_not_shown(bundled_vae, change):
     table = card.models_tables()
     assert "| [`vae-bars`](checkpoints/vae-bars) | not measured |" in table
     assert "*bars:" not in table, "nor the real images of that measurement"
+
+
+# -- parts measured again ----------------------------------------------------------------------------------------------
+
+
+def test_a_part_alone_leaves_the_others_as_they_were(tmp_path, vae, referee):
+    before = evaluate(vae, N)
+    changed = json.loads((vae / "metrics.json").read_text())
+    for figure in changed["metrics"].values():
+        figure["value"] = -1
+    (vae / "metrics.json").write_text(json.dumps(changed))
+    after = evaluate(vae, N, only=["variety", "copies"])
+    again = {"class_entropy", "rarest_class", "commonest_class", "feature_spread"}
+    again |= {"copies", "exact_copies", "nearest_training_ratio"}
+    for name, figure in after["metrics"].items():
+        assert figure["value"] == (before["metrics"][name]["value"] if name in again else -1), name
+    assert {key: value for key, value in after.items() if key != "metrics"} == {
+        key: value for key, value in before.items() if key != "metrics"
+    }
+
+
+def test_a_part_alone_needs_the_others(tmp_path, vae, referee):
+    with pytest.raises(ValueError, match="measure everything first"):
+        evaluate(vae, N, only=["copies"])
+    evaluate(vae, N)
+    with pytest.raises(ValueError, match="measure everything first"):
+        evaluate(vae, N, seed=1, only=["copies"])
+    with pytest.raises(ValueError, match="no part 'nonsense'; this model has size, sampling time"):
+        evaluate(vae, N, only=["nonsense"])

@@ -252,7 +252,7 @@ def no_fetches(monkeypatch):
 
 
 @pytest.fixture
-def real_images(tmp_path, monkeypatch, no_fetches):
+def real_data(tmp_path, monkeypatch, no_fetches):
     """40 pictures as the test split of the first GAN's data; their bytes."""
     _, height, width = wrappers.describe(NAME)["shape"]
     images = [picture(i, (width, height)) for i in range(40)]
@@ -263,13 +263,13 @@ def real_images(tmp_path, monkeypatch, no_fetches):
     return {np.asarray(image).tobytes() for image in images}
 
 
-def test_a_round_mixes_real_and_generated_pictures(real_images):
+def test_a_round_mixes_real_and_generated_pictures(real_data):
     counts = set()
     for seed in range(12):
         dealt = wrappers.deal(NAME, seed)
         assert dealt["missing"] == ""
         assert len(dealt["pictures"]) == len(dealt["critic"]) == 8
-        assert [pixels(p).tobytes() in real_images for p in dealt["pictures"]] == [not s for s in dealt["sought"]]
+        assert [pixels(p).tobytes() in real_data for p in dealt["pictures"]] == [not s for s in dealt["sought"]]
         counts.add(sum(dealt["sought"]))
     assert counts <= set(range(2, 7))
     assert len(counts) > 1
@@ -291,12 +291,12 @@ def test_without_real_pictures_there_are_pairs(tmp_path, monkeypatch, no_fetches
 def test_a_failure_is_remembered_for_a_while(tmp_path, monkeypatch, no_fetches):
     monkeypatch.setenv("GENMODELS_DATA", str(tmp_path))
     monkeypatch.setattr(critics, "PATIENCE", 60)
-    refused(lambda: critics.test_images(NAME), "can't be reached")
+    refused(lambda: critics.real_images(NAME), "can't be reached")
     first = list(critics._fetches.values())
-    refused(lambda: critics.test_images(NAME), "can't be reached")
+    refused(lambda: critics.real_images(NAME), "can't be reached")
     assert list(critics._fetches.values()) == first, "not asked for again"
     monkeypatch.setattr(critics, "RETRY_AFTER", 0)
-    refused(lambda: critics.test_images(NAME), "can't be reached")
+    refused(lambda: critics.real_images(NAME), "can't be reached")
     assert list(critics._fetches.values()) != first
 
 

@@ -289,8 +289,10 @@ def judge(name: str, picture: dict) -> str:
 
 
 def share(percent: float) -> str:
-    """A percentage that says 0 % and 100 % only where it is true."""
-    return f"{percent:.{0 if 1 <= percent <= 99 or percent in (0, 100) else 1}f} %"
+    """A percentage that says 0 % and 100 % only where that is exactly so."""
+    if 0 < percent < 1:
+        return "less than 1 %"
+    return "more than 99 %" if 99 < percent < 100 else f"{percent:.0f} %"
 
 
 def open_critic(name: str) -> tuple[Any, ...]:

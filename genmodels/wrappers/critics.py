@@ -87,7 +87,7 @@ _fetches: dict[tuple, _Fetch] = {}
 _fetching = threading.Lock()
 
 
-def test_images(name: str) -> Images:
+def real_images(name: str) -> Images:
     """The real test images of a model's data, kept once they were read.
 
     ValueError in one sentence for the visitor if there are none (yet): after PATIENCE at the latest, and at once while
@@ -133,7 +133,7 @@ def deal(name: str, seed: int) -> dict[str, Any]:
     dice = random.Random(seed)
     get_model(name, Samples, Judges)
     try:
-        real, missing = test_images(name), ""
+        real, missing = real_images(name), ""
     except ValueError as error:
         return _deal_pairs(name, dice) | {"name": name, "missing": str(error)}
     return _deal_mixed(name, dice, real) | {"name": name, "missing": missing}
