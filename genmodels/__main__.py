@@ -115,6 +115,7 @@ def _sample(options: argparse.Namespace) -> None:
 
 
 def _train(options: argparse.Namespace) -> int:
+    import torch
     from tqdm import tqdm
 
     from genmodels import data
@@ -137,8 +138,9 @@ def _train(options: argparse.Namespace) -> int:
     if attributes:
         config["attributes"] = [len(values) for values in images.attributes.values()]
     config |= {key: value for key, value in settings.items() if key in config_fields}
-    model = family(family.Config.from_json(config))
     recipe = dataclasses.replace(family.recipe, **{k: v for k, v in settings.items() if k in recipe_fields})
+    torch.manual_seed(recipe.seed)  # the initial weights
+    model = family(family.Config.from_json(config))
     interrupted = _on_interrupt()
     rows = train(
         model, images, recipe, folder=options.out, minutes=options.minutes, resume=options.resume,

@@ -53,7 +53,7 @@ def fastest_precision(model: nn.Module, x: torch.Tensor, labels: torch.Tensor) -
 
     Timed, never assumed: on hardware without bfloat16 units it can be 100 times slower.
     """
-    trial = copy.deepcopy(model).train().to(x.device)
+    trial = copy.deepcopy(model).train().requires_grad_(True).to(x.device)  # a loaded model is frozen
     to_fast_layout(trial)
     seconds = {enabled: _seconds_per_step(trial, x, labels, bf16=enabled) for enabled in (False, True)}
     return "bf16" if seconds[True] < 0.9 * seconds[False] else "no"

@@ -3,7 +3,7 @@
     python scripts/measure_app.py
 
 Prints a Markdown table. "Alone" and "busy": pointer-to-picture time of the latent map at the server, without and with
-another visitor who generates in a loop. Memory: resident size of the process after every model of both tabs was used.
+another visitor who generates in a loop. Memory: resident size of the process after every model of all tabs was used.
 """
 
 import contextlib
@@ -43,7 +43,7 @@ def main() -> None:
             print(
                 f"| latent map, pointer to picture, {what}: median / p95 | {statistics.median(times):.0f} / {p95:.0f} ms |"
             )
-        print(f"| memory after every model of both tabs was used | {megabytes:.0f} MB |")
+        print(f"| memory after every model of all tabs was used | {megabytes:.0f} MB |")
         print(f"\n{os.cpu_count()} cores; {POINTS} points each; the other visitor generated {count()} times meanwhile.")
 
 
@@ -78,7 +78,7 @@ def choices(client: Client, endpoint: str) -> list[str]:
 
 
 def use_every_model(client: Client) -> None:
-    """What a visitor does who clicks through all data sets of both tabs."""
+    """What a visitor does who clicks through all data sets of all tabs."""
     for name in choices(client, "/autoencoder_open"):
         client.predict(name, 0.3, 0.5, api_name="/autoencoder_open")
     for name in choices(client, "/vae_open"):
@@ -87,6 +87,10 @@ def use_every_model(client: Client) -> None:
     for name in choices(client, "/vae_open_map"):
         client.predict(name, 3, api_name="/vae_open_map")
     client.predict("elf", 0, 0, *[0.0] * 6, api_name="/vae_traverse")
+    for name in choices(client, "/gan_open"):
+        client.predict(name, 64, 0, 1.0, api_name="/gan_open")
+        client.predict(name, 3, 0, 100, 0.7, api_name="/gan_mix_open")
+        client.predict(name, api_name="/gan_critic_open")
 
 
 def map_latencies(address: str) -> list[float]:

@@ -1,15 +1,16 @@
 """Train a GAN and film it: the pictures of the same 64 latents from the first step to the last.
 
-    python scripts/train_film.py mnist checkpoints/gan-mnist/film.webp --minutes 15
-    python scripts/train_film.py mnist checkpoints/gan-mnist/collapse.webp --minutes 5 --collapse
+    python scripts/train_film.py mnist checkpoints/gan-mnist/film.webp --minutes 30 --run runs/gan-mnist
+    python scripts/train_film.py mnist checkpoints/gan-mnist/collapse.webp --minutes 3 --collapse gan-mnist
 
 All frames lie on one sheet (a still WebP), row by row, so that a browser can show any of them at once. Beside it lies a
 JSON of the same name: how the sheet is cut, and for every frame the step and the number of classes covered. A class is
 covered if a referee (a classifier trained on the real pictures) finds it in at least a fifth of its fair share of 500
 pictures that were generated without a class, the same 500 latents every time.
 
---collapse removes what keeps the game stable: no gradient penalties and three times the learning rate. The film ends
-early if the weights cease to be numbers.
+--run keeps the run itself too: its checkpoint is the model that the film ends with.
+--collapse goes on with a finished model, but without what keeps the game stable: no gradient penalties, and too high a
+learning rate. The film ends early if the weights cease to be numbers.
 """
 
 import argparse
@@ -28,7 +29,7 @@ from genmodels import checkpoint, data, operations
 from genmodels.models.base import Model
 from genmodels.protocols import Classifies
 from genmodels.registry import get_family
-from genmodels.train import TrainingDiverged, train
+from genmodels.train import TrainingDiverged, finish, train
 
 FRAMES = 60
 FIRST_FRAME = 2e-3  # share of the run at which the second frame is taken; from there on in equal ratios
@@ -37,6 +38,7 @@ MAX_BYTES = 700_000
 JUDGED = 500  # pictures in which the referee looks for the classes
 FAIR_SHARE = 0.2  # of 1/num_classes: less, and a class counts as lost
 LOG_EVERY = 5  # steps between two looks at the run
+TOO_FAST = 3.0  # times the recipe's learning rate
 
 
 def main() -> int:
@@ -44,14 +46,20 @@ def main() -> int:
     parser.add_argument("data", help="a data set with classes, e.g. mnist")
     parser.add_argument("out", type=Path, help="the film, *.webp")
     parser.add_argument("--minutes", type=float, default=15.0)
-    parser.add_argument("--collapse", action="store_true", help="a run that is meant to fail")
+    parser.add_argument("--collapse", metavar="MODEL", help="spoil this trained model")
+    parser.add_argument("--rate", type=float, default=TOO_FAST, help="with --collapse: learning rate / the recipe's")
+    parser.add_argument("--run", type=Path, help="folder to keep the run and its checkpoint in")
     parser.add_argument("--referee", help="checkpoint of the referee; by default the bundled referee-<data>")
     options = parser.parse_args()
     images = data.load_dataset(options.data, "train")
     referee = checkpoint.load(options.referee or f"referee-{options.data}")
     operations.require(referee, Classifies)
     frames, account = [], []
-    for step, model in snapshots(images, options.minutes, options.collapse):
+    if options.collapse:
+        shots = collapsing(checkpoint.load(options.collapse), images, options.minutes, options.rate)
+    else:
+        shots = healthy(images, options.minutes, options.run)
+    for step, model in shots:
         frames.append(data.tile(data.to_uint8(operations.sample(model, 64))).convert("RGB"))
         account.append({"step": step, "classes": classes_covered(model, referee)})
         print(account[-1], flush=True)
@@ -69,27 +77,37 @@ def main() -> int:
     return 0
 
 
-def snapshots(images: data.Images, minutes: float, collapse: bool) -> Iterator[tuple[int, Model]]:
-    """(step, model with averaged weights), first before any training, then denser in the beginning of the run."""
+def healthy(images: data.Images, minutes: float, folder: Path | None) -> Iterator[tuple[int, Model]]:
+    """(step, model with averaged weights) of the family's own recipe, from before any training."""
     family = get_family("gan")
-    config = family.Config(image_shape=images.shape, num_classes=len(images.classes))
-    recipe = family.recipe
-    if collapse:
-        config = dataclasses.replace(config, gamma=0.0, gamma_final=0.0)
-        recipe = dataclasses.replace(recipe, learning_rate=3 * recipe.learning_rate)
-    torch.manual_seed(recipe.seed)
-    model = family(config)
+    torch.manual_seed(family.recipe.seed)
+    model = family(family.Config(image_shape=images.shape, num_classes=len(images.classes)))
+    yield from snapshots(model, train(model, images, minutes=minutes, folder=folder, log_every=LOG_EVERY))
+    if folder is not None:
+        finish(model, folder, data.load_dataset(images.name, "test"))
+
+
+def collapsing(model: Model, images: data.Images, minutes: float, rate: float) -> Iterator[tuple[int, Model]]:
+    """The same for a trained model that goes on without penalties, at `rate` times the recipe's learning rate."""
+    model.config = dataclasses.replace(model.config, gamma=0.0, gamma_final=0.0)
+    high = rate * model.recipe.learning_rate
+    recipe = dataclasses.replace(model.recipe, learning_rate=high, final_learning_rate=high, warmup=0.0)
+    try:
+        yield from snapshots(model, train(model, images, recipe, minutes=minutes, log_every=LOG_EVERY))
+    except TrainingDiverged as error:
+        print(f"The film ends here: {error}", file=sys.stderr)
+
+
+def snapshots(model: Model, rows: Iterator[dict]) -> Iterator[tuple[int, Model]]:
+    """(step, model with averaged weights): before the first row, then denser in the beginning of the run."""
     averaged = copy.deepcopy(model).eval().requires_grad_(False)
     yield 0, averaged
     due, ratio = FIRST_FRAME, FIRST_FRAME ** (-1 / (FRAMES - 2))
-    try:
-        for count, row in enumerate(train(model, images, recipe, minutes=minutes, log_every=LOG_EVERY)):
-            follow(averaged, model, min(recipe.ema_decay**LOG_EVERY, (1 + count) / (10 + count)))
-            if row["progress"] >= due:
-                yield row["step"], averaged
-                due = min(1.0, due * ratio)
-    except TrainingDiverged as error:
-        print(f"The film ends here: {error}", file=sys.stderr)
+    for count, row in enumerate(rows):
+        follow(averaged, model, min(model.recipe.ema_decay**LOG_EVERY, (1 + count) / (10 + count)))
+        if row["progress"] >= due:
+            yield int(row["step"]), averaged
+            due = min(1.0, due * ratio)
 
 
 @torch.no_grad()

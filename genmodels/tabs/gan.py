@@ -40,15 +40,18 @@ CRITIC = (
     "stands among real test images and among the GAN's own pictures."
 )
 FILM = (
-    "The same 64 random points, from the first step to the last. Beside it the same game without the rules that keep it "
-    "stable: the generator finds a few pictures that fool the critic and forgets the other classes."
+    "The same 64 random points, from the first step to the last. Beside it the finished model trains on without the "
+    "rules that keep the game stable: it forgets one class after the other."
 )
 PICKS_SCHEMA = {
     "type": "array",
     "description": "Positions of the picked pictures, from 0.",
     "items": {"type": "integer"},
 }
-RUNS = {"healthy": "Trained as it should be", "collapsed": "Made to collapse: no gradient penalties, steps too large"}
+RUNS = {
+    "healthy": "Trained as it should be",
+    "collapsed": "Made to collapse: the finished model goes on without gradient penalties, with too large steps",
+}
 
 
 def build(page: common.Page) -> None:
