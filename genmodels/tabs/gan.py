@@ -15,8 +15,9 @@ GENERATE = (
     "gives the same picture."
 )
 TRUNCATION = generate.Knob(
-    "truncation_psi", "Truncation ψ", "How far from the mean of the class: low is typical, high is varied.", highest=1.5
-)
+    "truncation_psi", "Truncation ψ", "How far from the mean of the class: low is typical, high is varied.",
+    highest=1.5, value=0.8,
+)  # fmt: skip
 WALK = (
     "A walk through the pictures of several seeds and back to the first. Every frame on the way is a picture of its "
     "own, not a cross-fade."
@@ -50,7 +51,7 @@ PICKS_SCHEMA = {
 }
 RUNS = {
     "healthy": "Trained as it should be",
-    "collapsed": "Made to collapse: the finished model goes on without gradient penalties, with too large steps",
+    "collapsed": "Spoilt: no gradient penalties, steps too large",
 }
 
 
@@ -100,7 +101,7 @@ def build_walk(page: common.Page, shown: gr.HTML, names: list[str]) -> None:
             with gr.Accordion("More", open=False):
                 stops = gr.Slider(2, 8, 4, step=1, label="Seeds on the way")
                 frames = gr.Slider(8, 96, 48, step=1, label="Frames")
-                psi = psi_slider(1.0)
+                psi = psi_slider(0.8)
             button = gr.Button("Walk", variant="primary")
         with gr.Column(elem_classes="gm-main"):
             film = gr.Image(
@@ -158,7 +159,7 @@ def build_mix(page: common.Page, shown: gr.HTML, names: list[str]) -> None:
             crossover = gr.Slider(0, layers, 2, step=1, label="Layers that follow the left picture", info=info)
             with gr.Row(elem_classes="gm-pair"):
                 rows, columns = common.seed_field("Seed, left", 0), common.seed_field("Seed, top", 100)
-            psi = psi_slider(1.0)
+            psi = psi_slider(0.8)
             dice = gr.Button("New pictures", elem_classes="gm-dice")
         with gr.Column(elem_classes="gm-main"):
             grid = common.picture("Mixed styles", "Each cell mixes its row's and its column's picture", kind="gm-table")
