@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from helpers import build, python
 from PIL import Image
 
@@ -222,6 +223,18 @@ def test_a_run_that_exists(image_folder, tmp_path, capsys):
     list(run(model, load_dataset(str(image_folder), shape=(1, 8, 8)), recipe, folder=tmp_path / "run", precision="no"))
     message = refused(capsys, *train(image_folder, tmp_path / "run", "--precision", "no"))
     assert "holds a run at step 1: go on with --resume" in message
+
+
+def test_the_seed_is_the_whole_run(image_folder, tmp_path):
+    """The initial weights too: the same command gives the same model."""
+    weights = []
+    for name, seed in (("a", 1), ("b", 1), ("c", 2)):
+        sizes = ["latent_dim=4", "widths=[4,8]", "prior_layers=2", "prior_width=8"]
+        settings = ["--precision", "no", "--set", "steps=1", "batch_size=4", f"seed={seed}", *sizes]
+        assert main([str(a) for a in train(image_folder, tmp_path / name, *settings)]) == 0
+        weights.append(checkpoint.load(tmp_path / name / "checkpoint").state_dict())
+    assert all(torch.equal(weights[0][key], weights[1][key]) for key in weights[0])
+    assert not all(torch.equal(weights[0][key], weights[2][key]) for key in weights[0])
 
 
 # -- evaluate, bench, push ---------------------------------------------------------------------------------------------

@@ -110,6 +110,15 @@ def test_a_time_budget_ends_the_run(tmp_path):
     assert checkpoint.load(tmp_path / "checkpoint")
 
 
+def test_a_loaded_model_trains_on(tmp_path):
+    """A loaded model's weights are frozen; training frees them, also where it first times the precision."""
+    model = checkpoint.load(checkpoint.save(fresh(), tmp_path / "model"))
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    rows = run(tmp_path / "run", model, precision="auto", recipe=recipe(steps=5))
+    assert rows[-1]["step"] == 5
+    assert any(not torch.equal(before[name], value) for name, value in model.state_dict().items())
+
+
 def test_a_batch_larger_than_the_data(tmp_path):
     rows = run(tmp_path, recipe=recipe(steps=5, batch_size=999))
     assert rows[-1]["step"] == 5
