@@ -1,7 +1,7 @@
 """Train a GAN and film it: the pictures of the same 64 latents from the first step to the last.
 
     python scripts/train_film.py mnist checkpoints/gan-mnist/film.webp --minutes 30 --run runs/gan-mnist
-    python scripts/train_film.py mnist checkpoints/gan-mnist/collapse.webp --minutes 3 --collapse gan-mnist
+    python scripts/train_film.py mnist checkpoints/gan-mnist/collapse.webp --minutes 1.2 --collapse gan-mnist
 
 All frames lie on one sheet (a still WebP), row by row, so that a browser can show any of them at once. Beside it lies a
 JSON of the same name: how the sheet is cut, and for every frame the step and the number of classes covered. A class is
@@ -38,7 +38,7 @@ MAX_BYTES = 700_000
 JUDGED = 500  # pictures in which the referee looks for the classes
 FAIR_SHARE = 0.2  # of 1/num_classes: less, and a class counts as lost
 LOG_EVERY = 5  # steps between two looks at the run
-TOO_FAST = 3.0  # times the recipe's learning rate
+TOO_FAST = 2.0  # times the recipe's learning rate
 
 
 def main() -> int:
