@@ -42,7 +42,7 @@ CRITIC = (
 )
 FILM = (
     "The same 64 random points, from the first step to the last. Beside it the finished model trains on without the "
-    "rules that keep the game stable: it forgets one class after the other."
+    "rules that keep the game stable: soon all points give the same picture."
 )
 PICKS_SCHEMA = {
     "type": "array",
