@@ -40,7 +40,7 @@ class HasLikelihood(Protocol):
     likelihood_is_bound: bool
 
     def log_likelihood(self, x: Tensor, labels: Tensor | None = None) -> Tensor:
-        """Nats per image `(B,)` of the 8-bit image that `x` stands for."""
+        """Nats per image `(B,)` of the 8-bit image that `x` stands for; a bound also takes `samples`, which tighten it."""
 
 
 @runtime_checkable
