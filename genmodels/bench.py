@@ -8,7 +8,7 @@ import torch
 
 from genmodels import checkpoint
 from genmodels.device import hardware, set_threads
-from genmodels.models.base import Model
+from genmodels.models.base import Model, seeded
 from genmodels.operations import device_of, reconstruct, sample
 from genmodels.protocols import Decodes, Encodes, Samples, SamplesStepwise
 
@@ -53,7 +53,7 @@ def _first_frame(model: Model) -> Callable[[], object]:
 
     @torch.no_grad()
     def run() -> torch.Tensor:
-        return next(iter(model.sample_steps(labels, generators=[torch.Generator().manual_seed(0)])))
+        return next(iter(model.sample_steps(labels, generators=seeded([0]))))
 
     return run
 

@@ -104,27 +104,34 @@ def _trained(training: dict[str, Any]) -> list[str]:
     ]
 
 
+Figures = dict[str, dict[str, Any]]  # name -> {"value", "unit", ...}: "metrics" or "references" of a metrics.json
+
+
 def models_tables() -> str:
     """All bundled models in three Markdown tables: samples, likelihood and reconstruction, referees."""
-    names = [name for name in checkpoint.bundled() if _family(name) not in INSTRUMENTS]
-    referees = [name for name in checkpoint.bundled() if _family(name) in INSTRUMENTS]
-    sections = [_samples_table(names), _likelihood_table(names), _referee_table(referees)]
+    reports = {name: measured(name) for name in checkpoint.bundled()}
+    referees = {name: report for name, report in reports.items() if _family(name) in INSTRUMENTS}
+    models = {name: report for name, report in reports.items() if name not in referees}
+    sections = [_samples_table(models), _likelihood_table(models), _referee_table(referees)]
     return "\n\n".join("\n".join(lines) for lines in sections)
+
+
+def bits(figures: Figures) -> str:
+    """bits/dim, with "≤" if it is a bound; "" if a model has none."""
+    if "bits_per_dim" in figures:
+        return _shown(figures, "bits_per_dim", ".3f")
+    return f"≤ {_shown(figures, 'bits_per_dim_bound', '.3f')}" if "bits_per_dim_bound" in figures else ""
 
 
 def _family(name: str) -> str:
     return checkpoint.read_config(name)["family"]
 
 
-def _figures(name: str) -> dict[str, dict[str, Any]]:
-    return measured(name).get("metrics", {})
-
-
-def _shown(figures: dict[str, dict[str, Any]], key: str, form: str, missing: str = "–") -> str:
+def _shown(figures: Figures, key: str, form: str, missing: str = "–") -> str:
     return format(figures[key]["value"], form) if key in figures else missing
 
 
-def _samples_table(names: list[str]) -> list[str]:
+def _samples_table(reports: dict[str, dict[str, Any]]) -> list[str]:
     """Models that sample, by data set, the best first; above them, real images measured in the same way."""
     lines = [
         "| samples | Fréchet distance | kernel distance | precision / recall | density / coverage | "
@@ -132,11 +139,11 @@ def _samples_table(names: list[str]) -> list[str]:
         "| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |",
     ]
     for data in DATASETS:
-        mine = [n for n in names if checkpoint.read_config(n)["data"]["name"] == data and _samples(n)]
-        known = {name: _figures(name) for name in mine}
-        mine.sort(key=lambda n: known[n].get("frechet_distance", {"value": float("inf")})["value"])
-        lines += _reference_rows(data, next((measured(n)["references"] for n in mine if measured(n)), {}))
-        lines += [_samples_row(name, known[name]) for name in mine]
+        names = [n for n in reports if checkpoint.read_config(n)["data"]["name"] == data and _samples(n)]
+        known = {name: reports[name].get("metrics", {}) for name in names}
+        names.sort(key=lambda n, known=known: known[n].get("frechet_distance", {"value": float("inf")})["value"])
+        lines += _reference_rows(data, next((reports[n]["references"] for n in names if reports[n]), {}))
+        lines += [_samples_row(name, known[name]) for name in names]
     return lines
 
 
@@ -144,7 +151,7 @@ def _samples(name: str) -> bool:
     return hasattr(get_family(_family(name)), "sample")
 
 
-def _reference_rows(data: str, references: dict[str, dict[str, Any]]) -> list[str]:
+def _reference_rows(data: str, references: Figures) -> list[str]:
     rows = []
     for key in references:
         kind, _, what = key.partition(" of ")
@@ -157,13 +164,13 @@ def _reference_rows(data: str, references: dict[str, dict[str, Any]]) -> list[st
     return rows
 
 
-def _kernel(figures: dict[str, dict[str, Any]], key: str = "kernel_distance") -> str:
+def _kernel(figures: Figures, key: str = "kernel_distance") -> str:
     if key not in figures:
         return "–"
     return f"{figures[key]['value']:.2f} ± {figures[key]['spread']:.2f}"
 
 
-def _samples_row(name: str, f: dict[str, dict[str, Any]]) -> str:
+def _samples_row(name: str, f: Figures) -> str:
     if not f:
         return f"| [`{name}`](checkpoints/{name}) | not measured | | | | | | | | |"
 
@@ -184,22 +191,19 @@ def _samples_row(name: str, f: dict[str, dict[str, Any]]) -> str:
     return f"| [`{name}`](checkpoints/{name}) | {' | '.join(cells)} |"
 
 
-def _likelihood_table(names: list[str]) -> list[str]:
+def _likelihood_table(reports: dict[str, dict[str, Any]]) -> list[str]:
     lines = [
         "| model | parameters | weights | bits/dim | reconstruction PSNR, SSIM | denoising PSNR (noisy input) | trained |",
         "| --- | ---: | ---: | ---: | ---: | ---: | --- |",
     ]
-    for name in names:
-        f, training = _figures(name), checkpoint.read_json(name, "training.json")
-        bits = (
-            _shown(f, "bits_per_dim", ".3f") if "bits_per_dim" in f else f"≤ {_shown(f, 'bits_per_dim_bound', '.3f')}"
-        )
+    for name, report in reports.items():
+        f, training = report.get("metrics", {}), checkpoint.read_json(name, "training.json")
         again = f"{_shown(f, 'reconstruction_psnr', '.1f')} dB, {_shown(f, 'reconstruction_ssim', '.3f')}"
         clean = f"{_shown(f, 'denoising_psnr', '.1f')} dB ({_shown(f, 'noisy_psnr', '.1f')} dB)"
         cells = [
             _shown(f, "parameters", ",d", "not measured"),
             f"{_shown(f, 'file_size', '.1f')} MB" if f else "",
-            bits if f and bits != "≤ –" else "–",
+            bits(f) or "–",
             again if "reconstruction_psnr" in f else "–",
             clean if "denoising_psnr" in f else "–",
             f"{training['epochs']:.0f} epochs, {training['seconds'] / 60:.0f} min" if training else "–",
@@ -208,10 +212,10 @@ def _likelihood_table(names: list[str]) -> list[str]:
     return lines
 
 
-def _referee_table(names: list[str]) -> list[str]:
+def _referee_table(reports: dict[str, dict[str, Any]]) -> list[str]:
     lines = ["| referee | parameters | accuracy on the test split |", "| --- | ---: | --- |"]
-    for name in names:
-        f = _figures(name)
+    for name, report in reports.items():
+        f = report.get("metrics", {})
         shares = [
             f"{key.removesuffix('_accuracy')} {m['value']:.2f} %" for key, m in f.items() if key.endswith("_accuracy")
         ]

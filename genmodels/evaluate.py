@@ -458,7 +458,7 @@ def _test_batches(e: Evaluation, indices: range, size: int = BATCH) -> Iterator[
 def compute_answers(e: Evaluation) -> None:
     def rows(indices: range) -> shards.Rows:
         answers = [e.model.classify(e.model.features(x)) for _, x, _ in _test_batches(e, indices)]
-        return {str(i): torch.cat(parts).argmax(1) for i, parts in enumerate(zip(*answers, strict=True))}
+        return {str(i): torch.cat(parts) for i, parts in enumerate(zip(*answers, strict=True))}
 
     e.shard("answers", e.tests, rows)
 
@@ -468,12 +468,11 @@ def measure_accuracy(e: Evaluation) -> dict[str, Metric]:
     truth = load_dataset(e.data["name"], "test", e.model.image_shape, attributes=True)
     n = e.tests
     answers = e.rows("answers", n)
-    found = {}
-    for i, name in enumerate(truth.attributes):
-        right, known = answers[str(i)] == truth.labels[:n, i], truth.labels[:n, i] >= 0
-        protocol = f"share of test images whose {name} is named rightly"
-        found[f"{name}_accuracy"] = e.metric(100 * float(right[known].double().mean()), "%", protocol, n)
-    return found
+    shares = metrics.accuracies([answers[str(i)] for i in range(len(answers))], truth.labels[:n])
+    return {
+        f"{name}_accuracy": e.metric(100 * share, "%", f"share of test images whose {name} is named rightly", n)
+        for name, share in zip(truth.attributes, shares, strict=True)
+    }
 
 
 # -- the real images as the referee sees them -------------------------------------------------------------------------

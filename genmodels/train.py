@@ -117,7 +117,7 @@ class _Run:
             self.accelerator.init_trackers("tensorboard")
         model.train().requires_grad_(True).to(self.accelerator.device)
         to_fast_layout(model)
-        self.ema = AveragedModel(model, multi_avg_fn=_warm_ema(self.recipe.ema_decay), use_buffers=True)
+        self.ema = AveragedModel(model, multi_avg_fn=warm_ema(self.recipe.ema_decay), use_buffers=True)
         self.ema.requires_grad_(False)
         self.net = self.accelerator.prepare(model)
         self.ema.module.load_state_dict(model.state_dict())  # DDP has just given every process rank 0's weights
@@ -404,10 +404,22 @@ def _check_fit(model: Model, data: Images) -> None:
     if data.shape != tuple(model.image_shape):
         raise ValueError(f"The model makes images of shape {model.image_shape}, the data set has {data.shape}.")
     if data.attributes:
-        return
-    if model.num_classes and data.labels.max() >= model.num_classes:
+        _check_attributes(model, data)
+    elif model.num_classes and data.labels.max() >= model.num_classes:
         raise ValueError(
             f"The data set has label {int(data.labels.max())}, the model only {model.num_classes} classes."
+        )
+
+
+def _check_attributes(model: Model, data: Images) -> None:
+    if not model.labels_are_attributes:
+        raise ValueError(
+            f"A {family_of(model)} learns from classes; the data set {data.name!r} was loaded with attributes."
+        )
+    counts = {name: len(values) for name, values in data.attributes.items()}
+    if tuple(counts.values()) != tuple(model.config.attributes):
+        raise ValueError(
+            f"The model tells attributes of {model.config.attributes} values apart, the data set has {counts}."
         )
 
 
@@ -452,7 +464,7 @@ def _optimizer(parameters: list[nn.Parameter], recipe: TrainConfig) -> torch.opt
     )
 
 
-def _warm_ema(decay: float) -> Callable[[list[Tensor], list[Tensor], Any], None]:
+def warm_ema(decay: float) -> Callable[[list[Tensor], list[Tensor], Any], None]:
     """An exponential moving average whose decay rises to `decay`, so that the first steps are soon forgotten."""
 
     @torch.no_grad()

@@ -14,7 +14,6 @@ learning rate. The film ends early if the weights cease to be numbers.
 """
 
 import argparse
-import copy
 import dataclasses
 import io
 import math
@@ -24,12 +23,13 @@ from pathlib import Path
 
 import torch
 from PIL import Image
+from torch.optim.swa_utils import AveragedModel
 
 from genmodels import checkpoint, data, operations
 from genmodels.models.base import Model
 from genmodels.protocols import Classifies
 from genmodels.registry import get_family
-from genmodels.train import TrainingDiverged, finish, train
+from genmodels.train import TrainingDiverged, finish, train, warm_ema
 
 FRAMES = 60
 FIRST_FRAME = 2e-3  # share of the run at which the second frame is taken; from there on in equal ratios
@@ -100,21 +100,15 @@ def collapsing(model: Model, images: data.Images, minutes: float, rate: float) -
 
 def snapshots(model: Model, rows: Iterator[dict]) -> Iterator[tuple[int, Model]]:
     """(step, model with averaged weights): before the first row, then denser in the beginning of the run."""
-    averaged = copy.deepcopy(model).eval().requires_grad_(False)
+    ema = AveragedModel(model, multi_avg_fn=warm_ema(model.recipe.ema_decay**LOG_EVERY), use_buffers=True)
+    averaged = ema.module.eval().requires_grad_(False)
     yield 0, averaged
     due, ratio = FIRST_FRAME, FIRST_FRAME ** (-1 / (FRAMES - 2))
-    for count, row in enumerate(rows):
-        follow(averaged, model, min(model.recipe.ema_decay**LOG_EVERY, (1 + count) / (10 + count)))
+    for row in rows:
+        ema.update_parameters(model)
         if row["progress"] >= due:
             yield int(row["step"]), averaged
             due = min(1.0, due * ratio)
-
-
-@torch.no_grad()
-def follow(averaged: Model, model: Model, decay: float) -> None:
-    """Exponential moving average of weights and buffers."""
-    for average, current in zip(averaged.state_dict().values(), model.state_dict().values(), strict=True):
-        average.lerp_(current.to(average), 1 - decay)
 
 
 @torch.no_grad()

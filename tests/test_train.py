@@ -138,6 +138,17 @@ def test_data_that_do_not_fit(data, message):
         train(fresh(), data, recipe(), precision="no")
 
 
+def test_attributes_that_do_not_fit():
+    """Only a referee learns attributes, and only those that it has heads for."""
+    bars = tiny_images(8)
+    data = Images("bars", bars.pixels, bars.labels.unsqueeze(1), bars.classes, {"class": ("up", "down", "middle")})
+    with pytest.raises(ValueError, match="A vae learns from classes; the data set 'bars' was loaded with attributes"):
+        train(fresh(), data, recipe())
+    with pytest.raises(ValueError, match=r"attributes of \(5, 3\) values apart, the data set has {'class': 3}"):
+        train(fresh("referee", attributes=(5, 3)), data, recipe())
+    assert list(train(fresh("referee"), data, recipe(steps=1), precision="no"))
+
+
 def test_two_precisions_in_one_process():
     """A notebook trains one model after another."""
     for precision in ("no", "bf16", "no"):

@@ -22,7 +22,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from typing_extensions import Self
 
-from genmodels.models.base import Model, ModelConfig, TrainConfig
+from genmodels.models.base import Model, ModelConfig, TrainConfig, check_halves_twice
 
 ERASED = 0.0  # the grey of an erased pixel
 
@@ -60,8 +60,7 @@ class Autoencoder(Model):
     def __init__(self, config: AutoencoderConfig) -> None:
         super().__init__(config)
         channels, height, width = config.image_shape
-        if height % 4 or width % 4:
-            raise ValueError(f"image_shape: height and width must be multiples of 4, not {height} and {width}")
+        check_halves_twice(config.image_shape)
         fine, coarse = config.widths
         coarse_shape = (coarse, height // 4, width // 4)
         self.encoder = nn.Sequential(

@@ -132,6 +132,13 @@ class Model(nn.Module):
         raise TypeError(f"{type(self).__name__} is abstract: use a family from genmodels.registry")
 
 
+def check_halves_twice(image_shape: tuple[int, int, int]) -> None:
+    """For networks that work at half and at quarter resolution: ValueError unless (C, H, W) can be halved twice."""
+    _, height, width = image_shape
+    if height % 4 or width % 4:
+        raise ValueError(f"image_shape: height and width must be multiples of 4, not {height} and {width}")
+
+
 def seeded(seeds: Sequence[int]) -> list[torch.Generator]:
     """One CPU generator per image: picture i depends on seeds[i] alone, whatever the batch, device or process."""
     return [torch.Generator().manual_seed(seed) for seed in seeds]

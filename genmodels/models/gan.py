@@ -30,7 +30,7 @@ import torch.nn.functional as F
 from torch import Generator, Tensor, nn
 from typing_extensions import Self
 
-from genmodels.models.base import Model, ModelConfig, TrainConfig, draw_normal
+from genmodels.models.base import Model, ModelConfig, TrainConfig, check_halves_twice, draw_normal
 
 
 def activate(h: Tensor) -> Tensor:
@@ -181,9 +181,7 @@ class GAN(Model):
 
     def __init__(self, config: GANConfig) -> None:
         super().__init__(config)
-        _, height, width = config.image_shape
-        if height % 4 or width % 4:
-            raise ValueError(f"image_shape: height and width must be multiples of 4, not {height} and {width}")
+        check_halves_twice(config.image_shape)
         if not config.mapping_layers:
             raise ValueError("mapping_layers must be at least 1")
         if not 0 < config.penalty_share <= 1:

@@ -22,7 +22,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from typing_extensions import Self
 
-from genmodels.models.base import Model, ModelConfig, TrainConfig
+from genmodels.models.base import Model, ModelConfig, TrainConfig, check_halves_twice
 
 
 @dataclass(frozen=True)
@@ -67,8 +67,7 @@ class Referee(Model):
     def __init__(self, config: RefereeConfig) -> None:
         super().__init__(config)
         channels, height, width = config.image_shape
-        if height % 4 or width % 4:
-            raise ValueError(f"image_shape: height and width must be multiples of 4, not {height} and {width}")
+        check_halves_twice(config.image_shape)
         if not config.attributes or 0 in config.attributes:
             raise ValueError("attributes: at least one, each with at least one value")
         fine, coarse = config.widths

@@ -26,7 +26,7 @@ import torch.nn.functional as F
 from torch import Generator, Tensor, nn
 from typing_extensions import Self
 
-from genmodels.models.base import Model, ModelConfig, TrainConfig, draw_normal
+from genmodels.models.base import Model, ModelConfig, TrainConfig, check_halves_twice, draw_normal
 
 LOG_2PI = math.log(2 * math.pi)
 
@@ -159,9 +159,8 @@ class VAE(Model):
 
     def __init__(self, config: VAEConfig) -> None:
         super().__init__(config)
-        channels, height, width = config.image_shape
-        if height % 4 or width % 4:
-            raise ValueError(f"image_shape: height and width must be multiples of 4, not {height} and {width}")
+        check_halves_twice(config.image_shape)
+        channels = config.image_shape[0]
         self.encoder = Encoder(config, 2 * config.latent_dim)
         self.decoder = Decoder(config, config.mixtures * (1 + 2 * channels))
         self.prior = nn.ModuleList(Coupling(config, flip=i % 2 == 1) for i in range(config.prior_layers))

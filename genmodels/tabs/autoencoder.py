@@ -27,7 +27,7 @@ def build(page: common.Page) -> None:
     common.heading("Through the bottleneck", BOTTLENECK, first=True)
     with gr.Row(elem_classes="gm-split"):
         with gr.Column(elem_classes="gm-side"):
-            data = gr.Radio(common.choices(names), value=names[0], label="Pictures", elem_classes="gm-data")
+            data = common.data_radio(names)
             pad = common.pad("Draw here, or pick a picture", ("pen", "erase", "hide"))
             upload = gr.UploadButton("Upload a picture", file_types=["image"], size="sm", elem_classes="gm-upload")
         with gr.Column(elem_classes="gm-main"):

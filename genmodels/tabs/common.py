@@ -20,6 +20,7 @@ PAD_SCHEMA = {
     "required": ["pixels", "mask", "shape"],
 }
 SEED_LIMIT = 2**31 - 1
+figures = functools.cache(wrappers.figures)  # it reads all weights, and each tab is laid out twice
 EACH = "Each class in turn"
 log = logging.getLogger(__name__)
 
@@ -130,11 +131,26 @@ def how_it_works(key: str) -> None:
     """The opening text of the family's model file, word for word, and what was measured of its models."""
     with gr.Accordion("How it works", open=False, elem_classes="gm-about"):
         gr.Markdown(wrappers.about(key))
-        gr.Markdown(f"### Measured\n{wrappers.figures(key)}", elem_classes="gm-figures")
+        gr.Markdown(f"### Measured\n{figures(key)}", elem_classes="gm-figures")
 
 
 def classes(name: str) -> list[str]:
     return wrappers.describe(name)["classes"]
+
+
+def data_radio(names: Sequence[str]) -> gr.Radio:
+    """Which data set's model is shown; hidden where there is no choice."""
+    return gr.Radio(choices(names), value=names[0], label="Pictures", elem_classes="gm-data", visible=len(names) > 1)
+
+
+def all_classes(name: str) -> gr.Dropdown:
+    """An update of a class dropdown for other data: every class in turn, or one of these."""
+    return gr.Dropdown(choices=[EACH, *classes(name)], value=EACH)
+
+
+def class_of(label: str | None) -> str | None:
+    """What a class dropdown means to the wrappers: a class, or None for each in turn."""
+    return None if label == EACH else label
 
 
 def class_dropdown(title: str, name: str, *, each: bool = False, value: int = 0) -> gr.Dropdown:
@@ -169,20 +185,35 @@ def text(label: str, kind: str = "gm-card") -> gr.HTML:
     return gr.HTML(label=label, elem_classes=kind, apply_default_css=False)
 
 
+def animation(label: str, alt: str, format: str) -> gr.Image:
+    """A film from a file, "gif" or "webp"."""
+    return gr.Image(
+        label=label,
+        alt_text=alt,
+        type="filepath",
+        format=format,
+        interactive=False,
+        buttons=["fullscreen"],
+        elem_classes=["gm-picture", "gm-film"],
+    )
+
+
+def piece(name: str, label: str, value: Any = None, **properties: Any) -> gr.HTML:
+    """A hand-written component: `web/<name>.html` and `.js`, with its own properties."""
+    return gr.HTML(
+        value=value,
+        label=label,
+        html_template=web.asset(f"{name}.html"),
+        js_on_load=web.asset(f"{name}.js"),
+        apply_default_css=False,
+        **properties,
+    )
+
+
 def pad(label: str, tools: Sequence[str] = ("pen", "erase"), *, compact: bool = False) -> gr.HTML:
     """The drawing pad (`web/pad.js`). Without tools it only shows a picture and strips of examples to choose from."""
-    component = gr.HTML(
-        value=None,
-        label=label,
-        html_template=web.asset("pad.html"),
-        js_on_load=web.asset("pad.js"),
-        apply_default_css=False,
-        compact="true" if compact else "false",
-        tools=list(tools),
-        background=0,
-        centre=False,
-        strips=[],
-    )
+    settings = {"compact": "true" if compact else "false", "tools": list(tools)}
+    component = piece("pad", label, **settings, background=0, centre=False, strips=[])
     component.api_info = lambda: PAD_SCHEMA
     return component
 

@@ -72,17 +72,8 @@ def build(page: common.Page) -> None:
     common.how_it_works(FAMILY)
 
 
-def data_radio(names: list[str]) -> gr.Radio:
-    choices = common.choices(names)
-    return gr.Radio(choices, value=names[0], label="Pictures", elem_classes="gm-data", visible=len(names) > 1)
-
-
 def psi_slider(value: float) -> gr.Slider:
     return gr.Slider(0, TRUNCATION.highest, value, step=0.05, label=TRUNCATION.label)
-
-
-def class_of(label: str | None) -> str | None:
-    return None if label == common.EACH else label
 
 
 # ---- walk --------------------------------------------------------------------------------------------------------
@@ -92,7 +83,7 @@ def build_walk(page: common.Page, shown: gr.HTML, names: list[str]) -> None:
     common.heading("Walk in a loop", WALK)
     with gr.Row(elem_classes="gm-split"):
         with gr.Column(elem_classes="gm-side"):
-            data = data_radio(names)
+            data = common.data_radio(names)
             label = common.class_dropdown("Class", names[0], each=True)
             space = gr.Radio(SPACES, value="z", label="Straight on in", elem_classes="gm-data")
             with gr.Row(elem_classes="gm-seed"):
@@ -104,15 +95,7 @@ def build_walk(page: common.Page, shown: gr.HTML, names: list[str]) -> None:
                 psi = psi_slider(0.8)
             button = gr.Button("Walk", variant="primary")
         with gr.Column(elem_classes="gm-main"):
-            film = gr.Image(
-                label="The walk",
-                alt_text="Animation of the walk",
-                type="filepath",
-                format="webp",
-                interactive=False,
-                buttons=["fullscreen"],
-                elem_classes=["gm-picture", "gm-film"],
-            )
+            film = common.animation("The walk", "Animation of the walk", "webp")
             strip = common.picture("The seeds on the way", "The pictures that the walk passes", kind="gm-stops")
             save = gr.DownloadButton("Download the walk (WebP)", size="sm", elem_classes="gm-take")
     settings, outputs = [stops, space, frames, psi], [strip, film, save]
@@ -126,7 +109,7 @@ def walk(
     name: str, label: str | None, seed: int, stops: int, space: str, frames: int, truncation_psi: float
 ) -> tuple[Any, ...]:
     """The pictures that the walk passes, and the walk as animated WebP."""
-    strip, film = wrappers.loop(name, seed, stops, class_of(label), space, frames, truncation_psi)
+    strip, film = wrappers.loop(name, seed, stops, common.class_of(label), space, frames, truncation_psi)
     return strip, film, film
 
 
@@ -138,11 +121,7 @@ def walk_elsewhere(name: str, label: str | None, *settings: Any) -> tuple[Any, .
 
 def open_walk(name: str, seed: int, *settings: Any) -> tuple[Any, ...]:
     """A walk on other data, through every class in turn."""
-    return all_classes(name), *walk(name, common.EACH, seed, *settings)
-
-
-def all_classes(name: str) -> gr.Dropdown:
-    return gr.Dropdown(choices=[common.EACH, *common.classes(name)], value=common.EACH)
+    return common.all_classes(name), *walk(name, common.EACH, seed, *settings)
 
 
 # ---- style mixing ------------------------------------------------------------------------------------------------
@@ -153,7 +132,7 @@ def build_mix(page: common.Page, shown: gr.HTML, names: list[str]) -> None:
     layers = wrappers.style_layers(names[0])
     with gr.Row(elem_classes="gm-split"):
         with gr.Column(elem_classes="gm-side"):
-            data = data_radio(names)
+            data = common.data_radio(names)
             label = common.class_dropdown("Class", names[0], each=True)
             info = f"0: all from the top, {layers}: all from the left."
             crossover = gr.Slider(0, layers, 2, step=1, label="Layers that follow the left picture", info=info)
@@ -174,7 +153,7 @@ def build_mix(page: common.Page, shown: gr.HTML, names: list[str]) -> None:
 def mix(name: str, label: str | None, crossover: int, row_seed: int, column_seed: int, truncation_psi: float) -> Any:
     """The table of mixtures: rows give the coarse styles, columns the fine ones."""
     return wrappers.style_grid(
-        name, row_seed, column_seed, crossover, label=class_of(label), truncation_psi=truncation_psi
+        name, row_seed, column_seed, crossover, label=common.class_of(label), truncation_psi=truncation_psi
     )
 
 
@@ -186,7 +165,7 @@ def mix_others(name: str, label: str | None, crossover: int, truncation_psi: flo
 
 def open_mix(name: str, crossover: int, row_seed: int, column_seed: int, truncation_psi: float) -> tuple[Any, ...]:
     """Mixtures on other data, every class in turn."""
-    return all_classes(name), mix(name, common.EACH, crossover, row_seed, column_seed, truncation_psi)
+    return common.all_classes(name), mix(name, common.EACH, crossover, row_seed, column_seed, truncation_psi)
 
 
 # ---- spot the fake -----------------------------------------------------------------------------------------------
@@ -196,21 +175,14 @@ def build_game(page: common.Page, shown: gr.HTML, names: list[str]) -> None:
     common.heading("Spot the fake", GAME)
     with gr.Row(elem_classes=["gm-split", "gm-game"]):
         with gr.Column(elem_classes="gm-side"):
-            data = data_radio(names)
+            data = common.data_radio(names)
             question = common.text("Question", "gm-question")
             with gr.Row(elem_classes="gm-seed"):
                 show = gr.Button("Reveal", variant="primary")
                 again = gr.Button("New round")
             result = common.text("Result", "gm-result")
         with gr.Column(elem_classes="gm-main"):
-            board = gr.HTML(
-                value=[],
-                label="Pictures to pick",
-                html_template=web.asset("board.html"),
-                js_on_load=web.asset("board.js"),
-                apply_default_css=False,
-                round={},
-            )
+            board = common.piece("board", "Pictures to pick", [], round={})
             board.api_info = lambda: PICKS_SCHEMA
     dealt, score = gr.State(None), gr.State(None)
     outputs = [board, question, result, dealt]
@@ -263,7 +235,7 @@ def build_critic(page: common.Page, names: list[str]) -> None:
     common.heading("The critic looks", CRITIC)
     with gr.Row(elem_classes="gm-split"):
         with gr.Column(elem_classes="gm-side"):
-            data = data_radio(names)
+            data = common.data_radio(names)
             pad = common.pad("Draw here, or pick a picture")
             upload = gr.UploadButton("Upload a picture", file_types=["image"], size="sm", elem_classes="gm-upload")
         with gr.Column(elem_classes="gm-main"):
@@ -321,14 +293,8 @@ def judge_file(name: str, path: str) -> tuple[Any, ...]:
 
 def build_film(page: common.Page, shown: gr.HTML, names: list[str]) -> None:
     common.heading("Training, filmed", FILM)
-    data = data_radio(names)
-    screen = gr.HTML(
-        value=[],
-        label="Step of the training",
-        html_template=web.asset("film.html"),
-        js_on_load=web.asset("film.js"),
-        apply_default_css=False,
-    )
+    data = common.data_radio(names)
+    screen = common.piece("film", "Step of the training", [])
     page.first(shown, films, data, screen)
     page.on(data.input, films, data, screen, name="film")
 

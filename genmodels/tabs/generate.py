@@ -26,7 +26,7 @@ def build(page: common.Page, shown: gr.HTML, names: list[str], text: str, knob: 
     common.heading("Generate", text, first=True)
     with gr.Row(elem_classes="gm-split"):
         with gr.Column(elem_classes="gm-side"):
-            data = gr.Radio(common.choices(names), value=names[0], label="Pictures", elem_classes="gm-data")
+            data = common.data_radio(names)
             label = common.class_dropdown("Class", names[0], each=True)
             with gr.Row(elem_classes="gm-seed"):
                 seed = common.seed_field("Seed")
@@ -40,7 +40,7 @@ def build(page: common.Page, shown: gr.HTML, names: list[str], text: str, knob: 
 
     def generate(name: str, label: str | None, n: int, seed: int, knob_value: float) -> tuple[Any, str]:
         """A grid of `n` samples of one class, or of each class in turn, and what made them."""
-        label = None if label == common.EACH else label
+        label = common.class_of(label)
         grid = wrappers.sample(name, n=n, seed=seed, label=label, **{knob.key: knob_value})
         kind = "each class in turn" if label is None else f"class {label}"
         return grid, f"{name} · seed {seed:.0f} · {kind} · {knob.label.lower()} {knob_value:g}"
@@ -52,8 +52,7 @@ def build(page: common.Page, shown: gr.HTML, names: list[str], text: str, knob: 
 
     def open_data(name: str, n: int, seed: int, knob_value: float) -> tuple[Any, ...]:
         """Change the data: the classes to choose from, and samples of each in turn."""
-        classes = gr.Dropdown(choices=[common.EACH, *common.classes(name)], value=common.EACH)
-        return classes, *generate(name, common.EACH, n, seed, knob_value)
+        return common.all_classes(name), *generate(name, common.EACH, n, seed, knob_value)
 
     for function in (generate, roll, open_data):
         name_parameter(function, "knob_value", knob.key)

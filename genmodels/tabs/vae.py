@@ -5,7 +5,7 @@ from typing import Any
 
 import gradio as gr
 
-from genmodels import __version__, web, wrappers
+from genmodels import __version__, wrappers
 from genmodels.tabs import common, generate
 
 FAMILY = "vae"
@@ -61,16 +61,9 @@ def build_map(page: common.Page, names: list[str]) -> None:
     common.heading("The latent map", MAP)
     with gr.Row(elem_classes="gm-mapped"):
         with gr.Column(scale=3, min_width=300):
-            data = gr.Radio(common.choices(names), value=names[0], label="Pictures", elem_classes="gm-data")
-            plane = gr.HTML(
-                value=None,
-                label="Latent map: move the pointer or use the arrow keys to decode a point",
-                html_template=web.asset("latent_map.html"),
-                js_on_load=web.asset("latent_map.js"),
-                apply_default_css=False,
-                server_functions=[decode],
-                map={},
-            )
+            data = common.data_radio(names)
+            label = "Latent map: move the pointer or use the arrow keys to decode a point"
+            plane = common.piece("latent_map", label, server_functions=[decode], map={})
         with gr.Column(scale=1, min_width=280, elem_classes="gm-side"):
             pad = common.pad("Draw here: the star shows where it lands")
     title = "Variations of your picture, by the larger VAE: other codes z ~ q(z|x)"
@@ -162,7 +155,7 @@ def build_walk(page: common.Page, shown: gr.HTML, names: list[str]) -> None:
     common.heading("Walk", WALK)
     with gr.Row(elem_classes="gm-split"):
         with gr.Column(elem_classes="gm-side"):
-            data = gr.Radio(common.choices(names), value=names[0], label="Pictures", elem_classes="gm-data")
+            data = common.data_radio(names)
             with gr.Row(elem_classes="gm-pair"):
                 label_a, seed_a = (
                     common.class_dropdown("From class", names[0], value=3),
@@ -178,15 +171,7 @@ def build_walk(page: common.Page, shown: gr.HTML, names: list[str]) -> None:
                 dice = gr.Button("New ends", elem_classes="gm-dice")
         with gr.Column(elem_classes="gm-main"):
             with gr.Row(elem_classes="gm-walk"):
-                film = gr.Image(
-                    label="The walk, there and back",
-                    alt_text="Animation of the walk",
-                    type="filepath",
-                    format="gif",
-                    interactive=False,
-                    buttons=["fullscreen"],
-                    elem_classes=["gm-picture", "gm-film"],
-                )
+                film = common.animation("The walk, there and back", "Animation of the walk", "gif")
                 strip = common.picture("Frame by frame", "The frames of the walk in order", kind="gm-filmstrip")
             save = gr.DownloadButton("Download the GIF", size="sm", elem_classes="gm-take")
     ends = [label_a, label_b, seed_a, seed_b]

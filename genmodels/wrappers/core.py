@@ -11,7 +11,6 @@ from torch import Tensor
 from genmodels import card, checkpoint, operations
 from genmodels.data import DATASETS
 from genmodels.device import set_threads
-from genmodels.evaluate import measured
 from genmodels.models.base import Model
 
 MAX_IMAGES, MAX_SEED, MAX_FRAMES = 100, 2**31 - 1, 96
@@ -101,7 +100,7 @@ def class_index(name: str, label: int | str | None) -> int | None:
 
 
 def describe(name: str) -> dict[str, Any]:
-    """What the app shows of a model: names, shape, classes, size, measured figures."""
+    """What the app shows of a model: names, shape, classes."""
     check_name(name)
     return _description(name)
 
@@ -121,7 +120,6 @@ def _description(name: str) -> dict[str, Any]:
         "background": known.background if known else 255,
         "latent_dim": settings.get("latent_dim", 0),
         "conditional": bool(settings.get("num_classes")) and config["family"] != "autoencoder",
-        "metrics": measured(name).get("metrics", {}),
     }
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
-from genmodels import checkpoint
+from genmodels import card, checkpoint
 from genmodels.evaluate import measured
 from genmodels.wrappers.core import available, check_name
 
@@ -35,23 +35,22 @@ def _figure(key: str, form: str, group: str = "metrics") -> Callable[[Measured],
     return cell
 
 
-def _bits(values: Measured) -> str:
-    return _figure("bits_per_dim", "{:.3f}")(values) or _figure("bits_per_dim_bound", "≤ {:.3f}")(values)
-
-
 CELLS: dict[str, Callable[[Measured], str]] = {
     "parameters": _figure("parameters", "{:,}"),
     "Fréchet distance": _figure("frechet_distance", "{:.2f}"),
     "of real images": _figure("frechet_distance of training images", "{:.2f}", "references"),
-    "of blurred ones": _figure("frechet_distance of blurred by 1 px", "{:.2f}", "references"),
+    "blurred ½ px": _figure("frechet_distance of blurred by 0.5 px", "{:.2f}", "references"),
+    "blurred 1 px": _figure("frechet_distance of blurred by 1 px", "{:.2f}", "references"),
+    "one class missing": _figure("frechet_distance of without the first class", "{:.2f}", "references"),
     "class accuracy": _figure("class_accuracy", "{:.1f} %"),
-    "bits/dim": _bits,
+    "bits/dim": lambda values: card.bits(values["metrics"]),
     "PSNR": _figure("reconstruction_psnr", "{:.1f} dB"),
     "16 images": _figure("sampling_ms_16_cpu", "{:.0f} ms"),
 }
 MEANINGS = {
     "Fréchet distance": "*Fréchet distance*: how far the pictures as a whole are from real test images, as a classifier "
-    "sees them; less is better. Beside it, the distance of other real images, and of the same blurred by one pixel.",
+    "sees them; less is better. Beside it, the same distance of other real images: as they are, blurred by half a pixel "
+    "and by one, and without their first class.",
     "class accuracy": "*Class accuracy*: how often that classifier sees the class that was asked for.",
     "bits/dim": "*bits/dim*: what it costs to store a test image with the model, per pixel and colour; less is better, "
     "and ≤ marks an upper bound.",

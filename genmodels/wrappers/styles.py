@@ -18,7 +18,7 @@ from genmodels.wrappers.core import (
     computing,
     get_model,
     whole,
-)  # fmt: skip
+)
 from genmodels.wrappers.pictures import loop_webp, sheet, signed
 from genmodels.wrappers.sampling import knob
 
