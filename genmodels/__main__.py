@@ -217,7 +217,7 @@ def _print_metrics(name: str, result: dict[str, Any]) -> None:
     for group in ("metrics", "references"):
         for metric, value in result[group].items():
             spread = f" ± {value['spread']:,.3g}" if "spread" in value else ""
-            print(f"  {metric:44} {value['value']:>12,.6g}{spread} {value['unit']:9} {value['protocol']}")
+            print(f"  {metric:44} {value['value']:>12,.7g}{spread} {value['unit']:9} {value['protocol']}")
     for part, reason in result["failed"].items():
         print(f"  {part} could not be measured: {reason}")
 

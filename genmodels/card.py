@@ -89,7 +89,8 @@ def _measured(metrics: dict[str, Any]) -> list[str]:
 
 def _value(metric: dict[str, Any]) -> str:
     spread = f" ± {metric['spread']:,.3g}" if "spread" in metric else ""
-    return f"{metric['value']:,.5g}{spread} {metric['unit']}".rstrip()
+    value = format(metric["value"], ",d" if isinstance(metric["value"], int) else ",.5g")
+    return f"{value}{spread} {metric['unit']}".rstrip()
 
 
 def _trained(training: dict[str, Any]) -> list[str]:
