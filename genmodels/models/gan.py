@@ -59,7 +59,7 @@ class GANConfig(ModelConfig):
     gamma: float = 0.5  # weight of the gradient penalties at the start
     gamma_final: float = 0.1
     penalty_share: float = 0.25  # of a batch, on which the penalties are computed: second derivatives are slow
-    label_dropout: float = 0.2  # how often training hides the class, so that "no class" (-1) works too
+    label_dropout: float = 0.1  # how often training hides the class, so that "no class" (-1) works too
     style_decay: float = 0.999  # of the running mean of w
 
     @classmethod
