@@ -1,5 +1,6 @@
 """Where computation happens: the one place that decides the device, the number of threads and the precision."""
 
+import atexit
 import copy
 import os
 import platform
@@ -22,7 +23,17 @@ def process_state() -> "PartialState":
     from accelerate import PartialState
     from accelerate.utils import parse_flag_from_env
 
-    return PartialState(cpu=parse_flag_from_env("ACCELERATE_USE_CPU") or not torch.accelerator.is_available())
+    state = PartialState(cpu=parse_flag_from_env("ACCELERATE_USE_CPU") or not torch.accelerator.is_available())
+    if state.num_processes > 1:
+        atexit.unregister(_leave_the_others)
+        atexit.register(_leave_the_others)
+    return state
+
+
+def _leave_the_others() -> None:
+    """End the threads that talk to the other processes: one that still runs when Python exits would abort the process."""
+    if torch.distributed.is_initialized():
+        torch.distributed.destroy_process_group()
 
 
 def device() -> torch.device:

@@ -205,6 +205,17 @@ def test_the_critic_asks_for_the_class():
     assert torch.allclose(between, (scores[0] + scores[1]) / 2, atol=1e-5)
 
 
+@torch.no_grad()
+def test_without_a_class_all_classes_are_equally_likely():
+    """Each such sample is the picture that its seed gives for one of the classes, and all classes get their share."""
+    model, n = tiny(), 300
+    images = operations.sample(model, n, seed=7, label=None)
+    of_class = torch.stack([operations.sample(model, n, seed=7, label=c) for c in range(3)])
+    same = (of_class - images).abs().flatten(2).amax(2) < 1e-6
+    assert same.sum(0).eq(1).all()
+    assert same.sum(1).sub(n / 3).abs().max() < 3 * math.sqrt(n * 2 / 9)
+
+
 def test_without_classes():
     """A data set without labels: one row of embeddings, the labels are -1 or None."""
     model = GAN(dataclasses.replace(GANConfig.tiny(), num_classes=0))

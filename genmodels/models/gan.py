@@ -269,8 +269,20 @@ class GAN(Model):
     # -- what it can do -----------------------------------------------------------------------------------------
 
     def sample(self, labels: Tensor, *, generators: Sequence[Generator], truncation_psi: float = 1.0) -> Tensor:
-        """New images in [-1, 1]; truncation_psi: 1 = all the variety there is, 0 = the one mean picture of the class."""
-        return self.decode(self.sample_codes(labels, generators=generators), labels, truncation_psi)
+        """New images in [-1, 1]; truncation_psi: 1 = all the variety there is, 0 = the one mean picture of the class.
+
+        Where no class is asked for, one is drawn, all equally likely: the classes' shares are then right by construction,
+        which they are not for the style of "no class" that `decode` knows.
+        """
+        z = self.sample_codes(labels, generators=generators)
+        return self.decode(z, self._drawn_classes(labels, generators), truncation_psi)
+
+    def _drawn_classes(self, labels: Tensor, generators: Sequence[Generator]) -> Tensor:
+        """`labels` with a class of its generator's choice for every -1; unchanged for a model without classes."""
+        if not self.config.num_classes:
+            return labels
+        drawn = [torch.randint(self.config.num_classes, (), generator=g, device=g.device) for g in generators]
+        return torch.where(labels < 0, torch.stack(drawn).to(labels), labels)
 
     def sample_codes(self, labels: Tensor, *, generators: Sequence[Generator]) -> Tensor:
         """Noise z `(B, latent_dim)`, standard normal."""
