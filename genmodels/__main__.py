@@ -5,6 +5,7 @@ import contextlib
 import dataclasses
 import signal
 import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -146,11 +147,10 @@ def _train(options: argparse.Namespace) -> int:
         model, images, recipe, folder=options.out, minutes=options.minutes, resume=options.resume,
         precision=options.precision, tensorboard=options.tensorboard, stop=lambda: bool(interrupted),
     )  # fmt: skip
-    progress = 0.0
-    with tqdm(total=100, bar_format="{l_bar}{bar}| {elapsed}<{remaining} {postfix}") as bar:
+    with tqdm(total=100, bar_format="{l_bar}{bar}| {elapsed}<{remaining} {postfix}", smoothing=0) as bar:
         for row in rows:
-            bar.update(100 * (row["progress"] - progress))
-            progress = row["progress"]
+            bar.start_t = time.time() - row["seconds"]  # of the whole run, so that a resumed one tells its true rate
+            bar.update(100 * row["progress"] - bar.n)
             losses = " ".join(f"{name} {value:.4f}" for name, value in row.items() if name.endswith("loss"))
             bar.set_postfix_str(f"step {row['step']} {losses} {row['images_per_s']:.0f} images/s")
     if interrupted:
