@@ -176,7 +176,9 @@ class _Run:
             try:
                 losses = self.net(x, labels, player=player)
             except TrainingDiverged as error:
-                raise type(error)(self._with_what_is_left(f"{str(error).removesuffix('.')} at step {self.step}")) from error
+                raise type(error)(
+                    self._with_what_is_left(f"{str(error).removesuffix('.')} at step {self.step}")
+                ) from error
             self.accelerator.backward(losses["loss"])
             if self.recipe.max_grad_norm:
                 self.accelerator.clip_grad_norm_(self.model.players()[player], self.recipe.max_grad_norm)

@@ -1,6 +1,5 @@
 """What the flow tab stands on: calibration, there and back, likelihoods, walks between codes, class swaps."""
 
-import pytest
 import torch
 from helpers import build, tiny_images
 
