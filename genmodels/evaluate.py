@@ -29,7 +29,7 @@ from genmodels.data import Images, load_dataset, to_float, to_uint8
 from genmodels.device import hardware, process_state, set_threads, to_fast_layout
 from genmodels.models.base import Model
 from genmodels.models.referee import Referee, RefereeConfig
-from genmodels.operations import anomaly_score, corrupt, device_of, reconstruct, sample
+from genmodels.operations import anomaly_score, bits_per_dim, compresses, corrupt, device_of, reconstruct, sample
 from genmodels.protocols import Classifies, Decodes, Encodes, HasLikelihood, Judges, Samples
 from genmodels.registry import get_family
 
@@ -384,6 +384,10 @@ def measure_speed(e: Evaluation) -> dict[str, Metric]:
 
 
 def compute_reconstructions(e: Evaluation) -> None:
+    if not compresses(e.model):
+        e.shard("largest errors", e.tests, lambda indices: {"levels": _largest_errors(e, indices)})
+        return
+
     def rows(indices: range) -> shards.Rows:
         errors = {"clean": [], "denoised": [], "noisy": [], "ssim": []}
         for part, x, labels in _test_batches(e, indices):
@@ -397,9 +401,25 @@ def compute_reconstructions(e: Evaluation) -> None:
     e.shard("reconstruction", e.tests, rows)
 
 
+def _largest_errors(e: Evaluation, indices: range) -> Tensor:
+    """The largest difference of any pixel between decode(encode(x)) and x, in grey levels `(n,)`."""
+    differences = [
+        (to_uint8(reconstruct(e.model, x, labels)).int() - to_uint8(x).int()).abs().flatten(1).amax(1)
+        for _, x, labels in _test_batches(e, indices)
+    ]
+    return torch.cat(differences)
+
+
 def measure_reconstruction(e: Evaluation) -> dict[str, Metric]:
-    """PSNR and SSIM of decode(encode(x)), PSNR of the same from a noisy x, and of the noisy x itself."""
+    """PSNR and SSIM of decode(encode(x)), PSNR of the same from a noisy x, and of the noisy x itself.
+
+    Of a model whose codes are as large as images, only the largest error: it should lose nothing, and cleans nothing.
+    """
     n = e.tests
+    if not compresses(e.model):
+        largest = int(e.rows("largest errors", n)["levels"].max())
+        protocol = "largest difference of a pixel between decode(encode(x)) and x, of 256 grey levels, over all images"
+        return {"largest_error": e.metric(largest, "", protocol, n)}
     errors = {key: float(values.double().mean()) for key, values in e.rows("reconstruction", n).items()}
     noise = f"Gaussian noise of sigma = {SIGMA} in [-1, 1] units, seed = index of the image"
     clean, denoised, noisy = (metrics.psnr(errors[key]) for key in ("clean", "denoised", "noisy"))
@@ -416,7 +436,7 @@ def compute_likelihoods(e: Evaluation) -> None:
     bound = e.model.likelihood_is_bound
 
     def rows(indices: range) -> shards.Rows:
-        torch.manual_seed(e.seed + indices.start)  # a bound draws posterior samples
+        torch.manual_seed(e.seed + indices.start)  # a bound draws from its q
         values = {"nats": [], "tight": []}
         for _, x, labels in _test_batches(e, indices, 20 if bound else BATCH):
             values["nats"].append(e.model.log_likelihood(x, labels))
@@ -435,8 +455,8 @@ def measure_likelihood(e: Evaluation) -> dict[str, Metric]:
     given = "class given" if e.model.num_classes else "no classes"
     if not e.model.likelihood_is_bound:
         return {"bits_per_dim": e.metric(bits["nats"], "bits/dim", f"exact, 8-bit images, {given}", n)}
-    elbo = f"upper bound: ELBO, one posterior sample, {given}"
-    tight = f"upper bound: importance-weighted, {e.importance_samples} samples per image, {given}"
+    elbo = f"upper bound: ELBO, one draw per image, {given}"
+    tight = f"upper bound: importance-weighted, {e.importance_samples} draws per image, {given}"
     return {
         "elbo_bits_per_dim": e.metric(bits["nats"], "bits/dim", elbo, n),
         "bits_per_dim_bound": e.metric(bits["tight"], "bits/dim", tight, n),
@@ -806,13 +826,18 @@ def measured(source: str | os.PathLike) -> dict[str, Any]:
 def calibrate(model: Model, test: Images) -> dict[str, Tensor]:
     """What the app shows of the test split, so that it needs no data; {} for models without these abilities.
 
-    Encodes and Decodes: scores, the anomaly scores of all test images `(N,)`, sorted; codes of the first 2,000
-    `(2000, D)`; labels of those. Judges: realism_test, the critic's scores of all test images `(N,)`, and, if it
+    A code that is smaller than the image: scores, the anomaly scores of all test images `(N,)`, sorted; codes of the
+    first 2,000 `(2000, D)`; labels of those. Any other HasLikelihood: bits_per_dim_test of all test images `(N,)`, sorted
+    and without naming the class, as `operations.bits_per_dim` finds them. Judges: realism_test, the critic's scores of all test images `(N,)`, and, if it
     samples, realism_samples, those of 2,000 samples of every class in turn, both sorted and without naming the class.
     """
     found: dict[str, Tensor] = {}
-    if isinstance(model, Encodes) and isinstance(model, Decodes):
+    if compresses(model):
         found |= _calibrate_codes(model, test)
+    elif isinstance(model, HasLikelihood):
+        device = device_of(model)
+        bits = [bits_per_dim(model, x.to(device), seed=i).cpu() for i, (x, _) in enumerate(test.batches(BATCH))]
+        found["bits_per_dim_test"] = torch.cat(bits).sort().values
     if isinstance(model, Judges):
         found["realism_test"] = _realism(model, test)
         if isinstance(model, Samples):

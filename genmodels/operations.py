@@ -1,15 +1,16 @@
 """What can be done with any model that has the abilities for it, on tensors. Images are (B, C, H, W) in [-1, 1]."""
 
+import math
 from collections.abc import Sequence
 from typing import Any, get_type_hints
 
 import torch
 from torch import Tensor
 
-from genmodels.metrics import mean_squared_error
+from genmodels import metrics
 from genmodels.models.autoencoder import ERASED
 from genmodels.models.base import Model, checked, draw_normal, seeded
-from genmodels.protocols import Decodes, Encodes, Samples, abilities
+from genmodels.protocols import Decodes, Encodes, HasLikelihood, Samples, abilities
 
 
 def require(model: Model, *protocols: type) -> None:
@@ -99,6 +100,25 @@ def reconstruct(model: Model, x: Tensor, labels: Tensor | None = None) -> Tensor
 
 
 @torch.no_grad()
+def compresses(model: Model) -> bool:
+    """Whether images pass through fewer numbers than they have themselves, so that `reconstruct` loses something."""
+    if not (isinstance(model, Encodes) and isinstance(model, Decodes)):
+        return False
+    blank = torch.zeros(1, *model.image_shape, device=device_of(model))
+    return model.encode(blank).numel() < math.prod(model.image_shape)
+
+
+@torch.no_grad()
+def bits_per_dim(model: Model, x: Tensor, labels: Tensor | None = None, *, seed: int = 0) -> Tensor:
+    """bits/dim of 8-bit images `(B,)`, exact or an upper bound estimated from one draw, which the seed makes repeatable."""
+    require(model, HasLikelihood)
+    with torch.random.fork_rng(devices=[x.device] if x.is_cuda else []):
+        torch.manual_seed(seed)
+        nats = model.log_likelihood(x, labels)
+    return metrics.bits_per_dim(nats, model.image_shape)
+
+
+@torch.no_grad()
 def interpolate(model: Model, a: Tensor, b: Tensor, t: Tensor, labels: Tensor | None = None) -> Tensor:
     """Images `(T, C, H, W)` decoded on the straight line between the codes of two images `(C, H, W)`, at t `(T,)`."""
     require(model, Encodes, Decodes)
@@ -119,4 +139,4 @@ def corrupt(x: Tensor, sigma: float, seeds: Sequence[int], hidden: Tensor | None
 @torch.no_grad()
 def anomaly_score(model: Model, x: Tensor, labels: Tensor | None = None) -> Tensor:
     """How badly the model reproduces each image `(B,)`: root mean squared error in grey levels (0..255)."""
-    return mean_squared_error(reconstruct(model, x, labels), x).sqrt() * 127.5
+    return metrics.mean_squared_error(reconstruct(model, x, labels), x).sqrt() * 127.5

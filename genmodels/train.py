@@ -32,16 +32,12 @@ from torch.optim.swa_utils import AveragedModel
 from genmodels import checkpoint
 from genmodels.data import Images, tile, to_uint8
 from genmodels.device import fastest_precision, hardware, process_state, set_threads, to_fast_layout
-from genmodels.models.base import Model, TrainConfig
+from genmodels.models.base import Model, TrainConfig, TrainingDiverged
 from genmodels.operations import device_of, reconstruct, sample
 from genmodels.protocols import Decodes, Encodes, Samples
 from genmodels.registry import family_of
 
 Row = dict[str, float]
-
-
-class TrainingDiverged(RuntimeError):
-    """The loss became NaN or infinite; the last good state is kept."""
 
 
 def train(
@@ -70,7 +66,7 @@ def train(
 
     A row: step, epoch, progress (share of the run done), seconds, images_per_s, learning_rate, and every term of the
     objective (prefixed "player/" if there are several players), averaged over the row's steps and all processes.
-    Raises TrainingDiverged at a loss that is not finite; ValueError for data that don't fit the model, and for a folder
+    Raises TrainingDiverged at a loss that is not finite (the last good state is kept); ValueError for data that don't fit the model, and for a folder
     that holds another run (or this one, without `resume`): nothing is overwritten.
     """
     folder = Path(folder) if folder is not None else None
@@ -177,7 +173,12 @@ class _Run:
             others = [p for name, ps in self.model.players().items() if name != player for p in ps]
             _freeze(others, True)
             optimizer.zero_grad()
-            losses = self.net(x, labels, player=player)
+            try:
+                losses = self.net(x, labels, player=player)
+            except TrainingDiverged as error:
+                raise type(error)(
+                    self._with_what_is_left(f"{str(error).removesuffix('.')} at step {self.step}")
+                ) from error
             self.accelerator.backward(losses["loss"])
             if self.recipe.max_grad_norm:
                 self.accelerator.clip_grad_norm_(self.model.players()[player], self.recipe.max_grad_norm)
@@ -221,9 +222,13 @@ class _Run:
         what = (
             f"The loss is not finite at step {bad}" if bad >= 0 else f"The weights are not finite at step {self.step}"
         )
+        raise TrainingDiverged(self._with_what_is_left(what))
+
+    def _with_what_is_left(self, what: str) -> str:
+        """One sentence that says what is wrong, and which state of the run is kept."""
         states = _states(self.folder)
         kept = f"the last good state is {states[-1]}" if states else "no state had been saved yet"
-        raise TrainingDiverged(f"{what}; {kept}.")
+        return f"{what}; {kept}."
 
     def _row(self, window: "_Window", progress: float, seconds: float) -> Row:
         means = {key: float(self.accelerator.reduce(value, "mean")) for key, value in window.means().items()}

@@ -14,7 +14,7 @@ import torch
 from helpers import batch, build, having, python
 
 from genmodels import checkpoint, operations
-from genmodels.protocols import Classifies, Decodes, Encodes, Judges, Samples
+from genmodels.protocols import Classifies, Decodes, Encodes, HasLikelihood, Judges, Samples
 from genmodels.registry import FAMILIES
 
 MODEL = "vae"
@@ -358,9 +358,14 @@ def test_bundled_models_work(name):
         assert all(answer.isfinite().all() for answer in answers)
     if isinstance(model, Encodes) and isinstance(model, Decodes):
         assert operations.reconstruct(model, x).isfinite().all()
-        calibration = checkpoint.load_calibration(name)
+    calibration = checkpoint.load_calibration(name)
+    if operations.compresses(model):
         scores = calibration["scores"]
         assert torch.equal(scores, scores.sort().values)
         assert scores.isfinite().all()
         assert calibration["codes"].shape[1] == math.prod(model.encode(x).shape[1:])
         assert len(calibration["codes"]) == len(calibration["labels"])
+    elif isinstance(model, HasLikelihood):
+        bits = calibration["bits_per_dim_test"]
+        assert torch.equal(bits, bits.sort().values)
+        assert bits[0] > 0

@@ -12,11 +12,12 @@ import torch
 from helpers import build, encoded, having, python, tiny_images, write_parquet
 from PIL import Image
 
-from genmodels import card, checkpoint, data, evaluate, metrics, shards
+from genmodels import card, checkpoint, data, evaluate, metrics, operations, shards
 from genmodels.__main__ import main
 from genmodels.data import DATASETS, DatasetInfo, load_dataset
 from genmodels.evaluate import METRICS_FORMAT, Evaluation, measured
 from genmodels.models.base import Model
+from genmodels.models.flow import Flow
 from genmodels.protocols import Decodes, Encodes, HasLikelihood, Judges, Samples
 from genmodels.registry import FAMILIES
 
@@ -101,7 +102,7 @@ def test_abilities_decide_what_is_measured(family, tmp_path, referee):
     model = checkpoint.load(folder)
     expected = {"parameters", "file_size"}
     if isinstance(model, Encodes) and isinstance(model, Decodes):
-        expected |= RECONSTRUCTION
+        expected |= RECONSTRUCTION if operations.compresses(model) else {"largest_error"}
     if isinstance(model, HasLikelihood):
         expected |= BOUND if model.likelihood_is_bound else {"bits_per_dim"}
     if isinstance(model, Samples):
@@ -397,6 +398,16 @@ def test_samples_that_are_not_numbers(tmp_path, referee):
         assert result["failed"][part] == not_numbers
     for part in ("reconstruction", "bits/dim"):
         assert result["failed"][part].startswith("The result is nan, not a finite number")
+
+
+@pytest.mark.parametrize("lossy", [False, True])
+def test_what_should_lose_nothing_is_held_to_it(tmp_path, lossy, monkeypatch):
+    """A flow gives every picture back; one that is rounded on its way is caught."""
+    if lossy:
+        encode = Flow.encode
+        monkeypatch.setattr(Flow, "encode", lambda self, *args, **options: encode(self, *args, **options).round())
+    largest = evaluate(saved(tmp_path / "model", "flow"), N)["metrics"]["largest_error"]["value"]
+    assert largest > 10 if lossy else largest == 0
 
 
 @pytest.mark.parametrize("n", [1, 8])

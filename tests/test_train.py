@@ -303,6 +303,19 @@ def test_weights_that_are_not_finite_are_not_saved(tmp_path):
     assert run(tmp_path, resume=True)[-1]["step"] == 40
 
 
+def test_a_layer_that_is_not_invertible_any_more_stops_the_run(tmp_path):
+    """A flow refuses by itself, before the loss is known: the last good state is kept as after any divergence."""
+    run(tmp_path, fresh("flow"), recipe=recipe("flow", steps=10))
+    good = checkpoint.load(tmp_path / "checkpoint").state_dict()
+    wild = recipe("flow", learning_rate=1e30, final_learning_rate=1e30, warmup=0.0)
+    said = r"The Jacobian of the layer \w+ is not finite at step \d+; the last good state is .*state-00000010\.$"
+    with pytest.raises(TrainingDiverged, match=said):
+        run(tmp_path, fresh("flow"), recipe=wild, resume=True)
+    assert states(tmp_path) == ["state-00000010"]
+    kept = checkpoint.load(tmp_path / "checkpoint").state_dict()
+    assert all(torch.equal(kept[key], value) for key, value in good.items())
+
+
 FULL = """
 import sys, resource
 sys.path.insert(0, {tests!r})

@@ -132,6 +132,10 @@ class Model(nn.Module):
         raise TypeError(f"{type(self).__name__} is abstract: use a family from genmodels.registry")
 
 
+class TrainingDiverged(RuntimeError):
+    """Training can't go on: something is NaN or infinite. An objective may raise it in one sentence that names what."""
+
+
 def check_halves_twice(image_shape: tuple[int, int, int]) -> None:
     """For networks that work at half and at quarter resolution: ValueError unless (C, H, W) can be halved twice."""
     _, height, width = image_shape

@@ -31,7 +31,7 @@ import torch.nn.functional as F
 from torch import Generator, Tensor, nn
 from typing_extensions import Self
 
-from genmodels.models.base import Model, ModelConfig, TrainConfig, draw_normal
+from genmodels.models.base import Model, ModelConfig, TrainConfig, TrainingDiverged, draw_normal
 
 LOG_2PI = math.log(2 * math.pi)
 BOUND = 6.0  # the splines bend between -BOUND and BOUND; beyond, they are straight lines
@@ -41,7 +41,7 @@ LOGIT_MARGIN = 1e-3  # keeps intensities away from 0 and 1, whose logits are inf
 CORNERS = {"right": (0, 1), "below": (1, 0), "diagonal": (1, 1)}
 
 
-class NonFiniteJacobian(RuntimeError):
+class NonFiniteJacobian(TrainingDiverged):
     """The log determinant of a layer became NaN or infinite during training."""
 
 
