@@ -24,6 +24,7 @@ from safetensors import SafetensorError
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
+from genmodels.data import reason
 from genmodels.models.base import Model
 from genmodels.registry import family_of, get_family
 
@@ -72,8 +73,7 @@ def _download(repo: str) -> Path:
     try:
         folder = Path(huggingface_hub.snapshot_download(repo, allow_patterns=list(FILES)))
     except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError) as error:
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise ValueError(f"The model {repo!r} could not be downloaded from the Hub: {reason}") from error
+        raise ValueError(f"The model {repo!r} could not be downloaded from the Hub: {reason(error)}") from error
     if not (folder / CONFIG).is_file():
         raise ValueError(f"The Hub repo {repo!r} is not a genmodels checkpoint: it has no {CONFIG}.")
     return folder
@@ -272,8 +272,8 @@ def write_files(folder: Path, files: Mapping[str, Callable[[Path], Any]]) -> Non
 def _save_error(folder: Path, error: Exception) -> OSError:
     code = getattr(error, "errno", None)
     full = code == errno.ENOSPC or "No space left" in str(error)
-    reason = "the disk is full" if full else getattr(error, "strerror", None) or str(error)
-    return OSError(code or errno.EIO, f"Saving to {folder} failed: {reason}. What was there before is unchanged.")
+    why = "the disk is full" if full else getattr(error, "strerror", None) or str(error)
+    return OSError(code or errno.EIO, f"Saving to {folder} failed: {why}. What was there before is unchanged.")
 
 
 def push(folder: str | os.PathLike, repo: str, *, private: bool = False) -> str:
@@ -287,6 +287,5 @@ def push(folder: str | os.PathLike, repo: str, *, private: bool = False) -> str:
         huggingface_hub.create_repo(repo, private=private, exist_ok=True)
         huggingface_hub.upload_folder(repo_id=repo, folder_path=folder, allow_patterns=list(FILES))
     except (HfHubHTTPError, HFValidationError, HTTPError, OSError) as error:
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise ValueError(f"{folder} could not be pushed to {repo!r}: {reason}") from error
+        raise ValueError(f"{folder} could not be pushed to {repo!r}: {reason(error)}") from error
     return f"{huggingface_hub.constants.ENDPOINT}/{repo}"

@@ -236,8 +236,7 @@ def _from_hub(repo: str, split: str):
             return datasets.load_dataset(repo, split=split)
         return _held_out(datasets.load_dataset(repo, split="train"), split)
     except (OSError, ValueError, RuntimeError, datasets.exceptions.DatasetsError) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise ValueError(f"The data set {repo!r} could not be read from the Hub: {reason}") from error
+        raise ValueError(f"The data set {repo!r} could not be read from the Hub: {reason(error)}") from error
 
 
 def _held_out(table, split: str):
@@ -278,7 +277,11 @@ def _pixels(row: dict, index: int, name: str, shape: tuple[int, int, int], backg
         data = row["bytes"] if row["bytes"] is not None else Path(row["path"]).read_bytes()
         return fit_picture(Image.open(io.BytesIO(data)), shape, background)
     except (*UNREADABLE, TypeError, ValueError) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise ValueError(
-            f"Image {index} of {name} ({row['path'] or 'no file name'}) can't be read: {reason}"
+            f"Image {index} of {name} ({row['path'] or 'no file name'}) can't be read: {reason(error)}"
         ) from error
+
+
+def reason(error: Exception) -> str:
+    """The first line of what an exception says, or its kind: other libraries' errors can be pages long, or empty."""
+    return (str(error).strip() or type(error).__name__).splitlines()[0]

@@ -828,8 +828,9 @@ def calibrate(model: Model, test: Images) -> dict[str, Tensor]:
 
     A code that is smaller than the image: scores, the anomaly scores of all test images `(N,)`, sorted; codes of the
     first 2,000 `(2000, D)`; labels of those. Any other HasLikelihood: bits_per_dim_test of all test images `(N,)`, sorted
-    and without naming the class, as `operations.bits_per_dim` finds them. Judges: realism_test, the critic's scores of all test images `(N,)`, and, if it
-    samples, realism_samples, those of 2,000 samples of every class in turn, both sorted and without naming the class.
+    and without naming the class, as `operations.bits_per_dim` finds them. Judges: realism_test, the critic's scores of
+    all test images `(N,)`, and, if it samples, realism_samples, those of 2,000 samples of every class in turn, both
+    sorted and without naming the class.
     """
     found: dict[str, Tensor] = {}
     if compresses(model):

@@ -30,7 +30,7 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
 from genmodels import checkpoint
-from genmodels.data import Images, tile, to_uint8
+from genmodels.data import Images, reason, tile, to_uint8
 from genmodels.device import fastest_precision, hardware, process_state, set_threads, to_fast_layout
 from genmodels.models.base import Model, TrainConfig, TrainingDiverged
 from genmodels.operations import device_of, reconstruct, sample
@@ -66,8 +66,8 @@ def train(
 
     A row: step, epoch, progress (share of the run done), seconds, images_per_s, learning_rate, and every term of the
     objective (prefixed "player/" if there are several players), averaged over the row's steps and all processes.
-    Raises TrainingDiverged at a loss that is not finite (the last good state is kept); ValueError for data that don't fit the model, and for a folder
-    that holds another run (or this one, without `resume`): nothing is overwritten.
+    Raises TrainingDiverged at a loss that is not finite (the last good state is kept); ValueError for data that don't fit
+    the model, and for a folder that holds another run (or this one, without `resume`): nothing is overwritten.
     """
     folder = Path(folder) if folder is not None else None
     _check_fit(model, data)
@@ -275,10 +275,10 @@ class _Run:
                     shutil.rmtree(old, ignore_errors=True)
         except (OSError, RuntimeError, SafetensorError) as error:  # torch.save and safetensors have errors of their own
             shutil.rmtree(aside, ignore_errors=True)
-            reason = getattr(error, "strerror", None) or str(error).splitlines()[0]
+            why = getattr(error, "strerror", None) or reason(error)
             raise OSError(
                 getattr(error, "errno", None) or errno.EIO,
-                f"Saving to {self.folder} failed: {reason}. The last good state is kept.",
+                f"Saving to {self.folder} failed: {why}. The last good state is kept.",
             ) from error
         self.accelerator.wait_for_everyone()
 
