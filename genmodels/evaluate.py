@@ -36,7 +36,7 @@ from genmodels.registry import get_family
 METRICS_FORMAT = 2
 DEFAULT_N, LARGEST_N = 10_000, 100_000
 SIGMA = 0.5
-IMPORTANCE_SAMPLES = 16
+IMPORTANCE_SAMPLES = 16  # where they are codes; half as many where they are as large as images, and take a network each
 BATCH = 100
 CALIBRATION_CODES = 2000
 CALIBRATION_SAMPLES, CALIBRATION_SEED = 2000, 10**9  # seeds that a visitor hardly meets
@@ -67,7 +67,7 @@ def evaluate(
     referee: str | os.PathLike | None = None,
     inception: bool = False,
     only: Sequence[str] = (),
-    importance_samples: int = IMPORTANCE_SAMPLES,
+    importance_samples: int | None = None,
     progress: Report = lambda metric, share: None,
 ) -> dict[str, Any]:
     """Measure a checkpoint, write its metrics.json, and return what was written.
@@ -75,6 +75,8 @@ def evaluate(
     n: how many samples are drawn, and at most how many test images are used. referee: a checkpoint; by default the
     bundled `referee-<data>`. inception: also the usual FID, whose network is downloaded. only: names of PARTS to measure
     again, where the others have been measured with the same n and seed (sampling times, say, on a quieter machine).
+    importance_samples: draws per image that tighten a bound; by default `IMPORTANCE_SAMPLES`.
+
     `progress` is told the part at hand and the share of the whole that is done.
 
     The result: {"format", "data", "n", "seed", "hardware", "date", "version", "weights", "referee", "references",
@@ -104,12 +106,14 @@ def evaluate(
 class Evaluation:
     """One checkpoint under measurement: its data and referee, loaded when first used, and where chunks are kept."""
 
-    def __init__(self, source, n: int, seed: int, referee, importance_samples: int) -> None:
+    def __init__(self, source, n: int, seed: int, referee, importance_samples: int | None) -> None:
         self.state = process_state()
         self.folder = checkpoint.find(source)
         self.model = checkpoint.load(self.folder)
         self.data = checkpoint.read_config(self.folder)["data"]
-        self.n, self.seed, self.importance_samples = n, seed, importance_samples
+        self.n, self.seed = n, seed
+        usual = IMPORTANCE_SAMPLES if compresses(self.model) else IMPORTANCE_SAMPLES // 2
+        self.importance_samples = usual if importance_samples is None else importance_samples
         self.given_referee = None if referee is None else checkpoint.find(referee)
         self.weights = checkpoint.weights_hash(self.folder)
         self.report_part: Callable[[float], None] = lambda share: None
