@@ -446,13 +446,15 @@ class Flow(Model):
         labels = self._labels(labels, len(x), x.device)
         return self._states(self._dequantized(x, labels, generators), labels)[-1]
 
-    def encode_steps(self, x: Tensor, labels: Tensor | None = None) -> Iterator[Tensor]:
-        """What each layer does to images: `x`, then the state after each of `layer_names`, down to noise.
+    def encode_steps(
+        self, x: Tensor, labels: Tensor | None = None, *, generators: Sequence[Generator] | None = None
+    ) -> Iterator[Tensor]:
+        """What each layer does to images in `encode`: `x`, then the state after each of `layer_names`, down to noise.
 
         Every frame is `(B, C, H, W)` in [-1, 1], in the picture's own layout: pixels that are noise by now show z / 3.
         """
         labels = self._labels(labels, len(x), x.device)
-        for depth, state in enumerate(self._states(self._dequantized(x, labels, None), labels)):
+        for depth, state in enumerate(self._states(self._dequantized(x, labels, generators), labels)):
             yield self._frame(state, depth)
 
     def decode(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
