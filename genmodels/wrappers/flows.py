@@ -1,5 +1,6 @@
 """What an invertible model allows: there and back without loss, layer by layer, how likely a picture is, other classes."""
 
+import copy
 import functools
 import math
 import time
@@ -18,7 +19,7 @@ from genmodels.protocols import Decodes, Encodes, HasLikelihood, SamplesStepwise
 from genmodels.wrappers.core import (
     MAX_SEED,
     MODELS_KEPT,
-    calibration,
+    calibrated,
     class_index,
     computing,
     describe,
@@ -49,6 +50,13 @@ def _get_invertible(name: str) -> Model:
     return model
 
 
+@functools.lru_cache(maxsize=MODELS_KEPT)
+def _exact(name: str) -> Model:
+    """The model in float64: a picture unlike any it was trained on is stretched so much on its way to z that float32
+    would lose grey levels."""
+    return copy.deepcopy(_get_invertible(name)).double()
+
+
 # -- there and back ---------------------------------------------------------------------------------------------------
 
 
@@ -59,8 +67,7 @@ def there_and_back(name: str, pad: Pad) -> dict[str, Any]:
     Returns code and decoded (pictures), difference (the largest of any pixel, in grey levels), film (all layers there
     and back), histogram of the code's numbers, their mean and std, ms_there and ms_back (time of the network).
     """
-    model = _get_invertible(name)
-    x = from_pad(name, pad)[0]
+    model, x = _exact(name), from_pad(name, pad)[0].double()
     start = time.perf_counter()
     z = model.encode(x, generators=seeded([DEQUANTIZATION_SEED]))
     turned = time.perf_counter()
@@ -91,7 +98,7 @@ def _noise_histogram(z: Tensor) -> dict[str, list[float]]:
 
 
 def _film_there_and_back(name: str, x: Tensor, z: Tensor) -> Film:
-    model = get_model(name)
+    model = _exact(name)
     titles, n = _layer_titles(model), len(model.layer_names)
     there = [f"There, layer {i} of {n}: {title} became noise" for i, title in enumerate(titles, 1)]
     back = [f"Back, layer {n + 1 - i} undone: {title} came back" for i, title in enumerate(reversed(titles), 1)]
@@ -161,10 +168,7 @@ def _bits(name: str, pads: Sequence[Pad]) -> list[float]:
 
 
 def _test_bits(name: str) -> np.ndarray:
-    tensors = calibration(name)
-    if "bits_per_dim_test" not in tensors:
-        raise ValueError(f"The model {name!r} keeps no likelihoods of test images.")
-    return tensors["bits_per_dim_test"].numpy()
+    return calibrated(name, "bits_per_dim_test", "likelihoods").numpy()
 
 
 def _likelier_than(name: str, bits: float) -> float:
@@ -214,9 +218,9 @@ def _real_glyphs(name: str) -> list[tuple[str, Pad]]:
 @computing
 def fades(name: str, pad_a: Pad, pad_b: Pad) -> dict[str, Image.Image]:
     """From one picture to another in nine steps: through their codes ("latent") and as a cross-fade ("pixels")."""
-    model = get_model(name, Encodes, Decodes)
-    t = torch.linspace(0, 1, STEPS_BETWEEN)
-    a, b = from_pad(name, pad_a)[0], from_pad(name, pad_b)[0]
+    model = _exact(name)
+    t = torch.linspace(0, 1, STEPS_BETWEEN, dtype=torch.float64)
+    a, b = (from_pad(name, pad)[0].double() for pad in (pad_a, pad_b))
     latent = operations.interpolate(model, a[0], b[0], t)
     pixels = torch.lerp(a, b, t.view(-1, 1, 1, 1))
     return {
@@ -231,9 +235,9 @@ def swap_class(name: str, pad: Pad, label: int | str | None = None) -> dict[str,
 
     label None: the class under which the picture is the most likely. Returns the class, and pictures as (class, pad).
     """
-    model = get_model(name, Encodes, Decodes)
+    model = _exact(name)
     classes = describe(name)["classes"]
-    x, index = from_pad(name, pad)[0], class_index(name, label)
+    x, index = from_pad(name, pad)[0].double(), class_index(name, label)
     everyone = operations.as_labels(model, len(classes), list(range(len(classes))))
     if index is None:
         index = int(operations.bits_per_dim(model, x.expand(len(classes), *x.shape[1:]), everyone).argmin())
