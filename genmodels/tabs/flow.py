@@ -124,7 +124,7 @@ def there_and_back(name: str, picture: dict) -> tuple[Any, ...]:
     """The code of a picture, what it decodes to, the code's numbers as a histogram, the difference, and the layers."""
     made = wrappers.there_and_back(name, picture)
     marks = made["histogram"]
-    note = f"mean {made['mean']:.2f}, standard deviation {made['std']:.2f}; the line is N(0, 1)"
+    note = f"mean {made['mean']:.2f}, standard deviation {made['std']:.2f}; the line is N(0,\u00a01)"
     chart = web.noise_histogram(marks["density"], marks["normal"], marks["edges"], "Numbers of z", note)
     levels = "grey level" if made["difference"] == 1 else "grey levels"
     quality = (
