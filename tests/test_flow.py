@@ -216,6 +216,25 @@ def test_frames_both_ways():
         assert torch.allclose(frame, back, atol=1e-4)
 
 
+def test_frames_of_a_drawn_dequantisation_end_at_its_code():
+    model = tiny()
+    x, labels = batch(model)
+    *_, last = model.encode_steps(x, labels, generators=seeded(range(len(x))))
+    z = model.encode(x, labels, generators=seeded(range(len(x))))
+    assert torch.allclose(last, (z / 3).clamp(-1, 1))
+    assert not torch.allclose(last, (model.encode(x, labels) / 3).clamp(-1, 1), atol=1e-3)
+
+
+@every_depth
+def test_double_precision_is_kept(channels):
+    """Far from the training data, float32 would lose grey levels on the way; float64 goes through the whole chain."""
+    model = wild(channels).double()
+    x, labels = batch(model, 16)
+    z = model.encode(x.double(), labels)
+    assert z.dtype == torch.float64
+    assert (model.decode(z, labels) - x).abs().max() < 1e-6, "x itself is only known to float32"
+
+
 def test_pixels_appear_from_coarse_to_fine():
     """In each frame of the way back, the pixels that are done are those of the image."""
     model = tiny()
