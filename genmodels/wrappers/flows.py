@@ -237,11 +237,12 @@ def swap_class(name: str, pad: Pad, label: int | str | None = None) -> dict[str,
     """
     model = _exact(name)
     classes = describe(name)["classes"]
-    x, index = from_pad(name, pad)[0].double(), class_index(name, label)
+    x, index = from_pad(name, pad)[0], class_index(name, label)
     everyone = operations.as_labels(model, len(classes), list(range(len(classes))))
     if index is None:
-        index = int(operations.bits_per_dim(model, x.expand(len(classes), *x.shape[1:]), everyone).argmin())
-    z = model.encode(x, everyone[index : index + 1])
+        each = operations.bits_per_dim(get_model(name, HasLikelihood), x.expand(len(classes), *x.shape[1:]), everyone)
+        index = int(each.argmin())
+    z = model.encode(x.double(), everyone[index : index + 1])
     made = to_uint8(model.decode(z.expand(len(classes), *z.shape[1:]), everyone))
     pictures = [(title, to_pad(image)) for title, image in zip(classes, made, strict=True)]
     return {"class": classes[index], "pictures": pictures}
