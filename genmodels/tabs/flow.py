@@ -34,8 +34,8 @@ BETWEEN = (
     "gives a double exposure."
 )
 SWAP = (
-    "A flow that is told the class leaves it out of z, and keeps there how it is drawn. So the same z, decoded as "
-    "another class, is another thing in the same hand."
+    "A flow that is told the class leaves it out of z, and keeps there how it looks. So the same z, decoded as "
+    "another class, is another thing in the same style."
 )
 LIKELIEST = "The most likely one"
 
