@@ -97,19 +97,25 @@ def to_uint8(x: Tensor) -> Tensor:
 
 
 def tile(pixels: Tensor, columns: int | None = None, gap: int = 2, scale: int = 1) -> Image.Image:
-    """uint8 `(N, C, H, W)` as one picture, row by row, each pixel `scale` screen pixels wide; by default near-square.
+    """`tile_pixels` as a PIL picture, each pixel `scale` screen pixels wide."""
+    return to_picture(tile_pixels(pixels, columns, gap), scale)
 
-    The gaps are black, or white where the pictures' own corners are light.
+
+def tile_pixels(pixels: Tensor, columns: int | None = None, gap: int = 2, paper: int | None = None) -> Tensor:
+    """uint8 `(N, C, H, W)` as one picture `(C, H', W')`, row by row; by default near-square.
+
+    The gaps are of the grey level `paper`; by default black, or white where the pictures' own corners are light.
     """
     n, channels, height, width = pixels.shape
     columns = columns or math.ceil(math.sqrt(n))
     rows = math.ceil(n / columns)
-    paper = 255 if pixels[:, :, 0, 0].float().mean() > 127 else 0
+    if paper is None:
+        paper = 255 if pixels[:, :, 0, 0].float().mean() > 127 else 0
     sheet = torch.full((channels, rows * (height + gap) - gap, columns * (width + gap) - gap), paper, dtype=torch.uint8)
     for i, image in enumerate(pixels.cpu()):
         top, left = i // columns * (height + gap), i % columns * (width + gap)
         sheet[:, top : top + height, left : left + width] = image
-    return to_picture(sheet, scale)
+    return sheet
 
 
 def to_picture(pixels: Tensor, scale: int = 1) -> Image.Image:

@@ -69,7 +69,7 @@ def numbers(endpoint: dict[str, Any]) -> dict[str, tuple[float, float]]:
 
 
 def test_every_endpoint_answers(client: Client, endpoints: dict[str, Any], picture_file: Path) -> None:
-    assert {name.split("_")[0] for name in endpoints} >= {"/autoencoder", "/vae", "/gan"}
+    assert {name.split("_")[0] for name in endpoints} >= {"/autoencoder", "/vae", "/gan", "/flow"}
     for name, endpoint in endpoints.items():
         result = client.predict(**arguments(endpoint, picture_file), api_name=name)
         results = result if isinstance(result, tuple) else (result,)
@@ -100,6 +100,8 @@ def test_bad_numbers_are_refused_in_one_sentence(
         ("gan_walk", '["gan-mnist", null, 1, 4, "z", NaN, 1]', "from 8 to 96"),
         ("gan_mix", '["gan-mnist", null, NaN, 0, 100, 1]', "from 0 to "),
         ("gan_reveal", "[[NaN]]", "take a new round"),
+        ("flow_generate", '["flow-mnist", null, 16, 0, NaN]', "from 0 to 1.5"),
+        ("flow_layers", '["flow-mnist", null, NaN]', "from 0 to "),
     ],
 )
 def test_nan_is_refused(app_address: str, endpoint: str, data: str, allowed: str) -> None:
@@ -138,14 +140,18 @@ def test_a_model_that_does_not_exist_is_refused(client: Client) -> None:
 @pytest.mark.parametrize(
     "pad", [None, {}, {"pixels": "AAAA", "mask": "", "shape": [1, 28, 28]}, {"pixels": 3}, "x", [1]]
 )
-@pytest.mark.parametrize("endpoint", ["/autoencoder_see", "/gan_judge"])
+@pytest.mark.parametrize(
+    "endpoint", ["/autoencoder_see", "/gan_judge", "/flow_there_and_back", "/flow_likelihood", "/flow_swap"]
+)
 def test_pads_that_do_not_fit_are_refused(client: Client, endpoint: str, pad: Any) -> None:
     with pytest.raises(AppError) as refused:
         client.predict(picture=pad, api_name=endpoint)
     assert_one_sentence(str(refused.value), repr(pad))
 
 
-@pytest.mark.parametrize("endpoint", ["/autoencoder_upload", "/gan_critic_upload"])
+@pytest.mark.parametrize(
+    "endpoint", ["/autoencoder_upload", "/gan_critic_upload", "/flow_back_upload", "/flow_likely_upload"]
+)
 def test_an_upload_that_is_no_picture_is_refused(client: Client, endpoint: str, tmp_path: Path) -> None:
     file = tmp_path / "picture.png"
     file.write_text("this is no picture")
@@ -233,10 +239,11 @@ def test_a_walk_through_neither_z_nor_w_is_refused(client: Client) -> None:
 
 
 def test_knobs_have_the_names_of_the_field(endpoints: dict[str, Any]) -> None:
-    for endpoint, knob in (("/vae_generate", "temperature"), ("/gan_generate", "truncation_psi")):
+    knobs = {"/vae_generate": "temperature", "/gan_generate": "truncation_psi", "/flow_generate": "temperature"}
+    for endpoint, knob in knobs.items():
         assert knob in {parameter["parameter_name"] for parameter in endpoints[endpoint]["parameters"]}
 
 
-@pytest.mark.parametrize("route", ["/", "/autoencoder", "/vae", "/gan"])
+@pytest.mark.parametrize("route", ["/", "/autoencoder", "/vae", "/gan", "/flow"])
 def test_routes_answer(app_address: str, route: str) -> None:
     assert httpx.get(app_address + route).status_code == 200

@@ -277,7 +277,82 @@ def test_films_of_training_are_scrubbed_and_played(visit: Callable[..., Page]) -
     assert scrubber.input_value() == stopped
 
 
-@pytest.mark.parametrize("path", ["/?tab=autoencoder&__theme=light", "/?tab=vae&__theme=dark", "/?tab=gan", "/gan"])
+def test_a_flow_generates_by_class_and_temperature(visit: Callable[..., Page]) -> None:
+    page = visit("/?tab=flow")
+    grid = picture(page, "Samples")
+    first = grid.get_attribute("src")
+    page.get_by_label("Temperature").locator("visible=true").and_(page.locator("input[type=range]")).first.fill("0.5")
+    changed(grid, first)
+    expect(page.get_by_text("temperature 0.5").first).to_be_visible(timeout=PATIENCE)
+
+
+def test_layers_are_scrubbed_and_played(visit: Callable[..., Page]) -> None:
+    page = visit("/flow")
+    film = page.locator(".gm-steps").first
+    screen, scrubber, caption = (film.locator(f".gm-steps-{part}") for part in ("canvas", "scrubber", "caption"))
+    expect(caption).to_contain_text("complete", timeout=PATIENCE)
+    last = pixels(screen)
+    scrubber.fill("0")
+    expect(caption).to_have_text("Noise")
+    assert pixels(screen) != last
+    film.get_by_role("button", name="Play").click()
+    page.wait_for_function("bar => bar.value === bar.max", arg=scrubber.element_handle())
+    assert pixels(screen) == last
+    page.get_by_role("button", name="New noise").click()
+    page.wait_for_function("([screen, last]) => screen.toDataURL() !== last", arg=[screen.element_handle(), last])
+
+
+def test_a_drawing_goes_to_noise_and_comes_back(visit: Callable[..., Page]) -> None:
+    page = visit("/flow")
+    section = page.locator(".gm-split", has=page.locator(".gm-there-and-back"))
+    decoded = picture(page, "Decoded again")
+    first = decoded.get_attribute("src")
+    pad = section.locator(".gm-pad")
+    pad.get_by_role("button", name="Clear").click()
+    draw(page, pad.locator(".gm-pad-canvas"), SEVEN)
+    changed(decoded, first)
+    said = section.get_by_text("Largest difference of any pixel: 0 of 256").first
+    expect(said).to_be_visible(timeout=PATIENCE)
+    expect(section.locator(".gm-noise")).to_contain_text("standard deviation")
+    screen, scrubber = section.locator(".gm-steps-canvas"), section.locator(".gm-steps-scrubber")
+    steps = int(scrubber.get_attribute("max"))
+    start = pixels(screen)
+    seen = []
+    for step in (steps // 2, steps):
+        scrubber.fill(str(step))
+        seen.append(pixels(screen))
+    assert seen[0] != start == seen[1]
+    scrubber.fill(str(steps // 2))
+    expect(section.locator(".gm-steps-caption")).to_contain_text("this is z")
+
+
+def test_a_flat_picture_is_more_likely_than_any_digit(visit: Callable[..., Page]) -> None:
+    page = visit("/flow")
+    section = page.locator(".gm-split", has=page.get_by_text("Real test images"))
+    expect(section.locator(".gm-item").first).to_be_visible(timeout=PATIENCE)
+    section.get_by_role("button", name="noise").click()
+    expect(section.locator(".gm-verdict").first).to_contain_text("more likely than 0 %", timeout=PATIENCE)
+    section.get_by_role("button", name="all black").click()
+    expect(section.locator(".gm-verdict").first).to_contain_text("more likely than 100 %", timeout=PATIENCE)
+    expect(section.locator(".gm-item").first).to_contain_text("all black")
+
+
+def test_codes_are_mixed_and_classes_swapped(visit: Callable[..., Page]) -> None:
+    page = visit("/flow")
+    mixed = picture(page, "Codes mixed")
+    first = mixed.get_attribute("src")
+    page.locator(".gm-fades .gm-thumb").first.click()
+    changed(mixed, first)
+    swap = page.locator(".gm-split", has=page.get_by_label("Encode it as"))
+    marked = swap.locator(".gm-marked figcaption")
+    expect(marked).to_have_text("3", timeout=PATIENCE)
+    swap.locator(".gm-thumb").nth(1).click()
+    expect(marked).to_have_text("1", timeout=PATIENCE)
+
+
+@pytest.mark.parametrize(
+    "path", ["/?tab=autoencoder&__theme=light", "/?tab=vae&__theme=dark", "/?tab=gan", "/gan", "/flow"]
+)
 @pytest.mark.parametrize("size", list(SIZES))
 def test_nothing_sticks_out_sideways(visit: Callable[..., Page], path: str, size: str) -> None:
     page = visit(path, size)

@@ -216,6 +216,25 @@ def test_frames_both_ways():
         assert torch.allclose(frame, back, atol=1e-4)
 
 
+def test_frames_of_a_drawn_dequantisation_end_at_its_code():
+    model = tiny()
+    x, labels = batch(model)
+    *_, last = model.encode_steps(x, labels, generators=seeded(range(len(x))))
+    z = model.encode(x, labels, generators=seeded(range(len(x))))
+    assert torch.allclose(last, (z / 3).clamp(-1, 1))
+    assert not torch.allclose(last, (model.encode(x, labels) / 3).clamp(-1, 1), atol=1e-3)
+
+
+@pytest.mark.parametrize("double", [False, True], ids=["float32", "float64"])
+def test_double_precision_keeps_what_single_loses(double):
+    """A wild network stretches pictures so much that float32 loses grey levels; float64 goes through the whole chain."""
+    model = wild(1).double() if double else wild(1)
+    x, labels = batch(model, 64)
+    z = model.encode(x.double() if double else x, labels)
+    assert z.dtype == (torch.float64 if double else torch.float32)
+    assert torch.equal(to_uint8(model.decode(z, labels)), to_uint8(x)) == double
+
+
 def test_pixels_appear_from_coarse_to_fine():
     """In each frame of the way back, the pixels that are done are those of the image."""
     model = tiny()

@@ -1,10 +1,31 @@
 """What the flow tab stands on: calibration, there and back, likelihoods, walks between codes, class swaps."""
 
-import torch
-from helpers import build, tiny_images
+import math
 
-from genmodels import operations
+import numpy as np
+import pytest
+import torch
+from helpers import build, encoded, picture, tiny_images, write_parquet
+from test_wrappers import NO_NUMBERS, pad, pixels, refused
+
+from genmodels import checkpoint, operations, wrappers
 from genmodels.evaluate import calibrate
+from genmodels.wrappers import critics, flows
+from genmodels.wrappers.core import get_model
+
+FLOWS = wrappers.available("flow")
+every_flow = pytest.mark.parametrize("name", FLOWS)
+needs_a_flow = pytest.mark.skipif(not FLOWS, reason="no flow is bundled")
+NAME = FLOWS[0] if FLOWS else ""
+
+
+def shrunk(image, name: str) -> np.ndarray:
+    """A picture that was enlarged pixel by pixel, at its own size."""
+    scale = image.width // wrappers.describe(name)["shape"][2]
+    return np.asarray(image)[::scale, ::scale].reshape(image.height // scale, image.width // scale, -1)
+
+
+# -- calibration -------------------------------------------------------------------------------------------------------
 
 
 def test_calibration_of_what_has_a_likelihood():
@@ -18,3 +39,208 @@ def test_calibration_of_what_has_a_likelihood():
     torch.testing.assert_close(bits, operations.bits_per_dim(model, test[:][0]).sort().values)
     assert torch.equal(calibrate(model, test)["bits_per_dim_test"], bits), "another day, another random state"
     assert set(calibrate(build("vae"), test)) == {"scores", "codes", "labels"}
+
+
+# -- what is refused ---------------------------------------------------------------------------------------------------
+
+
+@needs_a_flow
+@pytest.mark.parametrize("value", [*NO_NUMBERS, None, -1, 2**31, 0.5])
+def test_seeds_of_films(value):
+    refused(lambda: wrappers.sample_film(NAME, seed=value), 0, 2**31 - 1)
+
+
+@needs_a_flow
+@pytest.mark.parametrize("value", [*NO_NUMBERS, None, -0.01, 2.01])
+def test_temperatures(value):
+    refused(lambda: wrappers.sample_film(NAME, temperature=value), "temperature", "from 0 to 2")
+
+
+@needs_a_flow
+@pytest.mark.parametrize("label", [*(v for v in NO_NUMBERS if not isinstance(v, str)), "unicorn", "", -1, 10**6])
+def test_classes(label):
+    for call in (
+        lambda: wrappers.sample_film(NAME, label=label),
+        lambda: wrappers.swap_class(NAME, pad(NAME), label),
+    ):
+        refused(call)
+
+
+@needs_a_flow
+@pytest.mark.parametrize("value", [None, {}, [], "x", 3, math.nan, {"pixels": "AAAA"}, {"pixels": None, "mask": ""}])
+def test_pictures_that_are_none(value):
+    for call in (
+        lambda: wrappers.there_and_back(NAME, value),
+        lambda: wrappers.likelihood(NAME, value),
+        lambda: wrappers.fades(NAME, pad(NAME), value),
+        lambda: wrappers.swap_class(NAME, value),
+    ):
+        refused(call, "picture")
+
+
+@needs_a_flow
+@pytest.mark.skipif("vae-mnist" not in checkpoint.bundled(), reason="no VAE is bundled")
+def test_models_that_can_do_something_else():
+    vae = "vae-mnist"
+    refused(lambda: wrappers.there_and_back(vae, pad(vae)), vae, "layers")
+    refused(lambda: wrappers.sample_film(vae), vae, "layers")
+    refused(lambda: wrappers.likelihood(vae, pad(vae)), vae, "likelihoods")
+    refused(lambda: wrappers.autoencode(NAME, pad(NAME)), NAME, "anomaly scores")
+    refused(lambda: wrappers.walk(NAME, (0, 1)), NAME, "codes")
+
+    if "gan-mnist" in checkpoint.bundled():
+        refused(lambda: wrappers.likelihood("gan-mnist", pad("gan-mnist")), "HasLikelihood")
+        refused(lambda: wrappers.swap_class("gan-mnist", pad("gan-mnist")), "Encodes")
+
+
+# -- there and back ----------------------------------------------------------------------------------------------------
+
+
+@every_flow
+def test_every_picture_comes_back(name):
+    """Noise, flat pictures and examples, to the last grey level; what is shown is what was computed."""
+    flat = [wrappers.to_pad(np.full(wrappers.describe(name)["shape"], v, np.uint8)) for v in (0, 1, 127, 255)]
+    for given in [pad(name), *flat, wrappers.own_pictures(name, 1)[0][1]]:
+        made = wrappers.there_and_back(name, given)
+        assert made["difference"] == 0
+        assert np.array_equal(shrunk(made["decoded"], name), pixels(given))
+
+
+@needs_a_flow
+def test_a_difference_is_found(monkeypatch):
+    """The number printed is measured: of a model that forgets a pixel it is not 0."""
+    model, decode = get_model(NAME), type(get_model(NAME)).decode
+
+    def forgetful(self, z, labels=None):
+        x = decode(self, z, labels)
+        x[..., 3, 3] = -x[..., 3, 3]
+        return x
+
+    monkeypatch.setattr(type(model), "decode", forgetful)
+    flat = wrappers.to_pad(np.full(wrappers.describe(NAME)["shape"], 250, np.uint8))
+    assert wrappers.there_and_back(NAME, flat)["difference"] == 245
+
+
+@every_flow
+def test_the_film_goes_there_and_back(name):
+    given = wrappers.own_pictures(name, 1)[0][1]
+    made = wrappers.there_and_back(name, given)
+    frames = made["film"]["frames"]
+    layers = len(get_model(name).layer_names)
+    assert len(frames) == 2 * layers + 1
+    assert all(frame["shape"] == wrappers.describe(name)["shape"] for frame in frames)
+    assert frames[0]["pixels"] == frames[-1]["pixels"] == given["pixels"]
+    for i in range(layers + 1):
+        there, back = (pixels(frames[j]).astype(int) for j in (i, -1 - i))
+        assert abs(there - back).max() <= 1, "the way back passes where the way there did"
+    assert np.array_equal(pixels(frames[layers]), shrunk(made["code"], name)), "half way it is z"
+    captions = [frame["caption"] for frame in frames]
+    assert "this is z" in captions[layers]
+    assert f"layer {layers} of {layers}" in captions[layers]
+
+
+@needs_a_flow
+def test_the_histogram_is_a_density():
+    made = wrappers.there_and_back(NAME, pad(NAME))
+    marks = made["histogram"]
+    width = marks["edges"][1] - marks["edges"][0]
+    assert len(marks["density"]) == len(marks["edges"]) - 1
+    assert 0.5 < sum(marks["density"]) * width <= 1 + 1e-9
+    assert max(marks["normal"]) == pytest.approx(1 / math.sqrt(2 * math.pi))
+    assert marks["normal"][0] == pytest.approx(marks["normal"][-1])
+
+
+@every_flow
+def test_samples_grow_layer_by_layer(name):
+    film = wrappers.sample_film(name, seed=4, label=1, temperature=0.7)
+    frames = film["frames"]
+    assert len(frames) == len(get_model(name).layer_names) + 1
+    assert all(frame["caption"] for frame in frames)
+    channels, height, width = wrappers.describe(name)["shape"]
+    last = pixels(frames[-1])
+    assert last.shape == (2 * height + 2, 4 * width + 6, channels)
+    sheet = np.asarray(wrappers.sample(name, n=8, seed=4, label=1, temperature=0.7))
+    scale = sheet.shape[1] // (3 * (width + 2) - 2)
+    assert np.array_equal(
+        last[:height, :width], sheet[::scale, ::scale].reshape(*sheet[::scale, ::scale].shape[:2], -1)[:height, :width]
+    )
+    assert wrappers.sample_film(name, seed=4, label=1, temperature=0.7) == film
+    assert wrappers.sample_film(name, seed=5, label=1, temperature=0.7) != film
+
+
+# -- how likely --------------------------------------------------------------------------------------------------------
+
+
+@every_flow
+def test_a_likelihood_among_test_images(name):
+    black = wrappers.to_pad(np.zeros(wrappers.describe(name)["shape"], np.uint8))
+    noise, flat = wrappers.likelihood(name, pad(name)), wrappers.likelihood(name, black)
+    assert noise["is_bound"]
+    assert flat["bits"] < noise["bits"]
+    assert noise["likelier_than"] == 0
+    assert wrappers.likelihood(name, pad(name)) == noise, "the same picture, the same figure"
+    counts = noise["histogram"]["counts"]
+    assert sum(counts) >= 0.99 * len(flows._test_bits(name))
+    assert noise["histogram"]["edges"][0] == 0
+
+
+@needs_a_flow
+def test_other_kinds_are_in_order(monkeypatch):
+    monkeypatch.setattr(critics, "_fetches", {})
+    monkeypatch.setenv("GENMODELS_DATA", "/nowhere")
+    rows = wrappers.compared(NAME)
+    bits = [row["bits"] for row in rows]
+    assert bits == sorted(bits)
+    assert sum(row["known"] for row in rows) == 1
+    assert {"all black", "all white", "a glyph", "noise"} <= {row["label"] for row in rows}
+    assert "an Omniglot glyph" not in {row["label"] for row in rows}, "the data can't be read"
+    for row in rows:
+        assert row["likelier_than"] == pytest.approx(100 * (flows._test_bits(NAME) > row["bits"]).mean())
+
+
+@needs_a_flow
+def test_a_real_glyph_joins_where_there_are_any(tmp_path, monkeypatch):
+    """White on black, as the first flow's data are; the one with the median ink."""
+    monkeypatch.setattr(critics, "_fetches", {})
+    monkeypatch.setattr(critics, "PATIENCE", 60.0)
+    monkeypatch.setenv("GENMODELS_DATA", str(tmp_path))
+    _, height, width = wrappers.describe(NAME)["shape"]
+    images = [picture(i, (width, height)).point(lambda v, i=i: v // (i + 1)) for i in range(3)]
+    write_parquet(tmp_path / "omniglot/test-0.parquet", [(encoded(image), 0) for image in images])
+    found = {row["label"]: row["pad"] for row in wrappers.compared(NAME)}
+    assert np.array_equal(pixels(found["an Omniglot glyph"])[..., 0], np.asarray(images[1]))
+
+
+# -- between two pictures, and other classes ------------------------------------------------------------------------------
+
+
+@every_flow
+def test_fades_end_at_the_pictures(name):
+    a, b = (picture for _, picture in wrappers.own_pictures(name, 2))
+    made = wrappers.fades(name, a, b)
+    _, _, width = wrappers.describe(name)["shape"]
+    sheets = {}
+    for key, sheet in made.items():
+        scale = sheet.height // wrappers.describe(name)["shape"][1]
+        sheets[key] = np.asarray(sheet)[::scale, ::scale].astype(int)
+        sheets[key] = sheets[key].reshape(*sheets[key].shape[:2], -1)
+        assert abs(sheets[key][:, :width] - pixels(a)).max() <= 1
+        assert abs(sheets[key][:, -width:] - pixels(b)).max() <= 1
+    middle = slice(4 * (width + 2), 4 * (width + 2) + width)
+    mean = (pixels(a).astype(int) + pixels(b)) / 2
+    assert abs(sheets["pixels"][:, middle] - mean).max() <= 1
+    assert abs(sheets["latent"][:, middle] - mean).max() > 20
+
+
+@every_flow
+def test_classes_are_swapped(name):
+    classes = wrappers.describe(name)["classes"]
+    given = wrappers.own_pictures(name, 2)[1][1]
+    made = wrappers.swap_class(name, given, classes[1])
+    assert made["class"] == classes[1]
+    assert [title for title, _ in made["pictures"]] == classes
+    shown = [picture["pixels"] for _, picture in made["pictures"]]
+    assert shown[1] == given["pixels"], "decoded as what it was encoded as, it comes back"
+    assert len(set(shown)) == len(classes)
+    guessed = wrappers.swap_class(name, given)
+    assert guessed == wrappers.swap_class(name, given, guessed["class"])

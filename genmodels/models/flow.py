@@ -159,7 +159,12 @@ class ChannelHead(nn.Module):
     def forward(self, h: Tensor, channels: Sequence[Tensor]) -> Tensor:
         if self.before is not None:
             h = h + self.before(torch.stack(list(channels), 1))
-        return self.last(F.silu(h)).float().permute(0, 2, 3, 1)
+        return precise(self.last(F.silu(h))).permute(0, 2, 3, 1)
+
+
+def precise(h: Tensor) -> Tensor:
+    """At least in float32, which the curves need; float64 stays what it is."""
+    return h if h.dtype == torch.float64 else h.float()
 
 
 # -- the layers, each invertible --------------------------------------------------------------------------------------
@@ -252,7 +257,7 @@ class CoarseCoupling(nn.Module):
     def _curves(self, fields: Tensor, labels: Tensor) -> Tensor:
         h = self.first(fields * self.staying) + self.label(labels)
         h = h + self.second(F.silu(h))
-        return self.last(F.silu(h)).float().unflatten(1, (len(self.moving), -1))
+        return precise(self.last(F.silu(h))).unflatten(1, (len(self.moving), -1))
 
     def _replaced(self, state: Tensor, fields: Tensor, values: Tensor) -> Tensor:
         fields = fields.index_copy(1, self.moving, values)
@@ -299,7 +304,7 @@ class Dequantizer(nn.Module):
 
     def forward(self, x: Tensor, labels: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
         """Image in [-1, 1] and `noise`, uniform on (0, 1), of the same shape -> (u, log q(u|v) `(B,)`)."""
-        h = self.last(F.silu(self.features(F.pixel_unshuffle(x, 2), labels))).float()
+        h = precise(self.last(F.silu(self.features(F.pixel_unshuffle(x, 2), labels))))
         shift, log_scale = (F.pixel_shuffle(part, 2) for part in h.chunk(2, 1))
         eps = torch.logit(noise, 1e-6)
         logit_u = shift + log_scale.exp() * eps
@@ -404,7 +409,7 @@ class Flow(Model):
 
     def _levels(self, x: Tensor) -> Tensor:
         """Images in [-1, 1] -> the nearest whole grey levels 0, 1, ..., as floats."""
-        return ((x.float() + 1) * ((self.config.grey_levels - 1) / 2)).round()
+        return ((precise(x) + 1) * ((self.config.grey_levels - 1) / 2)).round()
 
     def _to_state(self, levels: Tensor) -> tuple[Tensor, Tensor]:
         """Real-valued levels v + u -> (normalised logits of the intensity, log |det| `(B,)`)"""
@@ -446,13 +451,15 @@ class Flow(Model):
         labels = self._labels(labels, len(x), x.device)
         return self._states(self._dequantized(x, labels, generators), labels)[-1]
 
-    def encode_steps(self, x: Tensor, labels: Tensor | None = None) -> Iterator[Tensor]:
-        """What each layer does to images: `x`, then the state after each of `layer_names`, down to noise.
+    def encode_steps(
+        self, x: Tensor, labels: Tensor | None = None, *, generators: Sequence[Generator] | None = None
+    ) -> Iterator[Tensor]:
+        """What each layer does to images in `encode`: `x`, then the state after each of `layer_names`, down to noise.
 
         Every frame is `(B, C, H, W)` in [-1, 1], in the picture's own layout: pixels that are noise by now show z / 3.
         """
         labels = self._labels(labels, len(x), x.device)
-        for depth, state in enumerate(self._states(self._dequantized(x, labels, None), labels)):
+        for depth, state in enumerate(self._states(self._dequantized(x, labels, generators), labels)):
             yield self._frame(state, depth)
 
     def decode(self, z: Tensor, labels: Tensor | None = None) -> Tensor:

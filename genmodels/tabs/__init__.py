@@ -15,4 +15,5 @@ TABS = [
     Tab("autoencoder", "Autoencoder", "genmodels.tabs.autoencoder"),
     Tab("vae", "VAE", "genmodels.tabs.vae"),
     Tab("gan", "GAN", "genmodels.tabs.gan"),
+    Tab("flow", "Flow", "genmodels.tabs.flow"),
 ]

@@ -138,6 +138,13 @@ def classes(name: str) -> list[str]:
     return wrappers.describe(name)["classes"]
 
 
+def share(percent: float) -> str:
+    """A percentage that says 0 % and 100 % only where that is exactly so."""
+    if 0 < percent < 1:
+        return "less than 1 %"
+    return "more than 99 %" if 99 < percent < 100 else f"{percent:.0f} %"
+
+
 def data_radio(names: Sequence[str]) -> gr.Radio:
     """Which data set's model is shown; hidden where there is no choice."""
     return gr.Radio(choices(names), value=names[0], label="Pictures", elem_classes="gm-data", visible=len(names) > 1)

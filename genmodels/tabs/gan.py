@@ -258,17 +258,10 @@ def judge(name: str, picture: dict) -> str:
         ("looks generated", "looks real"),
     )
     words = (
-        f"More real to the critic than <b>{share(seen['above_test'])}</b> of real test images "
-        f"and <b>{share(seen['above_samples'])}</b> of this GAN's pictures."
+        f"More real to the critic than <b>{common.share(seen['above_test'])}</b> of real test images "
+        f"and <b>{common.share(seen['above_samples'])}</b> of this GAN's pictures."
     )
     return f'{chart}<p class="gm-verdict">{words}</p>'
-
-
-def share(percent: float) -> str:
-    """A percentage that says 0 % and 100 % only where that is exactly so."""
-    if 0 < percent < 1:
-        return "less than 1 %"
-    return "more than 99 %" if 99 < percent < 100 else f"{percent:.0f} %"
 
 
 def open_critic(name: str) -> tuple[Any, ...]:

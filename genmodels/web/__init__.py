@@ -16,7 +16,9 @@ def asset(name: str) -> str:
 
 def stylesheet() -> str:
     """All style sheets of the app as one text, for `launch(css=…)`."""
-    return "\n".join(asset(name) for name in ("app.css", "pad.css", "latent_map.css", "board.css", "film.css"))
+    return "\n".join(
+        asset(name) for name in ("app.css", "pad.css", "latent_map.css", "board.css", "film.css", "steps.css")
+    )
 
 
 def code_bars(code: Sequence[float]) -> str:
@@ -34,7 +36,14 @@ def code_bars(code: Sequence[float]) -> str:
     return _figure(f"Code: {len(code)} numbers", f'<div class="gm-plot">{svg}</div>', note, "gm-code")
 
 
-def histogram(counts: Sequence[int], edges: Sequence[float], score: float, left: str, right: str) -> str:
+def histogram(
+    counts: Sequence[int],
+    edges: Sequence[float],
+    score: float,
+    left: str,
+    right: str,
+    title: str = "How unusual is it?",
+) -> str:
     """A histogram with a marker at `score`, as an HTML figure; `left` and `right` say what the two ends mean.
 
     A score beyond the last edge is marked at the border with an arrow.
@@ -47,7 +56,32 @@ def histogram(counts: Sequence[int], edges: Sequence[float], score: float, left:
     )
     svg = f'<div class="gm-plot">{_svg(len(counts), 100, bars)}{_marker(score, edges)}</div>'
     ends = f'<div class="gm-ends"><span>{escape(left)}</span><span>{escape(right)}</span></div>'
-    return _figure("How unusual is it?", svg + ends, f"score {score:.3g} among test images", "gm-histogram")
+    return _figure(title, svg + ends, f"score {score:.3g} among test images", "gm-histogram")
+
+
+def noise_histogram(
+    density: Sequence[float], normal: Sequence[float], edges: Sequence[float], title: str, note: str
+) -> str:
+    """The density of numbers in equal bins, with that of N(0, 1) at equal distances as a line, as an HTML figure."""
+    top, n = max(*density, *normal), len(density)
+    bars = "".join(
+        f'<rect class="gm-rest" x="{i + 0.06:.2f}" width="0.88" y="{100 - 94 * d / top:.2f}" height="{94 * d / top:.2f}"/>'
+        for i, d in enumerate(density)
+    )
+    points = " ".join(f"{n * i / (len(normal) - 1):.2f},{100 - 94 * d / top:.2f}" for i, d in enumerate(normal))
+    svg = f'<div class="gm-plot">{_svg(n, 100, f"""{bars}<polyline class="gm-curve" points="{points}"/>""")}</div>'
+    ends = "".join(f"<span>{v:g}</span>" for v in (edges[0], (edges[0] + edges[-1]) / 2, edges[-1]))
+    return _figure(title, f'{svg}<div class="gm-ends">{ends}</div>', note, "gm-histogram gm-noise")
+
+
+def gallery(pictures: Sequence[tuple[str, Sequence[str], bool]], columns: int) -> str:
+    """Small pictures with their captions, as HTML: (data URL, lines of the caption, whether to mark it)."""
+    tiles = "".join(
+        f'<figure class="gm-item{" gm-marked" if marked else ""}"><img src="{url}" alt="{escape(", ".join(lines))}">'
+        f"<figcaption>{'<br>'.join(escape(line) for line in lines)}</figcaption></figure>"
+        for url, lines, marked in pictures
+    )
+    return f'<div class="gm-gallery" style="--gm-columns: {columns}">{tiles}</div>'
 
 
 def two_histograms(

@@ -22,15 +22,17 @@ from genmodels.wrappers.codes import (
 )  # fmt: skip
 from genmodels.wrappers.core import LARGEST, MAX_SEED, about, available, describe, real, whole
 from genmodels.wrappers.critics import deal, judge, marks
+from genmodels.wrappers.flows import compared, fades, likelihood, sample_film, swap_class, there_and_back
 from genmodels.wrappers.measurements import figures, films
 from genmodels.wrappers.pictures import Pad, blank, read_picture, thumbnail, to_pad
 from genmodels.wrappers.sampling import sample
-from genmodels.wrappers.starters import examples, outliers, own_pictures
+from genmodels.wrappers.starters import examples, outliers, own_pictures, plain_pictures
 from genmodels.wrappers.styles import loop, style_grid, style_layers
 
 __all__ = [
-    "LARGEST", "MAX_SEED", "Pad", "about", "autoencode", "available", "between", "blank", "deal", "decode_point",
-    "describe", "examples", "figures", "films", "judge", "latent_map", "latents", "locate", "loop", "marks", "outliers",
-    "own_pictures", "read_picture", "real", "sample", "style_grid", "style_layers", "thumbnail", "to_pad",
+    "LARGEST", "MAX_SEED", "Pad", "about", "autoencode", "available", "between", "blank", "compared", "deal",
+    "decode_point", "describe", "examples", "fades", "figures", "films", "judge", "latent_map", "latents",
+    "likelihood", "locate", "loop", "marks", "outliers", "own_pictures", "plain_pictures", "read_picture", "real", "sample",
+    "sample_film", "style_grid", "style_layers", "swap_class", "there_and_back", "thumbnail", "to_pad",
     "traversal_strip", "traverse", "variations", "walk", "whole",
 ]  # fmt: skip

@@ -21,6 +21,7 @@ from genmodels.wrappers.core import (
     MAX_IMAGES,
     MAX_SEED,
     MODELS_KEPT,
+    calibrated,
     calibration,
     check_name,
     class_index,
@@ -48,6 +49,7 @@ def autoencode(name: str, pad: Pad, sigma: float = 0.0, seed: int = 0) -> dict[s
     psnr_seen (None if nothing was damaged) and psnr in dB against the picture as given, ms (time of the network).
     """
     model = get_model(name, Encodes, Decodes)
+    scores = calibrated(name, "scores", "anomaly scores").numpy()
     sigma, seed = real("The noise", sigma, 0, 1), whole("The seed", seed, 0, MAX_SEED)
     x, hidden = from_pad(name, pad)
     seen = operations.corrupt(x, sigma, [seed], hidden).clamp(-1, 1)
@@ -56,7 +58,6 @@ def autoencode(name: str, pad: Pad, sigma: float = 0.0, seed: int = 0) -> dict[s
     reconstruction = model.decode(code).clamp(-1, 1)
     elapsed = 1000 * (time.perf_counter() - start)
     score = float(operations.anomaly_score(model, x))
-    scores = calibration(name)["scores"].numpy()
     damaged = sigma > 0 or bool(hidden.any())
     made = {"sigma": sigma, "seed": seed}
     return {
@@ -76,7 +77,7 @@ def autoencode(name: str, pad: Pad, sigma: float = 0.0, seed: int = 0) -> dict[s
 @functools.lru_cache(maxsize=MODELS_KEPT)
 def _score_histogram(name: str) -> dict[str, list]:
     """The test images' anomaly scores in 40 bins, up to the score that one in a thousand exceeds."""
-    scores = calibration(name)["scores"].numpy()
+    scores = calibrated(name, "scores", "anomaly scores").numpy()
     counts, edges = np.histogram(scores, bins=40, range=(0, float(np.quantile(scores, 0.999))))
     return {"counts": counts.tolist(), "edges": edges.tolist()}
 
@@ -159,6 +160,14 @@ def variations(
     return sheet(images, name, n, n=n, seed=seed, **class_text(name, index), temperature=temperature, what="variations")
 
 
+def _get_sampler(name: str) -> Model:
+    """A model that draws codes and decodes them, and so samples."""
+    model = get_model(name, Samples, Decodes)
+    if not hasattr(model, "sample_codes"):
+        raise ValueError(f"The model {name!r} has no codes to draw and to change one by one.")
+    return model
+
+
 # -- single latents ---------------------------------------------------------------------------------------------------
 
 
@@ -166,7 +175,7 @@ def variations(
 @computing
 def latents(name: str, k: int = 8) -> list[dict[str, float]]:
     """The k latents that change the picture most when they move from -2 to 2, averaged over a few other codes."""
-    model = get_model(name, Samples, Decodes)
+    model = _get_sampler(name)
     k = whole("The number of latents", k, 1, describe(name)["latent_dim"])
     labels = operations.as_labels(model, PROBES, "balanced")
     codes = model.sample_codes(labels, generators=seeded(range(PROBES)))
@@ -182,7 +191,7 @@ def latents(name: str, k: int = 8) -> list[dict[str, float]]:
 
 def _edited_code(name: str, values: Any, seed: Any, index: int | None) -> Tensor:
     """A code `(1, D)` drawn from the prior with `seed`, its strongest latents set to `values`."""
-    model = get_model(name, Samples, Decodes)
+    model = _get_sampler(name)
     if (
         not isinstance(values, Sequence)
         or isinstance(values, str)
@@ -248,7 +257,7 @@ def walk(
     temperature: float = 1.0,
 ) -> tuple[Image.Image, str]:
     """From one sample to another through the latent space: a film strip, and the path of a GIF that goes there and back."""
-    model = get_model(name, Samples, Decodes)
+    model = _get_sampler(name)
     seeds = [whole("The seed", seed, 0, MAX_SEED) for seed in seeds]
     frames = whole("The number of frames", frames, 2, MAX_FRAMES)
     temperature = real("The temperature", temperature, 0, 2)

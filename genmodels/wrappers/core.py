@@ -51,6 +51,14 @@ def calibration(name: str) -> dict[str, Tensor]:
     return tensors
 
 
+def calibrated(name: str, key: str, what: str) -> Tensor:
+    """One tensor of what the checkpoint keeps of the test split; ValueError that says `what` it lacks."""
+    tensors = calibration(name)
+    if key not in tensors:
+        raise ValueError(f"The model {name!r} keeps no {what} of test images.")
+    return tensors[key]
+
+
 def computing(function: Callable) -> Callable:
     """Only one computation at a time, without gradients."""
 

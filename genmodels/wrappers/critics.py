@@ -87,14 +87,14 @@ _fetches: dict[tuple, _Fetch] = {}
 _fetching = threading.Lock()
 
 
-def real_images(name: str) -> Images:
-    """The real test images of a model's data, kept once they were read.
+def real_images(name: str, data: str | None = None) -> Images:
+    """The real test images of a model's data, or of other data in its shape, kept once they were read.
 
     ValueError in one sentence for the visitor if there are none (yet): after PATIENCE at the latest, and at once while
     they are not asked for again.
     """
     info = describe(name)
-    key = info["data"], tuple(info["shape"])
+    key = data or info["data"], tuple(info["shape"])
     with _fetching:
         fetch = _fetches.get(key)
         failed = fetch is not None and fetch.done.is_set() and fetch.images is None

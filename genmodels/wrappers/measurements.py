@@ -45,6 +45,7 @@ CELLS: dict[str, Callable[[Measured], str]] = {
     "class accuracy": _figure("class_accuracy", "{:.1f} %"),
     "bits/dim": lambda values: card.bits(values["metrics"]),
     "PSNR": _figure("reconstruction_psnr", "{:.1f} dB"),
+    "largest error": _figure("largest_error", "{:d}"),
     "16 images": _figure("sampling_ms_16_cpu", "{:.0f} ms"),
 }
 MEANINGS = {
@@ -55,6 +56,8 @@ MEANINGS = {
     "bits/dim": "*bits/dim*: what it costs to store a test image with the model, per pixel and colour; less is better, "
     "and ≤ marks an upper bound.",
     "PSNR": "*PSNR*: how close a test image comes back after it went through the code; more is better.",
+    "largest error": "*Largest error*: by how many of 256 grey levels any pixel of a test image differs when it comes back "
+    "from its code.",
 }
 
 #: What the run was -> the files of its film, without their endings.

@@ -73,6 +73,16 @@ def outliers(name: str) -> list[tuple[str, Pad]]:
     return found
 
 
+@functools.lru_cache(maxsize=16)
+def plain_pictures(name: str) -> list[tuple[str, Pad]]:
+    """Labelled pictures with little in them: flat ones, and a glyph of two thin strokes."""
+    info = describe(name)
+    shape, background = tuple(info["shape"]), info["background"]
+    flat = [("all black", 0), ("all grey", 128), ("all white", 255)]
+    pictures = [(label, to_pad(np.full(shape, level, np.uint8))) for label, level in flat]
+    return [*pictures, ("a glyph", to_pad(fit_picture(_glyph(background), shape, background)))]
+
+
 def _refit(pad: Pad, from_background: int, shape: tuple[int, int, int], background: int) -> Pad:
     """A pad of one data set as a picture of another shape and background."""
     channels, height, width = pad["shape"]
@@ -99,6 +109,13 @@ def _smiley(background: int) -> Image.Image:
     for x in (92, 164):
         draw.ellipse((x - 14, 84, x + 14, 112), fill=ink)
     draw.arc((76, 90, 180, 186), 20, 160, fill=ink, width=18)
+    return image
+
+
+def _glyph(background: int) -> Image.Image:
+    image, draw, ink = _canvas(background)
+    draw.arc((70, 50, 190, 170), 100, 350, fill=ink, width=12)
+    draw.line((128, 110, 128, 214), fill=ink, width=12)
     return image
 
 

@@ -1,0 +1,248 @@
+"""What an invertible model allows: there and back without loss, layer by layer, how likely a picture is, other classes."""
+
+import copy
+import functools
+import math
+import time
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+from genmodels import operations
+from genmodels.data import DATASETS, tile_pixels, to_uint8
+from genmodels.models.base import Model, seeded
+from genmodels.protocols import Decodes, Encodes, HasLikelihood, SamplesStepwise
+from genmodels.wrappers.core import (
+    MAX_SEED,
+    MODELS_KEPT,
+    calibrated,
+    class_index,
+    computing,
+    describe,
+    get_model,
+    whole,
+)
+from genmodels.wrappers.critics import real_images
+from genmodels.wrappers.pictures import Pad, from_pad, sheet, single, to_pad
+from genmodels.wrappers.sampling import knob
+from genmodels.wrappers.starters import examples, outliers, plain_pictures
+
+FILM_PICTURES, FILM_COLUMNS = 8, 4
+NOISE_REACH = 4.0  # the histogram of z goes from -4 to 4
+STEPS_BETWEEN = 9
+DEQUANTIZATION_SEED = 0
+GLYPHS = "omniglot"
+CORNERS = {"right": "at the top right", "below": "at the bottom left", "diagonal": "at the bottom right"}
+
+#: A film for the browser: frames (pads) and a caption for each.
+Film = dict[str, Any]
+
+
+def _get_invertible(name: str) -> Model:
+    """A model that shows what each of its layers does, in both directions."""
+    model = get_model(name, Encodes, Decodes)
+    if not hasattr(model, "encode_steps"):
+        raise ValueError(f"The model {name!r} has no layers to go through in both directions.")
+    return model
+
+
+@functools.lru_cache(maxsize=MODELS_KEPT)
+def _exact(name: str) -> Model:
+    """The model in float64: a picture unlike any it was trained on is stretched so much on its way to z that float32
+    would lose grey levels."""
+    return copy.deepcopy(_get_invertible(name)).double()
+
+
+# -- there and back ---------------------------------------------------------------------------------------------------
+
+
+@computing
+def there_and_back(name: str, pad: Pad) -> dict[str, Any]:
+    """A picture turned into noise and back again. Where in its grey level's bin a pixel lies is drawn as in training.
+
+    Returns code and decoded (pictures), difference (the largest of any pixel, in grey levels), film (all layers there
+    and back), histogram of the code's numbers, their mean and std, ms_there and ms_back (time of the network).
+    """
+    model, x = _exact(name), from_pad(name, pad)[0].double()
+    start = time.perf_counter()
+    z = model.encode(x, generators=seeded([DEQUANTIZATION_SEED]))
+    turned = time.perf_counter()
+    decoded = model.decode(z)
+    end = time.perf_counter()
+    return {
+        "code": single((z[0] / 3).clamp(-1, 1), name, picture="code z, black = -3, white = 3"),
+        "decoded": single(decoded[0], name, picture="decoded again"),
+        "difference": int((to_uint8(decoded).int() - to_uint8(x).int()).abs().max()),
+        "film": _film_there_and_back(name, x, z),
+        "histogram": _noise_histogram(z.flatten()),
+        "mean": float(z.mean()),
+        "std": float(z.std()),
+        "ms_there": 1000 * (turned - start),
+        "ms_back": 1000 * (end - turned),
+    }
+
+
+def _noise_histogram(z: Tensor) -> dict[str, list[float]]:
+    """The density of numbers in 32 bins (those beyond the ends count, and are not shown), and of N(0, 1) beside it."""
+    counts, edges = np.histogram(z.numpy(), bins=32, range=(-NOISE_REACH, NOISE_REACH))
+    at = np.linspace(-NOISE_REACH, NOISE_REACH, 129)
+    return {
+        "density": (counts / (len(z) * (edges[1] - edges[0]))).tolist(),
+        "edges": edges.tolist(),
+        "normal": (np.exp(-(at**2) / 2) / math.sqrt(2 * math.pi)).tolist(),
+    }
+
+
+def _film_there_and_back(name: str, x: Tensor, z: Tensor) -> Film:
+    model = _exact(name)
+    titles, n = _layer_titles(model), len(model.layer_names)
+    there = [f"There, layer {i} of {n}: {title} became noise" for i, title in enumerate(titles, 1)]
+    back = [f"Back, layer {n + 1 - i} undone: {title} came back" for i, title in enumerate(reversed(titles), 1)]
+    there[-1] = f"There, layer {n} of {n}: all is noise now; this is z"
+    back[-1] = "Back: the picture again"
+    leaving = model.encode_steps(x, generators=seeded([DEQUANTIZATION_SEED]))
+    _, *returning = model.decode_steps(z)
+    return _film(name, [*leaving, *returning], ["The picture", *there, *back])
+
+
+def _layer_titles(model: Model) -> list[str]:
+    """Which pixels each layer turns into noise, in words; from the picture to noise."""
+    height, width = model.image_shape[1:]
+    titles = []
+    for name in model.layer_names:
+        stage, _, corner = name.partition("_")
+        scale = int(stage.removeprefix("scale")) if corner else model.config.scales
+        left = f"of the {height >> scale}×{width >> scale} pixels{' left' if scale else ''}"
+        which = f"the one {CORNERS[corner]} of each 2×2 square" if corner else "every other one"
+        titles.append(f"{left}, {which}")
+    return titles
+
+
+def _film(name: str, steps: Sequence[Tensor], captions: Sequence[str]) -> Film:
+    """Batches of images `(B, C, H, W)`, each tiled into one frame."""
+    paper = describe(name)["background"]
+    frames = [to_pad(tile_pixels(to_uint8(step), min(len(step), FILM_COLUMNS), paper=paper)) for step in steps]
+    return {"frames": [{**frame, "caption": text} for frame, text in zip(frames, captions, strict=True)]}
+
+
+@computing
+def sample_film(name: str, seed: int = 0, label: int | str | None = None, **knobs: float) -> Film:
+    """Samples on their way from noise to pictures, one frame per layer undone. label None = every class in turn."""
+    model = _get_invertible(name)
+    operations.require(model, SamplesStepwise)
+    seed = whole("The seed", seed, 0, MAX_SEED)
+    knobs = {key: knob(key, value) for key, value in knobs.items()}
+    index = class_index(name, label)
+    labels = operations.as_labels(model, FILM_PICTURES, "balanced" if index is None else index)
+    steps = list(model.sample_steps(labels, generators=seeded(range(seed, seed + FILM_PICTURES)), **knobs))
+    titles, n = _layer_titles(model), len(model.layer_names)
+    captions = [f"Layer {n + 1 - i} undone: {title}" for i, title in enumerate(reversed(titles), 1)]
+    captions[-1] = "Layer 1 undone: the pictures are complete"
+    return _film(name, steps, ["Noise", *captions])
+
+
+# -- how likely -------------------------------------------------------------------------------------------------------
+
+
+@computing
+def likelihood(name: str, pad: Pad) -> dict[str, Any]:
+    """What a picture costs in bits/dim without naming its class, whether that is a bound, the share in percent of test
+    images that cost more ("likelier_than"), and the histogram of these."""
+    bits = _bits(name, [pad])[0]
+    return {
+        "bits": bits,
+        "is_bound": get_model(name).likelihood_is_bound,
+        "likelier_than": _likelier_than(name, bits),
+        "histogram": _bits_histogram(name),
+    }
+
+
+def _bits(name: str, pads: Sequence[Pad]) -> list[float]:
+    model = get_model(name, HasLikelihood)
+    x = torch.cat([from_pad(name, pad)[0] for pad in pads])
+    return operations.bits_per_dim(model, x).tolist()
+
+
+def _test_bits(name: str) -> np.ndarray:
+    return calibrated(name, "bits_per_dim_test", "likelihoods").numpy()
+
+
+def _likelier_than(name: str, bits: float) -> float:
+    return float((_test_bits(name) > bits).mean() * 100)
+
+
+@functools.lru_cache(maxsize=MODELS_KEPT)
+def _bits_histogram(name: str) -> dict[str, list]:
+    """The test images' bits/dim in 40 bins from 0 up to what one in a thousand exceeds."""
+    counts, edges = np.histogram(_test_bits(name), bins=40, range=(0, float(np.quantile(_test_bits(name), 0.999))))
+    return {"counts": counts.tolist(), "edges": edges.tolist()}
+
+
+def compared(name: str) -> list[dict[str, Any]]:
+    """Pictures of the model's kind and of others, the likeliest first: label, pad, known (whether of its kind), bits,
+    likelier_than. With a real glyph of Omniglot where that can be read."""
+    known = examples(name)[3:4]
+    strange = [*plain_pictures(name), *outliers(name), *_real_glyphs(name)]
+    pads = [*known, *strange]
+    rows = [
+        {"label": label, "pad": pad, "known": i < len(known), "bits": bits, "likelier_than": _likelier_than(name, bits)}
+        for i, ((label, pad), bits) in enumerate(zip(pads, _all_bits(name, [pad for _, pad in pads]), strict=True))
+    ]
+    return sorted(rows, key=lambda row: row["bits"])
+
+
+@computing
+def _all_bits(name: str, pads: Sequence[Pad]) -> list[float]:
+    return _bits(name, pads)
+
+
+def _real_glyphs(name: str) -> list[tuple[str, Pad]]:
+    """The median glyph of Omniglot by its ink, in the model's shape and on its background; none if it can't be read."""
+    try:
+        glyphs = real_images(name, GLYPHS)
+    except ValueError:
+        return []
+    ink = glyphs.pixels.float().flatten(1).mean(1)
+    chosen = glyphs.pixels[ink.argsort()[len(ink) // 2]]
+    inverted = describe(name)["background"] != DATASETS[GLYPHS].background
+    return [("an Omniglot glyph", to_pad(255 - chosen if inverted else chosen))]
+
+
+# -- between two pictures, and other classes ----------------------------------------------------------------------------
+
+
+@computing
+def fades(name: str, pad_a: Pad, pad_b: Pad) -> dict[str, Image.Image]:
+    """From one picture to another in nine steps: through their codes ("latent") and as a cross-fade ("pixels")."""
+    model = _exact(name)
+    t = torch.linspace(0, 1, STEPS_BETWEEN, dtype=torch.float64)
+    a, b = (from_pad(name, pad)[0].double() for pad in (pad_a, pad_b))
+    latent = operations.interpolate(model, a[0], b[0], t)
+    pixels = torch.lerp(a, b, t.view(-1, 1, 1, 1))
+    return {
+        "latent": sheet(latent, name, STEPS_BETWEEN, picture="through the codes"),
+        "pixels": sheet(pixels, name, STEPS_BETWEEN, picture="cross-fade of pixels"),
+    }
+
+
+@computing
+def swap_class(name: str, pad: Pad, label: int | str | None = None) -> dict[str, Any]:
+    """A picture encoded as one of a class, and its code decoded as one of every class.
+
+    label None: the class under which the picture is the most likely. Returns the class, and pictures as (class, pad).
+    """
+    model = _exact(name)
+    classes = describe(name)["classes"]
+    x, index = from_pad(name, pad)[0], class_index(name, label)
+    everyone = operations.as_labels(model, len(classes), list(range(len(classes))))
+    if index is None:
+        each = operations.bits_per_dim(get_model(name, HasLikelihood), x.expand(len(classes), *x.shape[1:]), everyone)
+        index = int(each.argmin())
+    z = model.encode(x.double(), everyone[index : index + 1])
+    made = to_uint8(model.decode(z.expand(len(classes), *z.shape[1:]), everyone))
+    pictures = [(title, to_pad(image)) for title, image in zip(classes, made, strict=True)]
+    return {"class": classes[index], "pictures": pictures}
