@@ -29,7 +29,7 @@ def build(page: common.Page) -> None:
         with gr.Column(elem_classes="gm-side"):
             data = common.data_radio(names)
             pad = common.pad("Draw here, or pick a picture", ("pen", "erase", "hide"))
-            upload = gr.UploadButton("Upload a picture", file_types=["image"], size="sm", elem_classes="gm-upload")
+            upload = common.upload_button()
         with gr.Column(elem_classes="gm-main"):
             with gr.Row(elem_classes="gm-pipeline"):
                 seen = common.picture("What it sees", "The picture as the network sees it")

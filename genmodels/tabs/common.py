@@ -205,6 +205,10 @@ def animation(label: str, alt: str, format: str) -> gr.Image:
     )
 
 
+def upload_button() -> gr.UploadButton:
+    return gr.UploadButton("Upload a picture", file_types=["image"], size="sm", elem_classes="gm-upload")
+
+
 def piece(name: str, label: str, value: Any = None, **properties: Any) -> gr.HTML:
     """A hand-written component: `web/<name>.html` and `.js`, with its own properties."""
     return gr.HTML(

@@ -56,10 +56,6 @@ def build(page: common.Page) -> None:
     common.how_it_works(FAMILY)
 
 
-def upload_button() -> gr.UploadButton:
-    return gr.UploadButton("Upload a picture", file_types=["image"], size="sm", elem_classes="gm-upload")
-
-
 # ---- layer by layer ----------------------------------------------------------------------------------------------
 
 
@@ -105,7 +101,7 @@ def build_back(page: common.Page, names: list[str]) -> None:
         with gr.Column(elem_classes="gm-side"):
             data = common.data_radio(names)
             pad = common.pad("Draw here, or pick a picture")
-            upload = upload_button()
+            upload = common.upload_button()
         with gr.Column(elem_classes="gm-main"):
             with gr.Row(elem_classes=["gm-pipeline", "gm-there-and-back"]):
                 code = common.picture("Its code z", "The code as a picture: noise as large as the picture")
@@ -162,7 +158,7 @@ def build_likely(page: common.Page, shown: gr.HTML, names: list[str]) -> None:
         with gr.Column(elem_classes="gm-side"):
             data = common.data_radio(names)
             pad = common.pad("Draw here, or pick a picture")
-            upload = upload_button()
+            upload = common.upload_button()
         with gr.Column(elem_classes="gm-main"):
             verdict = common.text("Likelihood")
             others = common.text("Other kinds of pictures")

@@ -237,7 +237,7 @@ def build_critic(page: common.Page, names: list[str]) -> None:
         with gr.Column(elem_classes="gm-side"):
             data = common.data_radio(names)
             pad = common.pad("Draw here, or pick a picture")
-            upload = gr.UploadButton("Upload a picture", file_types=["image"], size="sm", elem_classes="gm-upload")
+            upload = common.upload_button()
         with gr.Column(elem_classes="gm-main"):
             verdict = common.text("Score")
     page.first(pad, open_critic, data, [pad, verdict])
