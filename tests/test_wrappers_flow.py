@@ -10,7 +10,7 @@ from test_wrappers import NO_NUMBERS, pad, pixels, refused
 
 from genmodels import checkpoint, operations, wrappers
 from genmodels.evaluate import calibrate
-from genmodels.wrappers import critics, flows
+from genmodels.wrappers import critics, likelihoods
 from genmodels.wrappers.core import get_model
 
 FLOWS = wrappers.available("flow")
@@ -180,7 +180,7 @@ def test_a_likelihood_among_test_images(name):
     assert noise["likelier_than"] == 0
     assert wrappers.likelihood(name, pad(name)) == noise, "the same picture, the same figure"
     counts = noise["histogram"]["counts"]
-    assert sum(counts) >= 0.99 * len(flows._test_bits(name))
+    assert sum(counts) >= 0.99 * len(likelihoods._test_bits(name))
     assert noise["histogram"]["edges"][0] == 0
 
 
@@ -195,7 +195,7 @@ def test_other_kinds_are_in_order(monkeypatch):
     assert {"all black", "all white", "a glyph", "noise"} <= {row["label"] for row in rows}
     assert "an Omniglot glyph" not in {row["label"] for row in rows}, "the data can't be read"
     for row in rows:
-        assert row["likelier_than"] == pytest.approx(100 * (flows._test_bits(NAME) > row["bits"]).mean())
+        assert row["likelier_than"] == pytest.approx(100 * (likelihoods._test_bits(NAME) > row["bits"]).mean())
 
 
 @needs_a_flow

@@ -210,12 +210,12 @@ def upload_button() -> gr.UploadButton:
 
 
 def piece(name: str, label: str, value: Any = None, **properties: Any) -> gr.HTML:
-    """A hand-written component: `web/<name>.html` and `.js`, with its own properties."""
+    """A hand-written component: `web/<name>.html` and `.js` (see `web.script`), with its own properties."""
     return gr.HTML(
         value=value,
         label=label,
         html_template=web.asset(f"{name}.html"),
-        js_on_load=web.asset(f"{name}.js"),
+        js_on_load=web.script(name),
         apply_default_css=False,
         **properties,
     )

@@ -25,16 +25,6 @@ const spare = document.createElement('canvas');
 const small = document.createElement('canvas');
 const pen = layer.getContext('2d', { willReadFrequently: true });
 
-function bytesOf(text) {
-  const raw = atob(text || '');
-  return Uint8Array.from(raw, (c) => c.charCodeAt(0));
-}
-function textOf(bytes) {
-  let raw = '';
-  for (let i = 0; i < bytes.length; i += 4096) raw += String.fromCharCode(...bytes.subarray(i, i + 4096));
-  return btoa(raw);
-}
-
 function resize(shape) {
   [channels, height, width] = shape;
   for (const c of [layer, spare]) { c.width = width * FINE; c.height = height * FINE; }
@@ -148,15 +138,6 @@ function centred() {
     if (x >= 0 && y >= 0 && x < width && y < height) mask[y * width + x] = 1;
   }
   return { pixels: compose(context), mask };
-}
-
-function asImage(pixels, shape) {
-  const [c, h, w] = shape, image = new ImageData(w, h);
-  for (let i = 0; i < w * h; i++) {
-    for (let k = 0; k < 3; k++) image.data[i * 4 + k] = pixels[i * c + (c === 3 ? k : 0)];
-    image.data[i * 4 + 3] = 255;
-  }
-  return image;
 }
 
 function show() {
@@ -326,8 +307,7 @@ function strips() {
     for (const picture of strip.pictures) {
       const b = document.createElement('button'), c = document.createElement('canvas');
       b.type = 'button'; b.className = 'gm-thumb'; b.title = picture.label; b.setAttribute('aria-label', picture.label);
-      [, c.height, c.width] = picture.shape;
-      c.getContext('2d').putImageData(asImage(bytesOf(picture.pixels), picture.shape), 0, 0);
+      showPicture(c, picture);
       b.append(c);
       b.onclick = () => { load(picture, true); mark(b); };
       list.append(b);
@@ -343,8 +323,6 @@ function markSame() {
 function take() {
   if (props.value && props.value.shape && JSON.stringify(props.value) !== sent) { load(props.value, false); tools(); markSame(); }
 }
-// The names are not quoted one by one: gr.HTML would take a quoted name for that of an event.
-const changed = (names, then) => watch(names.trim().split(' '), then);
 changed(' value ', take);
 changed(' strips ', () => { history.splice(0, history.length - 1); strips(); markSame(); }); // another model: nothing to undo
 changed('tools background', () => { tools(); if (base) rebuild(); });

@@ -22,7 +22,8 @@ from genmodels.wrappers.codes import (
 )  # fmt: skip
 from genmodels.wrappers.core import LARGEST, MAX_SEED, about, available, describe, real, whole
 from genmodels.wrappers.critics import deal, judge, marks
-from genmodels.wrappers.flows import compared, fades, likelihood, sample_film, swap_class, there_and_back
+from genmodels.wrappers.flows import fades, sample_film, swap_class, there_and_back
+from genmodels.wrappers.likelihoods import compared, likelihood
 from genmodels.wrappers.measurements import figures, films
 from genmodels.wrappers.pictures import Pad, blank, read_picture, thumbnail, to_pad
 from genmodels.wrappers.sampling import sample
