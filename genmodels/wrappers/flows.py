@@ -48,8 +48,7 @@ def _get_invertible(name: str) -> Model:
 
 @functools.lru_cache(maxsize=MODELS_KEPT)
 def _exact(name: str) -> Model:
-    """The model in float64: a picture unlike any it was trained on is stretched so much on its way to z that float32
-    would lose grey levels."""
+    """The model in float64, in which it computes codes: kept, so that it needn't be converted for every picture."""
     return copy.deepcopy(_get_invertible(name)).double()
 
 
@@ -63,7 +62,7 @@ def there_and_back(name: str, pad: Pad) -> dict[str, Any]:
     Returns code and decoded (pictures), difference (the largest of any pixel, in grey levels), film (all layers there
     and back), histogram of the code's numbers, their mean and std, ms_there and ms_back (time of the network).
     """
-    model, x = _exact(name), from_pad(name, pad)[0].double()
+    model, x = _exact(name), from_pad(name, pad)[0]
     start = time.perf_counter()
     z = model.encode(x, generators=seeded([DEQUANTIZATION_SEED]))
     turned = time.perf_counter()
@@ -148,8 +147,8 @@ def sample_film(name: str, seed: int = 0, label: int | str | None = None, **knob
 def fades(name: str, pad_a: Pad, pad_b: Pad) -> dict[str, Image.Image]:
     """From one picture to another in nine steps: through their codes ("latent") and as a cross-fade ("pixels")."""
     model = _exact(name)
-    t = torch.linspace(0, 1, STEPS_BETWEEN, dtype=torch.float64)
-    a, b = (from_pad(name, pad)[0].double() for pad in (pad_a, pad_b))
+    t = torch.linspace(0, 1, STEPS_BETWEEN)
+    a, b = (from_pad(name, pad)[0] for pad in (pad_a, pad_b))
     latent = operations.interpolate(model, a[0], b[0], t)
     pixels = torch.lerp(a, b, t.view(-1, 1, 1, 1))
     return {
@@ -171,7 +170,7 @@ def swap_class(name: str, pad: Pad, label: int | str | None = None) -> dict[str,
     if index is None:
         each = operations.bits_per_dim(get_model(name, HasLikelihood), x.expand(len(classes), *x.shape[1:]), everyone)
         index = int(each.argmin())
-    z = model.encode(x.double(), everyone[index : index + 1])
+    z = model.encode(x, everyone[index : index + 1])
     made = to_uint8(model.decode(z.expand(len(classes), *z.shape[1:]), everyone))
     pictures = [(title, to_pad(image)) for title, image in zip(classes, made, strict=True)]
     return {"class": classes[index], "pictures": pictures}
