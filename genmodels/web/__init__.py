@@ -6,7 +6,7 @@ from html import escape
 from pathlib import Path
 
 FOLDER = Path(__file__).parent
-SHEETS = ("app", "pad", "latent_map", "board", "film", "steps")
+SHEETS = ("app", "pad", "latent_map", "board", "film", "steps", "writer", "expected")
 
 
 @cache
