@@ -330,7 +330,7 @@ class PixelCNN(Model):
 
     # -- the recipe ---------------------------------------------------------------------------------------------
 
-    recipe = TrainConfig(steps=20_000, batch_size=16, learning_rate=2e-3, betas=(0.9, 0.99), ema_decay=0.999)
+    recipe = TrainConfig(steps=20_000, batch_size=16, learning_rate=4e-3, betas=(0.9, 0.99), ema_decay=0.999)
 
 
 # -- sampling ------------------------------------------------------------------------------------------------------------
