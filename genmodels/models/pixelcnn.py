@@ -20,6 +20,7 @@ Papers: van den Oord et al. 2016 (PixelRNN, arXiv 1601.06759; Gated PixelCNN, ar
 """
 
 import copy
+import itertools
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -146,9 +147,7 @@ class PixelCNNConfig(ModelConfig):
 
     @classmethod
     def tiny(cls) -> Self:
-        return cls(
-            image_shape=(1, 8, 8), num_classes=3, embedding_dim=4, vertical_width=8, width=8, dilations=(1, 2)
-        )
+        return cls(image_shape=(1, 8, 8), num_classes=3, embedding_dim=4, vertical_width=8, width=8, dilations=(1, 2))
 
 
 class PixelCNN(Model):
@@ -192,9 +191,11 @@ class PixelCNN(Model):
     def _log_likelihood(self, levels: Tensor, labels: Tensor) -> Tensor:
         """log P of each image `(B,)`"""
         pairs = zip(self._logits(levels, labels), levels.unbind(1), strict=True)
-        return -sum(F.cross_entropy(z.flatten(0, 2), v.flatten(), reduction="none") for z, v in pairs).view(
-            len(levels), -1
-        ).sum(1)
+        return (
+            -sum(F.cross_entropy(z.flatten(0, 2), v.flatten(), reduction="none") for z, v in pairs)
+            .view(len(levels), -1)
+            .sum(1)
+        )
 
     def _logits(self, levels: Tensor, labels: Tensor) -> list[Tensor]:
         """Logits of every pixel's level, per channel `(B, H, W, grey_levels)`."""
@@ -292,7 +293,7 @@ class PixelCNN(Model):
         if tuple(given.shape) != shape or given.dtype != torch.bool:
             raise ValueError(f"The mask must be {shape} and bool, not {tuple(given.shape)} and {given.dtype}.")
         labels = self._labels(labels, len(x), x.device)
-        uniforms = torch.stack([draw_uniform(self.image_shape, g) for g in generators]).to(x.device)
+        uniforms = self._uniforms(generators, x.device)
         writer = Writer(self, torch.where(given, self._levels(x), 0), labels, temperature)
         entropies = x.new_zeros(shape).squeeze(1)
         shown = given.clone()
@@ -302,15 +303,25 @@ class PixelCNN(Model):
             written = torch.where(shown, self._images(writer.levels), 0)
             yield torch.where(given, x, written), entropies.clone()
 
-    def sample_naively(self, labels: Tensor, *, generators: Sequence[Generator], temperature: float = 1.0) -> Tensor:
-        """The images of `sample`, by one pass of the whole network per level: what the cache saves, and its reference."""
+    def sample_naively(
+        self, labels: Tensor, *, generators: Sequence[Generator], temperature: float = 1.0
+    ) -> Iterator[Tensor]:
+        """`sample` by one pass of the whole network per level, a frame after each: what the cache saves, and its reference.
+
+        Both compute in float64, for the reason that `Writer` gives, and end with the same images, bit for bit.
+        """
         exact, levels = copy.deepcopy(self).double(), self._levels(self._blank(labels)[0])
-        uniforms = torch.stack([draw_uniform(self.image_shape, g) for g in generators]).to(labels.device)
+        given, uniforms = self._labels(labels, len(labels), labels.device), self._uniforms(generators, labels.device)
         channels, height, width = self.image_shape
-        for row, column, c in torch.cartesian_prod(*map(torch.arange, (height, width, channels))).tolist():
-            logits = exact._logits(levels, self._labels(labels, len(labels), labels.device))[c][:, row, column]
+        for row, column, c in itertools.product(range(height), range(width), range(channels)):
+            logits = exact._logits(levels, given)[c][:, row, column]
             levels[:, c, row, column] = draw(logits, uniforms[:, c, row, column], temperature)
-        return self._images(levels)
+            yield self._images(levels)
+
+    def _uniforms(self, generators: Sequence[Generator], device: torch.device) -> Tensor:
+        """A uniform number from [0, 1) for every level that may be drawn `(B, C, H, W)`, float64."""
+        drawn = [torch.rand(self.image_shape, generator=g, device=g.device, dtype=torch.float64) for g in generators]
+        return torch.stack(drawn).to(device)
 
     def _blank(self, labels: Tensor) -> tuple[Tensor, Tensor]:
         """Grey images, and the mask that says that nothing of them is given."""
@@ -319,15 +330,10 @@ class PixelCNN(Model):
 
     # -- the recipe ---------------------------------------------------------------------------------------------
 
-    recipe = TrainConfig(steps=20_000, batch_size=16, learning_rate=2e-3, betas=(0.9, 0.99), ema_decay=0.999)
+    recipe = TrainConfig(steps=20_000, batch_size=16, learning_rate=4e-3, betas=(0.9, 0.99), ema_decay=0.999)
 
 
 # -- sampling ------------------------------------------------------------------------------------------------------------
-
-
-def draw_uniform(shape: Sequence[int], generator: Generator) -> Tensor:
-    """Uniform numbers from [0, 1), float64, on the generator's device."""
-    return torch.rand(tuple(shape), generator=generator, device=generator.device, dtype=torch.float64)
 
 
 def draw(logits: Tensor, uniform: Tensor, temperature: float) -> Tensor:
