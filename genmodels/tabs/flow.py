@@ -162,17 +162,22 @@ def build_likely(page: common.Page, shown: gr.HTML, names: list[str]) -> None:
             verdict = common.text("Likelihood")
             others = common.text("Other kinds of pictures")
     page.first(pad, open_likely, data, [pad, verdict])
-    page.first(shown, likelihood.compare, data, others)
+    page.first(shown, compare, data, others)
     page.on(data.input, open_likely, data, [pad, verdict], name="likely_open")
-    page.on(data.input, likelihood.compare, data, others, name="compare", live=True)
+    page.on(data.input, compare, data, others, name="compare", live=True)
     page.on(pad.input, likelihood.verdict, [data, pad], verdict, name="likelihood", live=True)
     page.on(upload.upload, likely_file, [data, upload], [pad, verdict], name="likely_upload")
+
+
+def compare(name: str) -> str:
+    """Pictures of other kinds and an example, the most likely first."""
+    return likelihood.compare(name, common.examples(name)[3:4])
 
 
 def open_likely(name: str) -> tuple[Any, ...]:
     """Other data: its first example on the pad."""
     known = common.examples(name)
-    return common.fill_pad(name, known[0][1], likelihood.strips(name)), likelihood.verdict(name, known[0][1])
+    return common.fill_pad(name, known[0][1], likelihood.strips(name, known)), likelihood.verdict(name, known[0][1])
 
 
 def likely_file(name: str, path: str) -> tuple[Any, ...]:

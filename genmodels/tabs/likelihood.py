@@ -3,6 +3,7 @@
 from genmodels import web, wrappers
 from genmodels.tabs import common
 
+Pictures = list[tuple[str, dict]]  # labelled, as pads
 WHY = "Why? A likelihood adds up how well each pixel can be told from the others, and in a simple picture every pixel can."
 
 
@@ -17,9 +18,10 @@ def verdict(name: str, picture: dict) -> str:
     return f'{chart}<p class="gm-verdict">{words}</p>'
 
 
-def compare(name: str) -> str:
-    """Pictures of other kinds, the most likely first, and which of them the model prefers to real test images."""
-    rows = wrappers.compared(name)
+def compare(name: str, known: Pictures) -> str:
+    """Pictures of other kinds and the `known` ones, the most likely first, and which of the others the model prefers to
+    real test images."""
+    rows = wrappers.compared(name, known)
     tiles = [(wrappers.thumbnail(row["pad"]), (row["label"], f"{row['bits']:.2f}"), row["known"]) for row in rows]
     fooled = [row["label"] for row in rows if row["likelier_than"] > 50 and not row["known"]]
     words = "None of these is more likely than the median test image."
@@ -29,9 +31,9 @@ def compare(name: str) -> str:
     return f'{title}{web.gallery(tiles, 6)}<p class="gm-verdict">{words}</p>'
 
 
-def strips(name: str) -> list[tuple[str, list[tuple[str, dict]]]]:
-    """Pictures to try, for the strips of a pad: of the model's kind, plain ones, and of other kinds."""
+def strips(name: str, known: Pictures) -> list[tuple[str, Pictures]]:
+    """Pictures to try, for the strips of a pad: the `known` ones of the model's kind, plain ones, and of other kinds."""
     return [
-        ("Pictures of the kind it knows", common.examples(name)),
+        ("Pictures of the kind it knows", known),
         ("Something it has never seen", [*wrappers.plain_pictures(name), *wrappers.outliers(name)]),
     ]

@@ -12,20 +12,21 @@ from genmodels.tabs import common, likelihood
 FAMILY = "pixelcnn"
 WRITE = (
     "A PixelCNN writes a picture like a text: pixel by pixel, row by row, each drawn from what the network expects after "
-    "all that stands there already. On the right: how many bits each draw decided, most where a stroke could go either way."
+    "all that stands there already. The second picture shows how unsure it was before each draw: most where a stroke can "
+    "go either way."
 )
 FINISH = (
-    "Draw the beginning of something, or take a picture and hide its end: the model writes the rest, every time another "
-    "one. It only knows what comes before a pixel, above it or to its left in the same row: what you leave standing "
-    "below stays as it is, but tells it nothing."
+    "Draw the beginning of something, or hide the end of a picture, and the model writes the rest, every time another "
+    "one. A pixel is only informed by what comes before it, the rows above and its own row to the left: what you leave "
+    "standing further down stays, but tells it nothing."
 )
 EXPECT = (
-    "Before each pixel the model says how likely every level is. Point at one: what is greyed out it has not seen yet, "
-    "and the bars are what it expects. How much the real level surprises it, in bits, is what that pixel costs."
+    "Before each pixel the model says how likely every level is: point at one to see, with all greyed out that it has not "
+    "seen yet. How much the real level surprises it, in bits, is what that pixel costs."
 )
 LIKELY = (
-    "All these surprises together, per pixel and colour, are the bits/dim of the picture: exactly, not as a bound. Below "
-    "it, pictures of other kinds: more likely does not mean more like a real one."
+    "All these surprises together, per pixel and colour, are the bits/dim of the picture: exactly, not as a bound. Try "
+    "pictures of other kinds: more likely does not mean more like a real one."
 )
 TEMPERATURE = "Below 1 it prefers what is likely, and at 0 it always takes the likeliest level."
 NOT_TOLD = "Not told"
@@ -153,7 +154,7 @@ def finish_otherwise(
 
 def open_finish(name: str, n: int, seed: int, temperature: float) -> Iterator[tuple[Any, ...]]:
     """Other data: an example with its lower half hidden."""
-    known = common.examples(name)
+    known = wrappers.own_pictures(name)
     start = wrappers.top_half(known[min(3, len(known) - 1)][1])
     pad = common.fill_pad(name, start, [("Or pick one", known)], centre=False)
     offered = gr.Dropdown(choices=told(name), value=NOT_TOLD)
@@ -181,14 +182,17 @@ def build_expect(page: common.Page, shown: gr.HTML, names: list[str]) -> None:
         with gr.Column(elem_classes="gm-main"):
             plane = common.piece("expected", "Point at a pixel", server_functions=[expected])
     common.heading("How likely is it?", LIKELY)
-    verdict = common.text("Likelihood", "gm-card gm-likely")
-    others = common.text("Other kinds of pictures")
+    with gr.Row(elem_classes="gm-split"):
+        with gr.Column(elem_classes="gm-side"):
+            verdict = common.text("Likelihood")
+        with gr.Column(elem_classes="gm-main"):
+            others = common.text("Other kinds of pictures")
     page.first(pad, open_expect, data, [pad, plane])
     page.first(pad, open_verdict, data, verdict)
-    page.first(shown, likelihood.compare, data, others)
+    page.first(shown, compare, data, others)
     page.on(data.input, open_expect, data, [pad, plane], name="expect_open")
     page.on(data.input, open_verdict, data, verdict, name="likelihood_open", live=True)
-    page.on(data.input, likelihood.compare, data, others, name="compare", live=True)
+    page.on(data.input, compare, data, others, name="compare", live=True)
     page.on(pad.input, wrappers.expect, [data, pad], plane, name="expect", live=True)
     page.on(pad.input, likelihood.verdict, [data, pad], verdict, name="likelihood", live=True)
     page.on(upload.upload, expect_file, [data, upload], [pad, plane, verdict], name="expect_upload")
@@ -207,13 +211,18 @@ def expected(question: dict) -> dict:
 
 def open_expect(name: str) -> tuple[Any, ...]:
     """Other data: its first example on the pad."""
-    known = common.examples(name)
-    return common.fill_pad(name, known[0][1], likelihood.strips(name)), wrappers.expect(name, known[0][1])
+    known = wrappers.own_pictures(name)
+    return common.fill_pad(name, known[0][1], likelihood.strips(name, known)), wrappers.expect(name, known[0][1])
 
 
 def open_verdict(name: str) -> str:
     """The bits/dim of the first example of other data."""
-    return likelihood.verdict(name, common.examples(name)[0][1])
+    return likelihood.verdict(name, wrappers.own_pictures(name)[0][1])
+
+
+def compare(name: str) -> str:
+    """Pictures of other kinds and one of its own, the most likely first."""
+    return likelihood.compare(name, wrappers.own_pictures(name)[3:4])
 
 
 def expect_file(name: str, path: str) -> tuple[Any, ...]:

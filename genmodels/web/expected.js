@@ -35,7 +35,7 @@ function draw() {
     return known(i) ? at : at.map((v) => Math.round(0.22 * v + 0.78 * 128)); // it has not seen this one yet
   });
   enlarged(surprise, (i) => heat(seen.unsure[i] / 10, most));
-  root.querySelector('.gm-heat-most').textContent = `${most} bits and more`;
+  root.querySelector('.gm-heat-most').textContent = `${most} bits or more`;
 }
 
 // ---- the distribution --------------------------------------------------------------------------------------------

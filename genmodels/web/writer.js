@@ -44,7 +44,7 @@ function draw() {
     const bits = y < shown ? writing.rows[y].unsure[i * w + x] : UNKNOWN;
     return bits === UNKNOWN ? null : heat(bits / 10, most);
   });
-  root.querySelector('.gm-heat-most').textContent = `${most} bits${c === 3 ? ' and more' : ''}`;
+  root.querySelector('.gm-heat-most').textContent = `${most} bits${c === 3 ? ' or more' : ''}`;
   if (going() && shown < h) line();
   say();
 }

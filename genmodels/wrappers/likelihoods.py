@@ -13,7 +13,7 @@ from genmodels.protocols import HasLikelihood
 from genmodels.wrappers.core import MODELS_KEPT, calibrated, computing, describe, get_model
 from genmodels.wrappers.critics import real_images
 from genmodels.wrappers.pictures import Pad, from_pad, to_pad
-from genmodels.wrappers.starters import examples, outliers, plain_pictures
+from genmodels.wrappers.starters import outliers, plain_pictures
 
 GLYPHS = "omniglot"
 
@@ -52,10 +52,9 @@ def _bits_histogram(name: str) -> dict[str, list]:
     return {"counts": counts.tolist(), "edges": edges.tolist()}
 
 
-def compared(name: str) -> list[dict[str, Any]]:
-    """Pictures of the model's kind and of others, the likeliest first: label, pad, known (whether of its kind), bits,
-    likelier_than. With a real glyph of Omniglot where that can be read."""
-    known = examples(name)[3:4]
+def compared(name: str, known: Sequence[tuple[str, Pad]]) -> list[dict[str, Any]]:
+    """The `known` pictures of the model's kind and those of others, the likeliest first: label, pad, known (whether of its
+    kind), bits, likelier_than. With a real glyph of Omniglot where that can be read."""
     strange = [*plain_pictures(name), *outliers(name), *_real_glyphs(name)]
     pads = [*known, *strange]
     rows = [
