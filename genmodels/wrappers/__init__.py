@@ -29,12 +29,13 @@ from genmodels.wrappers.pictures import Pad, blank, read_picture, thumbnail, to_
 from genmodels.wrappers.sampling import sample
 from genmodels.wrappers.starters import examples, outliers, own_pictures, plain_pictures
 from genmodels.wrappers.styles import loop, style_grid, style_layers
-from genmodels.wrappers.writing import MAX_WRITTEN, expect, expected_at, finish, write
+from genmodels.wrappers.writing import MAX_WRITTEN, Writing, expect, expected_at, finish, write
 
 __all__ = [
-    "LARGEST", "MAX_SEED", "MAX_WRITTEN", "Pad", "about", "autoencode", "available", "between", "blank", "compared",
-    "deal", "decode_point", "describe", "examples", "expect", "expected_at", "fades", "figures", "films", "finish",
-    "judge", "latent_map", "latents", "likelihood", "locate", "loop", "marks", "outliers", "own_pictures",
+    "LARGEST", "MAX_SEED", "MAX_WRITTEN", "Pad", "Writing", "about", "autoencode", "available", "between", "blank",
+    "compared", "deal", "decode_point", "describe", "examples", "expect", "expected_at", "fades", "figures", "films",
+    "finish", "judge", "latent_map", "latents", "likelihood", "locate", "loop", "marks", "outliers", "own_pictures",
     "plain_pictures", "read_picture", "real", "sample", "sample_film", "style_grid", "style_layers", "swap_class",
-    "there_and_back", "thumbnail", "to_pad", "top_half", "traversal_strip", "traverse", "variations", "walk", "whole", "write",
+    "there_and_back", "thumbnail", "to_pad", "top_half", "traversal_strip", "traverse", "variations", "walk", "whole",
+    "write",
 ]  # fmt: skip
