@@ -4,7 +4,7 @@ import contextlib
 import json
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ import httpx
 import pytest
 from gradio_client import Client, handle_file
 from gradio_client.exceptions import AppError
+from helpers import free_port, wait_until_served
 from PIL import Image
 
 from genmodels import checkpoint, wrappers
@@ -240,34 +241,37 @@ def test_rows_come_one_by_one(client: Client) -> None:
     assert [len(state["rows"]) for state in job.outputs()] == list(range(1, 29))
 
 
-def test_stop_stops_the_work_within_a_row(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The app in this process, so that the rows that are really computed can be counted; each a bit slower than it is."""
-    import app
-    from genmodels.models.pixelcnn import Writer
+#: The app with a log of the rows that it really writes, each a bit slower than it is.
+COUNTING = """
+import sys, time
+import app
+from genmodels.models.pixelcnn import Writer
+write_row = Writer.write_row
 
-    rows, write_row = [], Writer.write_row
+def counted(self, row, *rest):
+    with open(sys.argv[1], "a") as log:
+        print(row, file=log)
+    time.sleep(0.1)
+    return write_row(self, row, *rest)
 
-    def counted(self: Writer, row: int, *rest: Any) -> Any:
-        rows.append(row)
-        time.sleep(0.1)
-        return write_row(self, row, *rest)
+Writer.write_row = counted
+app.build_app().launch(**app.launch_options())
+"""
 
-    monkeypatch.setattr(Writer, "write_row", counted)
-    demo = app.build_app()
-    _, address, _ = demo.launch(prevent_thread_lock=True, quiet=True, server_name="127.0.0.1", **app.launch_options())
-    try:
-        with contextlib.closing(Client(address, verbose=False)) as visitor:
-            job = visitor.submit(n=1, api_name="/pixelcnn_write")
-            while len(job.outputs()) < 3:
-                time.sleep(0.01)
-            seen = len(job.outputs())
-            job.cancel()
-            time.sleep(0.5)
-            stopped = len(rows)
-            time.sleep(1)
-            assert len(rows) == stopped <= seen + 3 < 28
-    finally:
-        demo.close()
+
+def test_stop_stops_the_work_within_a_row(start: Callable[..., Any], tmp_path: Path) -> None:
+    log, port = tmp_path / "rows.log", free_port()
+    start("-c", COUNTING, log, GRADIO_SERVER_PORT=str(port), GRADIO_SERVER_NAME="127.0.0.1")
+    address = f"http://127.0.0.1:{port}"
+    wait_until_served(address)
+    with contextlib.closing(Client(address, verbose=False)) as visitor:
+        job = visitor.submit(n=1, api_name="/pixelcnn_write")
+        while len(job.outputs()) < 3:
+            time.sleep(0.01)
+        job.cancel()
+        written = len(log.read_text().splitlines())
+        time.sleep(1.5)
+        assert len(log.read_text().splitlines()) <= written + 1 < 28
 
 
 def submit(app_address: str, endpoint: str, data: list, session: str) -> str:

@@ -193,9 +193,14 @@ def build_expect(page: common.Page, shown: gr.HTML, names: list[str]) -> None:
     page.on(data.input, open_expect, data, [pad, plane], name="expect_open")
     page.on(data.input, open_verdict, data, verdict, name="likelihood_open", live=True)
     page.on(data.input, compare, data, others, name="compare", live=True)
-    page.on(pad.input, wrappers.expect, [data, pad], plane, name="expect", live=True)
+    page.on(pad.input, expect, [data, pad], plane, name="expect", live=True)
     page.on(pad.input, likelihood.verdict, [data, pad], verdict, name="likelihood", live=True)
     page.on(upload.upload, expect_file, [data, upload], [pad, plane, verdict], name="expect_upload")
+
+
+def expect(name: str, picture: dict) -> dict:
+    """How much each pixel of a picture surprises the model."""
+    return wrappers.expect(name, picture)
 
 
 def expected(question: dict) -> dict:
