@@ -113,7 +113,7 @@ def test_a_drawing_passes_through_the_autoencoder(visit: Callable[..., Page]) ->
 def test_something_it_has_never_seen_is_unusual(visit: Callable[..., Page]) -> None:
     page = visit("/autoencoder")
     picture(page, "Reconstruction")
-    page.get_by_role("button", name="a checkerboard").first.click()
+    page.get_by_role("button", name="a chessboard").first.click()
     expect(page.locator(".gm-verdict").first).to_contain_text("every", timeout=PATIENCE)
 
 
