@@ -89,8 +89,7 @@ def _list(options: argparse.Namespace) -> None:
 
     for name, folder in checkpoint.bundled().items():
         config = checkpoint.read_config(folder)
-        size = (folder / checkpoint.WEIGHTS).stat().st_size / 1e6
-        print(f"{name:22} {config['family']:12} {config['data']['name']:14} {size:5.1f} MB")
+        print(f"{name:22} {config['family']:12} {config['data']['name']:14} {checkpoint.size(folder) / 1e6:5.1f} MB")
 
 
 def _sample(options: argparse.Namespace) -> None:
