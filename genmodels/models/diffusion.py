@@ -78,11 +78,11 @@ class Diffusion(Model):
         from genmodels.models import pipeline
 
         super().__init__(config)
-        channels, height, width = config.image_shape
+        _, height, width = config.image_shape
         multiple = config.patch_size * 2 ** (len(config.widths) - 1)
         if height % multiple or width % multiple:
             raise ValueError(f"image_shape: height and width must be multiples of {multiple}, not {height} and {width}")
-        pipeline.make_scheduler(config.scheduler)  # raises for an unknown one
+        pipeline.check_scheduler(config.scheduler)
         pipeline.check(config.num_inference_steps, config.guidance_scale, 0.0)
         self.unet = build_unet(config)
         self.text_encoder = build_text_encoder(config) if config.vocabulary else None
@@ -413,6 +413,7 @@ def build_text_encoder(config: DiffusionConfig) -> nn.Module:
             dropout=0.0,
             attention_dropout=0.0,
             pad_token_id=0,
+            dtype="float32",  # to compute in, however the weights are stored
         )
     )
 
