@@ -167,6 +167,24 @@ def load(source: str | os.PathLike, *, device: torch.device | str | None = None)
     return model.eval().requires_grad_(False).to(device)
 
 
+def started(source: str | os.PathLike, family: str, changes: Mapping[str, Any]) -> Model:
+    """A model to train further: a checkpoint's weights, and its config with `changes`, on the CPU.
+
+    Raises ValueError if the checkpoint is of another family, or a change alters the shape of its weights.
+    """
+    values = read_config(source)
+    if values["family"] != family:
+        raise ValueError(f"The model {str(source)!r} is a {values['family']}, not a {family}.")
+    cls = get_family(family)
+    model = cls(cls.Config.from_json(values["config"] | dict(changes)))
+    weights = load(source, device="cpu").state_dict()
+    try:
+        model.load_state_dict(weights)
+    except RuntimeError as error:
+        raise ValueError(f"The weights of {str(source)!r} don't fit after the changes {', '.join(changes)}.") from error
+    return model
+
+
 class _WithoutNormal(TorchFunctionMode):
     """Skips normal_: on the meta device it imports half of torch (1.5 s), to draw numbers that nobody reads."""
 

@@ -105,6 +105,10 @@ class Model(nn.Module):
     recipe: ClassVar[TrainConfig] = TrainConfig()
     #: True: trained with labels `(B, A)`, one column per attribute of the data set (`load_dataset(..., attributes=True)`).
     labels_are_attributes: ClassVar[bool] = False
+    #: True: may be trained with captions, which its `tokenize` turns into labels; its config has a `vocabulary`.
+    reads_captions: ClassVar[bool] = False
+    #: True: a checkpoint keeps float16 weights. False: only where that changes no picture by more than a grey level.
+    stored_in_half: ClassVar[bool] = False
     #: Submodules that sampling doesn't need: a checkpoint stores each in a file of its own, `<name>.safetensors`.
     side_modules: ClassVar[tuple[str, ...]] = ()
     #: Submodules of other libraries: a checkpoint stores each in the file that its library reads, with that library's keys.

@@ -49,10 +49,15 @@ class Step(NamedTuple):
     sigma: float
 
 
-def make_scheduler(name: str) -> Any:
-    """A diffusers scheduler by its name in SCHEDULERS, for this noise schedule; ValueError that lists the names."""
+def check_scheduler(name: str) -> None:
+    """Raises ValueError that lists the schedulers if there is none of that name."""
     if name not in SCHEDULERS:
         raise ValueError(f"There is no scheduler {name[:40]!r}; the schedulers are {', '.join(SCHEDULERS)}.")
+
+
+def make_scheduler(name: str) -> Any:
+    """A diffusers scheduler by its name in SCHEDULERS, for this noise schedule."""
+    check_scheduler(name)
     kind, options = SCHEDULERS[name]
     # iPNDM is made for alpha = cos(t pi / 2) and velocities: it has no such settings
     return getattr(diffusers, kind)(**({} if kind == "IPNDMScheduler" else SCHEDULE), **options)
