@@ -3,7 +3,8 @@
     python scripts/measure_app.py
 
 Prints a Markdown table. "Alone" and "busy": pointer-to-picture time of the latent map at the server, without and with
-another visitor who generates in a loop. Memory: resident size of the process after every model of all tabs was used.
+another visitor who generates in a loop. PixelCNN: from the request for 16 digits to their first row, and to the last.
+Memory: resident size of the process after every model of all tabs was used.
 """
 
 import contextlib
@@ -17,13 +18,14 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from statistics import median
 
 import httpx
 import psutil
 from gradio_client import Client
 
 ROOT = Path(__file__).resolve().parent.parent
-POINTS = 200
+POINTS, WRITINGS = 200, 10
 
 
 def main() -> None:
@@ -34,15 +36,15 @@ def main() -> None:
         use_every_model(client)
         megabytes = psutil.Process(process.pid).memory_info().rss / 1e6
         alone = map_latencies(address)
+        first, last = writing_times(client)
         with another_visitor(address) as count:
             busy = map_latencies(address)
         print("| measured | value |\n| --- | ---: |")
         print(f"| first HTTP answer after `python app.py` | {seconds:.1f} s |")
         for what, times in (("alone", alone), ("busy", busy)):
             p95 = statistics.quantiles(times, n=20)[-1]
-            print(
-                f"| latent map, pointer to picture, {what}: median / p95 | {statistics.median(times):.0f} / {p95:.0f} ms |"
-            )
+            print(f"| latent map, pointer to picture, {what}: median / p95 | {median(times):.0f} / {p95:.0f} ms |")
+        print(f"| PixelCNN, 16 digits: first row / all rows, median | {median(first):.0f} / {median(last):.0f} ms |")
         print(f"| memory after every model of all tabs was used | {megabytes:.0f} MB |")
         print(f"\n{os.cpu_count()} cores; {POINTS} points each; the other visitor generated {count()} times meanwhile.")
 
@@ -91,6 +93,27 @@ def use_every_model(client: Client) -> None:
         client.predict(name, 64, 0, 1.0, api_name="/gan_open")
         client.predict(name, 3, 0, 100, 0.7, api_name="/gan_mix_open")
         client.predict(name, api_name="/gan_critic_open")
+    for name in choices(client, "/flow_open"):
+        client.predict(name, 64, 0, 1.0, api_name="/flow_open")
+        client.predict(name, api_name="/flow_back_open")
+        client.predict(name, api_name="/flow_likely_open")
+    for name in choices(client, "/pixelcnn_open"):
+        client.predict(name, 16, 0, 1.0, api_name="/pixelcnn_open")
+        client.predict(name, api_name="/pixelcnn_expect_open")
+        client.predict(name, api_name="/pixelcnn_compare")
+
+
+def writing_times(client: Client) -> tuple[list[float], list[float]]:
+    """Milliseconds from the request for 16 digits to their first row, and to the last."""
+    first, last = [], []
+    for seed in range(WRITINGS):
+        start = time.perf_counter()
+        job = client.submit("pixelcnn-mnist", None, 16, seed, 1.0, api_name="/pixelcnn_write")
+        for i, _ in enumerate(job):
+            if i == 0:
+                first.append(1000 * (time.perf_counter() - start))
+        last.append(1000 * (time.perf_counter() - start))
+    return first, last
 
 
 def map_latencies(address: str) -> list[float]:

@@ -64,7 +64,7 @@ def outliers(name: str) -> list[tuple[str, Pad]]:
     """Labelled pictures of another kind than the model's, drawn by us or by our models of other data."""
     info = describe(name)
     shape, background = tuple(info["shape"]), info["background"]
-    drawings = [("a letter", _letter), ("a smiley", _smiley), ("a checkerboard", _checkerboard), ("noise", _noise)]
+    drawings = [("a letter", _letter), ("a smiley", _smiley), ("a chessboard", _chessboard), ("noise", _noise)]
     found = [(label, to_pad(fit_picture(draw(background), shape, background))) for label, draw in drawings]
     for other, label, position in (("mnist", "a digit", 3), ("fashion-mnist", "a sneaker", 7), ("heroes", "a hero", 5)):
         strangers = examples(f"vae-{other}") if other != info["data"] and f"vae-{other}" in checkpoint.bundled() else []
@@ -119,7 +119,7 @@ def _glyph(background: int) -> Image.Image:
     return image
 
 
-def _checkerboard(background: int) -> Image.Image:
+def _chessboard(background: int) -> Image.Image:
     image, draw, ink = _canvas(background)
     for i in range(64):
         x, y = i % 8 * 32, i // 8 * 32
