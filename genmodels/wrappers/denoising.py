@@ -13,8 +13,9 @@ from torch import Tensor
 
 from genmodels import checkpoint, operations
 from genmodels.data import tile_pixels, to_uint8
-from genmodels.models.base import Model, seeded
+from genmodels.models.base import Model, ModelConfig, seeded
 from genmodels.protocols import Completes, Samples
+from genmodels.registry import get_family
 from genmodels.wrappers.core import (
     MAX_SEED,
     available,
@@ -35,6 +36,7 @@ MAX_DENOISED, MAX_STEPS, MAX_GUIDANCE = 16, 100, 20.0
 KEPT_FRAMES = 40  # of a run, for the scrubber: more would be megabytes, and nobody sees them one by one
 MAX_CHARACTERS, MAX_PROMPTS = 400, 8
 NOT_NAMED = "no class named"
+PARTS = ("species", "body", "cloak", "head", "weapon", "shield")  # of a sentence about a hero
 #: The solvers by their names in `models.pipeline.SCHEDULERS`, as visitors read them. Here, because that file imports
 #: diffusers, which takes seconds.
 SOLVERS = {
@@ -63,22 +65,24 @@ _runs = itertools.count(time.time_ns() // 10**6)  # so that a page that outlives
 
 def class_models() -> list[str]:
     """The bundled diffusion models of classes, or of nothing."""
-    return [name for name in available(FAMILY) if not _vocabulary(name)]
+    return [name for name in available(FAMILY) if not _config(name).vocabulary]
 
 
 def text_models() -> list[str]:
     """The bundled diffusion models of captions."""
-    return [name for name in available(FAMILY) if _vocabulary(name)]
+    return [name for name in available(FAMILY) if _config(name).vocabulary]
 
 
-def _vocabulary(name: str) -> list[str]:
-    return checkpoint.read_config(name)["config"].get("vocabulary", [])
+@functools.lru_cache(maxsize=64)
+def _config(name: str) -> ModelConfig:
+    """Read, and not asked of the model: laying out the app needs it, and must not take as long as loading models."""
+    check_name(name)
+    return get_family(FAMILY).Config.from_json(checkpoint.read_config(name)["config"])
 
 
 def solver_settings(name: str) -> dict[str, Any]:
     """How a model samples where it isn't told otherwise: num_inference_steps, guidance_scale and scheduler."""
-    config = _get_denoiser(name).config
-    return {key: getattr(config, key) for key in ("num_inference_steps", "guidance_scale", "scheduler")}
+    return {key: getattr(_config(name), key) for key in ("num_inference_steps", "guidance_scale", "scheduler")}
 
 
 def _get_denoiser(name: str) -> Model:
@@ -97,7 +101,6 @@ def _solver(
     num_inference_steps: int | None = None,
     guidance_scale: float | None = None,
     scheduler: str | None = None,
-    eta: float = 0.0,
 ) -> dict[str, Any]:
     """The settings of a run, those of the model's config where they are None; ValueError with the range."""
     config = model.config
@@ -107,7 +110,6 @@ def _solver(
         "num_inference_steps": whole("The number of steps", steps, 1, MAX_STEPS),
         "guidance_scale": real("The guidance scale", scale, 0, MAX_GUIDANCE),
         "scheduler": _scheduler(config.scheduler if scheduler is None else scheduler),
-        "eta": real("Eta", eta, 0, 1),
     }
 
 
@@ -131,13 +133,13 @@ def diffuse(
     """n new pictures, step by step; picture i has seed + i. label None = every class in turn.
 
     prompt: what to draw, for a model of captions, which has no classes. solver: num_inference_steps, guidance_scale,
-    scheduler, eta. Bad values are refused at once, not at the first step. A step is computed when it is asked for: who
+    scheduler. Bad values are refused at once, not at the first step. A step is computed when it is asked for: who
     stops asking, stops the work.
     """
     model = _get_denoiser(name)
     n, seed = whole("The number of images", n, 1, MAX_DENOISED), whole("The seed", seed, 0, MAX_SEED)
     solver = _solver(model, **solver)
-    if _vocabulary(name):
+    if _config(name).vocabulary:
         labels, told = _tokens(name, [prompt]).expand(n, -1), {"prompt": prompt}
     elif prompt is not None:
         raise ValueError(f"The model {name!r} knows classes and no words.")
@@ -175,8 +177,6 @@ def fill(
     """The hidden pixels of a picture, filled in n times, step by step; the others stay as they are. label: as in `redraw`."""
     model = _get_denoiser(name)
     x, hidden = from_pad(name, pad)
-    if not hidden.any():
-        raise ValueError("Nothing is hidden: choose Hide and paint over the part to fill in.")
     n, seed = whole("The number of fillings", n, 1, MAX_DENOISED), whole("The seed", seed, 0, MAX_SEED)
     solver = _solver(model, **solver)
     labels, told = _told(model, name, n, label)
@@ -234,25 +234,28 @@ def _sheet(x: Tensor, paper: int) -> Pad:
 
 def check_prompt(name: str, prompt: Any) -> str:
     """The prompt, or ValueError that says what is wrong with it: empty, too long, or of unknown words only."""
-    model = _get_denoiser(name)
-    if not _vocabulary(name):
+    _get_denoiser(name)
+    if not _config(name).vocabulary:
         raise ValueError(f"The model {name!r} knows classes and no words.")
     if not isinstance(prompt, str) or not prompt.strip():
         raise ValueError("The sentence is empty: say what to draw.")
     if len(prompt) > MAX_CHARACTERS:
         raise ValueError(f"The sentence has {len(prompt)} characters; at most {MAX_CHARACTERS} are allowed.")
-    words, limit = re.findall(r"\w+|[^\w\s]+", prompt), model.config.text_length - 1
-    if len(words) > limit:
-        raise ValueError(f"The sentence has {len(words)} words and signs; at most {limit} are allowed.")
-    named = {word.lower() for word in words if re.match(r"\w", word)}
-    if named <= set(model.unknown_words(prompt)):
+    count, limit = len(re.findall(r"\w+|[^\w\s]+", prompt)), _config(name).text_length - 1
+    if count > limit:
+        raise ValueError(f"The sentence has {count} words and signs; at most {limit} are allowed.")
+    if set(_words(prompt)) <= set(_get_denoiser(name).unknown_words(prompt)):
         raise ValueError(f"The model knows none of these words; it knows, for example: {', '.join(_telling(name))}.")
     return prompt
 
 
+def _words(text: str) -> list[str]:
+    return re.findall(r"\w+", text.lower())
+
+
 def _telling(name: str, n: int = 12) -> list[str]:
     """Some of the longer words that a model knows, from all over its vocabulary."""
-    words = [word for word in _vocabulary(name) if len(word) > 3]
+    words = [word for word in _config(name).vocabulary if len(word) > 3]
     return words[:: max(1, len(words) // n)][:n]
 
 
@@ -272,25 +275,31 @@ def phrases(name: str) -> dict[str, list[str]]:
     They are what the referee of the same data tells apart, as far as the model knows the words. "" = without. {} where
     there is no such referee, or where it tells other things apart.
     """
-    model, referee = _get_denoiser(name), f"referee-{describe(name)['data']}"
-    if referee not in checkpoint.bundled():
+    known, referee = set(_config(name).vocabulary), f"referee-{describe(name)['data']}"
+    if not known or referee not in checkpoint.bundled():
         return {}
-    known = checkpoint.read_config(referee)["data"].get("attributes", {})
-    if tuple(known) != PARTS:
+    parts = checkpoint.read_config(referee)["data"].get("attributes", {})
+    if tuple(parts) != PARTS:
         return {}
-    return {part: [phrase for phrase in known[part] if not model.unknown_words(phrase)] for part in PARTS}
+    return {part: [phrase for phrase in parts[part] if known.issuperset(_words(phrase))] for part in PARTS}
 
 
-PARTS = ("species", "body", "cloak", "head", "weapon", "shield")
-
-
-def compose(species: str, body: str = "", cloak: str = "", head: str = "", weapon: str = "", shield: str = "") -> str:
-    """A sentence like those of the training set from its parts, "" = without.
+def compose(
+    species: str | None,
+    body: str | None = None,
+    cloak: str | None = None,
+    head: str | None = None,
+    weapon: str | None = None,
+    shield: str | None = None,
+) -> str:
+    """A sentence like those of the training set from its parts, "" or None = without. ValueError without a species.
 
     >>> compose("elf", "a blue robe", "a red cloak", weapon="a trident")
     'an elf in a blue robe with a red cloak, holding a trident'
     """
-    article = "an" if species[:1] in tuple("aeiou") else "a"
+    if not species:
+        raise ValueError("Say who it is: a sentence needs a species.")
+    article = "an" if species[0] in "aeiou" else "a"
     worn = (f" in {body}" if body else "") + (f" with {cloak}" if cloak else "") + (f", wearing {head}" if head else "")
     held = " and ".join(filter(None, (weapon, shield)))
     return f"{article} {species}{worn}" + (f", holding {held}" if held else "")
@@ -381,10 +390,11 @@ def _cells(
     cells: list[list[dict | None]] = [[None] * len(facts["steps"]) for _ in facts["solvers"]]
     for finished, (row, column, solver) in enumerate(jobs, 1):
         moments = model.trajectory(labels, generators=seeded(range(seed, seed + len(labels))), **solver)
-        for calls, (moment, ms) in enumerate(_timed(moments)):
-            if moment.sigma:
+        for call, (moment, ms) in enumerate(_timed(moments)):
+            if moment.sigma > 0:
                 yield facts | {"cells": cells, "finished": finished - 1}
-        picture = thumbnail(to_pad(tile_pixels(to_uint8(moment.clean), 2, gap=1, paper=paper)))
-        cells = [list(line) for line in cells]
-        cells[row][column] = {"picture": picture, "ms": ms, "calls": calls}
-        yield facts | {"cells": cells, "finished": finished}
+                continue
+            picture = thumbnail(to_pad(tile_pixels(to_uint8(moment.clean), 2, gap=1, paper=paper)))
+            cells = [list(line) for line in cells]
+            cells[row][column] = {"picture": picture, "ms": ms, "calls": call}
+            yield facts | {"cells": cells, "finished": finished}
