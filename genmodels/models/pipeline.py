@@ -19,6 +19,7 @@ import torch.nn.functional as F
 from torch import Generator, Tensor, nn
 
 TRAIN_STEPS, MAX_GUIDANCE = 1000, 20.0
+HEUN_FIRST = 985
 #: The noise schedule that the networks are trained on: alpha = cos(t pi / 2) but for rounding (Nichol & Dhariwal 2021).
 SCHEDULE = {"num_train_timesteps": TRAIN_STEPS, "beta_schedule": "squaredcos_cap_v2", "prediction_type": "v_prediction"}
 TRAILING = {"timestep_spacing": "trailing"}  # begin at the noisiest step, where nothing of the picture is left
@@ -166,9 +167,13 @@ def begin(scheduler: Any, num_inference_steps: int, strength: float) -> Tensor:
         # its own steps begin where alpha = 0, and there it takes the clean picture to be 0: begin a little below
         sigmas = torch.linspace(float(angles()[-1]), 0, total + 1, dtype=torch.float64).sin()
         scheduler.register_to_config(trained_betas=sigmas.tolist())
-    scheduler.set_timesteps(total)
+    if isinstance(scheduler, diffusers.HeunDiscreteScheduler):
+        # where alpha is almost 0, its second order would multiply small errors: begin a little below, too
+        scheduler.set_timesteps(timesteps=torch.linspace(HEUN_FIRST, 0, total + 1)[:-1].round().int().tolist())
+    else:
+        scheduler.set_timesteps(total)
     first *= scheduler.order
-    if first and hasattr(scheduler, "set_begin_index"):
+    if hasattr(scheduler, "set_begin_index"):
         scheduler.set_begin_index(first)
     return scheduler.timesteps[first:]
 
