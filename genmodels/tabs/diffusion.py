@@ -20,7 +20,8 @@ WORDS = (
     "or write your own with the words that it has learnt."
 )
 NOISE = (
-    "Training only ever does this: it adds noise to a picture, and asks the network what was there. Choose how much, see "
+    "Training only ever does this: it adds noise to a picture, from none at t = 0 to nothing else at t = 1, and asks the "
+    "network what was there. Choose how much, see "
     "what the network makes of it at one look, and then let it denoise from there: with little noise it restores, with "
     "much it invents."
 )
@@ -163,6 +164,7 @@ def build_words(page: common.Page, shown: gr.HTML, names: list[str]) -> None:
         with gr.Column(elem_classes="gm-side"):
             data = common.data_radio(names)
             prompt = gr.Textbox(sentence(names[0]), label="Sentence", lines=2, max_lines=4)
+            note = common.text("Words", "gm-quality")
             with gr.Row(elem_classes="gm-parts"):
                 chosen = part_dropdowns(names[0])
             with gr.Row(elem_classes="gm-seed"):
@@ -174,7 +176,6 @@ def build_words(page: common.Page, shown: gr.HTML, names: list[str]) -> None:
                 steps, guidance = steps_slider(names[0]), guidance_slider(names[0], WORD_GUIDANCE)
         with gr.Column(elem_classes="gm-main"):
             film = film_of()
-            note = common.text("Words", "gm-quality")
     settings, results = [n, seed, steps, guidance], [note, film]
     inputs = [data, prompt, *settings]
     triggers = [button.click, prompt.submit, n.input, steps.input, guidance.input, seed.submit, seed.blur]
@@ -278,8 +279,8 @@ def build_noise(page: common.Page, names: list[str]) -> None:
             pad = common.pad("Draw here, or pick a picture")
             upload = common.upload_button()
         with gr.Column(elem_classes="gm-main"):
-            with gr.Row(elem_classes="gm-endings"):
-                t = gr.Slider(0.02, 1, START_T, step=0.02, label="Noise t", info="0 is your picture, 1 pure noise.")
+            with gr.Row(elem_classes=["gm-endings", "gm-from-here"]):
+                t = gr.Slider(0.02, 1, START_T, step=0.02, label="Noise t", min_width=160)
                 label = common.told_dropdown(names[0])
                 button = gr.Button("Denoise from here", variant="primary", min_width=140)
             film = film_of()

@@ -300,7 +300,10 @@ def compose(
     if not species:
         raise ValueError("Say who it is: a sentence needs a species.")
     article = "an" if species[0] in "aeiou" else "a"
-    worn = (f" in {body}" if body else "") + (f" with {cloak}" if cloak else "") + (f", wearing {head}" if head else "")
+    on_head = "wearing" if (head or "").startswith(("a ", "an ")) else "with"  # "horns" are not worn
+    worn = (
+        (f" in {body}" if body else "") + (f" with {cloak}" if cloak else "") + (f", {on_head} {head}" if head else "")
+    )
     held = " and ".join(filter(None, (weapon, shield)))
     return f"{article} {species}{worn}" + (f", holding {held}" if held else "")
 
