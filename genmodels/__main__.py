@@ -59,6 +59,8 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("--minutes", type=float, help="train for so long; the schedule fits it")
     command.add_argument("--resume", action="store_true", help="go on from the last state in OUT")
     command.add_argument("--shape", help="C,H,W: resize the pictures, e.g. 3,32,32")
+    command.add_argument("--captions", action="store_true", help="learn from the captions instead of the classes")
+    command.add_argument("--start", help="begin with this checkpoint's config and weights, to fine-tune them")
     command.add_argument("--set", nargs="*", default=[], metavar="KEY=VALUE", help="config and recipe fields")
     command.add_argument("--precision", choices=["auto", "no", "bf16"], default="auto")
     command.add_argument("--tensorboard", action="store_true")
@@ -89,8 +91,7 @@ def _list(options: argparse.Namespace) -> None:
 
     for name, folder in checkpoint.bundled().items():
         config = checkpoint.read_config(folder)
-        size = (folder / checkpoint.WEIGHTS).stat().st_size / 1e6
-        print(f"{name:22} {config['family']:12} {config['data']['name']:14} {size:5.1f} MB")
+        print(f"{name:22} {config['family']:12} {config['data']['name']:14} {checkpoint.size(folder) / 1e6:5.1f} MB")
 
 
 def _sample(options: argparse.Namespace) -> None:
@@ -116,7 +117,6 @@ def _sample(options: argparse.Namespace) -> None:
 
 
 def _train(options: argparse.Namespace) -> int:
-    import torch
     from tqdm import tqdm
 
     from genmodels import data
@@ -126,26 +126,16 @@ def _train(options: argparse.Namespace) -> int:
     family = get_family(options.family)
     if options.minutes is not None and not 0 < options.minutes < 1e6:
         raise ValueError(f"--minutes must be a positive number, not {options.minutes}.")
-    attributes = family.labels_are_attributes
-    images = data.load_dataset(options.data, "train", _shape(options.shape), attributes=attributes)
-    settings = _assignments(options.set)
-    config_fields = {f.name for f in dataclasses.fields(family.Config)} - {"image_shape"}
-    recipe_fields = {f.name for f in dataclasses.fields(family.recipe)}
-    if unknown := settings.keys() - config_fields - recipe_fields:
-        raise ValueError(
-            f"There is no setting {min(unknown)!r}; the settings are {', '.join(sorted(config_fields | recipe_fields))}."
-        )
-    config = {"image_shape": list(images.shape), "num_classes": len(images.classes)}
-    if attributes:
-        config["attributes"] = [len(values) for values in images.attributes.values()]
-    config |= {key: value for key, value in settings.items() if key in config_fields}
-    recipe = dataclasses.replace(family.recipe, **{k: v for k, v in settings.items() if k in recipe_fields})
-    torch.manual_seed(recipe.seed)  # the initial weights
-    model = family(family.Config.from_json(config))
+    if options.captions and not family.reads_captions:
+        raise ValueError(f"A {options.family} learns from classes, not from captions.")
+    kind = {"attributes": family.labels_are_attributes, "captions": options.captions}
+    images = data.load_dataset(options.data, "train", _shape(options.shape), **kind)
+    model, recipe = _untrained(options, family, images)
     interrupted = _on_interrupt()
     rows = train(
         model, images, recipe, folder=options.out, minutes=options.minutes, resume=options.resume,
         precision=options.precision, tensorboard=options.tensorboard, stop=lambda: bool(interrupted),
+        start=options.start,
     )  # fmt: skip
     with tqdm(total=100, bar_format="{l_bar}{bar}| {elapsed}<{remaining} {postfix}", smoothing=0) as bar:
         for row in rows:
@@ -157,9 +147,39 @@ def _train(options: argparse.Namespace) -> int:
         print(f"Stopped; go on with: python -m genmodels train {options.family} --data {options.data} "
               f"--out {options.out} --resume", file=sys.stderr)  # fmt: skip
         return 130
-    finish(model, options.out, data.load_dataset(options.data, "test", images.shape, attributes=attributes))
+    finish(model, options.out, data.load_dataset(options.data, "test", images.shape, **kind))
     print(f"The model is in {options.out / 'checkpoint'}")
     return 0
+
+
+def _untrained(options: argparse.Namespace, family: Any, images: Any) -> tuple[Any, Any]:
+    """The model to train, new or from --start, and the recipe, both with the values of --set; captions become labels."""
+    import torch
+
+    from genmodels import checkpoint
+
+    settings = _assignments(options.set)
+    config_fields = {f.name for f in dataclasses.fields(family.Config)} - {"image_shape"}
+    recipe_fields = {f.name for f in dataclasses.fields(family.recipe)}
+    if unknown := settings.keys() - config_fields - recipe_fields:
+        raise ValueError(
+            f"There is no setting {min(unknown)!r}; the settings are {', '.join(sorted(config_fields | recipe_fields))}."
+        )
+    changes = {key: value for key, value in settings.items() if key in config_fields}
+    recipe = dataclasses.replace(family.recipe, **{k: v for k, v in settings.items() if k in recipe_fields})
+    if options.start:
+        model = checkpoint.started(options.start, options.family, changes)
+    else:
+        config = {"image_shape": list(images.shape), "num_classes": len(images.classes)}
+        if images.attributes:
+            config["attributes"] = [len(values) for values in images.attributes.values()]
+        if images.captions:
+            config["vocabulary"] = family.vocabulary_of(images.captions)
+        torch.manual_seed(recipe.seed)  # the initial weights
+        model = family(family.Config.from_json(config | changes))
+    if images.captions:
+        images.labels = model.tokenize(images.captions)
+    return model, recipe
 
 
 def _on_interrupt() -> list[int]:

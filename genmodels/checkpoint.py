@@ -5,6 +5,11 @@ model.safetensors          the weights, EMA if EMA was used; strict keys
 discriminator.safetensors  a GAN's critic: weights that sampling doesn't need, see Model.side_modules
 calibration.safetensors    optional: what the app shows of the test split (scores, codes), see evaluate.calibrate
 training.json metrics.json README.md samples.png
+
+A diffusion checkpoint is a diffusers pipeline too, and keeps its weights where diffusers looks for them:
+model_index.json, unet/, scheduler/, ...    what DiffusionPipeline.from_pretrained reads, see Model.components
+pipeline.py                                 the pipeline's code, which this library writes and pushes, but never reads
+
 film.webp, film.json, collapse.webp, collapse.json    optional: training filmed, see scripts/train_film.py
 """
 
@@ -32,9 +37,17 @@ FORMAT = 1
 CONFIG, WEIGHTS, CALIBRATION = "config.json", "model.safetensors", "calibration.safetensors"
 #: One per name in any family's Model.side_modules. Spelled out: what is downloaded is decided before a family is known.
 SIDE_WEIGHTS = ("discriminator.safetensors",)
+#: The values of any family's Model.components, and the other files that their libraries read.
+COMPONENT_WEIGHTS = ("unet/diffusion_pytorch_model.safetensors", "text_encoder/model.safetensors")
+COMPONENT_TEXTS = (
+    "model_index.json", "unet/config.json", "scheduler/scheduler_config.json", "text_encoder/config.json",
+    "tokenizer/tokenizer.json", "tokenizer/tokenizer_config.json",
+)  # fmt: skip
+PIPELINE_CODE = "pipeline.py"
 FILMS = ("film.webp", "film.json", "collapse.webp", "collapse.json")
 FILES = (
     CONFIG, WEIGHTS, *SIDE_WEIGHTS, CALIBRATION, "training.json", "metrics.json", "README.md", "samples.png", *FILMS,
+    *COMPONENT_WEIGHTS, *COMPONENT_TEXTS,
 )  # fmt: skip
 #: In a checkout the bundled models lie beside the package, in an installed wheel inside it.
 BUNDLED = [Path(__file__).parent.parent / "checkpoints", Path(__file__).parent / "checkpoints"]
@@ -110,10 +123,16 @@ def read_json(source: str | os.PathLike, file: str) -> dict[str, Any]:
 def weights_hash(source: str | os.PathLike) -> str:
     """The first 16 hexadecimal digits of the SHA-256 of all weights: which model exactly a figure belongs to."""
     folder, digest = find(source), hashlib.sha256()
-    for name in (WEIGHTS, *SIDE_WEIGHTS):
+    for name in (WEIGHTS, *SIDE_WEIGHTS, *COMPONENT_WEIGHTS):
         if (folder / name).is_file():
             digest.update((folder / name).read_bytes())
     return digest.hexdigest()[:16]
+
+
+def size(source: str | os.PathLike) -> int:
+    """Bytes of the weights that sampling needs."""
+    folder = find(source)
+    return sum((folder / name).stat().st_size for name in (WEIGHTS, *COMPONENT_WEIGHTS) if (folder / name).is_file())
 
 
 def load(source: str | os.PathLike, *, device: torch.device | str | None = None) -> Model:
@@ -135,8 +154,8 @@ def load(source: str | os.PathLike, *, device: torch.device | str | None = None)
     weights: dict[str, Tensor] = {}
     for name, keys in _weight_files(family, wanted).items():
         found = _read_tensors(folder / name)
-        _check_fit(folder / name, found, {key: wanted[key] for key in keys})
-        weights |= found
+        _check_fit(folder / name, found, {stored: wanted[key] for stored, key in keys.items()})
+        weights |= {key: found[stored] for stored, key in keys.items()}
     model = family(model_config)
     model.load_state_dict(
         {key: value.float() if value.is_floating_point() else value for key, value in weights.items()}
@@ -148,6 +167,24 @@ def load(source: str | os.PathLike, *, device: torch.device | str | None = None)
     return model.eval().requires_grad_(False).to(device)
 
 
+def started(source: str | os.PathLike, family: str, changes: Mapping[str, Any]) -> Model:
+    """A model to train further: a checkpoint's weights, and its config with `changes`, on the CPU.
+
+    Raises ValueError if the checkpoint is of another family, or a change alters the shape of its weights.
+    """
+    values = read_config(source)
+    if values["family"] != family:
+        raise ValueError(f"The model {str(source)!r} is a {values['family']}, not a {family}.")
+    cls = get_family(family)
+    model = cls(cls.Config.from_json(values["config"] | dict(changes)))
+    weights = load(source, device="cpu").state_dict()
+    try:
+        model.load_state_dict(weights)
+    except RuntimeError as error:
+        raise ValueError(f"The weights of {str(source)!r} don't fit after the changes {', '.join(changes)}.") from error
+    return model
+
+
 class _WithoutNormal(TorchFunctionMode):
     """Skips normal_: on the meta device it imports half of torch (1.5 s), to draw numbers that nobody reads."""
 
@@ -157,12 +194,20 @@ class _WithoutNormal(TorchFunctionMode):
         return func(*args, **(kwargs or {}))
 
 
-def _weight_files(family: type[Model], keys: Iterable[str]) -> dict[str, list[str]]:
-    """Which file holds which keys of the state dict: one file per side module, model.safetensors all the rest."""
-    files: dict[str, list[str]] = {WEIGHTS: []} | {f"{module}.safetensors": [] for module in family.side_modules}
+def _weight_files(family: type[Model], keys: Iterable[str]) -> dict[str, dict[str, str]]:
+    """Which file holds which keys of the state dict: file -> {key in the file: key in the state dict}.
+
+    One file per side module, one per component (there without the component's own name), model.safetensors all the rest.
+    """
+    files: dict[str, dict[str, str]] = {}
     for key in keys:
-        module = key.partition(".")[0]
-        files[f"{module}.safetensors" if module in family.side_modules else WEIGHTS].append(key)
+        module, _, inner = key.partition(".")
+        file, stored = WEIGHTS, key
+        if module in family.side_modules:
+            file = f"{module}.safetensors"
+        elif module in family.components:
+            file, stored = family.components[module], inner
+        files.setdefault(file, {})[stored] = key
     return files
 
 
@@ -220,9 +265,10 @@ def save(
     }
     weights = model.state_dict()
     files: dict[str, Callable[[Path], Any]] = {
-        name: _tensor_writer({key: weights[key] for key in keys}, half)
+        name: _tensor_writer({stored: weights[key] for stored, key in keys.items()}, half)
         for name, keys in _weight_files(type(model), weights).items()
     }
+    files |= {name: _text_writer(text) for name, text in model.side_texts().items()}
     if calibration is not None:
         files[CALIBRATION] = _tensor_writer(calibration, half=False)
     if training is not None:
@@ -238,11 +284,16 @@ def _tensor_writer(tensors: Mapping[str, Tensor], half: bool) -> Callable[[Path]
         return t.half() if half and t.is_floating_point() else t
 
     contents = {key: stored(tensor) for key, tensor in tensors.items()}
-    return lambda path: safetensors.torch.save_file(contents, path)
+    return lambda path: safetensors.torch.save_file(
+        contents, path, metadata={"format": "pt"}
+    )  # transformers asks for it
 
 
 def _json_writer(values: Mapping[str, Any]) -> Callable[[Path], None]:
-    text = json.dumps(values, indent=2, ensure_ascii=False) + "\n"
+    return _text_writer(json.dumps(values, indent=2, ensure_ascii=False) + "\n")
+
+
+def _text_writer(text: str) -> Callable[[Path], None]:
     return lambda path: path.write_text(text, encoding="utf-8")
 
 
@@ -258,8 +309,10 @@ def write_files(folder: Path, files: Mapping[str, Callable[[Path], Any]]) -> Non
         folder.mkdir(parents=True, exist_ok=True)
         aside = Path(tempfile.mkdtemp(prefix=".saving-", dir=folder))
         for name, write in files.items():
+            (aside / name).parent.mkdir(exist_ok=True)
             write(aside / name)
         for name in files:
+            (folder / name).parent.mkdir(exist_ok=True)
             os.chmod(aside / name, 0o644)
             os.replace(aside / name, folder / name)
     except (OSError, SafetensorError) as error:
@@ -285,7 +338,7 @@ def push(folder: str | os.PathLike, repo: str, *, private: bool = False) -> str:
     read_config(folder)
     try:
         huggingface_hub.create_repo(repo, private=private, exist_ok=True)
-        huggingface_hub.upload_folder(repo_id=repo, folder_path=folder, allow_patterns=list(FILES))
+        huggingface_hub.upload_folder(repo_id=repo, folder_path=folder, allow_patterns=[*FILES, PIPELINE_CODE])
     except (HfHubHTTPError, HFValidationError, HTTPError, OSError) as error:
         raise ValueError(f"{folder} could not be pushed to {repo!r}: {reason(error)}") from error
     return f"{huggingface_hub.constants.ENDPOINT}/{repo}"

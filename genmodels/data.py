@@ -55,6 +55,7 @@ class Images(torch.utils.data.Dataset):
     """A data set in memory: `pixels` uint8 `(N, C, H, W)`, `labels` int64 `(N,)`, the class names.
 
     With attributes (name -> names of its values), labels are `(N, A)`: one column per attribute, the class first.
+    With captions, one per image, labels are -1 until a model that reads them turns them into numbers.
     """
 
     def __init__(
@@ -64,9 +65,10 @@ class Images(torch.utils.data.Dataset):
         labels: Tensor,
         classes: tuple[str, ...],
         attributes: dict[str, tuple[str, ...]] | None = None,
+        captions: tuple[str, ...] = (),
     ) -> None:
         self.name, self.pixels, self.labels, self.classes = name, pixels, labels, classes
-        self.attributes = attributes or {}
+        self.attributes, self.captions = attributes or {}, captions
 
     def __len__(self) -> int:
         return len(self.pixels)
@@ -162,24 +164,46 @@ def _eight_bit(image: Image.Image, background: int) -> Image.Image:
 
 
 def load_dataset(
-    name: str, split: str = "train", shape: tuple[int, int, int] | None = None, *, attributes: bool = False
+    name: str,
+    split: str = "train",
+    shape: tuple[int, int, int] | None = None,
+    *,
+    attributes: bool = False,
+    captions: bool = False,
 ) -> Images:
     """A data set by name: one of DATASETS, a folder of images (sub-folder = class), or a Hub id ("user/repo").
 
     Pictures are resized and centre-cropped to `shape` (C, H, W), by default the data set's own (32x32 RGB for folders
     and Hub data sets). With GENMODELS_DATA set, DATASETS are read from `$GENMODELS_DATA/<name>/<split>-*.parquet`
     without touching the network. A source without a test split has a tenth of its images, evenly spread, held out as
-    "test". attributes: give all attributes of every image instead of its class alone (see `Images`).
+    "test". attributes: give all attributes of every image instead of its class alone, captions: what
+    the column "caption" or "text" says of it (see `Images`).
     Raises ValueError that says what was not found and what exists.
     """
     if name in DATASETS:
         info = DATASETS[name]
         table = _known_table(name, split)
         images = _decode(name, table, shape or info.shape, info.classes, info.background)
+        if captions:
+            return _with_captions(images, table)
         return _with_attributes(images, table, info.attributes) if attributes else images
     table = _foreign_table(name, split)
     images = _decode(name, table, shape or DEFAULT_SHAPE, None, 255)
+    if captions:
+        return _with_captions(images, table)
     return _with_attributes(images, table, ()) if attributes else images
+
+
+def _with_captions(images: Images, table) -> Images:
+    column = next((c for c in ("caption", "text") if c in table.features), None)
+    if column is None:
+        raise ValueError(
+            f"The data set {images.name!r} has no captions: it has no column 'caption' or 'text', "
+            f"but {', '.join(table.features)}."
+        )
+    return Images(
+        images.name, images.pixels, torch.full((len(images),), -1), (), captions=tuple(map(str, table[column][:]))
+    )
 
 
 def _with_attributes(images: Images, table, columns: tuple[str, ...]) -> Images:

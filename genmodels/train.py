@@ -32,7 +32,7 @@ from torch.optim.swa_utils import AveragedModel
 from genmodels import checkpoint
 from genmodels.data import Images, reason, tile, to_uint8
 from genmodels.device import fastest_precision, hardware, process_state, set_threads, to_fast_layout
-from genmodels.models.base import Model, TrainConfig, TrainingDiverged
+from genmodels.models.base import Model, TrainConfig, TrainingDiverged, seeded
 from genmodels.operations import device_of, reconstruct, sample
 from genmodels.protocols import Decodes, Encodes, Samples
 from genmodels.registry import family_of
@@ -54,6 +54,7 @@ def train(
     save_steps: int | None = None,
     tensorboard: bool = False,
     stop: Callable[[], bool] = lambda: False,
+    start: str | None = None,
 ) -> Iterator[Row]:
     """Train `model` in place; afterwards it holds the EMA weights. Yields a row of means every `log_every` steps.
 
@@ -61,6 +62,8 @@ def train(
     learning-rate schedule stretched to fit. resume: go on from the last state in `folder`, or start if there is none.
     precision: "auto" (timed), "no" (float32) or "bf16". save_minutes / save_steps: how often state, samples and
     checkpoint are written to `folder` (at a row's end). stop: asked after every step; True saves and returns.
+
+    start: the checkpoint that the model's weights are from, if any; training.json will name it.
 
     TensorBoard files, if asked for, go to `folder/tensorboard`.
 
@@ -72,7 +75,7 @@ def train(
     folder = Path(folder) if folder is not None else None
     _check_fit(model, data)
     _check_former(model, data, folder, resume)
-    run = _Run(model, data, recipe or model.recipe, folder, minutes, precision, tensorboard)
+    run = _Run(model, data, recipe or model.recipe, folder, minutes, precision, tensorboard, start)
     run.restore()
     return run.rows(log_every, save_minutes, save_steps, stop)
 
@@ -80,12 +83,12 @@ def train(
 class _Run:
     """The state of one training run. Not a Trainer to subclass: it only exists so that a run can be saved."""
 
-    def __init__(self, model, data, recipe, folder, minutes, precision, tensorboard) -> None:
+    def __init__(self, model, data, recipe, folder, minutes, precision, tensorboard, start) -> None:
         from accelerate import Accelerator, DistributedDataParallelKwargs
         from accelerate.state import AcceleratorState
 
         set_threads()
-        self.model, self.data, self.minutes, self.folder = model, data, minutes, folder
+        self.model, self.data, self.minutes, self.folder, self.start = model, data, minutes, folder, start
         self.recipe = dataclasses.replace(recipe, batch_size=min(recipe.batch_size, len(data)))
         saved = _read_run(self.folder)
         precision = saved["precision"] if saved and precision == "auto" else precision
@@ -294,6 +297,7 @@ class _Run:
         seconds = max(self.seconds, 1e-9)
         return {
             "recipe": dataclasses.asdict(self.recipe),
+            **({"start": self.start} if self.start else {}),
             "minutes": self.minutes,
             "steps": self.step,
             "epochs": round(self.step * self.recipe.batch_size / len(self.data), 2),
@@ -354,6 +358,10 @@ class _Window:
 
 def preview(model: Model, data: Images, n: int = 64) -> Tensor | None:
     """A picture of what the model has learnt `(n, C, H, W)`: samples, else reconstructions; None if it makes no pictures."""
+    if isinstance(model, Samples) and data.captions:
+        tokens = model.tokenize(data.captions[:n]).to(device_of(model))
+        with torch.no_grad():
+            return model.sample(tokens, generators=seeded(range(len(tokens))))
     if isinstance(model, Samples):
         return sample(model, n)
     if isinstance(model, Encodes) and isinstance(model, Decodes):
@@ -408,6 +416,8 @@ def _check_fit(model: Model, data: Images) -> None:
         raise ValueError(f"The data set {data.name!r} is empty.")
     if data.shape != tuple(model.image_shape):
         raise ValueError(f"The model makes images of shape {model.image_shape}, the data set has {data.shape}.")
+    if data.captions and data.labels.ndim != 2:
+        raise ValueError("Turn the captions into labels first: data.labels = model.tokenize(data.captions).")
     if data.attributes:
         _check_attributes(model, data)
     elif model.num_classes and data.labels.max() >= model.num_classes:
@@ -502,13 +512,14 @@ def _read_run(folder: Path | None) -> dict[str, Any] | None:
 
 
 def finish(model: Model, folder: str | os.PathLike, test: Images) -> None:
-    """Complete a finished run's checkpoint: calibration on the test split, samples, card; float16 if no picture changes."""
+    """Complete a finished run's checkpoint: calibration on the test split, samples, card; float16 weights if no picture changes, or
+    if the family keeps such in any case."""
     from genmodels.card import write_card
     from genmodels.evaluate import calibrate
 
     target = Path(folder) / "checkpoint"
     values, training = checkpoint.read_config(target), checkpoint.read_json(target, "training.json")
-    half = _half_is_enough(model, test)
+    half = model.stored_in_half or _half_is_enough(model, test)
     checkpoint.save(
         model, target, data=values["data"], training=training, calibration=calibrate(model, test) or None, half=half
     )

@@ -16,9 +16,14 @@ from helpers import free_port, wait_until_served
 from PIL import Image
 
 from genmodels import checkpoint, wrappers
+from genmodels.registry import FAMILIES
 
 pytestmark = pytest.mark.skipif(not checkpoint.bundled(), reason="no bundled models")
 BACKGROUND_LIMIT = 60
+needs_a_denoiser = pytest.mark.skipif(
+    "diffusion-mnist" not in checkpoint.bundled(), reason="no diffusion model for digits"
+)
+needs_words = pytest.mark.skipif(not wrappers.text_models(), reason="no diffusion model of captions is bundled")
 
 
 @pytest.fixture(scope="module")
@@ -72,7 +77,9 @@ def numbers(endpoint: dict[str, Any]) -> dict[str, tuple[float, float]]:
 
 
 def test_every_endpoint_answers(client: Client, endpoints: dict[str, Any], picture_file: Path) -> None:
-    assert {name.split("_")[0] for name in endpoints} >= {"/autoencoder", "/vae", "/gan", "/flow", "/pixelcnn"}
+    assert {name.split("_")[0] for name in endpoints} >= {
+        f"/{family}" for family in FAMILIES if wrappers.available(family)
+    }
     for name, endpoint in endpoints.items():
         result = client.predict(**arguments(endpoint, picture_file), api_name=name)
         results = result if isinstance(result, tuple) else (result,)
@@ -107,6 +114,14 @@ def test_bad_numbers_are_refused_in_one_sentence(
         ("flow_layers", '["flow-mnist", null, NaN]', "from 0 to "),
         ("pixelcnn_write", '["pixelcnn-mnist", null, 16, 0, NaN]', "from 0 to 1.5"),
         ("pixelcnn_write", '["pixelcnn-mnist", null, NaN, 0, 1]', "from 1 to 16"),
+        *(
+            pytest.param("diffusion_generate", f'["diffusion-mnist", null, {values}]', allowed, marks=needs_a_denoiser)
+            for values, allowed in (
+                ('NaN, 0, 10, "ddim", 1', "from 1 to 16"),
+                ('16, 0, NaN, "ddim", 1', "from 1 to 100"),
+                ('16, 0, 10, "ddim", NaN', "from 0 to 8"),
+            )
+        ),
     ],
 )
 def test_nan_is_refused(app_address: str, endpoint: str, data: str, allowed: str) -> None:
@@ -148,7 +163,8 @@ def test_a_model_that_does_not_exist_is_refused(client: Client) -> None:
 @pytest.mark.parametrize(
     "endpoint",
     ["/autoencoder_see", "/gan_judge", "/flow_there_and_back", "/flow_likelihood", "/flow_swap",
-     "/pixelcnn_finish", "/pixelcnn_expect", "/pixelcnn_likelihood"],
+     "/pixelcnn_finish", "/pixelcnn_expect", "/pixelcnn_likelihood",
+     *(pytest.param(f"/diffusion_{name}", marks=needs_a_denoiser) for name in ("noise", "denoise", "fill"))],
 )  # fmt: skip
 def test_pads_that_do_not_fit_are_refused(client: Client, endpoint: str, pad: Any) -> None:
     with pytest.raises(AppError) as refused:
@@ -159,7 +175,8 @@ def test_pads_that_do_not_fit_are_refused(client: Client, endpoint: str, pad: An
 @pytest.mark.parametrize(
     "endpoint",
     ["/autoencoder_upload", "/gan_critic_upload", "/flow_back_upload", "/flow_likely_upload",
-     "/pixelcnn_finish_upload", "/pixelcnn_expect_upload"],
+     "/pixelcnn_finish_upload", "/pixelcnn_expect_upload",
+     *(pytest.param(f"/diffusion_{name}_upload", marks=needs_a_denoiser) for name in ("noise", "fill"))],
 )  # fmt: skip
 def test_an_upload_that_is_no_picture_is_refused(client: Client, endpoint: str, tmp_path: Path) -> None:
     file = tmp_path / "picture.png"
@@ -241,37 +258,110 @@ def test_rows_come_one_by_one(client: Client) -> None:
     assert [len(state["rows"]) for state in job.outputs()] == list(range(1, 29))
 
 
-#: The app with a log of the rows that it really writes, each a bit slower than it is.
+#: The app with a log of the calls of one function, each a bit slower than it is.
 COUNTING = """
 import sys, time
 import app
-from genmodels.models.pixelcnn import Writer
-write_row = Writer.write_row
+from {module} import {owner}
+real = {owner}.{name}
 
-def counted(self, row, *rest):
+def counted(*args, **kwargs):
     with open(sys.argv[1], "a") as log:
-        print(row, file=log)
+        print("called", file=log)
     time.sleep(0.1)
-    return write_row(self, row, *rest)
+    return real(*args, **kwargs)
 
-Writer.write_row = counted
+{owner}.{name} = counted
 app.build_app().launch(**app.launch_options())
 """
 
 
-def test_stop_stops_the_work_within_a_row(start: Callable[..., Any], tmp_path: Path) -> None:
-    log, port = tmp_path / "rows.log", free_port()
-    start("-c", COUNTING, log, GRADIO_SERVER_PORT=str(port), GRADIO_SERVER_NAME="127.0.0.1")
+@pytest.mark.parametrize(
+    ("module", "owner", "name", "endpoint", "settings", "all_calls"),
+    [
+        ("genmodels.models.pixelcnn", "Writer", "write_row", "/pixelcnn_write", {"n": 1}, 28),
+        pytest.param(
+            "genmodels.models", "pipeline", "velocity", "/diffusion_generate", {"n": 1, "num_inference_steps": 30}, 30,
+            marks=needs_a_denoiser,
+        ),
+    ],
+)  # fmt: skip
+def test_stop_stops_the_work_within_a_step(
+    start: Callable[..., Any], tmp_path: Path, module: str, owner: str, name: str, endpoint: str, settings: dict, all_calls: int,
+) -> None:  # fmt: skip
+    log, port = tmp_path / "calls.log", free_port()
+    script = COUNTING.format(module=module, owner=owner, name=name)
+    start("-c", script, log, GRADIO_SERVER_PORT=str(port), GRADIO_SERVER_NAME="127.0.0.1")
     address = f"http://127.0.0.1:{port}"
     wait_until_served(address)
     with contextlib.closing(Client(address, verbose=False)) as visitor:
-        job = visitor.submit(n=1, api_name="/pixelcnn_write")
+        job = visitor.submit(**settings, api_name=endpoint)
         while len(job.outputs()) < 3:
             time.sleep(0.01)
         job.cancel()
-        written = len(log.read_text().splitlines())
+        called = len(log.read_text().splitlines())
         time.sleep(1.5)
-        assert len(log.read_text().splitlines()) <= written + 1 < 28
+        assert len(log.read_text().splitlines()) <= called + 1 < all_calls
+
+
+@needs_a_denoiser
+def test_steps_come_one_by_one(client: Client) -> None:
+    job = client.submit(n=2, num_inference_steps=6, api_name="/diffusion_generate")
+    job.result()
+    states = job.outputs()
+    assert [len(state["frames"]) for state in states] == list(range(1, 8))
+    assert [state["state"] for state in states] == ["running"] * 6 + ["done"]
+    assert states[-1]["info"]["num_inference_steps"] == "6"
+
+
+@needs_a_denoiser
+def test_solvers_are_compared_cell_by_cell(client: Client) -> None:
+    job = client.submit(schedulers=["ddim", "heun"], steps=[1, 2], api_name="/diffusion_compare")
+    job.result()
+    done = [text.count("<img") for text in job.outputs() if isinstance(text, str)]
+    assert done == [0, 1, 2, 3, 4]
+
+
+@needs_a_denoiser
+@pytest.mark.parametrize(
+    ("settings", "sentence"),
+    [({"schedulers": []}, "Choose 1 to 5 solvers"), ({"steps": []}, "Choose 1 to 7 numbers of steps"),
+     ({"schedulers": list(wrappers.SOLVERS)}, "Choose 1 to 5 solvers"),
+     ({"schedulers": ["ddim", "heun", "ddpm", "euler"], "steps": list(wrappers.GRID_STEPS)}, "at most 400")],
+)  # fmt: skip
+def test_comparisons_that_are_too_much_are_refused(client: Client, settings: dict, sentence: str) -> None:
+    with pytest.raises(AppError, match=sentence) as refused:
+        client.predict(**settings, api_name="/diffusion_compare")
+    assert_one_sentence(str(refused.value), repr(settings))
+
+
+@needs_words
+@pytest.mark.parametrize(
+    ("prompt", "sentence"),
+    [
+        ("", "empty"),
+        (None, "empty"),
+        ("x" * 10_000, "10000 characters; at most 400"),
+        ("quux zzyzx", "none of these words"),
+    ],
+)
+def test_sentences_that_say_nothing_are_refused(client: Client, prompt: Any, sentence: str) -> None:
+    for endpoint, name in (("/diffusion_words", "prompt"), ("/diffusion_same", "lines")):
+        values = {"name": wrappers.text_models()[0], name: prompt}
+        with pytest.raises(AppError, match=sentence if name == "prompt" or prompt else "1 to 8 sentences") as refused:
+            client.predict(**values, api_name=endpoint)
+        assert_one_sentence(str(refused.value), repr(prompt))
+
+
+@needs_words
+def test_unknown_words_are_named_politely(client: Client) -> None:
+    job = client.submit(prompt="a robe of <quux>", n=1, num_inference_steps=1, api_name="/diffusion_words")
+    job.result()
+    (note, _), (_, last) = job.outputs()[0], job.outputs()[-1]
+    assert "never read" in note
+    assert "“quux”" in note
+    assert "<quux>" not in note
+    assert last["state"] == "done"
 
 
 def submit(app_address: str, endpoint: str, data: list, session: str) -> str:
@@ -316,11 +406,14 @@ def test_knobs_have_the_names_of_the_field(endpoints: dict[str, Any]) -> None:
         "/gan_generate": "truncation_psi",
         "/flow_generate": "temperature",
         "/pixelcnn_write": "temperature",
+        "/diffusion_generate": "guidance_scale",
     }
     for endpoint, knob in knobs.items():
+        if not wrappers.available(endpoint[1:].partition("_")[0]):
+            continue
         assert knob in {parameter["parameter_name"] for parameter in endpoints[endpoint]["parameters"]}
 
 
-@pytest.mark.parametrize("route", ["/", "/autoencoder", "/vae", "/gan", "/flow", "/pixelcnn"])
+@pytest.mark.parametrize("route", ["/", "/autoencoder", "/vae", "/gan", "/flow", "/pixelcnn", "/diffusion"])
 def test_routes_answer(app_address: str, route: str) -> None:
     assert httpx.get(app_address + route).status_code == 200

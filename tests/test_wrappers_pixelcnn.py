@@ -14,7 +14,8 @@ from genmodels import checkpoint, operations, wrappers
 from genmodels.data import to_uint8
 from genmodels.models import pixelcnn
 from genmodels.wrappers.core import get_model, in_turns
-from genmodels.wrappers.writing import UNKNOWN, _columns
+from genmodels.wrappers.pictures import columns_for
+from genmodels.wrappers.writing import UNKNOWN
 
 WRITERS = wrappers.available("pixelcnn")
 every_writer = pytest.mark.parametrize("name", WRITERS)
@@ -181,7 +182,7 @@ def test_steps_are_taken_without_gradients():
 
 @pytest.mark.parametrize(("n", "columns"), [(1, 1), (2, 2), (3, 2), (6, 3), (8, 4), (7, 3), (12, 4), (15, 5), (16, 4)])
 def test_sheets_without_holes(n, columns):
-    assert _columns(n) == columns
+    assert columns_for(n) == columns
 
 
 # -- finishing -----------------------------------------------------------------------------------------------------------

@@ -45,10 +45,14 @@ class ModelConfig:
 
 
 def checked(key: str, value: Any, hint: Any) -> Any:
-    """`value` from JSON as the type `hint` (int, float, bool, str or a tuple of these), or ValueError naming `key`.
+    """`value` from JSON as the type `hint` (int, float, bool, str, a tuple of these, or one of these or None), or ValueError naming `key`.
 
     Numbers must be finite; whole ones count something, so they are not negative.
     """
+    if type(None) in typing.get_args(hint):  # `int | None`
+        if value is None:
+            return None
+        hint = next(kind for kind in typing.get_args(hint) if kind is not type(None))
     if typing.get_origin(hint) is tuple:
         kinds = [kind for kind in typing.get_args(hint) if kind is not Ellipsis]
         open_ended = Ellipsis in typing.get_args(hint)
@@ -101,8 +105,14 @@ class Model(nn.Module):
     recipe: ClassVar[TrainConfig] = TrainConfig()
     #: True: trained with labels `(B, A)`, one column per attribute of the data set (`load_dataset(..., attributes=True)`).
     labels_are_attributes: ClassVar[bool] = False
+    #: True: may be trained with captions, which its `tokenize` turns into labels; its config has a `vocabulary`.
+    reads_captions: ClassVar[bool] = False
+    #: True: a checkpoint keeps float16 weights. False: only where that changes no picture by more than a grey level.
+    stored_in_half: ClassVar[bool] = False
     #: Submodules that sampling doesn't need: a checkpoint stores each in a file of its own, `<name>.safetensors`.
     side_modules: ClassVar[tuple[str, ...]] = ()
+    #: Submodules of other libraries: a checkpoint stores each in the file that its library reads, with that library's keys.
+    components: ClassVar[Mapping[str, str]] = {}
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
@@ -122,6 +132,10 @@ class Model(nn.Module):
     def players(self) -> dict[str, list[nn.Parameter]]:
         """Who takes turns in training, each with an optimizer of its own. A GAN returns two."""
         return {"model": list(self.parameters())}
+
+    def side_texts(self) -> dict[str, str]:
+        """Files that other libraries need beside the weights to read a checkpoint of this model: name -> contents."""
+        return {}
 
     def forward(self, x: Tensor, labels: Tensor | None = None, *, player: str = "model") -> dict[str, Tensor]:
         """The training objective: scalar terms, of which `loss` is minimised for `player`.

@@ -17,4 +17,5 @@ TABS = [
     Tab("gan", "GAN", "genmodels.tabs.gan"),
     Tab("flow", "Flow", "genmodels.tabs.flow"),
     Tab("pixelcnn", "PixelCNN", "genmodels.tabs.pixelcnn"),
+    Tab("diffusion", "Diffusion", "genmodels.tabs.diffusion"),
 ]

@@ -25,6 +25,7 @@ PAD_SCHEMA = {
 SEED_LIMIT = 2**31 - 1
 figures = functools.cache(wrappers.figures)  # it reads all weights, and each tab is laid out twice
 EACH = "Each class in turn"
+NOT_TOLD = "Not told"
 log = logging.getLogger(__name__)
 
 
@@ -123,8 +124,17 @@ def beacon() -> gr.HTML:
 
 
 def choices(names: Sequence[str]) -> list[tuple[str, str]]:
-    """(title, name) pairs for a radio of models, e.g. ("Digits", "vae-mnist")."""
-    return [(wrappers.describe(name)["title"], name) for name in names]
+    """(title, name) pairs for a radio of models, e.g. ("Digits", "vae-mnist"); of two of the same data, the special one
+    with what makes it so: ("Digits (fast)", "diffusion-mnist-fast")."""
+    titles = [wrappers.describe(name)["title"] for name in names]
+    special = [_special(name) if titles.count(title) > 1 else "" for title, name in zip(titles, names, strict=True)]
+    return [(f"{t} ({s})" if s else t, name) for t, s, name in zip(titles, special, names, strict=True)]
+
+
+def _special(name: str) -> str:
+    """What a model's name says beside its family and its data."""
+    facts = wrappers.describe(name)
+    return name.removeprefix(facts["family"]).replace(facts["data"], "").strip("-")
 
 
 def nothing_installed() -> None:
@@ -175,6 +185,22 @@ def class_of(label: str | None) -> str | None:
     return None if label == EACH else label
 
 
+def told(name: str) -> list[str]:
+    """What a model may be told of the class of a picture that is there already."""
+    return [NOT_TOLD, EACH, *(classes(name) if wrappers.describe(name)["conditional"] else [])]
+
+
+def told_dropdown(name: str) -> gr.Dropdown:
+    """What the model is told. Other values pass, because the choices change with the data: the wrappers check them."""
+    return gr.Dropdown(told(name), value=NOT_TOLD, label="As", allow_custom_value=True, min_width=120)
+
+
+def told_class(label: str | None) -> str | None:
+    """What such a dropdown means to the wrappers: a class, "balanced" for each in turn, or None."""
+    known = {NOT_TOLD: None, EACH: "balanced"}
+    return known.get(label, label)
+
+
 def class_dropdown(title: str, name: str, *, each: bool = False, value: int = 0) -> gr.Dropdown:
     """A class by its name. Other values pass, because the choices change with the data: the wrappers check them."""
     offered = classes(name)
@@ -202,9 +228,9 @@ def picture(label: str, alt: str, *, kind: str = "", **options: Any) -> gr.Image
     )
 
 
-def text(label: str, kind: str = "gm-card") -> gr.HTML:
+def text(label: str, kind: str = "gm-card", value: str | None = None) -> gr.HTML:
     """A place for a chart or a line of HTML; the label names it for programs only."""
-    return gr.HTML(label=label, elem_classes=kind, apply_default_css=False)
+    return gr.HTML(value, label=label, elem_classes=kind, apply_default_css=False)
 
 
 def animation(label: str, alt: str, format: str) -> gr.Image:
@@ -218,6 +244,13 @@ def animation(label: str, alt: str, format: str) -> gr.Image:
         buttons=["fullscreen"],
         elem_classes=["gm-picture", "gm-film"],
     )
+
+
+def led_by(*first: Any, states: Iterator[Any]) -> Iterator[tuple[Any, ...]]:
+    """The states with `first` before the first of them; the outputs concerned are left alone afterwards."""
+    for state in states:
+        yield *first, state
+        first = tuple(gr.skip() for _ in first)
 
 
 def upload_button() -> gr.UploadButton:

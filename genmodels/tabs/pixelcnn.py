@@ -29,7 +29,6 @@ LIKELY = (
     "pictures of other kinds: more likely does not mean more like a real one."
 )
 TEMPERATURE = "Below 1 it prefers what is likely, and at 0 it always takes the likeliest level."
-NOT_TOLD = "Not told"
 EXAMPLE_TEMPERATURE = 0.9
 TOOLS = ("pen", "erase", "hide", "keep")
 Written = Iterator[dict]
@@ -55,13 +54,6 @@ def own(name: str) -> list[tuple[str, dict]]:
 
 def temperature_slider() -> gr.Slider:
     return gr.Slider(0, 1.5, 1, step=0.05, label="Temperature", info=TEMPERATURE)
-
-
-def led_by(*first: Any, states: Written) -> Iterator[tuple[Any, ...]]:
-    """The states with `first` before the first of them; the outputs concerned are left alone afterwards."""
-    for state in states:
-        yield *first, state
-        first = tuple(gr.skip() for _ in first)
 
 
 # ---- watch it write ----------------------------------------------------------------------------------------------
@@ -100,12 +92,12 @@ def write(name: str, label: str | None, n: int, seed: int, temperature: float) -
 def write_another(name: str, label: str | None, n: int, temperature: float) -> Iterator[tuple[Any, ...]]:
     """The same with a new random seed, which comes back first."""
     seed = random.randrange(1_000_000)
-    yield from led_by(seed, states=write(name, label, n, seed, temperature))
+    yield from common.led_by(seed, states=write(name, label, n, seed, temperature))
 
 
 def open_write(name: str, n: int, seed: int, temperature: float) -> Iterator[tuple[Any, ...]]:
     """The same for other data, each class in turn."""
-    yield from led_by(common.all_classes(name), states=write(name, common.EACH, n, seed, temperature))
+    yield from common.led_by(common.all_classes(name), states=write(name, common.EACH, n, seed, temperature))
 
 
 # ---- finish my drawing -------------------------------------------------------------------------------------------
@@ -121,7 +113,7 @@ def build_finish(page: common.Page, names: list[str]) -> None:
         with gr.Column(elem_classes="gm-main"):
             with gr.Row(elem_classes="gm-endings"):
                 n = gr.Slider(1, wrappers.MAX_WRITTEN, 8, step=1, label="How many", min_width=160)
-                label = gr.Dropdown(told(names[0]), value=NOT_TOLD, label="As", allow_custom_value=True, min_width=120)
+                label = common.told_dropdown(names[0])
                 dice = gr.Button("Other endings", elem_classes="gm-dice", min_width=140)
             film = common.piece("writer", "How it goes on")
             with gr.Accordion("More", open=False):
@@ -139,15 +131,9 @@ def build_finish(page: common.Page, names: list[str]) -> None:
     film.stop(None, cancels=writing)
 
 
-def told(name: str) -> list[str]:
-    """What the model may be told of the class."""
-    return [NOT_TOLD, common.EACH, *common.classes(name)]
-
-
 def finish(name: str, picture: dict, label: str | None, n: int, seed: int, temperature: float) -> Written:
     """`n` endings of a picture whose hidden pixels the model writes, row by row."""
-    known = {NOT_TOLD: None, common.EACH: "balanced"}
-    yield from wrappers.finish(name, picture, n, seed, known.get(label, label), temperature)
+    yield from wrappers.finish(name, picture, n, seed, common.told_class(label), temperature)
 
 
 def finish_otherwise(
@@ -155,7 +141,7 @@ def finish_otherwise(
 ) -> Iterator[tuple[Any, ...]]:
     """The same with a new random seed, which comes back first."""
     seed = random.randrange(1_000_000)
-    yield from led_by(seed, states=finish(name, picture, label, n, seed, temperature))
+    yield from common.led_by(seed, states=finish(name, picture, label, n, seed, temperature))
 
 
 def open_finish(name: str, n: int, seed: int, temperature: float) -> Iterator[tuple[Any, ...]]:
@@ -163,8 +149,8 @@ def open_finish(name: str, n: int, seed: int, temperature: float) -> Iterator[tu
     known = own(name)
     start = wrappers.top_half(known[min(3, len(known) - 1)][1])
     pad = common.fill_pad(name, start, [("Or pick one", known)], centre=False)
-    offered = gr.Dropdown(choices=told(name), value=NOT_TOLD)
-    yield from led_by(pad, offered, states=finish(name, start, NOT_TOLD, n, seed, temperature))
+    offered = gr.Dropdown(choices=common.told(name), value=common.NOT_TOLD)
+    yield from common.led_by(pad, offered, states=finish(name, start, common.NOT_TOLD, n, seed, temperature))
 
 
 def finish_file(
@@ -172,7 +158,7 @@ def finish_file(
 ) -> Iterator[tuple[Any, ...]]:
     """An uploaded picture on the pad, its lower half hidden, and endings of it."""
     picture = wrappers.top_half(wrappers.read_picture(path, name))
-    yield from led_by(picture, states=finish(name, picture, label, n, seed, temperature))
+    yield from common.led_by(picture, states=finish(name, picture, label, n, seed, temperature))
 
 
 # ---- what it expects next ----------------------------------------------------------------------------------------

@@ -6,7 +6,7 @@ from html import escape
 from pathlib import Path
 
 FOLDER = Path(__file__).parent
-SHEETS = ("app", "pad", "latent_map", "board", "film", "steps", "writer", "expected")
+SHEETS = ("app", "pad", "latent_map", "board", "film", "steps", "writer", "expected", "denoiser")
 
 
 @cache
@@ -86,6 +86,28 @@ def gallery(pictures: Sequence[tuple[str, Sequence[str], bool]], columns: int) -
         for url, lines, marked in pictures
     )
     return f'<div class="gm-gallery" style="--gm-columns: {columns}">{tiles}</div>'
+
+
+def solvers(steps: Sequence[int], rows: Sequence[tuple[str, Sequence[tuple[str, str] | None]]]) -> str:
+    """A table of pictures as HTML: a column per number of steps, and rows (title, cells); a cell is (data URL, what to
+    say of it), or None while it is not yet known."""
+    head = "".join(f'<div class="gm-solvers-head">{n} {"step" if n == 1 else "steps"}</div>' for n in steps)
+    lines = "".join(
+        f'<div class="gm-solvers-name">{escape(title)}</div>'
+        + "".join(
+            _solver_cell(f"{title}, {n} steps", cell) if cell else '<div><i class="gm-solvers-wait"></i></div>'
+            for n, cell in zip(steps, cells, strict=True)
+        )
+        for title, cells in rows
+    )
+    corner = '<div class="gm-solvers-corner"></div>'
+    return f'<div class="gm-solvers" style="--gm-columns: {len(steps)}">{corner}{head}{lines}</div>'
+
+
+def _solver_cell(where: str, cell: tuple[str, str]) -> str:
+    url, text = cell
+    label = escape(f"{where}: {text}")
+    return f'<div class="gm-solvers-cell"><img src="{url}" alt="{label}">{escape(text)}</div>'
 
 
 def two_histograms(

@@ -22,6 +22,25 @@ from genmodels.wrappers.codes import (
 )  # fmt: skip
 from genmodels.wrappers.core import LARGEST, MAX_SEED, about, available, describe, real, whole
 from genmodels.wrappers.critics import deal, judge, marks
+from genmodels.wrappers.denoising import (
+    GRID_STEPS,
+    MAX_DENOISED,
+    MAX_STEPS,
+    SOLVERS,
+    Denoising,
+    alike,
+    class_models,
+    compare_solvers,
+    compose,
+    diffuse,
+    fill,
+    noised,
+    phrases,
+    redraw,
+    solver_settings,
+    text_models,
+    unknown_words,
+)
 from genmodels.wrappers.flows import fades, sample_film, swap_class, there_and_back
 from genmodels.wrappers.likelihoods import compared, likelihood
 from genmodels.wrappers.measurements import figures, films
@@ -32,10 +51,12 @@ from genmodels.wrappers.styles import loop, style_grid, style_layers
 from genmodels.wrappers.writing import MAX_WRITTEN, Writing, expect, expected_at, finish, write
 
 __all__ = [
-    "LARGEST", "MAX_SEED", "MAX_WRITTEN", "Pad", "Writing", "about", "autoencode", "available", "between", "blank",
-    "compared", "deal", "decode_point", "describe", "examples", "expect", "expected_at", "fades", "figures", "films",
-    "finish", "judge", "latent_map", "latents", "likelihood", "locate", "loop", "marks", "outliers", "own_pictures",
-    "plain_pictures", "read_picture", "real", "sample", "sample_film", "style_grid", "style_layers", "swap_class",
-    "there_and_back", "thumbnail", "to_pad", "top_half", "traversal_strip", "traverse", "variations", "walk", "whole",
-    "write",
+    "GRID_STEPS", "LARGEST", "MAX_DENOISED", "MAX_SEED", "MAX_STEPS", "MAX_WRITTEN", "SOLVERS", "Denoising", "Pad",
+    "Writing", "about", "alike", "autoencode", "available", "between", "blank", "class_models", "compare_solvers",
+    "compared", "compose", "deal", "decode_point", "describe", "diffuse", "examples", "expect", "expected_at",
+    "fades", "figures", "fill", "films", "finish", "judge", "latent_map", "latents", "likelihood", "locate", "loop",
+    "marks", "noised", "outliers", "own_pictures", "phrases", "plain_pictures", "read_picture", "real", "redraw",
+    "sample", "sample_film", "solver_settings", "style_grid", "style_layers", "swap_class", "text_models",
+    "there_and_back", "thumbnail", "to_pad", "top_half", "traversal_strip", "traverse", "unknown_words", "variations",
+    "walk", "whole", "write",
 ]  # fmt: skip

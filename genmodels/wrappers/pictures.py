@@ -114,6 +114,12 @@ def sheet(x: Tensor, name: str, columns: int | None = None, **settings: Any) -> 
     return signed(tile(to_uint8(x), columns, scale=scale), name, **settings)
 
 
+def columns_for(n: int) -> int:
+    """Of a sheet of n pictures: about as many as lines, and at most twice as many if that fills the sheet."""
+    few = math.ceil(math.sqrt(n))
+    return next((c for c in range(few, math.isqrt(2 * n) + 1) if n % c == 0), few)
+
+
 def thumbnail(pad: Pad) -> str:
     """A pad's picture as a data URL, at its own small size."""
     channels, height, width = pad["shape"]

@@ -26,7 +26,7 @@ from genmodels.wrappers.core import (
     in_turns,
     whole,
 )
-from genmodels.wrappers.pictures import Pad, from_pad, signature
+from genmodels.wrappers.pictures import Pad, columns_for, from_pad, signature
 from genmodels.wrappers.sampling import knob
 
 MAX_WRITTEN = 16
@@ -109,7 +109,7 @@ def _written(
 ) -> Iterator[Writing]:
     """The states of the writing, one per row. Each holds all rows so far, so that none is needed but the last seen."""
     writing = {
-        "run": next(_runs), "shape": list(model.image_shape), "count": len(x), "columns": _columns(len(x)),
+        "run": next(_runs), "shape": list(model.image_shape), "count": len(x), "columns": columns_for(len(x)),
         "start": None, "mask": None, **(start or {}), "info": info,
     }  # fmt: skip
     generators = seeded(range(seed, seed + len(x)))
@@ -118,12 +118,6 @@ def _written(
     for row, (images, entropies) in enumerate(steps):
         rows.append(_row(images[:, :, row], entropies[:, row], given[:, 0, row]))
         yield {**writing, "rows": list(rows)}
-
-
-def _columns(n: int) -> int:
-    """Of a sheet of n pictures: about as many as lines, and at most twice as many if that fills the sheet."""
-    few = math.ceil(math.sqrt(n))
-    return next((c for c in range(few, math.isqrt(2 * n) + 1) if n % c == 0), few)
 
 
 def _row(pixels: Tensor, entropies: Tensor, given: Tensor) -> dict[str, str]:

@@ -1,0 +1,474 @@
+"""**Diffusion.** A picture is drowned in noise, a little more at every step t; a network learns to see the picture
+through it. To make a new one, start with pure noise and remove, step by step, what the network takes for noise.
+
+Objective, to be minimised, for a noise level drawn at random and noise eps from N(0, I):
+
+    E | v(x_t, t) - (alpha eps - sigma x) |^2,    x_t = alpha x + sigma eps,    alpha^2 + sigma^2 = 1
+
+The network v predicts the velocity, a mixture of noise and picture: where x_t is nearly noise it has to guess the
+picture, where x_t is nearly clean the noise. So at every noise level its task is about equally hard, and the predicted
+clean picture is alpha x_t - sigma v. alpha falls as a cosine, from 1 to 0.
+
+In training, one class (or caption) in ten is hidden. So the network can predict with and without it, and sampling may go
+further than it asks for: v = v_none + guidance_scale (v_class - v_none). The solver that takes the steps
+("scheduler") can be chosen freely: all of them follow the same curves, some with fewer steps than others.
+
+Papers: Ho et al. 2020 (DDPM, arXiv 2006.11239); velocity: Salimans & Ho 2022 (arXiv 2202.00512); cosine schedule: Nichol
+& Dhariwal 2021 (arXiv 2102.09672); guidance: Ho & Salimans 2022 (arXiv 2207.12598); DDIM: Song et al. 2021 (arXiv
+2010.02502); DPM-Solver++: Lu et al. 2022 (arXiv 2211.01095); few steps: Geng et al. 2024 (ECT, arXiv 2406.14548).
+"""
+
+import inspect
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import torch
+from torch import Generator, Tensor, nn
+from typing_extensions import Self
+
+from genmodels.models.base import Model, ModelConfig, TrainConfig, draw_normal
+
+if TYPE_CHECKING:
+    from genmodels.models.pipeline import Condition, Step
+
+# pipeline.py imports diffusers, which takes seconds: so it is imported where a model is built or used, and not above.
+
+PAD, BEGIN, UNKNOWN = "[PAD]", "[BEGIN]", "[UNKNOWN]"  # the tokens 0, 1 and 2; the vocabulary follows
+
+# Of consistency tuning: where the noise levels lie, and how often the gap between the two is halved.
+LOG_NOISE_MEAN, LOG_NOISE_STD, STAGES = -0.8, 1.6, 8
+
+
+@dataclass(frozen=True)
+class DiffusionConfig(ModelConfig):
+    patch_size: int = 2  # the network sees squares of patch_size x patch_size pixels as one, with more channels
+    widths: tuple[int, ...] = (64, 128)  # channels of the U-Net, from the finest scale on
+    layers: int = 1  # residual blocks per scale
+    groups: int = 8  # of the group normalisations
+    head_dim: int = 32  # of the attention at the coarsest scale
+    label_dropout: float = 0.1  # how often training hides the class or caption, so that sampling without it works too
+    vocabulary: tuple[str, ...] = ()  # words of captions; with any, the model knows captions instead of classes
+    text_length: int = 40  # tokens of a caption
+    text_width: int = 128
+    text_layers: int = 3
+    objective: str = "velocity"  # or "consistency", to tune a trained model for 1 to 4 steps
+    scheduler: str = "dpm++2m"  # how `sample` samples where it isn't told otherwise
+    num_inference_steps: int = 10
+    guidance_scale: float = 1.0
+
+    @classmethod
+    def tiny(cls) -> Self:
+        return cls(
+            image_shape=(1, 8, 8), num_classes=3, widths=(8, 8), groups=4, head_dim=8, text_length=8, text_width=8,
+            text_layers=1,
+        )  # fmt: skip
+
+
+class Diffusion(Model):
+    """`unet` is one of diffusers' own, `text_encoder` (only with a vocabulary) of transformers'; both start untrained.
+
+    With a vocabulary, labels in training are captions as tokens `(B, text_length)`, see `tokenize`; -1 = "no caption".
+    """
+
+    Config = DiffusionConfig
+    reads_captions = True
+    stored_in_half = True  # 5 MB instead of 11
+    components: ClassVar[Mapping[str, str]] = {
+        "unet": "unet/diffusion_pytorch_model.safetensors",
+        "text_encoder": "text_encoder/model.safetensors",
+    }
+
+    def __init__(self, config: DiffusionConfig) -> None:
+        from genmodels.models import pipeline
+
+        super().__init__(config)
+        _, height, width = config.image_shape
+        multiple = config.patch_size * 2 ** (len(config.widths) - 1)
+        if height % multiple or width % multiple:
+            raise ValueError(f"image_shape: height and width must be multiples of {multiple}, not {height} and {width}")
+        if config.objective not in ("velocity", "consistency"):
+            raise ValueError(f"objective must be 'velocity' or 'consistency', not {config.objective!r}")
+        pipeline.check_scheduler(config.scheduler)
+        pipeline.check(config.num_inference_steps, config.guidance_scale, 0.0)
+        self.unet = build_unet(config)
+        self.text_encoder = build_text_encoder(config) if config.vocabulary else None
+        self.register_buffer("angles", pipeline.angles().float(), persistent=False)
+
+    # -- the objective ------------------------------------------------------------------------------------------
+
+    def forward(self, x: Tensor, labels: Tensor | None = None, *, player: str = "model") -> dict[str, Tensor]:
+        """The mean squared error of the predicted velocity, over noise levels, pixels and the batch.
+
+        It is `forward`, and not `loss()`, because only `forward` passes through the hooks of DDP/accelerate.
+        """
+        if self.training and labels is not None:
+            hidden = torch.rand(len(x), device=x.device) < self.config.label_dropout
+            labels = torch.where(hidden if labels.ndim == 1 else hidden[:, None], -1, labels)
+        condition, eps = self.condition(labels, len(x), x.device), torch.randn_like(x)
+        if self.config.objective == "consistency":
+            return {"loss": self._inconsistency(x, eps, condition)}
+        # evenly spread over the batch, which makes the loss less noisy than independent draws (Kingma et al. 2021)
+        share = (torch.arange(len(x), device=x.device) + torch.rand(len(x), device=x.device)) / len(x)
+        t = (share * len(self.angles)).long().clamp(max=len(self.angles) - 1)
+        alpha, sigma = self.level(t)
+        v = self.velocity(alpha * x + sigma * eps, t, condition)
+        return {"loss": (v.float() - (alpha * eps - sigma * x)).square().mean()}
+
+    def _inconsistency(self, x: Tensor, eps: Tensor, condition: "Condition") -> Tensor:
+        """How much the clean pictures differ that the network sees at two noise levels of the same picture and noise.
+
+        Easy consistency tuning (Geng et al. 2024, arXiv 2406.14548): the lower level is 0 at first, where the clean
+        picture is the picture itself, and comes closer to the higher one as training goes on.
+        """
+        noise = (LOG_NOISE_MEAN + LOG_NOISE_STD * torch.randn(len(x), device=x.device)).exp()  # sigma / alpha
+        gap = 0.5 ** int(self.progress * STAGES) * (1 + 8 * torch.sigmoid(-noise))
+        angle, lower = noise.atan(), (noise * (1 - gap).clamp(min=0)).atan()
+        seen = self._clean(x, eps, angle, condition)
+        with torch.no_grad():
+            target = torch.where((lower > 0).view(-1, 1, 1, 1), self._clean(x, eps, lower, condition), x)
+        distance = (seen - target).square().flatten(1).sum(1)
+        scale = 0.00054**2 * x[0].numel()  # pseudo-Huber, as in Song & Dhariwal 2023 (arXiv 2310.14189)
+        return (((distance + scale).sqrt() - scale**0.5) / angle.sin()).mean()
+
+    def _clean(self, x: Tensor, eps: Tensor, angle: Tensor, condition: "Condition") -> Tensor:
+        """The clean pictures that the network sees where noise eps was added to x, as much as the angles `(B,)` say."""
+        right = torch.searchsorted(self.angles, angle).clamp(1, len(self.angles) - 1)
+        low, high = self.angles[right - 1], self.angles[right]
+        t = (right - 1 + (angle - low) / (high - low)).clamp(0, len(self.angles) - 1)
+        alpha, sigma = angle.cos().view(-1, 1, 1, 1), angle.sin().view(-1, 1, 1, 1)
+        noisy = alpha * x + sigma * eps
+        return alpha * noisy - sigma * self.velocity(noisy, t, condition).float()
+
+    def level(self, t: Tensor) -> tuple[Tensor, Tensor]:
+        """alpha and sigma `(B, 1, 1, 1)` of training steps t `(B,)`, whole numbers 0..999."""
+        angle = self.angles[t].view(-1, 1, 1, 1)
+        return angle.cos(), angle.sin()
+
+    def velocity(self, noisy: Tensor, t: Tensor, condition: "Condition") -> Tensor:
+        """The network: noisy pictures `(B, C, H, W)` at training steps t `(B,)`, also between two -> v."""
+        from genmodels.models import pipeline
+
+        return pipeline.velocity(self.unet, self.config.patch_size, noisy, t, condition)
+
+    def condition(self, labels: Tensor | None, n: int, device: torch.device) -> "Condition":
+        """What the network is told of n pictures: classes `(n,)` or tokens `(n, L)`; -1 and None are "nothing"."""
+        from genmodels.models import pipeline
+
+        if self.text_encoder is None:
+            if labels is None or not self.config.num_classes:
+                return {"class_labels": torch.full((n,), self.config.num_classes, device=device)}
+            return {"class_labels": torch.where(labels < 0, self.config.num_classes, labels)}
+        tokens = self.tokenize([""] * n).to(device)
+        if labels is not None and labels.ndim == 2:
+            tokens = torch.where(labels < 0, tokens, labels)
+        return pipeline.text_condition(self.text_encoder, tokens)
+
+    # -- captions -----------------------------------------------------------------------------------------------
+
+    @staticmethod
+    def vocabulary_of(captions: Sequence[str]) -> tuple[str, ...]:
+        """All words and signs of captions, in alphabetical order, for the config."""
+        from tokenizers import pre_tokenizers
+
+        split = pre_tokenizers.Whitespace().pre_tokenize_str
+        return tuple(sorted({word for caption in set(captions) for word, _ in split(caption.lower())}))
+
+    def tokenize(self, captions: Sequence[str]) -> Tensor:
+        """Captions as token numbers `(B, text_length)` for a model with a vocabulary; words that it lacks are UNKNOWN."""
+        encodings = build_tokenizer(self.config).encode_batch(list(captions))
+        return torch.tensor([encoding.ids for encoding in encodings])
+
+    def unknown_words(self, prompt: str) -> list[str]:
+        """The words of a prompt that no caption of the training set had, each once, in order."""
+        tokenizer = build_tokenizer(self.config)
+        words = tokenizer.pre_tokenizer.pre_tokenize_str(tokenizer.normalizer.normalize_str(prompt))
+        known = set(self.config.vocabulary)
+        return list(dict.fromkeys(word for word, _ in words if word not in known and any(map(str.isalnum, word))))
+
+    def _prompted(self, prompt: str, n: int) -> Tensor:
+        """A prompt as labels of n pictures. Raises ValueError where it is empty, too long, or of unknown words only."""
+        if self.text_encoder is None:
+            raise ValueError("This model knows classes and no captions: leave the prompt out.")
+        limit = self.config.text_length - 1
+        if len(prompt) > 20 * limit:
+            raise ValueError(f"The prompt has {len(prompt)} characters; at most {20 * limit} are allowed.")
+        tokenizer = build_tokenizer(self.config)
+        tokenizer.no_truncation()
+        count = sum(encoding_id > 1 for encoding_id in tokenizer.encode(prompt).ids)
+        if not count:
+            raise ValueError("The prompt is empty: describe a picture, or leave the prompt out.")
+        if count > limit:
+            raise ValueError(f"The prompt has {count} words and signs; at most {limit} are allowed.")
+        tokens = self.tokenize([prompt])
+        if not (tokens > 2).any():
+            raise ValueError(
+                f"This model knows none of the words of the prompt; it knows {', '.join(self.config.vocabulary[:8])}, …"
+            )
+        return tokens.expand(n, -1)
+
+    # -- what it can do -----------------------------------------------------------------------------------------
+
+    def sample(
+        self,
+        labels: Tensor,
+        *,
+        generators: Sequence[Generator],
+        num_inference_steps: int | None = None,
+        guidance_scale: float | None = None,
+        scheduler: str | None = None,
+        eta: float = 0.0,
+        prompt: str | None = None,
+    ) -> Tensor:
+        """Images from noise in `num_inference_steps` steps of a scheduler of `pipeline.SCHEDULERS`, by default the config's.
+
+        guidance_scale: 0 ignores the class, 1 samples what was learnt, more makes the class clearer and the images less
+        varied, at twice the cost. eta: fresh noise per step, for "ddim" only: 0 none, 1 as much as "ddpm". prompt: a
+        caption for all images, if the model has a vocabulary; then labels are -1, or tokens as in training.
+        """
+        *_, last = self.trajectory(
+            labels, generators=generators, num_inference_steps=num_inference_steps, guidance_scale=guidance_scale,
+            scheduler=scheduler, eta=eta, prompt=prompt,
+        )  # fmt: skip
+        return last.clean
+
+    def sample_steps(
+        self, labels: Tensor, *, generators: Sequence[Generator], **knobs: int | float | str | None
+    ) -> Iterator[Tensor]:
+        """`sample`, with a frame of the noisy picture x_t, clipped to [-1, 1], before each step; knobs as in `sample`."""
+        for step in self.trajectory(labels, generators=generators, **knobs):
+            yield step.noisy.clamp(-1, 1)
+
+    def trajectory(
+        self,
+        labels: Tensor,
+        *,
+        generators: Sequence[Generator],
+        start: Tensor | None = None,
+        strength: float = 1.0,
+        keep: tuple[Tensor, Tensor] | None = None,
+        num_inference_steps: int | None = None,
+        guidance_scale: float | None = None,
+        scheduler: str | None = None,
+        eta: float = 0.0,
+        prompt: str | None = None,
+    ) -> Iterator["Step"]:
+        """All that sampling passes through: `pipeline.Step`s of x_t and the clean picture that the network sees in it.
+
+        start: images to begin with instead of pure noise, made noisy to the share `strength` of all noise. keep: (x, mask
+        `(B, 1, H, W)`), images whose pixels are given where the mask is True. The other arguments are those of `sample`.
+        """
+        noise = draw_normal(self.image_shape, generators, labels.device)
+
+        def begin(alpha: float, sigma: float) -> Tensor:
+            return noise if start is None else alpha * start + sigma * noise
+
+        yield from self._denoise(
+            labels, begin, generators, strength, keep, num_inference_steps, guidance_scale, scheduler, eta, prompt
+        )
+
+    def _denoise(
+        self, labels, begin, generators, strength, keep, num_inference_steps, guidance_scale, scheduler, eta, prompt
+    ) -> Iterator["Step"]:
+        from genmodels.models import pipeline
+
+        config = self.config
+        steps = config.num_inference_steps if num_inference_steps is None else num_inference_steps
+        scale = config.guidance_scale if guidance_scale is None else guidance_scale
+        pipeline.check(steps, scale, eta, strength)
+        solver = pipeline.make_scheduler(config.scheduler if scheduler is None else scheduler)
+        n, device = len(labels), labels.device
+        if prompt is not None:
+            labels = self._prompted(prompt, n).to(device)
+        conditions = (self.condition(given, n, device) for given in (labels, None))
+        predict = pipeline.guided(self.unet, config.patch_size, *conditions, scale)
+
+        def edit(clean: Tensor) -> Tensor:
+            return clean if keep is None else torch.where(keep[1], keep[0], clean)
+
+        yield from pipeline.denoise(
+            predict, solver, begin, steps, generator=generators, strength=strength, eta=eta, edit=edit
+        )
+
+    def complete(
+        self,
+        x: Tensor,
+        mask: Tensor,
+        labels: Tensor | None = None,
+        *,
+        generators: Sequence[Generator],
+        **knobs: int | float | str | None,
+    ) -> Tensor:
+        """`x` with the pixels where `mask` `(B, 1, H, W)` is False filled in (inpainting); knobs as in `sample`.
+
+        At every step the given pixels replace what the network takes for them, so that the others grow to fit.
+        """
+        labels = torch.full((len(x),), -1, device=x.device) if labels is None else labels
+        *_, last = self.trajectory(labels, generators=generators, keep=(x, mask), **knobs)
+        return last.clean
+
+    def redraw(
+        self,
+        x: Tensor,
+        labels: Tensor | None = None,
+        *,
+        generators: Sequence[Generator],
+        strength: float = 0.5,
+        **knobs: int | float | str | None,
+    ) -> Tensor:
+        """Image to image (SDEdit, Meng et al. 2021): noise is added to `x`, and removed again; knobs as in `sample`.
+
+        strength: the share of all noise, above 0, where nothing changes, to 1, where nothing is left of x.
+        """
+        labels = torch.full((len(x),), -1, device=x.device) if labels is None else labels
+        *_, last = self.trajectory(labels, generators=generators, start=x, strength=strength, **knobs)
+        return last.clean
+
+    def denoise(
+        self,
+        noisy: Tensor,
+        sigma: float,
+        labels: Tensor | None = None,
+        *,
+        num_inference_steps: int | None = None,
+        guidance_scale: float | None = None,
+        scheduler: str | None = None,
+        prompt: str | None = None,
+    ) -> Tensor:
+        """A clean picture that fits one to which Gaussian noise of standard deviation `sigma` was added (any real numbers).
+
+        The noise is not drawn anew: the sampler starts at the step whose share of noise is the picture's own.
+        Raises ValueError unless 0.01 <= sigma <= 100.
+        """
+        from genmodels.models import pipeline
+
+        if not 0.01 <= sigma <= 100:
+            raise ValueError(f"sigma must be from 0.01 to 100, not {sigma}.")
+        strength = (pipeline.step_of(float(torch.tensor(sigma).atan())) + 1) / pipeline.TRAIN_STEPS
+        labels = torch.full((len(noisy),), -1, device=noisy.device) if labels is None else labels
+        *_, last = self._denoise(
+            labels, lambda alpha, _: alpha * noisy, [], strength, None, num_inference_steps, guidance_scale, scheduler,
+            0.0, prompt,
+        )  # fmt: skip
+        return last.clean
+
+    # -- what diffusers and transformers read of a checkpoint --------------------------------------------------------
+
+    def side_texts(self) -> dict[str, str]:
+        """The files that make a checkpoint's folder a diffusers pipeline; its code is a copy of this library's."""
+        import diffusers
+
+        from genmodels.models import pipeline
+
+        config = self.config
+        scheduler = pipeline.make_scheduler(config.scheduler)
+        index = {
+            "_class_name": ["pipeline", pipeline.PatchDiffusionPipeline.__name__],
+            "_diffusers_version": diffusers.__version__,
+            "unet": ["diffusers", type(self.unet).__name__],
+            "scheduler": ["diffusers", type(scheduler).__name__],
+            "text_encoder": [None, None],
+            "tokenizer": [None, None],
+        } | {key: getattr(config, key) for key in ("patch_size", "num_inference_steps", "guidance_scale")}
+        texts = {
+            "pipeline.py": inspect.getsource(pipeline),
+            "unet/config.json": self.unet.to_json_string(),
+            "scheduler/scheduler_config.json": scheduler.to_json_string(),
+        }
+        if self.text_encoder is not None:
+            index["text_encoder"] = ["transformers", type(self.text_encoder).__name__]
+            index["tokenizer"] = ["transformers", "PreTrainedTokenizerFast"]
+            special = {"pad_token": PAD, "unk_token": UNKNOWN, "model_max_length": config.text_length}
+            texts["text_encoder/config.json"] = self.text_encoder.config.to_json_string()
+            texts["tokenizer/tokenizer.json"] = build_tokenizer(config).to_str(pretty=True)
+            texts["tokenizer/tokenizer_config.json"] = as_text({"tokenizer_class": "PreTrainedTokenizerFast"} | special)
+        return texts | {"model_index.json": as_text(index)}
+
+    # -- the recipe ---------------------------------------------------------------------------------------------
+
+    recipe = TrainConfig(
+        steps=8000,
+        batch_size=64,
+        learning_rate=1e-3,
+        betas=(0.9, 0.99),
+        weight_decay=0.01,
+        max_grad_norm=1.0,
+        ema_decay=0.999,
+    )
+
+
+def as_text(values: dict[str, Any]) -> str:
+    return json.dumps(values, indent=2, ensure_ascii=False) + "\n"
+
+
+# -- the networks, as their libraries build them ------------------------------------------------------------------------
+
+
+def build_unet(config: DiffusionConfig) -> nn.Module:
+    """A U-Net on patches, with the class, or the caption by cross-attention at the coarsest scale and by its mean."""
+    import diffusers
+
+    channels, height, width = config.image_shape
+    p, scales = config.patch_size, len(config.widths)
+    common = {
+        "sample_size": (height // p, width // p),
+        "in_channels": channels * p**2,
+        "out_channels": channels * p**2,
+        "block_out_channels": config.widths,
+        "layers_per_block": config.layers,
+        "norm_num_groups": config.groups,
+        "resnet_time_scale_shift": "scale_shift",
+    }
+    if not config.vocabulary:
+        return diffusers.UNet2DModel(
+            **common,
+            down_block_types=("DownBlock2D",) * scales,
+            up_block_types=("UpBlock2D",) * scales,
+            attention_head_dim=config.head_dim,
+            num_class_embeds=config.num_classes + 1,
+        )
+    return diffusers.UNet2DConditionModel(
+        **common,
+        down_block_types=(*["DownBlock2D"] * (scales - 1), "CrossAttnDownBlock2D"),
+        up_block_types=("CrossAttnUpBlock2D", *["UpBlock2D"] * (scales - 1)),
+        attention_head_dim=tuple(max(1, width // config.head_dim) for width in config.widths),  # their number, in fact
+        use_linear_projection=True,
+        cross_attention_dim=config.text_width,
+        class_embed_type="simple_projection",
+        projection_class_embeddings_input_dim=config.text_width,
+    )
+
+
+def build_text_encoder(config: DiffusionConfig) -> nn.Module:
+    """A small transformer in which every word of a caption sees all others."""
+    import transformers
+
+    return transformers.DistilBertModel(
+        transformers.DistilBertConfig(
+            vocab_size=len(config.vocabulary) + 3,
+            max_position_embeddings=config.text_length,
+            dim=config.text_width,
+            hidden_dim=4 * config.text_width,
+            n_layers=config.text_layers,
+            n_heads=max(1, config.text_width // config.head_dim),
+            dropout=0.0,
+            attention_dropout=0.0,
+            pad_token_id=0,
+            dtype="float32",  # to compute in, however the weights are stored
+        )
+    )
+
+
+def build_tokenizer(config: DiffusionConfig) -> Any:
+    """One number per word of the vocabulary, whatever the case: tokens BEGIN, words, PAD up to the full length."""
+    from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
+
+    numbers = {token: i for i, token in enumerate((PAD, BEGIN, UNKNOWN, *config.vocabulary))}
+    tokenizer = Tokenizer(models.WordLevel(numbers, unk_token=UNKNOWN))
+    tokenizer.normalizer = normalizers.Lowercase()
+    tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()  # at blanks, and between words and signs
+    tokenizer.post_processor = processors.TemplateProcessing(single=f"{BEGIN} $A", special_tokens=[(BEGIN, 1)])
+    tokenizer.enable_truncation(config.text_length)
+    tokenizer.enable_padding(length=config.text_length, pad_id=0, pad_token=PAD)
+    return tokenizer

@@ -1,0 +1,75 @@
+// Pictures on their way from noise, and beside them the clean ones that the network sees in them. Its value is what
+// `wrappers.diffuse` yields: {run, state: "running" | "done" | "preview", total, frames: [{step, sigma, ms, noisy, clean}],
+// info}, the next one with a frame more. The newest frame is on show, unless the scrubber is held at another.
+// Event: "stop", when the server need not go on.
+const root = element.querySelector('.gm-denoiser');
+const noisy = root.querySelector('.gm-denoiser-noisy');
+const clean = root.querySelector('.gm-denoiser-clean');
+const scrubber = root.querySelector('.gm-steps-scrubber');
+const caption = root.querySelector('.gm-steps-caption');
+const button = root.querySelector('.gm-steps-play');
+const MILLISECONDS = 180;
+
+let film = null, stopped = false, follows = true, timer = null;
+
+const at = () => Number(scrubber.value);
+const last = () => film.frames.length - 1;
+const going = () => film.state === 'running' && !stopped;
+
+function draw() {
+  if (!film) return;
+  const frame = film.frames[at()];
+  showPicture(noisy, frame.noisy);
+  showPicture(clean, frame.clean);
+  root.dataset.single = noisy.width < 40;
+  root.dataset.state = stopped ? 'stopped' : film.state;
+  root.dataset.frames = film.frames.length;
+  root.dataset.run = film.run;
+  button.textContent = going() ? 'Stop' : timer ? 'Pause' : 'Play';
+  button.disabled = film.frames.length < 2 && !going();
+  scrubber.disabled = film.frames.length < 2;
+  caption.textContent = say(frame);
+  scrubber.setAttribute('aria-valuetext', caption.textContent);
+}
+
+function say(frame) {
+  if (frame.sigma === 0) return `Done: ${film.total} ${film.total === 1 ? 'step' : 'steps'}, ${Math.round(frame.ms)} ms of computing`;
+  const level = `xₜ = ${Math.sqrt(1 - frame.sigma ** 2).toFixed(2)} · picture + ${frame.sigma.toFixed(2)} · noise`;
+  if (film.state === 'preview') return level;
+  const where = `tep ${frame.step} of ${film.total}`;
+  return `${stopped && at() === last() ? `Stopped at s${where}` : `S${where}`}: ${level}`;
+}
+
+function pause() { clearInterval(timer); timer = null; }
+function play() {
+  if (at() >= last()) scrubber.value = 0;
+  timer = setInterval(() => {
+    if (!element.isConnected || at() >= last()) pause(); else scrubber.value = at() + 1;
+    draw();
+  }, MILLISECONDS);
+}
+
+function take() {
+  const value = props.value;
+  if (!value || !value.frames || !value.frames.length) return;
+  if (film && (value.run < film.run || (value.run === film.run && stopped))) return; // overtaken, or no longer wanted
+  if (!film || value.run !== film.run) { pause(); stopped = false; follows = true; }
+  film = value;
+  scrubber.max = last();
+  if (follows) scrubber.value = last();
+  draw();
+}
+
+button.addEventListener('click', () => {
+  if (!film) return;
+  if (going()) { stopped = true; trigger('stop'); } else if (timer) pause(); else play();
+  draw();
+});
+scrubber.addEventListener('input', () => { pause(); follows = at() === last(); draw(); });
+root.querySelector('[data-action=save]').addEventListener('click', () => {
+  if (!film) return;
+  const frame = film.frames[at()], scale = Math.max(2, Math.min(8, Math.floor(1000 / clean.width)));
+  download(clean, scale, { ...film.info, step: frame.step }, `${film.info.model}_${film.info.seed}.png`);
+});
+changed(' value ', take);
+take();

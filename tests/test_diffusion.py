@@ -1,0 +1,582 @@
+"""Diffusion: the noise schedule, the solvers against a case that has an exact solution, captions, and stock diffusers."""
+
+import dataclasses
+import json
+import math
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+
+import diffusers
+import pytest
+import torch
+from helpers import batch, build, python, tiny_images
+from torch import Tensor
+
+from genmodels import checkpoint, operations
+from genmodels.data import Images
+from genmodels.models import pipeline
+from genmodels.models.base import TrainConfig, seeded
+from genmodels.models.diffusion import Diffusion, DiffusionConfig
+from genmodels.train import finish, preview, train
+
+CAPTIONS = ("an elf in a red robe", "an orc, holding an axe", "a dwarf")
+RANDOM = ("ddpm", "lcm")  # these draw fresh noise at every step
+DETERMINISTIC = [name for name in pipeline.SCHEDULERS if name not in RANDOM]
+
+
+@pytest.fixture(autouse=True)
+def without_gradients():
+    with torch.no_grad():
+        yield
+
+
+def tiny(**changes: object) -> Diffusion:
+    return build("diffusion", **changes).requires_grad_(False)
+
+
+def reader(**changes: object) -> Diffusion:
+    """A model of captions."""
+    return tiny(num_classes=0, vocabulary=Diffusion.vocabulary_of(CAPTIONS), **changes)
+
+
+def noise(*shape: int, seed: int = 0) -> Tensor:
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
+
+
+def nobody(n: int) -> Tensor:
+    return torch.full((n,), -1)
+
+
+# -- the noise schedule ------------------------------------------------------------------------------------------------
+
+
+def test_the_noise_schedule_is_diffusers_own():
+    alpha_bar = diffusers.DDPMScheduler(**pipeline.SCHEDULE).alphas_cumprod.double()
+    angles = pipeline.angles()
+    assert torch.allclose(angles.cos().square(), alpha_bar, atol=1e-6)
+    assert (angles.diff() > 0).all()
+    assert angles[0] < 0.01
+    assert angles[-1] > math.pi / 2 - 1e-3, "at the end nothing is left of the picture"
+
+
+def test_noise_and_velocity_in_closed_form():
+    model, scheduler = tiny(), diffusers.DDPMScheduler(**pipeline.SCHEDULE)
+    x, eps, t = noise(50, 1, 8, 8), noise(50, 1, 8, 8, seed=1), torch.arange(0, 1000, 20)
+    alpha, sigma = model.level(t)
+    noisy, v = alpha * x + sigma * eps, alpha * eps - sigma * x
+    assert torch.allclose(scheduler.add_noise(x, eps, t), noisy, atol=1e-4)
+    assert torch.allclose(scheduler.get_velocity(x, eps, t), v, atol=1e-4)
+    assert torch.allclose(alpha.square() + sigma.square(), torch.ones(()), atol=1e-6)
+    assert torch.allclose(alpha * noisy - sigma * v, x, atol=1e-5), "the clean picture"
+    assert torch.allclose(sigma * noisy + alpha * v, eps, atol=1e-5), "the noise"
+
+
+def test_the_objective_is_the_error_of_the_velocity():
+    """Whatever the network says, the loss is its squared distance from the velocity of the noise that was drawn."""
+    model = tiny()
+    x, labels = batch(model, 6)
+    torch.manual_seed(3)
+    loss = model(x, labels)["loss"]
+    torch.manual_seed(3)
+    eps, share = torch.randn_like(x), (torch.arange(6) + torch.rand(6)) / 6
+    t = (1000 * share).long()
+    angle = pipeline.angles()[t].float().view(-1, 1, 1, 1)
+    wanted = angle.cos() * eps - angle.sin() * x
+    given = model.velocity(angle.cos() * x + angle.sin() * eps, t, model.condition(labels, 6, x.device))
+    assert torch.allclose(loss, (given - wanted).square().mean(), rtol=1e-4)
+
+
+def test_steps_between_two_training_steps():
+    angles = pipeline.angles()
+    for k in (0, 1, 400, 998, 999):
+        assert pipeline.step_of(float(angles[k])) == pytest.approx(k, abs=1e-6)
+    assert pipeline.step_of(float(angles[[400, 401]].mean())) == pytest.approx(400.5, abs=1e-6)
+    assert (pipeline.step_of(0.0), pipeline.step_of(math.pi / 2)) == (0, 999)
+
+
+# -- the solvers: where all pictures are Gaussian, the exact solution is known --------------------------------------------
+
+MEAN, DEVIATION = 0.2, 0.15
+
+
+def gaussian(noisy: Tensor, t: float) -> Tensor:
+    """The perfect network for pictures whose pixels are independent, N(MEAN, DEVIATION^2)."""
+    table, left = pipeline.angles(), min(int(t), 998)
+    angle = float(table[left] + (t - left) * (table[left + 1] - table[left]))
+    alpha, sigma = math.cos(angle), math.sin(angle)
+    variance = (alpha * DEVIATION) ** 2 + sigma**2
+    clean = MEAN + alpha * DEVIATION**2 / variance * (noisy - alpha * MEAN)
+    return (alpha * noisy - clean) / sigma
+
+
+def solved(name: str, steps: int, n: int = 4, **options: object) -> tuple[Tensor, Tensor]:
+    """(noise to begin with, pictures that a scheduler makes of it for Gaussian pictures)"""
+    z = noise(n, 1, 8, 8)
+    *_, last = pipeline.denoise(
+        gaussian, pipeline.make_scheduler(name), lambda alpha, sigma: z, steps, generator=seeded(range(n)), **options
+    )
+    return z, last.clean
+
+
+@pytest.mark.parametrize("name", DETERMINISTIC)
+def test_all_solvers_agree_in_the_limit(name):
+    """The curve from noise z ends at MEAN + DEVIATION z: with many steps every deterministic solver gets there."""
+    errors = []
+    for steps in (10, 50, 250):
+        z, pictures = solved(name, steps)
+        errors.append(float((pictures - (MEAN + DEVIATION * z)).square().mean().sqrt()) / DEVIATION)
+    assert errors[2] < 0.03, errors
+    assert errors[0] > 2 * errors[1], errors
+
+
+@pytest.mark.parametrize("name", ["dpm++2m", "dpm++3m", "unipc", "deis", "ipndm", "heun"])
+def test_higher_order_solvers_need_fewer_steps(name):
+    errors = {}
+    for method in ("euler", name):
+        z, pictures = solved(method, 50)
+        errors[method] = float((pictures - (MEAN + DEVIATION * z)).square().mean().sqrt())
+    assert errors[name] < 0.5 * errors["euler"], errors
+
+
+def test_random_solvers_have_the_right_distribution():
+    for name, options in (("ddpm", {}), ("ddim", {"eta": 1.0})):
+        z, pictures = solved(name, 300, n=100, **options)
+        assert pictures.mean() == pytest.approx(MEAN, abs=0.01)
+        assert pictures.std() == pytest.approx(DEVIATION, rel=0.05)
+        correlation = float(torch.corrcoef(torch.stack([z.flatten(), pictures.flatten()]))[0, 1])
+        assert abs(correlation) < 0.5, "fresh noise makes the picture forget where it began"
+
+
+@pytest.mark.parametrize("name", pipeline.SCHEDULERS)
+@pytest.mark.parametrize("steps", [1, 2, 7, 30])
+def test_every_scheduler_makes_finite_pictures(name, steps):
+    model = tiny()
+    pictures = model.sample(
+        torch.tensor([0, -1]), generators=seeded([0, 1]), scheduler=name, num_inference_steps=steps, guidance_scale=2.0
+    )
+    assert pictures.shape == (2, 1, 8, 8)
+    assert pictures.isfinite().all()
+    assert pictures.abs().max() <= 1
+
+
+@pytest.mark.parametrize("name", pipeline.SCHEDULERS)
+@pytest.mark.parametrize("strength", [0.05, 0.6, 1.0])
+def test_starting_in_the_middle(name, strength):
+    """Gaussian pictures to which noise is added, and removed again by the exact network: they stay Gaussian."""
+    generators, x = seeded(range(50)), MEAN + DEVIATION * noise(50, 1, 8, 8, seed=5)
+    eps = noise(50, 1, 8, 8)
+    steps = list(
+        pipeline.denoise(
+            gaussian, pipeline.make_scheduler(name), lambda alpha, sigma: alpha * x + sigma * eps, 40,
+            generator=generators, strength=strength,
+        )
+    )  # fmt: skip
+    share = pipeline.step_of(math.asin(steps[0].sigma)) / 1000
+    assert share == pytest.approx(strength, abs=0.03)
+    assert len(steps) == 1 + (2 * 40 - 1 if name == "heun" else 40)
+    pictures = steps[-1].clean
+    if name != "lcm":  # which jumps to the mean of all pictures that are possible
+        assert pictures.mean() == pytest.approx(MEAN, abs=0.02)
+        assert pictures.std() == pytest.approx(DEVIATION, rel=0.2 if name == "ddpm" else 0.15)
+    if strength == 0.05 and name != "lcm":
+        assert (pictures - x).abs().mean() < 0.1
+
+
+# -- sampling ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("knobs", [{"scheduler": n} for n in pipeline.SCHEDULERS] + [{"scheduler": "ddim", "eta": 1.0}])
+def test_a_seed_is_a_picture_with_every_scheduler(knobs):
+    model = tiny()
+    together = operations.sample(model, 5, seed=10, label=1, num_inference_steps=6, **knobs)
+    alone = operations.sample(model, 1, seed=13, label=1, num_inference_steps=6, **knobs)
+    assert torch.allclose(alone[0], together[3], atol=1e-4)
+    assert not torch.allclose(together[0], together[1], atol=1e-3)
+
+
+def test_ddim_follows_eta():
+    model = tiny()
+    plain, again, fresh = (operations.sample(model, 2, scheduler="ddim", eta=eta) for eta in (0.0, 0.0, 1.0))
+    assert torch.equal(plain, again)
+    assert not torch.allclose(plain, fresh, atol=1e-3)
+
+
+def test_guidance_goes_on_where_the_class_points():
+    model = tiny()
+    x, t = noise(3, 1, 8, 8), 400.0
+    given, none = (model.condition(labels, 3, x.device) for labels in (torch.tensor([0, 1, 2]), None))
+    steps = torch.full((3,), t)
+    with_class, without = (model.velocity(x, steps, condition) for condition in (given, none))
+    for scale in (0.0, 1.0, 2.5):
+        v = pipeline.guided(model.unet, 2, given, none, scale)(x, t)
+        assert torch.allclose(v, without + scale * (with_class - without), atol=1e-5)
+    assert not torch.allclose(with_class, without, atol=1e-3)
+
+
+def test_the_steps_show_noise_and_clean_pictures():
+    model, labels = tiny(), torch.tensor([0, 1])
+    steps = list(model.trajectory(labels, generators=seeded([4, 5]), num_inference_steps=7, scheduler="euler"))
+    assert len(steps) == 8
+    first = torch.stack([torch.randn(1, 8, 8, generator=g) for g in seeded([4, 5])])
+    assert torch.allclose(steps[0].noisy, first, atol=1e-5), "it begins with pure noise, in every scheduler's own scale"
+    sigmas = [step.sigma for step in steps]
+    assert sigmas == sorted(sigmas, reverse=True)
+    assert (round(sigmas[0], 3), sigmas[-1]) == (1.0, 0.0)
+    assert all(step.clean.abs().max() <= 1 for step in steps)
+    assert torch.equal(steps[-1].clean, steps[-1].noisy)
+
+
+def test_stopping_takes_effect_within_one_step():
+    """The network runs only when the next step is asked for."""
+    model, calls = tiny(), []
+    handle = model.unet.register_forward_hook(lambda *_: calls.append(1))
+    steps = model.sample_steps(torch.tensor([0]), generators=seeded([0]), num_inference_steps=100)
+    for _ in range(3):
+        next(steps)
+    steps.close()
+    handle.remove()
+    assert len(calls) == 3
+
+
+@pytest.mark.parametrize("name", pipeline.SCHEDULERS)
+def test_completion_leaves_given_pixels_untouched(name):
+    model = tiny(image_shape=(3, 8, 8))
+    x, labels = batch(model)
+    mask = noise(4, 1, 8, 8) > 0
+    done = model.complete(x, mask, labels, generators=seeded(range(4)), scheduler=name, num_inference_steps=5)
+    assert torch.equal(done[mask.expand_as(x)], x[mask.expand_as(x)])
+    other = model.complete(-x, mask, labels, generators=seeded(range(4)), scheduler=name, num_inference_steps=5)
+    hidden = ~mask.expand_as(x)
+    assert not torch.allclose(done[hidden], other[hidden], atol=1e-3), "what is filled in fits what is given"
+
+
+def test_redrawing_keeps_as_much_as_it_is_told():
+    model = tiny()
+    x, labels = batch(model)
+    x = x * 0.9
+    distances = [
+        float((model.redraw(x, labels, generators=seeded(range(4)), strength=strength) - x).abs().mean())
+        for strength in (0.005, 0.2, 0.6)
+    ]
+    assert distances == sorted(distances)
+    assert distances[0] < 0.05
+    anew = model.redraw(x, labels, generators=seeded(range(4)), strength=1.0)
+    assert torch.allclose(anew, model.sample(labels, generators=seeded(range(4))), atol=0.02), "nothing is left of x"
+
+
+@torch.enable_grad()
+def test_what_training_teaches():
+    """A tiny model of three pictures, one per class: it draws the right one, restores it, and completes it."""
+    torch.manual_seed(0)
+    images = tiny_images(3)
+    images = Images("bars", images.pixels.repeat(8, 1, 1, 1), images.labels.repeat(8), images.classes)
+    model = Diffusion(dataclasses.replace(DiffusionConfig.tiny(), widths=(16, 16), label_dropout=0.2))
+    recipe = TrainConfig(steps=250, batch_size=24, learning_rate=5e-3, ema_decay=0.97)
+    rows = list(train(model, images, recipe, precision="no"))
+    assert rows[-1]["loss"] < 0.3 * rows[0]["loss"]
+    x, labels = images[:3]
+    generators = seeded(range(3))
+    drawn = model.sample(labels, generators=generators).detach()
+    nearest = torch.cdist(drawn.flatten(1), x.flatten(1)).argmin(1)
+    assert nearest.tolist() == [0, 1, 2]
+    mask = torch.zeros(3, 1, 8, 8, dtype=torch.bool)
+    mask[:, :, :, :4] = True
+    whole = model.complete(x, mask, generators=seeded(range(3))).detach()
+    assert (whole - x).square().mean() < 0.25 * (drawn[[1, 2, 0]] - x).square().mean(), "the other half tells the class"
+    noisy = x + 0.8 * noise(3, 1, 8, 8)
+    assert (model.denoise(noisy, 0.8, labels).detach() - x).square().mean() < 0.2 * (noisy - x).square().mean()
+
+
+# -- few steps ---------------------------------------------------------------------------------------------------------
+
+
+def test_consistency_compares_two_noise_levels():
+    """At first the lower level is the picture itself; in the end the two are close, and the loss is small."""
+    model = tiny(objective="consistency")
+    x, labels = batch(model, 16)
+
+    def loss(progress: float) -> float:
+        model.progress = progress
+        torch.manual_seed(0)
+        return float(model(x, labels)["loss"])
+
+    assert loss(0.0) > loss(0.5) > loss(1.0) > 0
+
+
+def test_consistency_begins_with_the_distance_from_the_picture():
+    model = tiny(objective="consistency", label_dropout=0.0)
+    model.progress = 0.0
+    x, _ = batch(model, 3)
+    torch.manual_seed(1)
+    loss = model(x)["loss"]
+    torch.manual_seed(1)
+    eps = torch.randn_like(x)
+    angle = (-0.8 + 1.6 * torch.randn(3)).exp().atan()
+    alpha, sigma = angle.cos().view(-1, 1, 1, 1), angle.sin().view(-1, 1, 1, 1)
+    t = torch.tensor([pipeline.step_of(float(a)) for a in angle])
+    noisy = alpha * x + sigma * eps
+    clean = alpha * noisy - sigma * model.velocity(noisy, t, model.condition(None, 3, x.device))
+    distance, c = (clean - x).square().flatten(1).sum(1), 0.00054 * 8
+    assert torch.allclose(loss, (((distance + c**2).sqrt() - c) / angle.sin()).mean(), rtol=1e-3)
+
+
+@torch.enable_grad()
+def test_gradients_flow_through_the_noisier_picture_only():
+    model = tiny(objective="consistency").requires_grad_(True)
+    x, labels = batch(model)
+    calls = []
+    handle = model.unet.register_forward_hook(lambda *parts: calls.append(parts[-1].sample.requires_grad))
+    model(x, labels)["loss"].backward()
+    handle.remove()
+    assert calls == [True, False]
+
+
+def test_a_checkpoint_is_trained_further(tmp_path):
+    folder = checkpoint.save(tiny(), tmp_path / "model")
+    changes = {"objective": "consistency", "scheduler": "lcm", "num_inference_steps": 2}
+    model = checkpoint.started(folder, "diffusion", changes)
+    assert model.config.scheduler == "lcm"
+    calls = []
+    model.unet.register_forward_hook(lambda *_: calls.append(1))
+    model.sample(torch.tensor([0]), generators=seeded([0]))
+    assert len(calls) == 2
+    with pytest.raises(ValueError, match="is a diffusion, not a vae"):
+        checkpoint.started(folder, "vae", {})
+    with pytest.raises(ValueError, match="don't fit after the changes widths"):
+        checkpoint.started(folder, "diffusion", {"widths": [8, 16]})
+    with pytest.raises(ValueError, match="objective must be 'velocity' or 'consistency'"):
+        checkpoint.started(folder, "diffusion", {"objective": "speed"})
+
+
+# -- captions ----------------------------------------------------------------------------------------------------------
+
+
+def test_the_vocabulary_is_all_words_and_signs():
+    words = Diffusion.vocabulary_of(CAPTIONS)
+    assert words == tuple(sorted({*" ".join(CAPTIONS).replace(",", " ,").split()}))
+    model = reader()
+    assert DiffusionConfig.from_json(json.loads(json.dumps(model.config.to_json()))) == model.config
+    tokens = model.tokenize(["An ELF, red", "", "a dragon " * 20])
+    assert tokens.shape == (3, 8)
+    assert tokens[0].tolist() == [1, *(3 + words.index(w) for w in ("an", "elf", ",", "red")), 0, 0, 0]
+    assert tokens[1].tolist() == [1] + [0] * 7
+    assert tokens[2].tolist() == [1, *[3 + words.index("a"), 2] * 3, 3 + words.index("a")]
+
+
+def test_unknown_words_are_found():
+    model = reader()
+    assert model.unknown_words("A blue elf, holding a BLUE lamp!") == ["blue", "lamp"]
+    assert model.unknown_words("an elf") == []
+    assert model.unknown_words("") == []
+
+
+def test_prompts_matter_and_padding_does_not():
+    model = reader()
+
+    def drawn(prompt: str | None) -> Tensor:
+        return operations.sample(model, 2, seed=0, label=None, prompt=prompt)
+
+    assert not torch.allclose(drawn("an elf"), drawn("an orc"), atol=1e-4)
+    assert not torch.allclose(drawn("an elf in a red robe"), drawn("a elf robe in an red"), atol=1e-5), "order matters"
+    assert torch.equal(drawn("An Elf"), drawn("an elf"))
+    tokens = model.tokenize(["an elf", "a dwarf"])
+    both = model.sample(tokens, generators=seeded([0, 1]))
+    assert torch.allclose(both[0], drawn("an elf")[0], atol=1e-5)
+    assert torch.allclose(model.sample(nobody(2), generators=seeded([0, 1])), drawn(None))
+    condition = model.condition(tokens, 2, tokens.device)
+    changed = dict(condition) | {"encoder_hidden_states": condition["encoder_hidden_states"].clone()}
+    changed["encoder_hidden_states"][:, 3:] = 100.0  # behind the words
+    x, t = noise(2, 1, 8, 8), torch.full((2,), 300.0)
+    assert torch.allclose(model.velocity(x, t, condition), model.velocity(x, t, changed), atol=1e-5)
+
+
+@torch.enable_grad()
+def test_captions_are_learnt_from_a_data_set(tmp_path):
+    """train, preview and finish with captions; every parameter of both networks gets gradients."""
+    images = tiny_images(8)
+    images = Images("bars", images.pixels, nobody(8), (), captions=(CAPTIONS * 3)[:8])
+    model = reader(label_dropout=0.3).requires_grad_(True)
+    with pytest.raises(ValueError, match="Turn the captions into labels first"):
+        train(model, images)
+    images.labels = model.tokenize(images.captions)
+    model.train()(*images[:8])["loss"].backward()
+    for name, parameter in model.named_parameters():
+        assert parameter.grad is not None, name
+        assert parameter.grad.any(), name
+    list(train(model, images, TrainConfig(steps=3, batch_size=4), folder=tmp_path, precision="no", start="mine"))
+    assert checkpoint.read_json(tmp_path / "checkpoint", "training.json")["start"] == "mine"
+    finish(model, tmp_path, images)
+    again = checkpoint.load(tmp_path / "checkpoint")
+    assert preview(again, images, 3).shape == (3, 1, 8, 8)
+    assert again.tokenize(["an orc"]).equal(model.tokenize(["an orc"]))
+    assert checkpoint.read_config(tmp_path / "checkpoint")["data"]["classes"] == []
+
+
+# -- bad input ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("knobs", "message"),
+    [
+        ({"num_inference_steps": 0}, "num_inference_steps must be from 1 to 1000, not 0"),
+        ({"num_inference_steps": 10**6}, "num_inference_steps must be from 1 to 1000, not 1000000"),
+        ({"num_inference_steps": 2.5}, "'num_inference_steps' must be int"),
+        ({"guidance_scale": math.nan}, "'guidance_scale' must be a finite number"),
+        ({"guidance_scale": -1.0}, "guidance_scale must be from 0 to 20, not -1"),
+        ({"guidance_scale": 21.0}, "guidance_scale must be from 0 to 20, not 21"),
+        ({"eta": 1.5}, "eta must be from 0 to 1, not 1.5"),
+        ({"scheduler": "magic"}, "no scheduler 'magic'; the schedulers are ddpm, ddim, euler"),
+        ({"scheduler": 3}, "'scheduler' must be str"),
+        ({"prompt": "an elf"}, "knows classes and no captions"),
+        ({"beta": 1}, "no knob 'beta'"),
+    ],
+)
+def test_knobs_out_of_range_are_named(knobs, message):
+    with pytest.raises(ValueError, match=message) as caught:
+        operations.sample(tiny(), 1, **knobs)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf])
+def test_numbers_that_are_none_are_refused_by_the_model_itself(value):
+    model, labels = tiny(), torch.tensor([0])
+    for knobs in ({"guidance_scale": value}, {"eta": value}):
+        with pytest.raises(ValueError, match="must be from 0"):
+            model.sample(labels, generators=seeded([0]), **knobs)
+    x = torch.zeros(1, 1, 8, 8)
+    with pytest.raises(ValueError, match="strength must be above 0 and at most 1"):
+        model.redraw(x, generators=seeded([0]), strength=value)
+    with pytest.raises(ValueError, match=r"sigma must be from 0\.01 to 100"):
+        model.denoise(x, value)
+
+
+@pytest.mark.parametrize(
+    ("prompt", "message"),
+    [
+        ("", "The prompt is empty"),
+        ("   \n", "The prompt is empty"),
+        ("x" * 10_000, "The prompt has 10000 characters; at most 140 are allowed"),
+        ("an elf " * 10, "The prompt has 20 words and signs; at most 7 are allowed"),
+        ("blue dragon", "This model knows none of the words of the prompt; it knows"),
+    ],
+)
+def test_prompts_that_say_nothing_are_refused(prompt, message):
+    with pytest.raises(ValueError, match=message) as caught:
+        operations.sample(reader(), 1, label=None, prompt=prompt)
+    assert "\n" not in str(caught.value)
+
+
+def test_shapes_that_do_not_fit_are_refused():
+    with pytest.raises(ValueError, match="height and width must be multiples of 4, not 10 and 8"):
+        tiny(image_shape=(1, 10, 8))
+    with pytest.raises(ValueError, match="num_inference_steps must be from 1"):
+        tiny(num_inference_steps=0)
+    with pytest.raises(ValueError, match="no scheduler 'magic'"):
+        tiny(scheduler="magic")
+
+
+def test_only_families_that_read_are_trained_on_captions(tmp_path):
+    result = python("-m", "genmodels", "train", "vae", "--data", "heroes", "--captions", "--out", tmp_path / "run")
+    assert result.returncode == 2
+    assert "learns from classes, not from captions" in result.stderr
+    assert not (tmp_path / "run").exists()
+
+
+# -- stock diffusers ---------------------------------------------------------------------------------------------------
+
+
+def opened(model: Diffusion, folder: Path) -> diffusers.DiffusionPipeline:
+    pipe = diffusers.DiffusionPipeline.from_pretrained(checkpoint.save(model, folder), trust_remote_code=True)
+    pipe.set_progress_bar_config(disable=True)
+    pipe.unet.requires_grad_(False)
+    return pipe
+
+
+def classes(pipe: diffusers.DiffusionPipeline, labels: Sequence[int], **knobs: object) -> Tensor:
+    return pipe(labels, generator=seeded(range(len(labels))), output_type="pt", **knobs).images
+
+
+def test_stock_diffusers_opens_a_checkpoint(tmp_path):
+    model = tiny(scheduler="unipc", num_inference_steps=6, guidance_scale=1.5)
+    pipe = opened(model, tmp_path)
+    assert isinstance(pipe.scheduler, diffusers.UniPCMultistepScheduler)
+    x, t, labels = noise(3, 4, 4, 4), torch.tensor([5.0, 500.5, 999.0]), torch.tensor([0, 1, 3])
+    assert torch.equal(pipe.unet(x, t, labels).sample, model.unet(x, t, labels).sample)
+    mine = model.sample(torch.tensor([0, 1, 2]), generators=seeded(range(3)))
+    assert torch.allclose(classes(pipe, [0, 1, 2]), mine, atol=1e-5)
+    assert [picture.size for picture in pipe([0, 1]).images] == [(8, 8), (8, 8)]
+    assert pipe(num_images=3, output_type="np").images.shape == (3, 8, 8, 1)
+
+
+@pytest.mark.parametrize("name", pipeline.SCHEDULERS)
+def test_any_scheduler_can_be_swapped_in(name, tmp_path):
+    model, pipe = tiny(), opened(tiny(), tmp_path)
+    kind, options = pipeline.SCHEDULERS[name]
+    if name == "ipndm":  # it has no settings of the noise schedule
+        pipe.scheduler = diffusers.IPNDMScheduler()
+    else:
+        pipe.scheduler = getattr(diffusers, kind).from_config(pipe.scheduler.config, **options)
+    mine = model.sample(torch.tensor([0, 1]), generators=seeded(range(2)), scheduler=name, num_inference_steps=8)
+    assert torch.allclose(classes(pipe, [0, 1], num_inference_steps=8), mine, atol=1e-4)
+
+
+def test_stock_diffusers_refuses_in_one_sentence(tmp_path):
+    pipe = opened(tiny(), tmp_path)
+    for wrong in ({"class_labels": 3}, {"class_labels": [0, -2]}, {"class_labels": ["elf"]}):
+        with pytest.raises(ValueError, match="the classes are 0 to 2"):
+            pipe(**wrong)
+    with pytest.raises(ValueError, match="num_inference_steps must be from 1 to 1000"):
+        pipe(0, num_inference_steps=0)
+    with pytest.raises(ValueError, match="guidance_scale must be from 0 to 20"):
+        pipe(0, guidance_scale=math.nan)
+
+
+def test_stock_diffusers_opens_a_model_of_captions(tmp_path):
+    model = reader()
+    pipe = opened(model, tmp_path)
+    prompts = ["An elf", "an ORC, holding an axe", "nobody knows this"]
+    tokens = pipe.tokenizer(prompts, padding="max_length", truncation=True, max_length=8, return_tensors="pt").input_ids
+    assert torch.equal(tokens, model.tokenize(prompts))
+    mine = model.sample(model.tokenize(prompts), generators=seeded(range(3)), guidance_scale=2.0)
+    theirs = pipe(prompt=prompts, generator=seeded(range(3)), guidance_scale=2.0, output_type="pt").images
+    assert torch.allclose(theirs, mine, atol=1e-5)
+
+
+def test_half_precision_files_are_computed_in_single(tmp_path):
+    for model in (tiny(), reader()):
+        folder = tmp_path / type(model.unet).__name__
+        checkpoint.save(model, folder, half=True)
+        pipe = diffusers.DiffusionPipeline.from_pretrained(folder, trust_remote_code=True)
+        pipe.set_progress_bar_config(disable=True)
+        again = checkpoint.load(folder)
+        theirs = pipe(num_images=2, generator=seeded(range(2)), output_type="pt").images
+        assert torch.allclose(theirs, again.sample(nobody(2), generators=seeded(range(2))), atol=1e-5)
+
+
+def test_the_pipelines_code_stands_alone(tmp_path):
+    """The copy in a checkpoint is this library's own file, and runs where only torch and diffusers are."""
+    checkpoint.save(tiny(), tmp_path)
+    copy = (tmp_path / "pipeline.py").read_text()
+    assert copy == Path(pipeline.__file__).read_text()
+    assert "genmodels" not in [
+        line.split()[1].split(".")[0] for line in copy.splitlines() if line.startswith(("import", "from"))
+    ]
+
+
+def test_weights_lie_where_diffusers_looks_for_them(tmp_path):
+    folder = checkpoint.save(reader(), tmp_path / "model")
+    files = {str(file.relative_to(folder)) for file in folder.rglob("*") if file.is_file()}
+    assert files == {"config.json", "pipeline.py", *checkpoint.COMPONENT_WEIGHTS, *checkpoint.COMPONENT_TEXTS}
+    assert set(Diffusion.components.values()) == set(checkpoint.COMPONENT_WEIGHTS)
+    assert files - {"pipeline.py"} <= set(checkpoint.FILES), "all but the code is downloaded"
+    before = checkpoint.weights_hash(folder)
+    other = checkpoint.save(
+        build("diffusion", seed=1, num_classes=0, vocabulary=reader().config.vocabulary), tmp_path / "2"
+    )
+    shutil.copy(other / "text_encoder/model.safetensors", folder / "text_encoder/model.safetensors")
+    assert checkpoint.weights_hash(folder) != before
+    assert checkpoint.size(folder) == sum((folder / name).stat().st_size for name in checkpoint.COMPONENT_WEIGHTS)
+    (folder / "unet/diffusion_pytorch_model.safetensors").unlink()
+    with pytest.raises(ValueError, match=r"unet/diffusion_pytorch_model\.safetensors can't be read as safetensors"):
+        checkpoint.load(folder)

@@ -1,0 +1,434 @@
+"""What the diffusion tab stands on, with tiny models of its own: runs step by step, noise and back, filling in, words,
+solvers compared."""
+
+import base64
+import itertools
+import math
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from helpers import build
+from test_wrappers import NO_NUMBERS, pad, pixels, refused
+
+from genmodels import checkpoint, data, operations, wrappers
+from genmodels.data import tile_pixels, to_uint8
+from genmodels.models import pipeline
+from genmodels.models.base import Model, seeded
+from genmodels.protocols import Samples
+from genmodels.wrappers import core, denoising
+from genmodels.wrappers.denoising import Denoising
+from genmodels.wrappers.pictures import columns_for
+
+NAME, TEXT = "diffusion-trial", "diffusion-trial-text"
+SENTENCE = "an elf in a blue robe with a red cloak, holding a trident"
+WORDS = (",", "a", "an", "blue", "cloak", "elf", "holding", "in", "red", "robe", "trident", "with")
+TOLD = {"num_inference_steps": 3, "scheduler": "ddim", "guidance_scale": 1.5}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def trial(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Two tiny models among the bundled ones: of three classes, and of captions."""
+    folder = tmp_path_factory.mktemp("checkpoints")
+    classes = build("diffusion")
+    texts = build("diffusion", 1, image_shape=(3, 8, 8), num_classes=0, vocabulary=WORDS, text_length=20)
+    for model, name, about in (
+        (classes, NAME, {"name": "bars", "shape": [1, 8, 8], "classes": ["up", "down", "middle"]}),
+        (texts, TEXT, {"name": "heroes", "shape": [3, 8, 8], "classes": []}),
+    ):
+        checkpoint.save(model, folder / name, data=about)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(checkpoint, "BUNDLED", [*checkpoint.BUNDLED, folder])
+        yield folder
+    for cached in (core.load_model, core._description, denoising._config, denoising.phrases):
+        cached.cache_clear()
+
+
+def end(states: Iterator[Denoising]) -> Denoising:
+    *_, last = states
+    return last
+
+
+def sheet(x: torch.Tensor, paper: int = 255) -> np.ndarray:
+    """Images as the wrappers tile them, `(H, W, C)`."""
+    return tile_pixels(to_uint8(x), columns_for(len(x)), paper=paper).movedim(0, 2).numpy()
+
+
+def tiles(value: wrappers.Pad, n: int, size: int = 8) -> list[np.ndarray]:
+    """The pictures on a sheet, `(size, size, C)` each."""
+    whole, columns = pixels(value), columns_for(n)
+    places = [(i // columns * (size + 2), i % columns * (size + 2)) for i in range(n)]
+    return [whole[y : y + size, x : x + size] for y, x in places]
+
+
+def masked(picture: wrappers.Pad, hidden: np.ndarray) -> wrappers.Pad:
+    return picture | {"mask": base64.b64encode(hidden.astype(np.uint8).tobytes()).decode()}
+
+
+def model_of(name: str) -> Model:
+    return core.get_model(name, Samples)
+
+
+# -- what is refused, and at once ----------------------------------------------------------------------------------------
+
+CALLS = {
+    "diffuse": lambda **k: wrappers.diffuse(NAME, **k),
+    "redraw": lambda **k: wrappers.redraw(NAME, pad(NAME), 0.5, **k),
+    "fill": lambda **k: wrappers.fill(NAME, pad(NAME), **k),
+}
+every_call = pytest.mark.parametrize("call", CALLS.values(), ids=CALLS)
+
+
+@every_call
+@pytest.mark.parametrize("value", [*NO_NUMBERS, None, 0, -1, 17, 2.5])
+def test_how_many(call, value):
+    refused(lambda: call(n=value), 1, 16)
+
+
+@every_call
+@pytest.mark.parametrize("value", [*NO_NUMBERS, None, -1, 2**31, 0.5])
+def test_seeds(call, value):
+    refused(lambda: call(seed=value), 0, 2**31 - 1)
+
+
+@every_call
+@pytest.mark.parametrize("value", [*NO_NUMBERS, 0, -1, 101, 10**6, 2.5])
+def test_steps(call, value):
+    refused(lambda: call(num_inference_steps=value), "steps", 1, 100)
+
+
+@every_call
+@pytest.mark.parametrize("value", [*NO_NUMBERS, -0.1, 20.1])
+def test_guidance(call, value):
+    refused(lambda: call(guidance_scale=value), "guidance", "from 0 to 20")
+
+
+@every_call
+@pytest.mark.parametrize("value", ["dpm", "", 3, math.nan, ["ddim"], {}])
+def test_solvers_that_do_not_exist(call, value):
+    refused(lambda: call(scheduler=value), "ddim", "dpm++2m")
+
+
+@every_call
+@pytest.mark.parametrize("label", [*(v for v in NO_NUMBERS if not isinstance(v, str)), "unicorn", "", -1, 3])
+def test_classes(call, label):
+    refused(lambda: call(label=label))
+
+
+@pytest.mark.parametrize("value", [*NO_NUMBERS, None, 0, 0.01, 1.01, -1])
+def test_shares_of_noise(value):
+    refused(lambda: wrappers.redraw(NAME, pad(NAME), value), "from 0.02 to 1")
+    refused(lambda: wrappers.noised(NAME, pad(NAME), value), "from 0.02 to 1")
+
+
+@pytest.mark.parametrize("value", [None, {}, [], "x", 3, math.nan, {"pixels": "AAAA"}, {"pixels": None, "mask": ""}])
+def test_pictures_that_are_none(value):
+    refused(lambda: wrappers.redraw(NAME, value, 0.5), "picture")
+    refused(lambda: wrappers.noised(NAME, value, 0.5), "picture")
+    refused(lambda: wrappers.fill(NAME, value), "picture")
+
+
+@pytest.mark.parametrize("mask", ["AAAA", base64.b64encode(bytes(10_000)).decode(), "no base64", 3, [1]])
+def test_masks_of_another_shape(mask):
+    refused(lambda: wrappers.fill(NAME, pad(NAME) | {"mask": mask}), "mask", "8x8")
+
+
+@pytest.mark.skipif("vae-mnist" not in checkpoint.bundled(), reason="no VAE is bundled")
+def test_models_that_remove_no_noise():
+    for call in (
+        lambda: wrappers.diffuse("vae-mnist"),
+        lambda: wrappers.fill("vae-mnist", pad("vae-mnist")),
+        lambda: wrappers.noised("vae-mnist", pad("vae-mnist"), 0.5),
+        lambda: wrappers.alike("vae-mnist"),
+        lambda: wrappers.compare_solvers("vae-mnist", ["ddim"], [1]),
+    ):
+        refused(call, "vae-mnist", "step by step")
+
+
+# -- from noise to pictures ----------------------------------------------------------------------------------------------
+
+
+def test_the_offered_solvers_are_those_of_the_models():
+    assert set(wrappers.SOLVERS) == set(pipeline.SCHEDULERS)
+    assert pipeline.MAX_GUIDANCE == denoising.MAX_GUIDANCE
+
+
+def test_who_reads_words_and_who_classes():
+    assert NAME in wrappers.class_models()
+    assert TEXT not in wrappers.class_models()
+    assert TEXT in wrappers.text_models()
+    assert NAME not in wrappers.text_models()
+    config = model_of(NAME).config
+    assert wrappers.solver_settings(NAME) == {
+        key: getattr(config, key) for key in ("num_inference_steps", "guidance_scale", "scheduler")
+    }
+
+
+@pytest.mark.parametrize("scheduler", list(wrappers.SOLVERS))
+def test_frames_are_what_sampling_passes_through(scheduler):
+    """One state per call of the network, each with all before it; the last is what `sample` gives."""
+    told = TOLD | {"scheduler": scheduler}
+    states = list(wrappers.diffuse(NAME, n=3, seed=4, label="down", **told))
+    moments = list(model_of(NAME).trajectory(torch.ones(3).long(), generators=seeded([4, 5, 6]), **told))
+    assert [len(state["frames"]) for state in states] == list(range(1, len(moments) + 1))
+    assert all(b["frames"][: len(a["frames"])] == a["frames"] for a, b in itertools.pairwise(states))
+    assert [state["state"] for state in states] == ["running"] * (len(moments) - 1) + ["done"]
+    for frame, moment in zip(states[-1]["frames"], moments, strict=True):
+        assert np.array_equal(pixels(frame["noisy"]), sheet(moment.noisy))
+        assert np.array_equal(pixels(frame["clean"]), sheet(moment.clean))
+        assert frame["sigma"] == pytest.approx(moment.sigma, abs=1e-4)
+    steps = [frame["step"] for frame in states[-1]["frames"]]
+    assert steps[0] == 1
+    assert steps == sorted(steps)
+    assert steps[-1] == states[-1]["total"] == 3
+    times = [frame["ms"] for frame in states[-1]["frames"]]
+    assert times == sorted(times)
+    sampled = operations.sample(model_of(NAME), 3, 4, 1, **told)
+    assert np.array_equal(pixels(states[-1]["frames"][-1]["clean"]), sheet(sampled))
+
+
+def test_every_class_in_turn_with_the_models_own_settings():
+    last = end(wrappers.diffuse(NAME, n=5))
+    config = model_of(NAME).config
+    assert np.array_equal(pixels(last["frames"][-1]["clean"]), sheet(operations.sample(model_of(NAME), 5)))
+    assert last["info"]["class"] == "every class in turn"
+    assert last["info"]["scheduler"] == config.scheduler
+    assert last["info"]["num_inference_steps"] == str(config.num_inference_steps)
+    assert last["info"]["seed"] == "0"
+
+
+def test_of_a_long_run_some_frames_are_kept():
+    states = list(wrappers.diffuse(NAME, n=1, num_inference_steps=100, scheduler="ddim"))
+    assert len(states) == 101
+    assert all(len(state["frames"]) <= denoising.KEPT_FRAMES + 2 for state in states)
+    assert [state["frames"][-1]["step"] for state in states[:-1]] == list(range(1, 101)), "the newest is always there"
+    last = [frame["step"] for frame in states[-1]["frames"]]
+    assert last[:3] == [1, 4, 7]
+    assert states[-1]["frames"][-1]["sigma"] == 0
+
+
+def test_later_runs_have_higher_numbers():
+    first, second = (next(wrappers.diffuse(NAME, n=1, **TOLD))["run"] for _ in range(2))
+    assert second > first
+
+
+def test_who_stops_asking_stops_the_work(monkeypatch):
+    """The network is only called for those steps that were asked for, and between two of them others take turns."""
+    calls, velocity = [], pipeline.velocity
+
+    def counted(*args):
+        calls.append(1)
+        return velocity(*args)
+
+    monkeypatch.setattr(pipeline, "velocity", counted)
+    states = wrappers.diffuse(NAME, n=1, num_inference_steps=8)
+    assert not calls
+    next(states), next(states)
+    assert len(calls) == 2
+    other = threading.Thread(target=lambda: wrappers.noised(NAME, pad(NAME), 0.5), daemon=True)
+    other.start()
+    other.join(60)
+    assert not other.is_alive()
+    assert len(calls) == 3
+    states.close()
+    assert list(states) == []
+    assert len(calls) == 3
+
+
+# -- noise and back ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("strength", [0.02, 0.3, 0.6, 1])
+def test_the_noise_is_that_of_the_formula(strength):
+    """alpha x + sigma eps in closed form, with the noise of each picture's own seed."""
+    picture = pad(NAME)
+    shown = wrappers.noised(NAME, picture, strength, n=2, seed=3)
+    assert shown["state"] == "preview"
+    (frame,) = shown["frames"]
+    x = torch.from_numpy(pixels(picture).copy()).movedim(2, 0) / 127.5 - 1
+    eps = torch.stack([torch.randn(1, 8, 8, generator=g) for g in seeded([3, 4])])
+    sigma = frame["sigma"]
+    expected = sheet(math.sqrt(1 - sigma**2) * x + sigma * eps)
+    assert np.abs(pixels(frame["noisy"]).astype(int) - expected).max() <= 1, "sigma travels with four digits"
+    wanted = math.sin(float(pipeline.angles()[round(strength * 999)]))
+    assert sigma == pytest.approx(wanted, abs=0.06)
+
+
+def test_denoising_begins_with_the_picture_on_show():
+    picture = pad(NAME)
+    shown = wrappers.noised(NAME, picture, 0.6, n=2, seed=3, label="up", **TOLD)
+    states = list(wrappers.redraw(NAME, picture, 0.6, n=2, seed=3, label="up", **TOLD))
+    for key in ("noisy", "clean", "sigma", "step"):
+        assert states[0]["frames"][0][key] == shown["frames"][0][key]
+    x = torch.from_numpy(pixels(picture).copy()).movedim(2, 0).expand(2, -1, -1, -1) / 127.5 - 1
+    drawn = model_of(NAME).redraw(x, torch.zeros(2).long(), generators=seeded([3, 4]), strength=0.6, **TOLD)
+    assert np.array_equal(pixels(states[-1]["frames"][-1]["clean"]), sheet(drawn))
+    assert states[-1]["info"]["strength"] == "0.6"
+
+
+def test_with_all_the_noise_nothing_of_the_picture_is_left():
+    first, second = (end(wrappers.redraw(NAME, pad(NAME, i), 1, n=1, **TOLD))["frames"][-1] for i in range(2))
+    near = np.abs(pixels(first["clean"]).astype(int) - pixels(second["clean"])).mean()
+    little = [end(wrappers.redraw(NAME, pad(NAME, i), 0.02, n=1, **TOLD))["frames"][-1] for i in range(2)]
+    far = np.abs(pixels(little[0]["clean"]).astype(int) - pixels(little[1]["clean"])).mean()
+    assert near < 3 < 40 < far
+
+
+# -- filling in ----------------------------------------------------------------------------------------------------------
+
+
+def test_what_is_given_stays():
+    """Whatever the mask is, in what the network sees at every step and in the result, to the last level."""
+    hidden = np.random.default_rng(3).random((8, 8)) < 0.5
+    picture = masked(pad(NAME), hidden)
+    last = end(wrappers.fill(NAME, picture, n=3, **TOLD))
+    original = pixels(picture)
+    for frame in last["frames"]:
+        for one in tiles(frame["clean"], 3):
+            assert np.array_equal(one[~hidden], original[~hidden])
+    made = tiles(last["frames"][-1]["clean"], 3)
+    assert (made[0][hidden] != original[hidden]).mean() > 0.5
+    assert len({one.tobytes() for one in made}) == 3, "every time differently"
+    assert last["info"]["given_pixels"] == str((~hidden).sum())
+
+
+def test_nothing_hidden_and_everything_hidden():
+    everything = np.ones((8, 8), bool)
+    last = end(wrappers.fill(NAME, pad(NAME), n=2, **TOLD))
+    assert all(np.array_equal(one, pixels(pad(NAME))) for one in tiles(last["frames"][-1]["clean"], 2))
+    free = end(wrappers.diffuse(NAME, n=2, seed=5, **TOLD))["frames"][-1]["clean"]
+    assert (
+        end(wrappers.fill(NAME, masked(pad(NAME), everything), 2, 5, "balanced", **TOLD))["frames"][-1]["clean"] == free
+    )
+
+
+def test_the_class_that_it_is_told():
+    half = wrappers.top_half(pad(NAME))
+    made = {label: end(wrappers.fill(NAME, half, 4, 0, label, **TOLD)) for label in (None, "balanced", "up", "down")}
+    assert len({str(last["frames"][-1]["clean"]) for last in made.values()}) == 4
+    told = [last["info"]["class"] for last in made.values()]
+    assert told == ["no class named", "every class in turn", "up", "down"]
+
+
+# -- words ---------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("prompt", "words"),
+    [("", ["empty"]), ("  \n", ["empty"]), (None, ["empty"]), (3, ["empty"]), ("x" * 10_000, [10_000, 400]),
+     ("a " * 20, [20, 19]), ("unicorn, zebra!", ["none of these words", "trident"]), ("?!", ["none of these words"])],
+)  # fmt: skip
+def test_prompts_that_say_nothing(prompt, words):
+    refused(lambda: wrappers.diffuse(TEXT, prompt=prompt), *words)
+    refused(lambda: wrappers.alike(TEXT, prompts=[SENTENCE, prompt]), *words)
+    refused(lambda: wrappers.unknown_words(TEXT, prompt), *words)
+
+
+def test_words_are_for_models_that_read():
+    refused(lambda: wrappers.diffuse(NAME, prompt=SENTENCE), NAME, "no words")
+    refused(lambda: wrappers.alike(NAME, prompts=[SENTENCE]), NAME, "no words")
+    refused(lambda: wrappers.alike(TEXT), TEXT, "no classes")
+    refused(lambda: wrappers.alike(TEXT, prompts=[]), "1 to 8 sentences")
+    refused(lambda: wrappers.alike(TEXT, prompts=[SENTENCE] * 9), "1 to 8 sentences")
+
+
+def test_pictures_of_a_sentence():
+    last = end(wrappers.diffuse(TEXT, n=2, seed=1, prompt=SENTENCE, **TOLD))
+    drawn = operations.sample(model_of(TEXT), 2, 1, None, prompt=SENTENCE, **TOLD)
+    assert np.array_equal(pixels(last["frames"][-1]["clean"]), sheet(drawn))
+    assert last["info"]["prompt"] == SENTENCE
+    other = end(wrappers.diffuse(TEXT, n=2, seed=1, prompt="a red robe", **TOLD))
+    assert other["frames"][-1]["clean"] != last["frames"][-1]["clean"]
+
+
+def test_unknown_words_are_named():
+    assert wrappers.unknown_words(TEXT, SENTENCE.upper()) == []
+    assert wrappers.unknown_words(TEXT, "a Unicorn elf, and a unicorn robe!") == ["unicorn", "and"]
+
+
+def test_sentences_are_composed_like_captions(data_root):
+    """From the attributes of every test hero, exactly its caption."""
+    import pyarrow.parquet
+
+    (file,) = data_root.glob("heroes/test-*.parquet")
+    table = pyarrow.parquet.read_table(file, columns=["caption", *denoising.PARTS]).to_pylist()
+    assert len(table) > 1000
+    for row in table:
+        assert wrappers.compose(**{part: row[part] for part in denoising.PARTS}) == row["caption"]
+    assert data.DATASETS["heroes"].attributes == denoising.PARTS
+
+
+def test_a_sentence_needs_somebody():
+    assert wrappers.compose("elf", "a blue robe", "a red cloak", weapon="a trident") == SENTENCE
+    assert wrappers.compose("dwarf", None, None, None, None, "a shield") == "a dwarf, holding a shield"
+    refused(lambda: wrappers.compose("", "a blue robe"), "species")
+    refused(lambda: wrappers.compose(None, "a blue robe"), "species")
+
+
+@pytest.mark.skipif("referee-heroes" not in checkpoint.bundled(), reason="no referee for heroes is bundled")
+def test_only_phrases_that_the_model_knows_are_offered():
+    found = wrappers.phrases(TEXT)
+    assert found == {
+        "species": ["elf"], "body": ["", "a blue robe", "a red robe"], "cloak": ["", "a blue cloak", "a red cloak"],
+        "head": [""], "weapon": ["", "a trident"], "shield": [""],
+    }  # fmt: skip
+    assert wrappers.phrases(NAME) == {}
+
+
+# -- the same noise ------------------------------------------------------------------------------------------------------
+
+
+def test_one_noise_for_every_class():
+    made = wrappers.alike(NAME, seed=6, **TOLD)
+    assert [title for title, _ in made["pictures"]] == ["up", "down", "middle"]
+    for label, (_, picture) in enumerate(made["pictures"]):
+        alone = operations.sample(model_of(NAME), 1, 6, label, **TOLD)
+        assert np.array_equal(pixels(picture), sheet(alone))
+    noise = torch.randn(1, 8, 8, generator=seeded([6])[0])
+    assert np.array_equal(pixels(made["noise"]), sheet(noise[None]))
+    assert made["ms"] > 0
+
+
+def test_one_noise_for_every_sentence():
+    prompts = [SENTENCE, "a red robe"]
+    made = wrappers.alike(TEXT, 6, prompts, **TOLD)
+    assert [title for title, _ in made["pictures"]] == prompts
+    for prompt, picture in made["pictures"]:
+        alone = operations.sample(model_of(TEXT), 1, 6, None, prompt=prompt, **TOLD)
+        assert np.abs(pixels(picture).astype(int) - sheet(alone)).max() <= 1, "batches round differently"
+
+
+# -- solvers compared ----------------------------------------------------------------------------------------------------
+
+
+def test_every_cell_is_a_sample_with_its_time_and_calls():
+    states = list(wrappers.compare_solvers(NAME, ["heun", "ddim"], [4, 1, 2], seed=2, label="up"))
+    last = states[-1]
+    assert last["steps"] == [1, 2, 4]
+    assert last["solvers"] == ["Heun", "DDIM"]
+    assert [state["finished"] for state in states] == sorted(state["finished"] for state in states)
+    assert states[0]["finished"] == 0
+    assert last["finished"] == 6
+    calls = [[cell["calls"] for cell in line] for line in last["cells"]]
+    assert calls[1] == [1, 2, 4]
+    assert calls[0] == [1, 3, 7], "Heun asks twice per step, but for the last"
+    assert len(states) == sum(map(sum, calls)) + 6, "one state per call, so that Stop stops within one"
+    for line, scheduler in zip(last["cells"], ("heun", "ddim"), strict=True):
+        for cell, steps in zip(line, last["steps"], strict=True):
+            x = operations.sample(model_of(NAME), 4, 2, 0, num_inference_steps=steps, scheduler=scheduler)
+            tiled = wrappers.to_pad(tile_pixels(to_uint8(x), 2, gap=1, paper=255))
+            assert cell["picture"] == wrappers.thumbnail(tiled)
+            assert cell["ms"] > 0
+
+
+@pytest.mark.parametrize(
+    ("solvers", "steps"),
+    [([], [1]), (["ddim"], []), (["dpm"], [1]), (["ddim"], [3]), (["ddim"], [math.nan]), (["ddim"], [10**6]),
+     (list(wrappers.SOLVERS), [1]), (None, [1]), (["ddim"], None), ("ddim", [1]), (["ddim"], [True]), ([{}], [1]),
+     (["ddim"], [[1]]), (["ddim", "heun", "ddpm", "euler", "lcm"], list(wrappers.GRID_STEPS))],
+)  # fmt: skip
+def test_comparisons_that_cannot_be(solvers, steps):
+    refused(lambda: wrappers.compare_solvers(NAME, solvers, steps), "hoose")
