@@ -1,5 +1,6 @@
 """Speed of the models on this machine: medians over repeats, one model at a time."""
 
+import math
 import statistics
 import time
 from collections.abc import Callable, Iterator
@@ -9,10 +10,11 @@ import torch
 from genmodels import checkpoint
 from genmodels.device import hardware, set_threads
 from genmodels.models.base import Model, seeded
-from genmodels.operations import device_of, reconstruct, sample
+from genmodels.operations import as_labels, device_of, reconstruct, sample
 from genmodels.protocols import Decodes, Encodes, Samples, SamplesStepwise
 
 REPEATS, BATCHES = 15, (32, 64, 128, 256)
+NAIVE_PASSES = 5
 PATIENCE = 3.0  # seconds after which no further repeat of one measurement is begun: a model takes half a minute at most
 
 
@@ -32,6 +34,10 @@ def bench_table(names: list[str]) -> Iterator[str]:
             shown = 1000 * median_seconds(first) if first else one
             batch, speed = best_batch(run, sixteen / 16000)
             yield f"| {name} | {what} | {shown:.1f} | {one:.1f} | {sixteen:.1f} | {speed:.0f} ({batch}) |"
+            if what == "sample" and hasattr(model, "sample_naively"):
+                naive = [1000 * naive_seconds(model, n) for n in (1, 16)]
+                times = [f"{ms:.0f} ({ms / fast:.0f}x)" for ms, fast in zip(naive, (one, sixteen), strict=True)]
+                yield f"| {name} | sample without the cache | | {times[0]} | {times[1]} | |"
 
 
 def _jobs(model: Model) -> Iterator[tuple[str, Callable[[], object] | None, Callable[[int], object]]]:
@@ -56,6 +62,18 @@ def _first_frame(model: Model) -> Callable[[], object]:
         return next(iter(model.sample_steps(labels, generators=seeded([0]))))
 
     return run
+
+
+@torch.no_grad()
+def naive_seconds(model: Model, n: int) -> float:
+    """Seconds that `sample_naively` takes for n images with the seeds and labels of `sample`.
+
+    It passes through the same network for every level of an image, minutes in all; so the first passes are timed, and
+    their median is multiplied.
+    """
+    labels = as_labels(model, n, "balanced").to(device_of(model))
+    frames = iter(model.sample_naively(labels, generators=seeded(range(n))))
+    return math.prod(model.image_shape) * median_seconds(lambda: next(frames), NAIVE_PASSES)
 
 
 def best_batch(run: Callable[[int], object], seconds_per_image: float) -> tuple[int, float]:

@@ -9,6 +9,7 @@ FAMILIES: dict[str, str] = {
     "vae": "genmodels.models.vae:VAE",
     "gan": "genmodels.models.gan:GAN",
     "flow": "genmodels.models.flow:Flow",
+    "pixelcnn": "genmodels.models.pixelcnn:PixelCNN",
     "diffusion": "genmodels.models.diffusion:Diffusion",
 }
 #: What measures the families: trained, saved and loaded like them, but no generative model and without a tab.

@@ -22,17 +22,14 @@ for _variable in ("HF_ENDPOINT", "HF_TOKEN"):
     os.environ.pop(_variable, None)
 
 import signal
-import socket
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import httpx
 import pytest
 import torch
-from helpers import ROOT, environment, tiny_images
+from helpers import ROOT, environment, free_port, tiny_images, wait_until_served
 from PIL import Image
 
 torch.set_num_threads(1)
@@ -83,21 +80,14 @@ def start() -> Iterator[Callable[..., subprocess.Popen]]:
 def app_address() -> Iterator[str]:
     """The app, started once as a user starts it; at the end its log must hold no error but refusals of bad input."""
     log = Path(_HOME, "app.log")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     env = environment(GRADIO_SERVER_PORT=str(port), GRADIO_SERVER_NAME="127.0.0.1", PYTHONUNBUFFERED="1")
     with open(log, "w") as file:
         process = subprocess.Popen([sys.executable, "app.py"], cwd=ROOT, env=env, stdout=file, stderr=subprocess.STDOUT)
     address = f"http://127.0.0.1:{port}"
-    deadline = time.monotonic() + 120
-    while time.monotonic() < deadline and process.poll() is None:
-        try:
-            if httpx.get(address).status_code == 200:
-                break
-        except httpx.TransportError:
-            time.sleep(0.1)
-    else:
+    try:
+        wait_until_served(address, process)
+    except TimeoutError:
         process.kill()
         pytest.fail(f"the app did not start: {log.read_text()}")
     yield address

@@ -1,12 +1,16 @@
 """Tiny models, synthetic pictures and data sets, and other processes, for the tests."""
 
+import contextlib
 import dataclasses
 import io
 import os
+import socket
 import subprocess
 import sys
+import time
 from pathlib import Path
 
+import httpx
 import numpy as np
 import pytest
 import torch
@@ -104,3 +108,20 @@ def python(*arguments: str | Path, cwd: Path = ROOT, **env: str | None) -> subpr
         [sys.executable, *map(str, arguments)],
         cwd=cwd, env=environment(**env), capture_output=True, text=True, timeout=300,
     )  # fmt: skip
+
+
+def free_port() -> int:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return free.getsockname()[1]
+
+
+def wait_until_served(address: str, process: subprocess.Popen | None = None, seconds: float = 120) -> None:
+    """Returns when the address answers. TimeoutError if it does not in time, or if the process that should has ended."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline and (process is None or process.poll() is None):
+        with contextlib.suppress(httpx.TransportError):
+            if httpx.get(address).status_code == 200:
+                return
+        time.sleep(0.1)
+    raise TimeoutError(f"Nothing answers at {address}.")

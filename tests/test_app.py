@@ -1,8 +1,10 @@
 """The app's endpoints, pressed over HTTP with gradio_client: every named one, with good and with bad input."""
 
+import contextlib
 import json
 import re
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +12,7 @@ import httpx
 import pytest
 from gradio_client import Client, handle_file
 from gradio_client.exceptions import AppError
+from helpers import free_port, wait_until_served
 from PIL import Image
 
 from genmodels import checkpoint, wrappers
@@ -69,7 +72,7 @@ def numbers(endpoint: dict[str, Any]) -> dict[str, tuple[float, float]]:
 
 
 def test_every_endpoint_answers(client: Client, endpoints: dict[str, Any], picture_file: Path) -> None:
-    assert {name.split("_")[0] for name in endpoints} >= {"/autoencoder", "/vae", "/gan", "/flow"}
+    assert {name.split("_")[0] for name in endpoints} >= {"/autoencoder", "/vae", "/gan", "/flow", "/pixelcnn"}
     for name, endpoint in endpoints.items():
         result = client.predict(**arguments(endpoint, picture_file), api_name=name)
         results = result if isinstance(result, tuple) else (result,)
@@ -102,6 +105,8 @@ def test_bad_numbers_are_refused_in_one_sentence(
         ("gan_reveal", "[[NaN]]", "take a new round"),
         ("flow_generate", '["flow-mnist", null, 16, 0, NaN]', "from 0 to 1.5"),
         ("flow_layers", '["flow-mnist", null, NaN]', "from 0 to "),
+        ("pixelcnn_write", '["pixelcnn-mnist", null, 16, 0, NaN]', "from 0 to 1.5"),
+        ("pixelcnn_write", '["pixelcnn-mnist", null, NaN, 0, 1]', "from 1 to 16"),
     ],
 )
 def test_nan_is_refused(app_address: str, endpoint: str, data: str, allowed: str) -> None:
@@ -141,8 +146,10 @@ def test_a_model_that_does_not_exist_is_refused(client: Client) -> None:
     "pad", [None, {}, {"pixels": "AAAA", "mask": "", "shape": [1, 28, 28]}, {"pixels": 3}, "x", [1]]
 )
 @pytest.mark.parametrize(
-    "endpoint", ["/autoencoder_see", "/gan_judge", "/flow_there_and_back", "/flow_likelihood", "/flow_swap"]
-)
+    "endpoint",
+    ["/autoencoder_see", "/gan_judge", "/flow_there_and_back", "/flow_likelihood", "/flow_swap",
+     "/pixelcnn_finish", "/pixelcnn_expect", "/pixelcnn_likelihood"],
+)  # fmt: skip
 def test_pads_that_do_not_fit_are_refused(client: Client, endpoint: str, pad: Any) -> None:
     with pytest.raises(AppError) as refused:
         client.predict(picture=pad, api_name=endpoint)
@@ -150,8 +157,10 @@ def test_pads_that_do_not_fit_are_refused(client: Client, endpoint: str, pad: An
 
 
 @pytest.mark.parametrize(
-    "endpoint", ["/autoencoder_upload", "/gan_critic_upload", "/flow_back_upload", "/flow_likely_upload"]
-)
+    "endpoint",
+    ["/autoencoder_upload", "/gan_critic_upload", "/flow_back_upload", "/flow_likely_upload",
+     "/pixelcnn_finish_upload", "/pixelcnn_expect_upload"],
+)  # fmt: skip
 def test_an_upload_that_is_no_picture_is_refused(client: Client, endpoint: str, tmp_path: Path) -> None:
     file = tmp_path / "picture.png"
     file.write_text("this is no picture")
@@ -176,11 +185,11 @@ def test_the_same_seed_gives_the_same_picture(client: Client) -> None:
     assert pixels[0] == pixels[1] != pixels[2]
 
 
-def component_server(app_address: str, data: Any) -> dict[str, Any]:
-    """What the latent map's script does: call the server function `decode`."""
+def component_server(app_address: str, data: Any, function: str = "decode") -> dict[str, Any]:
+    """What a piece's script does that has a server function, such as the latent map's: call it."""
     config = httpx.get(f"{app_address}/config").json()
-    plane = next(c for c in config["components"] if "decode" in c["props"].get("server_fns", []))
-    body = {"component_id": plane["id"], "fn_name": "decode", "session_hash": "test", "data": data}
+    piece = next(c for c in config["components"] if function in c["props"].get("server_fns", []))
+    body = {"component_id": piece["id"], "fn_name": function, "session_hash": "test", "data": data}
     answer = httpx.post(f"{app_address}/gradio_api/component_server", json=body, timeout=BACKGROUND_LIMIT)
     assert answer.status_code == 200, answer.text
     return answer.json()
@@ -200,6 +209,69 @@ def test_the_map_decodes_points_and_clamps_them(app_address: str) -> None:
 )  # fmt: skip
 def test_the_map_answers_nonsense_with_a_sentence(app_address: str, point: Any) -> None:
     assert_one_sentence(component_server(app_address, point)["error"], repr(point))
+
+
+def test_the_pointer_asks_what_is_expected(app_address: str) -> None:
+    pixels = wrappers.examples("pixelcnn-mnist")[3][1]["pixels"]
+    question = {"name": "pixelcnn-mnist", "pixels": pixels, "x": 14, "y": 9}
+    (channel,) = component_server(app_address, question, "expected")["channels"]
+    assert sum(channel["probabilities"]) == pytest.approx(1, abs=1e-3)
+
+
+@pytest.mark.parametrize(
+    "change", [{"x": 28}, {"y": -1}, {"x": None}, {"y": "a"}, {"x": 1e300}, {"pixels": "AAAA"}, {"pixels": None},
+               {"pixels": 3}, {"name": "nothing"}, {"name": ["pixelcnn-mnist"]}, {"name": "vae-mnist"}, None, 3, []],
+)  # fmt: skip
+def test_questions_that_are_nonsense_are_answered_with_a_sentence(app_address: str, change: Any) -> None:
+    question = {"name": "pixelcnn-mnist", "pixels": wrappers.blank("pixelcnn-mnist")["pixels"], "x": 0, "y": 0}
+    question = question | change if isinstance(change, dict) else change
+    assert_one_sentence(component_server(app_address, question, "expected")["error"], repr(change))
+
+
+def test_a_mask_that_does_not_fit_is_refused(client: Client) -> None:
+    picture = wrappers.examples("pixelcnn-mnist")[0][1] | {"mask": "AAAA"}
+    with pytest.raises(AppError, match="28x28") as refused:
+        client.predict(picture=picture, api_name="/pixelcnn_finish")
+    assert_one_sentence(str(refused.value), "mask")
+
+
+def test_rows_come_one_by_one(client: Client) -> None:
+    job = client.submit(n=2, api_name="/pixelcnn_write")
+    job.result()
+    assert [len(state["rows"]) for state in job.outputs()] == list(range(1, 29))
+
+
+#: The app with a log of the rows that it really writes, each a bit slower than it is.
+COUNTING = """
+import sys, time
+import app
+from genmodels.models.pixelcnn import Writer
+write_row = Writer.write_row
+
+def counted(self, row, *rest):
+    with open(sys.argv[1], "a") as log:
+        print(row, file=log)
+    time.sleep(0.1)
+    return write_row(self, row, *rest)
+
+Writer.write_row = counted
+app.build_app().launch(**app.launch_options())
+"""
+
+
+def test_stop_stops_the_work_within_a_row(start: Callable[..., Any], tmp_path: Path) -> None:
+    log, port = tmp_path / "rows.log", free_port()
+    start("-c", COUNTING, log, GRADIO_SERVER_PORT=str(port), GRADIO_SERVER_NAME="127.0.0.1")
+    address = f"http://127.0.0.1:{port}"
+    wait_until_served(address)
+    with contextlib.closing(Client(address, verbose=False)) as visitor:
+        job = visitor.submit(n=1, api_name="/pixelcnn_write")
+        while len(job.outputs()) < 3:
+            time.sleep(0.01)
+        job.cancel()
+        written = len(log.read_text().splitlines())
+        time.sleep(1.5)
+        assert len(log.read_text().splitlines()) <= written + 1 < 28
 
 
 def submit(app_address: str, endpoint: str, data: list, session: str) -> str:
@@ -239,11 +311,16 @@ def test_a_walk_through_neither_z_nor_w_is_refused(client: Client) -> None:
 
 
 def test_knobs_have_the_names_of_the_field(endpoints: dict[str, Any]) -> None:
-    knobs = {"/vae_generate": "temperature", "/gan_generate": "truncation_psi", "/flow_generate": "temperature"}
+    knobs = {
+        "/vae_generate": "temperature",
+        "/gan_generate": "truncation_psi",
+        "/flow_generate": "temperature",
+        "/pixelcnn_write": "temperature",
+    }
     for endpoint, knob in knobs.items():
         assert knob in {parameter["parameter_name"] for parameter in endpoints[endpoint]["parameters"]}
 
 
-@pytest.mark.parametrize("route", ["/", "/autoencoder", "/vae", "/gan", "/flow"])
+@pytest.mark.parametrize("route", ["/", "/autoencoder", "/vae", "/gan", "/flow", "/pixelcnn"])
 def test_routes_answer(app_address: str, route: str) -> None:
     assert httpx.get(app_address + route).status_code == 200

@@ -1,9 +1,11 @@
 """The measuring of speed, by a clock that the measured function itself moves on."""
 
+import re
 from collections.abc import Callable
 from types import SimpleNamespace
 
 import pytest
+import torch
 from helpers import build
 
 from genmodels import bench, checkpoint
@@ -83,3 +85,28 @@ def test_the_table(tmp_path, monkeypatch):
     for row in rows:
         assert all(float(cell) > 0 for cell in row[2:5])
         assert row[5].split()[1] in ("(16)", "(32)")
+
+
+def test_what_the_cache_saves(tmp_path, monkeypatch):
+    """A model with a naive sampler has a row for it: the time of one pass for every level of a picture, and the ratio."""
+    monkeypatch.setattr(bench, "REPEATS", 1)
+    monkeypatch.setattr(bench, "BATCHES", (16,))
+    name = str(checkpoint.save(build("pixelcnn"), tmp_path / "pixelcnn"))
+    cached, naive = list(bench.bench_table([name]))[-2:]
+    assert naive.startswith(f"| {name} | sample without the cache | |")
+    for fast, slow in zip(cached.split("|")[4:6], naive.split("|")[4:6], strict=True):
+        assert float(fast) > 0
+        assert re.fullmatch(r" \d+ \(\d+x\) ", slow)
+
+
+def test_naive_sampling_is_timed_by_its_first_passes(clock):
+    class Naive(torch.nn.Linear):
+        image_shape, num_classes = (1, 4, 5), 2
+
+        def sample_naively(self, labels, *, generators):
+            assert labels.tolist() == [0, 1, 0]
+            while True:
+                clock.now += 0.5 * len(generators)
+                yield None
+
+    assert bench.naive_seconds(Naive(1, 1), 3) == pytest.approx(20 * 1.5)

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PIL import Image
 
@@ -41,7 +42,9 @@ def visit(browser: Browser, app_address: str) -> Iterator[Callable[..., Page]]:
 
     def open_page(path: str, size: str = "desktop") -> Page:
         width, height = SIZES[size]
-        page = browser.new_page(viewport={"width": width, "height": height}, accept_downloads=True)
+        page = browser.new_page(
+            viewport={"width": width, "height": height}, has_touch=size == "phone", accept_downloads=True
+        )
         page.set_default_timeout(PATIENCE)
         page.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
         page.on("pageerror", lambda error: complaints.append(str(error)))
@@ -355,13 +358,169 @@ def test_codes_are_mixed_and_classes_swapped(visit: Callable[..., Page]) -> None
     expect(marked).to_have_text("1", timeout=PATIENCE)
 
 
+# ---- PixelCNN --------------------------------------------------------------------------------------------------------
+
+
+def written(page: Page, index: int = 0) -> Locator:
+    """The pictures of "Watch it write" (0) or "Finish my drawing" (1), once they are complete."""
+    writer = page.locator(".gm-writer").nth(index)
+    expect(writer).to_have_attribute("data-state", "done", timeout=PATIENCE)
+    return writer
+
+
+def when_rows(writer: Locator, least: int, action: str = "") -> list[int]:
+    """Waits, in the page itself, until a run shows `least` rows and is not at its end, and then at once does what
+    `action` says in JavaScript; all numbers of rows that were seen before."""
+    script = """(writer, [least, action]) => new Promise((resolve) => {
+      const seen = [];
+      const look = () => {
+        seen.push(Number(writer.dataset.rows));
+        if (writer.dataset.state !== 'writing' || Number(writer.dataset.rows) < least) return;
+        observer.disconnect(); eval(action); resolve(seen);
+      };
+      const observer = new MutationObserver(look);
+      observer.observe(writer, { attributes: true });
+      [...document.querySelectorAll('button')].find((b) => b.textContent.trim() === 'Write').click();
+    })"""
+    return writer.evaluate(script, [least, action])
+
+
+def alpha_rows(canvas: Locator) -> list[bool]:
+    """Which lines of a canvas have something on them."""
+    return canvas.evaluate("""canvas => { const { width, height } = canvas, pen = canvas.getContext('2d');
+      const data = pen.getImageData(0, 0, width, height).data;
+      return Array.from({ length: height }, (_, y) => data[(y * width) * 4 + 3] > 0); }""")
+
+
+def test_pictures_are_written_row_by_row(visit: Callable[..., Page]) -> None:
+    page = visit("/?tab=pixelcnn")
+    writer = written(page)
+    first = pixels(writer.locator(".gm-writer-pictures"))
+    seen = when_rows(writer, 20)
+    assert seen[0] <= 2, "it begins at the top"
+    assert len(set(seen)) >= 8, "and is seen at many rows on its way"
+    assert sorted(seen) == seen
+    expect(writer).to_have_attribute("data-rows", "28")
+    written(page)
+    assert pixels(writer.locator(".gm-writer-pictures")) == first, "the same seed"
+    page.get_by_role("button", name="New seed").first.click()
+    page.wait_for_function(
+        "([canvas, first]) => canvas.toDataURL() !== first",
+        arg=[writer.locator(".gm-writer-pictures").element_handle(), first],
+    )
+    written(page)
+    with page.expect_download() as download:
+        writer.get_by_role("button", name="Download PNG").click()
+    with Image.open(download.value.path()) as file:
+        assert file.text["model"] == "pixelcnn-mnist"
+        assert file.text["seed"] == page.get_by_label("Seed", exact=True).first.input_value()
+
+
+def test_stop_keeps_what_is_written(visit: Callable[..., Page]) -> None:
+    page = visit("/pixelcnn")
+    writer = written(page)
+    screen = writer.locator(".gm-writer-pictures")
+    when_rows(writer, 5, "writer.querySelector('.gm-steps-play').click()")
+    expect(writer).to_have_attribute("data-state", "stopped")
+    rows = int(writer.get_attribute("data-rows"))
+    assert 5 <= rows < 28
+    now = pixels(screen)
+    page.wait_for_timeout(1500)
+    assert int(writer.get_attribute("data-rows")) == rows
+    assert pixels(screen) == now
+    assert alpha_rows(screen)[:28] == [y < rows for y in range(28)]
+    expect(writer.locator(".gm-steps-caption")).to_contain_text(f"Stopped after row {rows} of 28")
+    writer.get_by_role("button", name="Replay").click()
+    expect(writer).to_have_attribute("data-state", "stopped", timeout=PATIENCE)
+    assert pixels(screen) == now, "a replay ends where it was stopped"
+    page.get_by_role("button", name="Write", exact=True).click()
+    written(page)
+    assert all(alpha_rows(screen)[:28])
+
+
+def test_the_speed_is_a_pause_between_rows(visit: Callable[..., Page]) -> None:
+    page = visit("/pixelcnn")
+    writer = written(page)
+    speed = writer.get_by_label("Speed")
+    speed.fill("1")
+    start = time.monotonic()
+    when_rows(writer, 4)
+    assert time.monotonic() - start >= 3 * 0.6 * 0.9
+    speed.fill("8")
+    written(page)
+
+
+def tiles(canvas: Locator, columns: int, lines: int, size: int) -> np.ndarray:
+    """The grey pictures on a sheet `(N, size, size)`."""
+    raw = canvas.evaluate("""canvas => Array.from(
+      canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height).data.filter((_, i) => i % 4 === 0))""")
+    sheet = np.array(raw, np.uint8).reshape(lines * (size + 2) - 2, columns * (size + 2) - 2)
+    places = [(y * (size + 2), x * (size + 2)) for y in range(lines) for x in range(columns)]
+    return np.stack([sheet[y : y + size, x : x + size] for y, x in places])
+
+
+def test_a_drawing_is_finished_in_several_ways(visit: Callable[..., Page]) -> None:
+    page = visit("/pixelcnn")
+    writer = written(page, 1)
+    screen = writer.locator(".gm-writer-pictures")
+    pad = page.locator(".gm-pad").first
+    former = pixels(screen)
+    pad.get_by_role("button", name="Clear").click()
+    draw(page, pad.locator(".gm-pad-canvas"), [(0.3, 0.2), (0.7, 0.2), (0.6, 0.45)])
+    page.wait_for_function("([c, former]) => c.toDataURL() !== former", arg=[screen.element_handle(), former])
+    page.wait_for_timeout(500)
+    written(page, 1)
+    made = tiles(screen, 4, 2, 28)
+    assert made[0, :14].max() > 200, "the drawing"
+    assert all(np.array_equal(one[:14], made[0, :14]) for one in made), "is in all of them"
+    assert len({one[14:].tobytes() for one in made}) == 8, "and ends differently in each"
+    for rows, said in (("28", "nothing was hidden"), ("0", "on average")):
+        pad.get_by_label("Rows given, from the top").fill(rows)
+        expect(writer.locator(".gm-steps-caption")).to_contain_text(said, timeout=PATIENCE)
+    expect(pad.locator(".gm-pad-keep output")).to_have_text("0 of 28")
+
+
+def test_a_pixel_shows_what_was_expected_of_it(visit: Callable[..., Page]) -> None:
+    page = visit("/pixelcnn")
+    piece, screen = page.locator(".gm-expected"), page.locator(".gm-expected-picture")
+    expect(piece).to_contain_text("Move over a picture", timeout=PATIENCE)
+    plain = pixels(screen)
+    box = screen.bounding_box()
+    screen.scroll_into_view_if_needed()
+    screen.hover(position={"x": box["width"] * 10.5 / 28, "y": box["height"] * 12.5 / 28})
+    expect(piece).to_have_attribute("data-pixel", "10,12", timeout=PATIENCE)
+    expect(piece.locator(".gm-expected-where")).to_contain_text("Column 11, row 13")
+    expect(piece.locator(".gm-histogram")).to_have_count(1)
+    assert piece.locator("rect").count() >= 1
+    assert pixels(screen) != plain, "what comes later is greyed out"
+    screen.focus()
+    page.keyboard.press("ArrowRight")
+    expect(piece).to_have_attribute("data-pixel", "11,12")
+    section = page.locator(".gm-split", has=piece)
+    section.get_by_role("button", name="all black").click()
+    expect(page.locator(".gm-verdict").first).to_contain_text("bits/dim", timeout=PATIENCE)
+    expect(piece.locator("figcaption").last).to_contain_text("most likely 0", timeout=PATIENCE)
+
+
+def test_a_pixel_is_touched_on_a_phone(visit: Callable[..., Page]) -> None:
+    page = visit("/pixelcnn", "phone")
+    piece, screen = page.locator(".gm-expected"), page.locator(".gm-expected-bits")
+    expect(piece).to_contain_text("Move over a picture", timeout=PATIENCE)
+    screen.tap(position={"x": 3, "y": 3})
+    expect(piece).to_have_attribute("data-pixel", "0,0", timeout=PATIENCE)
+
+
 @pytest.mark.parametrize(
-    "path", ["/?tab=autoencoder&__theme=light", "/?tab=vae&__theme=dark", "/?tab=gan", "/gan", "/flow"]
+    "path", ["/?tab=autoencoder&__theme=light", "/?tab=vae&__theme=dark", "/?tab=gan", "/gan", "/flow", "/pixelcnn"]
 )
 @pytest.mark.parametrize("size", list(SIZES))
 def test_nothing_sticks_out_sideways(visit: Callable[..., Page], path: str, size: str) -> None:
     page = visit(path, size)
-    picture(page, "Reconstruction" if "autoencoder" in path else "Samples")
+    if "pixelcnn" in path:
+        written(page, 1)
+        expect(page.locator(".gm-item").first).to_be_visible(timeout=PATIENCE)
+    else:
+        picture(page, "Reconstruction" if "autoencoder" in path else "Samples")
     if "gan" in path:
         expect(page.locator(".gm-tile")).to_have_count(8, timeout=PATIENCE)
     width = page.evaluate("document.documentElement.scrollWidth")

@@ -20,6 +20,7 @@ arXiv 1902.00275); its bound tightened by importance sampling: Burda et al. 2016
 fine: Reed et al. 2017 (arXiv 1703.03664).
 """
 
+import copy
 import itertools
 import math
 from collections.abc import Iterator, Sequence
@@ -423,14 +424,14 @@ class Flow(Model):
         """Normalised logits -> images in [-1, 1]; the middle of a grey level's bin becomes that level."""
         scale = (1 - 2 * LOGIT_MARGIN) / self.config.grey_levels
         levels = (self.norm.from_noise(state).sigmoid() - LOGIT_MARGIN) / scale - 0.5
-        return (levels * (2 / (self.config.grey_levels - 1)) - 1).clamp(-1, 1)
+        return (levels * (2 / (self.config.grey_levels - 1)) - 1).clamp(-1, 1).float()
 
     def _frame(self, state: Tensor, depth: int) -> Tensor:
         """The state after the first `depth` layers as images in [-1, 1]: pixels, and where they are noise by now, z / 3."""
         noisy = torch.zeros(self.image_shape, dtype=torch.bool, device=state.device)
         for layer in list(self.layers.values())[:depth]:
             noisy[layer.lattice] = True
-        return torch.where(noisy, (state / 3).clamp(-1, 1), self._to_image(state))
+        return torch.where(noisy, (state / 3).clamp(-1, 1).float(), self._to_image(state))
 
     # -- what it can do -----------------------------------------------------------------------------------------
 
@@ -442,16 +443,14 @@ class Flow(Model):
     def encode(
         self, x: Tensor, labels: Tensor | None = None, *, generators: Sequence[Generator] | None = None
     ) -> Tensor:
-        """The code z `(B, C, H, W)` of images, rounded to the nearest grey levels; `decode` gives these back: exactly in
-        float64 (`model.double()`). In float32 a picture that is stretched much on its way to z can lose grey levels; how
-        many at most on the test images is `largest_error` in metrics.json.
+        """The code z `(B, C, H, W)`, float64, of images, rounded to the nearest grey levels; `decode` gives these back.
 
         Without generators, u is 1/2: the code of the middle of each level's bin. Such codes are more regular than noise,
         above all where the picture is flat; with one generator per image, u is drawn from q(u|v), and z looks like N(0, I).
         Raises ValueError for x outside [-1, 1] or NaN.
         """
-        labels = self._labels(labels, len(x), x.device)
-        return self._states(self._dequantized(x, labels, generators), labels)[-1]
+        model, labels = self._in(torch.float64), self._labels(labels, len(x), x.device)
+        return model._states(model._dequantized(x, labels, generators), labels)[-1]
 
     def encode_steps(
         self, x: Tensor, labels: Tensor | None = None, *, generators: Sequence[Generator] | None = None
@@ -460,19 +459,25 @@ class Flow(Model):
 
         Every frame is `(B, C, H, W)` in [-1, 1], in the picture's own layout: pixels that are noise by now show z / 3.
         """
-        labels = self._labels(labels, len(x), x.device)
-        for depth, state in enumerate(self._states(self._dequantized(x, labels, generators), labels)):
-            yield self._frame(state, depth)
+        model, labels = self._in(torch.float64), self._labels(labels, len(x), x.device)
+        for depth, state in enumerate(model._states(model._dequantized(x, labels, generators), labels)):
+            yield model._frame(state, depth)
 
     def decode(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
-        """Images in [-1, 1] from codes `(B, C, H, W)`."""
-        *_, state = self._states_back(z, self._labels(labels, len(z), z.device))
-        return self._to_image(state)
+        """Images in [-1, 1] from codes `(B, C, H, W)`, computed in the precision of z.
+
+        In float64, that of `encode`, every grey level comes back. Float32 is faster, and enough for noise; but a picture
+        unlike those of the training is stretched so much on its way to z that rounding errors cost it grey levels.
+        """
+        model = self._in(z.dtype)
+        *_, state = model._states_back(z, self._labels(labels, len(z), z.device))
+        return model._to_image(state)
 
     def decode_steps(self, z: Tensor, labels: Tensor | None = None) -> Iterator[Tensor]:
         """The frames of `encode_steps` backwards: noise, then one frame per layer undone; the last one is `decode(z)`."""
-        for done, state in enumerate(self._states_back(z, self._labels(labels, len(z), z.device))):
-            yield self._frame(state, len(self.layers) - done)
+        model = self._in(z.dtype)
+        for done, state in enumerate(model._states_back(z, self._labels(labels, len(z), z.device))):
+            yield model._frame(state, len(self.layers) - done)
 
     def sample(self, labels: Tensor, *, generators: Sequence[Generator], temperature: float = 1.0) -> Tensor:
         """Images from noise z ~ N(0, temperature^2); below 1 they are more typical and less varied."""
@@ -498,14 +503,19 @@ class Flow(Model):
 
     # -- the chain ------------------------------------------------------------------------------------------------
 
+    def _in(self, dtype: torch.dtype) -> "Flow":
+        """This model, or a copy of it, computing in `dtype`."""
+        return self if self.norm.mean.dtype == dtype else copy.deepcopy(self).to(dtype)
+
     def _dequantized(self, x: Tensor, labels: Tensor, generators: Sequence[Generator] | None) -> Tensor:
         """The state that the chain starts from, with u = 1/2 or drawn."""
         refuse_other_than_images(x)
+        x = x.to(self.norm.mean)
         u = torch.full_like(x, 0.5)
         if generators is not None:
             noise = torch.stack([torch.rand(x.shape[1:], generator=g, device=g.device) for g in generators])
-            u, _ = self.dequantizer(x, labels, noise.to(x.device))
-            u = u.clamp(0.05, 0.95)  # off the edges, so that the level survives the rounding errors of float32
+            u, _ = self.dequantizer(x, labels, noise.to(x))
+            u = u.clamp(0.05, 0.95)  # off the edges, so that the level survives rounding errors
         return self._to_state(self._levels(x) + u)[0]
 
     def _states(self, state: Tensor, labels: Tensor) -> list[Tensor]:

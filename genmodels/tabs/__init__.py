@@ -16,4 +16,5 @@ TABS = [
     Tab("vae", "VAE", "genmodels.tabs.vae"),
     Tab("gan", "GAN", "genmodels.tabs.gan"),
     Tab("flow", "Flow", "genmodels.tabs.flow"),
+    Tab("pixelcnn", "PixelCNN", "genmodels.tabs.pixelcnn"),
 ]

@@ -1,11 +1,14 @@
 """What all tabs share: the page they are built on, errors that read as one sentence, pictures, the drawing pad."""
 
+import contextlib
 import functools
+import inspect
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import gradio as gr
+from gradio.events import Dependency
 
 from genmodels import web, wrappers
 
@@ -30,17 +33,29 @@ def polite(function: Callable) -> Callable:
 
     @functools.wraps(function)
     def guarded(*args: Any, **kwargs: Any) -> Any:
-        try:
+        with courtesy(function):
             return function(*args, **kwargs)
-        except gr.Error:
-            raise
-        except ValueError as error:
-            raise gr.Error(str(error), print_exception=False) from None
-        except Exception:
-            log.exception("%s failed", function.__qualname__)
-            raise gr.Error("Something went wrong on the server; its log says what.", print_exception=False) from None
 
-    return guarded
+    @functools.wraps(function)
+    def guarded_steps(*args: Any, **kwargs: Any) -> Iterator[Any]:
+        with courtesy(function):
+            yield from function(*args, **kwargs)
+
+    return guarded_steps if inspect.isgeneratorfunction(function) else guarded
+
+
+@contextlib.contextmanager
+def courtesy(function: Callable) -> Iterator[None]:
+    """What `polite` does with the errors of a function."""
+    try:
+        yield
+    except gr.Error:
+        raise
+    except ValueError as error:
+        raise gr.Error(str(error), print_exception=False) from None
+    except Exception:
+        log.exception("%s failed", function.__qualname__)
+        raise gr.Error("Something went wrong on the server; its log says what.", print_exception=False) from None
 
 
 def check_bounds(number: Any, minimum: float | None, maximum: float | None) -> None:
@@ -70,8 +85,11 @@ class Page(NamedTuple):
         *,
         name: str,
         live: bool = False,
-    ) -> None:
-        """Wire an event; `live` is for sliders and strokes: no spinner, and of many values the last one wins."""
+    ) -> Dependency:
+        """Wire an event; `live` is for sliders and strokes: no spinner, and of many values the last one wins.
+
+        A generator function fills its outputs again and again; the event returned can be cancelled.
+        """
         options = {
             "fn": polite(function),
             "inputs": inputs,
@@ -83,14 +101,11 @@ class Page(NamedTuple):
             "show_progress": "hidden" if live else "minimal",
             "trigger_mode": "always_last" if live else "once",
         }
-        if callable(triggers):
-            triggers(**options)
-        else:
-            gr.on(triggers, **options)
+        return triggers(**options) if callable(triggers) else gr.on(triggers, **options)
 
-    def first(self, shown: gr.HTML, function: Callable, inputs: Any = None, outputs: Any = None) -> None:
+    def first(self, shown: gr.HTML, function: Callable, inputs: Any = None, outputs: Any = None) -> Dependency:
         """Fill `outputs` when `shown` (a pad or a `beacon`) first appears, so that a tab nobody opens costs nothing."""
-        shown.mounted(
+        return shown.mounted(
             polite(function),
             inputs,
             outputs,
@@ -210,32 +225,40 @@ def upload_button() -> gr.UploadButton:
 
 
 def piece(name: str, label: str, value: Any = None, **properties: Any) -> gr.HTML:
-    """A hand-written component: `web/<name>.html` and `.js`, with its own properties."""
+    """A hand-written component: `web/<name>.html` and `.js` (see `web.script`), with its own properties."""
     return gr.HTML(
         value=value,
         label=label,
         html_template=web.asset(f"{name}.html"),
-        js_on_load=web.asset(f"{name}.js"),
+        js_on_load=web.script(name),
         apply_default_css=False,
         **properties,
     )
 
 
 def pad(label: str, tools: Sequence[str] = ("pen", "erase"), *, compact: bool = False) -> gr.HTML:
-    """The drawing pad (`web/pad.js`). Without tools it only shows a picture and strips of examples to choose from."""
+    """The drawing pad (`web/pad.js`). Without tools it only shows a picture and strips of examples to choose from.
+
+    tools: "pen", "erase", "hide" (patches from the model) and "keep" (a slider that hides all rows from some row on).
+    """
     settings = {"compact": "true" if compact else "false", "tools": list(tools)}
     component = piece("pad", label, **settings, background=0, centre=False, strips=[])
     component.api_info = lambda: PAD_SCHEMA
     return component
 
 
-def fill_pad(name: str, value: dict, strips: Sequence[tuple[str, list[tuple[str, dict]]]] = ()) -> gr.HTML:
-    """An update of a pad: the picture to show, the model it is for, and its strips as (title, labelled pictures)."""
+def fill_pad(
+    name: str, value: dict, strips: Sequence[tuple[str, list[tuple[str, dict]]]] = (), *, centre: bool = True
+) -> gr.HTML:
+    """An update of a pad: the picture to show, the model it is for, and its strips as (title, labelled pictures).
+
+    centre: whether a drawing is brought to the middle, where the digits that the model knows are.
+    """
     facts = wrappers.describe(name)
     shown = [(title, [{"label": label, **picture} for label, picture in rows]) for title, rows in strips]
     return gr.HTML(
         value=value,
         background=facts["background"],
-        centre=facts["data"] == "mnist",
+        centre=centre and facts["data"] == "mnist",
         strips=[{"label": title, "pictures": pictures} for title, pictures in shown],
     )

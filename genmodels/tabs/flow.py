@@ -6,7 +6,7 @@ from typing import Any
 import gradio as gr
 
 from genmodels import web, wrappers
-from genmodels.tabs import common, generate
+from genmodels.tabs import common, generate, likelihood
 
 FAMILY = "flow"
 GENERATE = (
@@ -28,7 +28,6 @@ LIKELY = (
     "The flow knows what every picture costs to write down, in bits per pixel and colour: the fewer, the more likely it "
     "is. Try pictures of other kinds: more likely does not mean more like a real one."
 )
-WHY = "Why? A likelihood adds up how well each pixel can be told from the others, and in a simple picture every pixel can."
 BETWEEN = (
     "Halfway between two codes lies the code of another picture, for every code is one. Mixing the pixels themselves "
     "gives a double exposure."
@@ -166,53 +165,25 @@ def build_likely(page: common.Page, shown: gr.HTML, names: list[str]) -> None:
     page.first(shown, compare, data, others)
     page.on(data.input, open_likely, data, [pad, verdict], name="likely_open")
     page.on(data.input, compare, data, others, name="compare", live=True)
-    page.on(pad.input, likely, [data, pad], verdict, name="likelihood", live=True)
+    page.on(pad.input, likelihood.verdict, [data, pad], verdict, name="likelihood", live=True)
     page.on(upload.upload, likely_file, [data, upload], [pad, verdict], name="likely_upload")
 
 
-def likely(name: str, picture: dict) -> str:
-    """The bits/dim of a picture among those of real test images."""
-    seen = wrappers.likelihood(name, picture)
-    marks = seen["histogram"]
-    title = "Real test images, by bits/dim"
-    chart = web.histogram(marks["counts"], marks["edges"], seen["bits"], "more likely", "less likely", title)
-    words = (
-        f"<b>{cost(seen)} bits/dim</b>: more likely than <b>{common.share(seen['likelier_than'])}</b> of test images."
-    )
-    return f'{chart}<p class="gm-verdict">{words}</p>'
-
-
-def cost(seen: dict) -> str:
-    """bits/dim with the sign of a bound."""
-    return f"{'≤ ' if seen['is_bound'] else ''}{seen['bits']:.2f}"
-
-
 def compare(name: str) -> str:
-    """Pictures of other kinds, the most likely first, and which of them the flow prefers to real test images."""
-    rows = wrappers.compared(name)
-    tiles = [(wrappers.thumbnail(row["pad"]), (row["label"], f"{row['bits']:.2f}"), row["known"]) for row in rows]
-    fooled = [row["label"] for row in rows if row["likelier_than"] > 50 and not row["known"]]
-    words = "None of these is more likely than the median test image."
-    if fooled:
-        words = f"More likely than the median test image, though of another kind: <b>{', '.join(fooled)}</b>. {WHY}"
-    title = '<p class="gm-gallery-title">Pictures of other kinds, the most likely first, in bits/dim</p>'
-    return f'{title}{web.gallery(tiles, 6)}<p class="gm-verdict">{words}</p>'
+    """Pictures of other kinds and an example, the most likely first."""
+    return likelihood.compare(name, common.examples(name)[3:4])
 
 
 def open_likely(name: str) -> tuple[Any, ...]:
     """Other data: its first example on the pad."""
     known = common.examples(name)
-    strips = [
-        ("Pictures of the kind it knows", known),
-        ("Something it has never seen", [*wrappers.plain_pictures(name), *wrappers.outliers(name)]),
-    ]
-    return common.fill_pad(name, known[0][1], strips), likely(name, known[0][1])
+    return common.fill_pad(name, known[0][1], likelihood.strips(name, known)), likelihood.verdict(name, known[0][1])
 
 
 def likely_file(name: str, path: str) -> tuple[Any, ...]:
     """An uploaded picture on the pad, and how likely it is."""
     picture = wrappers.read_picture(path, name)
-    return picture, likely(name, picture)
+    return picture, likelihood.verdict(name, picture)
 
 
 # ---- between two pictures ----------------------------------------------------------------------------------------

@@ -6,6 +6,7 @@ from html import escape
 from pathlib import Path
 
 FOLDER = Path(__file__).parent
+SHEETS = ("app", "pad", "latent_map", "board", "film", "steps", "writer", "expected")
 
 
 @cache
@@ -14,11 +15,14 @@ def asset(name: str) -> str:
     return (FOLDER / name).read_text(encoding="utf-8")
 
 
+def script(name: str) -> str:
+    """The script of a piece, after what it shares with the others."""
+    return f"{asset('shared.js')}\n{asset(f'{name}.js')}"
+
+
 def stylesheet() -> str:
     """All style sheets of the app as one text, for `launch(css=…)`."""
-    return "\n".join(
-        asset(name) for name in ("app.css", "pad.css", "latent_map.css", "board.css", "film.css", "steps.css")
-    )
+    return "\n".join(asset(f"{name}.css") for name in SHEETS)
 
 
 def code_bars(code: Sequence[float]) -> str:

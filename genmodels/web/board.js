@@ -5,16 +5,6 @@
 const cards = element.querySelector('.gm-board-cards');
 let picked = new Set();
 
-function paint(canvas, picture) {
-  const [c, h, w] = picture.shape, raw = atob(picture.pixels), image = new ImageData(w, h);
-  for (let i = 0; i < w * h; i++) {
-    for (let k = 0; k < 3; k++) image.data[i * 4 + k] = raw.charCodeAt(i * c + (c === 3 ? k : 0));
-    image.data[i * 4 + 3] = 255;
-  }
-  canvas.width = w; canvas.height = h;
-  canvas.getContext('2d').putImageData(image, 0, 0);
-}
-
 function pick(i) {
   const { group } = props.round;
   const on = !picked.has(i);
@@ -39,7 +29,7 @@ function cardOf(picture, i) {
   const answer = props.round.answers && props.round.answers[i];
   card.type = 'button'; card.className = 'gm-tile';
   card.setAttribute('aria-label', `Picture ${i + 1}`);
-  paint(canvas, picture);
+  showPicture(canvas, picture);
   card.append(canvas);
   if (answer) {
     const said = (who, right) => `${who} ${right ? '✓' : '✗'}`;
@@ -64,7 +54,5 @@ function show() {
   }
   mark();
 }
-// The names are not quoted one by one: gr.HTML would take a quoted name for that of an event.
-const changed = (names, then) => watch(names.trim().split(' '), then);
 changed(' round ', show);
 show();

@@ -70,7 +70,5 @@ function open() {
   screens.replaceChildren(...films.map((film) => film.figure));
   draw();
 }
-// The names are not quoted one by one: gr.HTML would take a quoted name for that of an event.
-const changed = (names, then) => watch(names.trim().split(' '), then);
 changed(' value ', open);
 open();

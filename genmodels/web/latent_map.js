@@ -12,7 +12,6 @@ const COLOURS = ['#4e79a7', '#f28e2b', '#e15759', '#3fa7a1', '#59a14f', '#c9a400
 let dots = null;                    // the points, drawn once for each choice of class
 let only = null;                    // the class that the legend singles out
 let probe = { x: 0, y: 0 };
-let wanted = null, busy = false;
 
 const map = () => props.map && props.map.points ? props.map : null;
 const toPlane = (p) => { const e = map().extent; return [(p.x + e) / (2 * e) * canvas.width, (e - p.y) / (2 * e) * canvas.height]; };
@@ -71,41 +70,19 @@ function legends() {
   });
 }
 
-function paint(text) {
-  const [c, h, w] = map().shape, raw = atob(text), image = new ImageData(w, h);
-  for (let i = 0; i < w * h; i++) {
-    for (let k = 0; k < 3; k++) image.data[i * 4 + k] = raw.charCodeAt(i * c + (c === 3 ? k : 0));
-    image.data[i * 4 + 3] = 255;
-  }
-  picture.width = w; picture.height = h;
-  picture.getContext('2d').putImageData(image, 0, 0);
-}
-
-async function pump() {
-  if (busy) return;
-  busy = true;
-  while (wanted) {
-    const asked = wanted;
-    wanted = null;
-    try {
-      const answer = await server.decode(asked);
-      if (answer.error) where.textContent = answer.error;
-      else if (map() && asked.name === map().name) { paint(answer.pixels); picture.dataset.x = asked.x; picture.dataset.y = asked.y; }
-    } catch {
-      where.textContent = 'The server did not answer; move again to retry.';
-    }
-  }
-  busy = false;
-}
+const ask = latestOnly((point) => server.decode(point), (answer, asked) => {
+  if (!map() || asked.name !== map().name) return;
+  showPicture(picture, { pixels: answer.pixels, shape: map().shape });
+  picture.dataset.x = asked.x; picture.dataset.y = asked.y;
+}, (text) => { where.textContent = text; });
 
 function go(x, y) {
   if (!map()) return;
   const e = map().extent, hold = (t) => Math.round(Math.max(-e, Math.min(e, t)) * 1000) / 1000;
   probe = { x: hold(x), y: hold(y) };
   where.textContent = `z = (${probe.x.toFixed(2)}, ${probe.y.toFixed(2)})`;
-  wanted = { name: map().name, ...probe };
   requestAnimationFrame(draw);
-  pump();
+  ask({ name: map().name, ...probe });
 }
 function follow(event) {
   if (!map()) return;
@@ -122,33 +99,10 @@ canvas.addEventListener('keydown', (event) => {
   go(probe.x + step[0] * far, probe.y + step[1] * far);
 });
 
-// ---- download: the canvas as PNG, with text chunks that say how it was made -----------------------------------------
-function crc(bytes) {
-  let c = -1;
-  for (const b of bytes) { c ^= b; for (let k = 0; k < 8; k++) c = c & 1 ? (c >>> 1) ^ 0xedb88320 : c >>> 1; }
-  return (c ^ -1) >>> 0;
-}
-function chunk(key, text) {
-  const body = new TextEncoder().encode(`tEXt${key}\0${text}`), out = new Uint8Array(body.length + 8), d = new DataView(out.buffer);
-  d.setUint32(0, body.length - 4); out.set(body, 4); d.setUint32(body.length + 4, crc(body));
-  return out;
-}
 root.querySelector('[data-action=save]').addEventListener('click', () => {
   if (!map()) return;
-  const big = document.createElement('canvas'), k = Math.ceil(448 / picture.width), info = { ...map().info, x: picture.dataset.x, y: picture.dataset.y };
-  big.width = picture.width * k; big.height = picture.height * k;
-  const b = big.getContext('2d');
-  b.imageSmoothingEnabled = false;
-  b.drawImage(picture, 0, 0, big.width, big.height);
-  big.toBlob(async (blob) => {
-    const bytes = new Uint8Array(await blob.arrayBuffer()), head = 33; // signature and IHDR come first
-    const parts = [bytes.subarray(0, head), ...Object.entries(info).map(([key, text]) => chunk(key, String(text))), bytes.subarray(head)];
-    const link = document.createElement('a');
-    link.href = URL.createObjectURL(new Blob(parts, { type: 'image/png' }));
-    link.download = `${map().name}_${info.x}_${info.y}.png`;
-    link.click();
-    setTimeout(() => URL.revokeObjectURL(link.href), 1000);
-  }, 'image/png');
+  const { x, y } = picture.dataset;
+  download(picture, Math.ceil(448 / picture.width), { ...map().info, x, y }, `${map().name}_${x}_${y}.png`);
 });
 
 function open() {
@@ -157,8 +111,6 @@ function open() {
   drawDots(); legends(); draw();
   go(props.value ? props.value.x : probe.x, props.value ? props.value.y : probe.y);
 }
-// The names are not quoted one by one: gr.HTML would take a quoted name for that of an event.
-const changed = (names, then) => watch(names.trim().split(' '), then);
 changed(' map ', open);
 changed(' value ', () => { draw(); if (map() && props.value) go(props.value.x, props.value.y); });
 open();

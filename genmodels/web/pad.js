@@ -1,11 +1,13 @@
 // The drawing pad. Its value is {pixels, mask, shape}: base64 of uint8 bytes in height, width, channel order,
 // base64 of one byte per pixel (1 = hidden from the model) or "", and [channels, height, width].
-// Props: background (0 or 255), tools (names), centre (shift strokes into the middle), strips ([{label, pictures}]).
+// Props: background (0 or 255), tools (names; with keep, a slider hides all rows from some row on), centre (shift strokes
+// into the middle), strips ([{label, pictures}]).
 // Events: "mounted" once, "input" while drawing (at most ten a second) and at the end of each stroke.
 const root = element.querySelector('.gm-pad');
 const canvas = root.querySelector('.gm-pad-canvas');
 const view = canvas.getContext('2d');
 const colours = root.querySelector('.gm-pad-colours');
+const keep = root.querySelector('.gm-pad-keep input');
 const INKS = ['#1a1a1a', '#ffffff', '#8a8a8a', '#d9a066', '#7a4a21', '#c8352b', '#e8862e', '#f2d13c', '#3f9b45', '#2f6fd0', '#7b4bb3'];
 const FINE = 8; // strokes are drawn on a layer with 8 × 8 points per pixel of the model
 const WIDTHS = { pen: { 1: [1.7, 2.5, 3.6], 3: [1, 2, 3] }, erase: { 1: [2, 4, 7], 3: [1, 3, 5] }, hide: { 1: [3, 6, 10], 3: [3, 6, 10] } };
@@ -13,7 +15,7 @@ const WIDTHS = { pen: { 1: [1.7, 2.5, 3.6], 3: [1, 2, 3] }, erase: { 1: [2, 4, 7
 let channels = 1, height = 28, width = 28;
 let tool = 'pen', size = 1, ink = INKS[5];
 let base, hidden;               // what lies under the strokes, and the hidden pixels
-let history = [];               // {kind: 'load' | 'clear' | 'stroke' | 'hide', …}: everything is redrawn from these
+let history = [];               // {kind: 'load' | 'clear' | 'stroke' | 'hide' | 'keep', …}: everything is redrawn from these
 let stroke = null;              // the entry that the pointer is making now
 let cursor = null;              // the keyboard's position, in pixels
 let sent = '', timer = null, last = 0;
@@ -24,16 +26,6 @@ const layer = document.createElement('canvas');
 const spare = document.createElement('canvas');
 const small = document.createElement('canvas');
 const pen = layer.getContext('2d', { willReadFrequently: true });
-
-function bytesOf(text) {
-  const raw = atob(text || '');
-  return Uint8Array.from(raw, (c) => c.charCodeAt(0));
-}
-function textOf(bytes) {
-  let raw = '';
-  for (let i = 0; i < bytes.length; i += 4096) raw += String.fromCharCode(...bytes.subarray(i, i + 4096));
-  return btoa(raw);
-}
 
 function resize(shape) {
   [channels, height, width] = shape;
@@ -59,19 +51,34 @@ function paint(context, entry, place = (p) => p, from = 0) {
   context.stroke();
 }
 
+// How many rows a new picture has given: as many as the last one.
+const kept = () => (can('keep') ? Number(keep.value) : height);
+
 function cover(entry) {
   for (const cell of entry.cells) hidden[cell] = entry.on ? 1 : 0;
+}
+
+// The mask that hides everything from row `first` on.
+function rowsFrom(first) {
+  return new Uint8Array(width * height).fill(1, Math.min(height, first) * width);
+}
+// How many rows at the top are given: what the slider says, or would say.
+function rowsGiven() {
+  const first = hidden.indexOf(1);
+  return first < 0 ? height : Math.floor(first / width);
 }
 
 function rebuild() {
   pen.clearRect(0, 0, layer.width, layer.height);
   base = new Uint8Array(width * height * channels).fill(paper());
-  hidden = new Uint8Array(width * height);
+  hidden = rowsFrom(height);
   const start = Math.max(0, history.findLastIndex((e) => e.kind === 'load' || e.kind === 'clear'));
   for (const entry of history.slice(start)) {
     if (entry.kind === 'load') { base = entry.pixels.slice(); hidden = entry.mask.slice(); }
+    else if (entry.kind === 'clear') hidden = rowsFrom(entry.rows);
     else if (entry.kind === 'stroke') paint(pen, entry);
     else if (entry.kind === 'hide') cover(entry);
+    else if (entry.kind === 'keep') hidden = entry.mask.slice();
   }
   show();
 }
@@ -150,15 +157,6 @@ function centred() {
   return { pixels: compose(context), mask };
 }
 
-function asImage(pixels, shape) {
-  const [c, h, w] = shape, image = new ImageData(w, h);
-  for (let i = 0; i < w * h; i++) {
-    for (let k = 0; k < 3; k++) image.data[i * 4 + k] = pixels[i * c + (c === 3 ? k : 0)];
-    image.data[i * 4 + 3] = 255;
-  }
-  return image;
-}
-
 function show() {
   small.getContext('2d').putImageData(asImage(compose(pen), [channels, height, width]), 0, 0);
   const s = canvas.width / width;
@@ -169,11 +167,25 @@ function show() {
     view.fillStyle = (x + y) % 2 ? '#8d8d94' : '#7b7b83';
     view.fillRect(x * s, y * s, s, s);
   }
+  sayKept();
   if (cursor) {
     view.lineWidth = 2; view.strokeStyle = '#f59e0b';
     view.strokeRect(cursor[0] * s + 1, cursor[1] * s + 1, s - 2, s - 2);
   }
 }
+
+function sayKept() {
+  const rows = rowsGiven();
+  keep.max = height; keep.value = rows;
+  root.querySelector('.gm-pad-keep output').textContent = `${rows} of ${height}`;
+}
+keep.addEventListener('input', () => {
+  const mask = rowsFrom(Number(keep.value));
+  const last = history[history.length - 1];
+  if (last && last.kind === 'keep') history.pop(); // a drag is one step
+  history.push({ kind: 'keep', mask });
+  rebuild(); sendSoon();
+});
 
 function send() {
   clearTimeout(timer); timer = null; last = performance.now();
@@ -192,7 +204,7 @@ function sendSoon() {
 function load(picture, tell) {
   const same = picture.shape.join() === [channels, height, width].join();
   if (!same || !base) { resize(picture.shape); history = []; }
-  const pixels = bytesOf(picture.pixels), mask = picture.mask ? bytesOf(picture.mask) : new Uint8Array(width * height);
+  const pixels = bytesOf(picture.pixels), mask = picture.mask ? bytesOf(picture.mask) : rowsFrom(tell ? kept() : height);
   history.push({ kind: 'load', pixels, mask, blank: pixels.every((v) => v === paper()) });
   if (history.length > 200) history.splice(0, history.length - 1);
   rebuild();
@@ -209,6 +221,7 @@ function choose(group, button) {
 function tools() {
   root.dataset.tools = (props.tools || []).join(' ');
   for (const b of root.querySelectorAll('[data-group=tool] button')) b.hidden = !can(b.dataset.value);
+  root.querySelector('.gm-pad-keep').hidden = !can('keep');
   if (!can(tool)) tool = 'pen';
   for (const g of root.querySelectorAll('.gm-seg[role=radiogroup]')) {
     choose(g, [...g.children].find((b) => b.dataset.value === String(g.dataset.group === 'tool' ? tool : size)));
@@ -237,7 +250,7 @@ root.addEventListener('click', (event) => {
     if (group.dataset.group === 'tool') tool = b.dataset.value; else size = Number(b.dataset.value);
     choose(group, b);
   } else if (b.dataset.action === 'undo') undo();
-  else if (b.dataset.action === 'clear') { history.push({ kind: 'clear' }); mark(null); rebuild(); send(); }
+  else if (b.dataset.action === 'clear') { history.push({ kind: 'clear', rows: kept() }); mark(null); rebuild(); send(); }
 });
 root.addEventListener('keydown', (event) => {
   const group = event.target.closest('[role=radiogroup]');
@@ -326,8 +339,7 @@ function strips() {
     for (const picture of strip.pictures) {
       const b = document.createElement('button'), c = document.createElement('canvas');
       b.type = 'button'; b.className = 'gm-thumb'; b.title = picture.label; b.setAttribute('aria-label', picture.label);
-      [, c.height, c.width] = picture.shape;
-      c.getContext('2d').putImageData(asImage(bytesOf(picture.pixels), picture.shape), 0, 0);
+      showPicture(c, picture);
       b.append(c);
       b.onclick = () => { load(picture, true); mark(b); };
       list.append(b);
@@ -343,14 +355,12 @@ function markSame() {
 function take() {
   if (props.value && props.value.shape && JSON.stringify(props.value) !== sent) { load(props.value, false); tools(); markSame(); }
 }
-// The names are not quoted one by one: gr.HTML would take a quoted name for that of an event.
-const changed = (names, then) => watch(names.trim().split(' '), then);
 changed(' value ', take);
 changed(' strips ', () => { history.splice(0, history.length - 1); strips(); markSame(); }); // another model: nothing to undo
 changed('tools background', () => { tools(); if (base) rebuild(); });
 
 resize([1, 28, 28]);
-history.push({ kind: 'clear' });
+history.push({ kind: 'clear', rows: height });
 rebuild();
 tools();
 strips();

@@ -12,16 +12,10 @@ let frames = [], timer = null;
 function draw() {
   const frame = frames[Number(scrubber.value)];
   if (!frame) return;
-  const [c, h, w] = frame.shape, raw = atob(frame.pixels), image = new ImageData(w, h);
-  for (let i = 0; i < w * h; i++) {
-    for (let k = 0; k < 3; k++) image.data[i * 4 + k] = raw.charCodeAt(i * c + (c === 3 ? k : 0));
-    image.data[i * 4 + 3] = 255;
-  }
-  if (canvas.width !== w || canvas.height !== h) { canvas.width = w; canvas.height = h; }
-  canvas.getContext('2d').putImageData(image, 0, 0);
+  showPicture(canvas, frame);
   caption.textContent = frame.caption;
   scrubber.setAttribute('aria-valuetext', frame.caption);
-  root.dataset.single = w < 40;
+  root.dataset.single = canvas.width < 40;
 }
 
 function pause() {
@@ -48,7 +42,5 @@ function open() {
   if (frames.length !== former) { pause(); scrubber.value = props.start === 'end' ? scrubber.max : 0; }
   draw();
 }
-// The names are not quoted one by one: gr.HTML would take a quoted name for that of an event.
-const changed = (names, then) => watch(names.trim().split(' '), then);
 changed(' value ', open);
 open();

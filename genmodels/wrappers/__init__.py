@@ -22,17 +22,20 @@ from genmodels.wrappers.codes import (
 )  # fmt: skip
 from genmodels.wrappers.core import LARGEST, MAX_SEED, about, available, describe, real, whole
 from genmodels.wrappers.critics import deal, judge, marks
-from genmodels.wrappers.flows import compared, fades, likelihood, sample_film, swap_class, there_and_back
+from genmodels.wrappers.flows import fades, sample_film, swap_class, there_and_back
+from genmodels.wrappers.likelihoods import compared, likelihood
 from genmodels.wrappers.measurements import figures, films
-from genmodels.wrappers.pictures import Pad, blank, read_picture, thumbnail, to_pad
+from genmodels.wrappers.pictures import Pad, blank, read_picture, thumbnail, to_pad, top_half
 from genmodels.wrappers.sampling import sample
 from genmodels.wrappers.starters import examples, outliers, own_pictures, plain_pictures
 from genmodels.wrappers.styles import loop, style_grid, style_layers
+from genmodels.wrappers.writing import MAX_WRITTEN, Writing, expect, expected_at, finish, write
 
 __all__ = [
-    "LARGEST", "MAX_SEED", "Pad", "about", "autoencode", "available", "between", "blank", "compared", "deal",
-    "decode_point", "describe", "examples", "fades", "figures", "films", "judge", "latent_map", "latents",
-    "likelihood", "locate", "loop", "marks", "outliers", "own_pictures", "plain_pictures", "read_picture", "real", "sample",
-    "sample_film", "style_grid", "style_layers", "swap_class", "there_and_back", "thumbnail", "to_pad",
-    "traversal_strip", "traverse", "variations", "walk", "whole",
+    "LARGEST", "MAX_SEED", "MAX_WRITTEN", "Pad", "Writing", "about", "autoencode", "available", "between", "blank",
+    "compared", "deal", "decode_point", "describe", "examples", "expect", "expected_at", "fades", "figures", "films",
+    "finish", "judge", "latent_map", "latents", "likelihood", "locate", "loop", "marks", "outliers", "own_pictures",
+    "plain_pictures", "read_picture", "real", "sample", "sample_film", "style_grid", "style_layers", "swap_class",
+    "there_and_back", "thumbnail", "to_pad", "top_half", "traversal_strip", "traverse", "variations", "walk", "whole",
+    "write",
 ]  # fmt: skip

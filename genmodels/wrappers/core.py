@@ -2,8 +2,8 @@
 
 import functools
 import threading
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Iterator
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
@@ -16,6 +16,7 @@ from genmodels.models.base import Model
 MAX_IMAGES, MAX_SEED, MAX_FRAMES = 100, 2**31 - 1, 96
 LARGEST = 1e12  # of any number that a visitor sends
 MODELS_KEPT = 24
+Step = TypeVar("Step")
 _compute = threading.RLock()
 _load = threading.Lock()
 
@@ -68,6 +69,16 @@ def computing(function: Callable) -> Callable:
             return function(*args, **kwargs)
 
     return locked
+
+
+def in_turns(steps: Iterator[Step]) -> Iterator[Step]:
+    """`computing` for what takes many steps: each is one computation, so that between two of them others take turns."""
+    while True:
+        with _compute, torch.inference_mode():
+            step = next(steps, None)
+        if step is None:
+            return
+        yield step
 
 
 def whole(what: str, value: Any, low: int, high: int) -> int:

@@ -1,4 +1,4 @@
-"""What an invertible model allows: there and back without loss, layer by layer, how likely a picture is, other classes."""
+"""What an invertible model allows: there and back without loss, layer by layer, other classes."""
 
 import copy
 import functools
@@ -13,29 +13,25 @@ from PIL import Image
 from torch import Tensor
 
 from genmodels import operations
-from genmodels.data import DATASETS, tile_pixels, to_uint8
+from genmodels.data import tile_pixels, to_uint8
 from genmodels.models.base import Model, seeded
 from genmodels.protocols import Decodes, Encodes, HasLikelihood, SamplesStepwise
 from genmodels.wrappers.core import (
     MAX_SEED,
     MODELS_KEPT,
-    calibrated,
     class_index,
     computing,
     describe,
     get_model,
     whole,
 )
-from genmodels.wrappers.critics import real_images
 from genmodels.wrappers.pictures import Pad, from_pad, sheet, single, to_pad
 from genmodels.wrappers.sampling import knob
-from genmodels.wrappers.starters import examples, outliers, plain_pictures
 
 FILM_PICTURES, FILM_COLUMNS = 8, 4
 NOISE_REACH = 4.0  # the histogram of z goes from -4 to 4
 STEPS_BETWEEN = 9
 DEQUANTIZATION_SEED = 0
-GLYPHS = "omniglot"
 CORNERS = {"right": "at the top right", "below": "at the bottom left", "diagonal": "at the bottom right"}
 
 #: A film for the browser: frames (pads) and a caption for each.
@@ -52,8 +48,7 @@ def _get_invertible(name: str) -> Model:
 
 @functools.lru_cache(maxsize=MODELS_KEPT)
 def _exact(name: str) -> Model:
-    """The model in float64: a picture unlike any it was trained on is stretched so much on its way to z that float32
-    would lose grey levels."""
+    """The model in float64, in which it computes codes: kept, so that it needn't be converted for every picture."""
     return copy.deepcopy(_get_invertible(name)).double()
 
 
@@ -67,7 +62,7 @@ def there_and_back(name: str, pad: Pad) -> dict[str, Any]:
     Returns code and decoded (pictures), difference (the largest of any pixel, in grey levels), film (all layers there
     and back), histogram of the code's numbers, their mean and std, ms_there and ms_back (time of the network).
     """
-    model, x = _exact(name), from_pad(name, pad)[0].double()
+    model, x = _exact(name), from_pad(name, pad)[0]
     start = time.perf_counter()
     z = model.encode(x, generators=seeded([DEQUANTIZATION_SEED]))
     turned = time.perf_counter()
@@ -145,73 +140,6 @@ def sample_film(name: str, seed: int = 0, label: int | str | None = None, **knob
     return _film(name, steps, ["Noise", *captions])
 
 
-# -- how likely -------------------------------------------------------------------------------------------------------
-
-
-@computing
-def likelihood(name: str, pad: Pad) -> dict[str, Any]:
-    """What a picture costs in bits/dim without naming its class, whether that is a bound, the share in percent of test
-    images that cost more ("likelier_than"), and the histogram of these."""
-    bits = _bits(name, [pad])[0]
-    return {
-        "bits": bits,
-        "is_bound": get_model(name).likelihood_is_bound,
-        "likelier_than": _likelier_than(name, bits),
-        "histogram": _bits_histogram(name),
-    }
-
-
-def _bits(name: str, pads: Sequence[Pad]) -> list[float]:
-    model = get_model(name, HasLikelihood)
-    x = torch.cat([from_pad(name, pad)[0] for pad in pads])
-    return operations.bits_per_dim(model, x).tolist()
-
-
-def _test_bits(name: str) -> np.ndarray:
-    return calibrated(name, "bits_per_dim_test", "likelihoods").numpy()
-
-
-def _likelier_than(name: str, bits: float) -> float:
-    return float((_test_bits(name) > bits).mean() * 100)
-
-
-@functools.lru_cache(maxsize=MODELS_KEPT)
-def _bits_histogram(name: str) -> dict[str, list]:
-    """The test images' bits/dim in 40 bins from 0 up to what one in a thousand exceeds."""
-    counts, edges = np.histogram(_test_bits(name), bins=40, range=(0, float(np.quantile(_test_bits(name), 0.999))))
-    return {"counts": counts.tolist(), "edges": edges.tolist()}
-
-
-def compared(name: str) -> list[dict[str, Any]]:
-    """Pictures of the model's kind and of others, the likeliest first: label, pad, known (whether of its kind), bits,
-    likelier_than. With a real glyph of Omniglot where that can be read."""
-    known = examples(name)[3:4]
-    strange = [*plain_pictures(name), *outliers(name), *_real_glyphs(name)]
-    pads = [*known, *strange]
-    rows = [
-        {"label": label, "pad": pad, "known": i < len(known), "bits": bits, "likelier_than": _likelier_than(name, bits)}
-        for i, ((label, pad), bits) in enumerate(zip(pads, _all_bits(name, [pad for _, pad in pads]), strict=True))
-    ]
-    return sorted(rows, key=lambda row: row["bits"])
-
-
-@computing
-def _all_bits(name: str, pads: Sequence[Pad]) -> list[float]:
-    return _bits(name, pads)
-
-
-def _real_glyphs(name: str) -> list[tuple[str, Pad]]:
-    """The median glyph of Omniglot by its ink, in the model's shape and on its background; none if it can't be read."""
-    try:
-        glyphs = real_images(name, GLYPHS)
-    except ValueError:
-        return []
-    ink = glyphs.pixels.float().flatten(1).mean(1)
-    chosen = glyphs.pixels[ink.argsort()[len(ink) // 2]]
-    inverted = describe(name)["background"] != DATASETS[GLYPHS].background
-    return [("an Omniglot glyph", to_pad(255 - chosen if inverted else chosen))]
-
-
 # -- between two pictures, and other classes ----------------------------------------------------------------------------
 
 
@@ -219,8 +147,8 @@ def _real_glyphs(name: str) -> list[tuple[str, Pad]]:
 def fades(name: str, pad_a: Pad, pad_b: Pad) -> dict[str, Image.Image]:
     """From one picture to another in nine steps: through their codes ("latent") and as a cross-fade ("pixels")."""
     model = _exact(name)
-    t = torch.linspace(0, 1, STEPS_BETWEEN, dtype=torch.float64)
-    a, b = (from_pad(name, pad)[0].double() for pad in (pad_a, pad_b))
+    t = torch.linspace(0, 1, STEPS_BETWEEN)
+    a, b = (from_pad(name, pad)[0] for pad in (pad_a, pad_b))
     latent = operations.interpolate(model, a[0], b[0], t)
     pixels = torch.lerp(a, b, t.view(-1, 1, 1, 1))
     return {
@@ -242,7 +170,7 @@ def swap_class(name: str, pad: Pad, label: int | str | None = None) -> dict[str,
     if index is None:
         each = operations.bits_per_dim(get_model(name, HasLikelihood), x.expand(len(classes), *x.shape[1:]), everyone)
         index = int(each.argmin())
-    z = model.encode(x.double(), everyone[index : index + 1])
+    z = model.encode(x, everyone[index : index + 1])
     made = to_uint8(model.decode(z.expand(len(classes), *z.shape[1:]), everyone))
     pictures = [(title, to_pad(image)) for title, image in zip(classes, made, strict=True)]
     return {"class": classes[index], "pictures": pictures}

@@ -61,6 +61,13 @@ def blank(name: str) -> Pad:
     return to_pad(np.full(info["shape"], info["background"], dtype=np.uint8))
 
 
+def top_half(pad: Pad) -> Pad:
+    """The picture with its lower half hidden."""
+    _, height, width = pad["shape"]
+    hidden = np.repeat(np.arange(height) >= height // 2, width).astype(np.uint8)
+    return pad | {"mask": base64.b64encode(hidden.tobytes()).decode()}
+
+
 def read_picture(path: str, name: str) -> Pad:
     """An uploaded file as the model sees pictures: upright, its shape, 8 bits; ink on light paper inverted for a model
     of light strokes on black. ValueError if the file is no picture or too large."""
@@ -85,9 +92,14 @@ def read_picture(path: str, name: str) -> Pad:
 
 def signed(image: Image.Image, name: str, **settings: Any) -> Image.Image:
     """The picture with model, version and settings as PNG text."""
-    image.info = {"Software": f"genmodels {genmodels.__version__}", "model": name}
-    image.info |= {key: value if isinstance(value, str) else json.dumps(value) for key, value in settings.items()}
+    image.info = signature(name, **settings)
     return image
+
+
+def signature(name: str, **settings: Any) -> dict[str, str]:
+    """Model, version and settings as PNG text."""
+    text = {key: value if isinstance(value, str) else json.dumps(value) for key, value in settings.items()}
+    return {"Software": f"genmodels {genmodels.__version__}", "model": name} | text
 
 
 def single(x: Tensor, name: str, **settings: Any) -> Image.Image:

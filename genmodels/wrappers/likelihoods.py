@@ -1,0 +1,81 @@
+"""What a likelihood allows: bits/dim of a picture, its place among test images, and other kinds of pictures beside it."""
+
+import functools
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+
+from genmodels import operations
+from genmodels.data import DATASETS
+from genmodels.protocols import HasLikelihood
+from genmodels.wrappers.core import MODELS_KEPT, calibrated, computing, describe, get_model
+from genmodels.wrappers.critics import real_images
+from genmodels.wrappers.pictures import Pad, from_pad, to_pad
+from genmodels.wrappers.starters import outliers, plain_pictures
+
+GLYPHS = "omniglot"
+
+
+@computing
+def likelihood(name: str, pad: Pad) -> dict[str, Any]:
+    """What a picture costs in bits/dim without naming its class, whether that is a bound, the share in percent of test
+    images that cost more ("likelier_than"), and the histogram of these."""
+    bits = _bits(name, [pad])[0]
+    return {
+        "bits": bits,
+        "is_bound": get_model(name).likelihood_is_bound,
+        "likelier_than": _likelier_than(name, bits),
+        "histogram": _bits_histogram(name),
+    }
+
+
+def _bits(name: str, pads: Sequence[Pad]) -> list[float]:
+    model = get_model(name, HasLikelihood)
+    x = torch.cat([from_pad(name, pad)[0] for pad in pads])
+    return operations.bits_per_dim(model, x).tolist()
+
+
+def _test_bits(name: str) -> np.ndarray:
+    return calibrated(name, "bits_per_dim_test", "likelihoods").numpy()
+
+
+def _likelier_than(name: str, bits: float) -> float:
+    return float((_test_bits(name) > bits).mean() * 100)
+
+
+@functools.lru_cache(maxsize=MODELS_KEPT)
+def _bits_histogram(name: str) -> dict[str, list]:
+    """The test images' bits/dim in 40 bins from 0 up to what one in a thousand exceeds."""
+    counts, edges = np.histogram(_test_bits(name), bins=40, range=(0, float(np.quantile(_test_bits(name), 0.999))))
+    return {"counts": counts.tolist(), "edges": edges.tolist()}
+
+
+def compared(name: str, known: Sequence[tuple[str, Pad]]) -> list[dict[str, Any]]:
+    """The `known` pictures of the model's kind and those of others, the likeliest first: label, pad, known (whether of its
+    kind), bits, likelier_than. With a real glyph of Omniglot where that can be read."""
+    strange = [*plain_pictures(name), *outliers(name), *_real_glyphs(name)]
+    pads = [*known, *strange]
+    rows = [
+        {"label": label, "pad": pad, "known": i < len(known), "bits": bits, "likelier_than": _likelier_than(name, bits)}
+        for i, ((label, pad), bits) in enumerate(zip(pads, _all_bits(name, [pad for _, pad in pads]), strict=True))
+    ]
+    return sorted(rows, key=lambda row: row["bits"])
+
+
+@computing
+def _all_bits(name: str, pads: Sequence[Pad]) -> list[float]:
+    return _bits(name, pads)
+
+
+def _real_glyphs(name: str) -> list[tuple[str, Pad]]:
+    """The median glyph of Omniglot by its ink, in the model's shape and on its background; none if it can't be read."""
+    try:
+        glyphs = real_images(name, GLYPHS)
+    except ValueError:
+        return []
+    ink = glyphs.pixels.float().flatten(1).mean(1)
+    chosen = glyphs.pixels[ink.argsort()[len(ink) // 2]]
+    inverted = describe(name)["background"] != DATASETS[GLYPHS].background
+    return [("an Omniglot glyph", to_pad(255 - chosen if inverted else chosen))]
