@@ -335,7 +335,7 @@ class _Work(threading.Thread):
         self.order, self.contents, self.seconds = order, contents, seconds
         self.stopped = threading.Event()
         self.reports: queue.SimpleQueue[Progress | Exception] = queue.SimpleQueue()
-        self.started = 0.0
+        self.started, self.reading_done = 0.0, False
 
     def run(self) -> None:
         with _holder.lock:
@@ -367,6 +367,9 @@ class _Work(threading.Thread):
     def paint(self, pipeline: Any) -> None:
         parts = [part for part in pipeline.components.values() if isinstance(part, nn.Module)]
         hooks = [layer.register_forward_pre_hook(self.check) for part in parts for layer in part.modules()]
+        if self.contents.denoiser:
+            network = getattr(pipeline, self.contents.denoiser)
+            hooks.append(network.register_forward_pre_hook(self.before_first_step))
         self.report("Reading the prompt")
         self.started = time.perf_counter()
         try:
@@ -383,6 +386,11 @@ class _Work(threading.Thread):
         picture = signed(made.images[0], settings.pop("repo"), **settings)
         total = self.order.num_inference_steps
         self.report(text, image=picture, step=total, seconds_left=0.0, done=True)
+
+    def before_first_step(self, *_: Any) -> None:
+        if not self.reading_done:
+            self.reading_done = True
+            self.report("Denoising")
 
     def after_step(self, pipeline: Any, step: int, latents: Tensor | None) -> None:
         """Report a step, counted from 0, and the seconds left as the steps so far took them."""

@@ -107,12 +107,13 @@ def check_id(repo: Any) -> str:
     from huggingface_hub.errors import HFValidationError
     from huggingface_hub.utils import validate_repo_id
 
-    name = repo.strip() if isinstance(repo, str) else repo
+    name = repo.strip() if isinstance(repo, str) else ""
     try:
         validate_repo_id(name)
+        fits = name.count("/") == 1
     except HFValidationError:
-        name = ""
-    if name.count("/") != 1:
+        fits = False
+    if not fits:
         raise ValueError(f"{str(repo)[:80]!r} is not the id of a Hub repo, which is written user/name.")
     allowed = allowed_ids()
     if allowed is not None and name not in allowed:
