@@ -2,6 +2,7 @@
 
 import math
 import random
+import time
 from collections.abc import Iterator
 from html import escape
 from typing import Any
@@ -71,9 +72,9 @@ def build(page: common.Page) -> None:
     making = page.on(
         [button.click, prompt.submit], generate, inputs, [picture, note], name="hub_generate", live=True, lane="large"
     )
-    stop.click(
-        say_stopped, note, note, cancels=making, queue=False, api_visibility="private", show_progress="hidden"
-    )  # fmt: skip
+    # first the end, then the word for it: together with `cancels` the function would come first
+    quiet = {"queue": False, "api_visibility": "private", "show_progress": "hidden"}
+    stop.click(None, cancels=making, **quiet).then(say_stopped, note, note, **quiet)
 
 
 def build_settings(start: hub_repos.Suggestion) -> tuple[Any, ...]:
@@ -156,6 +157,7 @@ def generate(
 
 def say_stopped(note: str | None) -> str:
     """The state as it was, marked as stopped; a finished picture stays finished."""
+    time.sleep(hub_pipelines.HEARTBEAT)  # until what was under way has arrived, which would overwrite this
     if not note or note.startswith(("Stopped", "Done")):
         return note or ""
     return "Stopped: " + note.partition(" · about")[0].partition(" · less")[0]
