@@ -5,6 +5,7 @@ import copy
 import os
 import platform
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
@@ -39,6 +40,20 @@ def _leave_the_others() -> None:
 def device() -> torch.device:
     """The device that accelerate picks for this process (GPU if there is one, else CPU)."""
     return process_state().device
+
+
+def free_memory(where: torch.device) -> int:
+    """Bytes that a model may still take on a device: accelerate's account, and no more than a container may use."""
+    from accelerate.utils import get_max_memory
+
+    free = get_max_memory()
+    if where.type != "cpu":
+        return free.get(where.index or 0, free["cpu"])
+    limit, statistics = (Path("/sys/fs/cgroup", name) for name in ("memory.max", "memory.stat"))
+    if limit.is_file() and statistics.is_file() and limit.read_text().strip().isdigit():
+        used = dict(line.split() for line in statistics.read_text().splitlines())  # without what is only cached
+        return min(free["cpu"], int(limit.read_text()) - int(used["anon"]))
+    return free["cpu"]
 
 
 def set_threads() -> int:

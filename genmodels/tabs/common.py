@@ -26,6 +26,9 @@ SEED_LIMIT = 2**31 - 1
 figures = functools.cache(wrappers.figures)  # it reads all weights, and each tab is laid out twice
 EACH = "Each class in turn"
 NOT_TOLD = "Not told"
+#: How many events run at once: those that compute, those that ask the Hub, and those that keep a large network busy for
+#: minutes, for which the others must not wait.
+LANES = {"cpu": 2, "network": 4, "large": 1}
 log = logging.getLogger(__name__)
 
 
@@ -86,10 +89,12 @@ class Page(NamedTuple):
         *,
         name: str,
         live: bool = False,
+        lane: str = "cpu",
     ) -> Dependency:
         """Wire an event; `live` is for sliders and strokes: no spinner, and of many values the last one wins.
 
         A generator function fills its outputs again and again; the event returned can be cancelled.
+        lane: the queue to wait in, one of LANES.
         """
         options = {
             "fn": polite(function),
@@ -97,8 +102,8 @@ class Page(NamedTuple):
             "outputs": outputs,
             "api_name": f"{self.key}_{name}" if self.home else f"{self.key}_page_{name}",
             "api_visibility": "public" if self.home else "private",
-            "concurrency_id": "cpu",
-            "concurrency_limit": 2,
+            "concurrency_id": lane,
+            "concurrency_limit": LANES[lane],
             "show_progress": "hidden" if live else "minimal",
             "trigger_mode": "always_last" if live else "once",
         }
