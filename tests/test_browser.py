@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from genmodels import checkpoint
+from genmodels import checkpoint, wrappers
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 from playwright.sync_api import Browser, Locator, Page, expect  # noqa: E402
@@ -509,13 +509,217 @@ def test_a_pixel_is_touched_on_a_phone(visit: Callable[..., Page]) -> None:
     expect(piece).to_have_attribute("data-pixel", "0,0", timeout=PATIENCE)
 
 
-@pytest.mark.parametrize(
-    "path", ["/?tab=autoencoder&__theme=light", "/?tab=vae&__theme=dark", "/?tab=gan", "/gan", "/flow", "/pixelcnn"]
+# ---- diffusion -------------------------------------------------------------------------------------------------------
+
+needs_a_denoiser = pytest.mark.skipif(
+    "diffusion-mnist" not in checkpoint.bundled(), reason="no diffusion model for digits"
 )
+needs_words = pytest.mark.skipif(not wrappers.text_models(), reason="no diffusion model of captions is bundled")
+
+
+def section(page: Page, title: str) -> Locator:
+    """The columns below the heading of a section."""
+    return page.locator(".gm-split").nth(page.locator(".gm-heading h2").all_inner_texts().index(title))
+
+
+def denoised(place: Locator, former: str | None = None) -> Locator:
+    """The film of a section once it is complete, and of another run than `former`."""
+    film = place.locator(".gm-denoiser")
+    expect(film).to_have_attribute("data-state", "done", timeout=PATIENCE)
+    if former is not None:
+        expect(film).not_to_have_attribute("data-run", former, timeout=PATIENCE)
+        expect(film).to_have_attribute("data-state", "done", timeout=PATIENCE)
+    return film
+
+
+def grey_tiles(canvas: Locator, n: int, columns: int) -> np.ndarray:
+    return tiles(canvas, columns, -(-n // columns), 28)[:n]
+
+
+@needs_a_denoiser
+def test_steps_are_seen_live_and_scrubbed_afterwards(visit: Callable[..., Page]) -> None:
+    page = visit("/?tab=diffusion")
+    place = section(page, "Generate")
+    film = denoised(place)
+    first = pixels(film.locator(".gm-denoiser-clean"))
+    seen = film.evaluate("""film => new Promise((resolve) => {
+      const counts = [], observer = new MutationObserver(() => {
+        if (film.dataset.state === 'running') counts.push(Number(film.dataset.frames));
+        else if (counts.length) { observer.disconnect(); resolve(counts); }
+      });
+      observer.observe(film, { attributes: true });
+      [...document.querySelectorAll('button')].find((b) => b.textContent.trim() === 'Generate').click();
+    })""")
+    assert seen[0] <= 2, "it begins with the noise"
+    assert seen == sorted(seen)
+    assert len(set(seen)) >= 4, "and is seen at many steps on its way"
+    assert pixels(film.locator(".gm-denoiser-clean")) == first, "the same seed"
+    scrubber, noisy, clean, caption = (
+        film.locator(f".{part}") for part in ("gm-steps-scrubber", "gm-denoiser-noisy", "gm-denoiser-clean", "gm-steps-caption")
+    )  # fmt: skip
+    expect(caption).to_contain_text("Done: 10 steps")
+    assert pixels(noisy) == pixels(clean), "at the end nothing is noise"
+    views = set()
+    for step in range(10):
+        scrubber.fill(str(step))
+        expect(caption).to_contain_text(f"Step {step + 1} of 10")
+        assert pixels(noisy) != pixels(clean)
+        views.add(pixels(noisy))
+    assert len(views) == 10
+    film.get_by_role("button", name="Play").click()
+    page.wait_for_function("bar => bar.value === bar.max", arg=scrubber.element_handle())
+    assert pixels(clean) == first
+    scrubber.fill("3")
+    with page.expect_download() as download:
+        film.get_by_role("button", name="Download PNG").click()
+    with Image.open(download.value.path()) as file:
+        assert file.text["model"] == "diffusion-mnist"
+        assert file.text["step"] == "4"
+
+
+@needs_a_denoiser
+def test_stop_keeps_the_last_frame(visit: Callable[..., Page]) -> None:
+    page = visit("/diffusion")
+    place = section(page, "Generate")
+    film, clean = denoised(place), place.locator(".gm-denoiser-clean")
+    run = film.get_attribute("data-run")
+    place.get_by_label("Steps").and_(page.locator("input[type=range]")).fill("60")
+    film.evaluate("""(film, run) => new Promise((resolve) => {
+      const observer = new MutationObserver(() => {
+        if (film.dataset.run === run || film.dataset.state !== 'running' || Number(film.dataset.frames) < 4) return;
+        observer.disconnect(); film.querySelector('.gm-steps-play').click(); resolve();
+      });
+      observer.observe(film, { attributes: true });
+    })""", run)  # fmt: skip
+    expect(film).to_have_attribute("data-state", "stopped")
+    frames, kept = int(film.get_attribute("data-frames")), pixels(clean)
+    assert 4 <= frames < 30
+    expect(film.locator(".gm-steps-caption")).to_contain_text("Stopped at step")
+    page.wait_for_timeout(2000)
+    assert int(film.get_attribute("data-frames")) == frames
+    assert pixels(clean) == kept
+    film.locator(".gm-steps-scrubber").fill("0")
+    assert pixels(clean) != kept
+    film.locator(".gm-steps-scrubber").fill(str(frames - 1))
+    assert pixels(clean) == kept
+    run = film.get_attribute("data-run")
+    place.get_by_label("Steps").and_(page.locator("input[type=range]")).fill("3")
+    denoised(place, run)
+
+
+@needs_a_denoiser
+def test_a_drawing_is_noised_and_denoised(visit: Callable[..., Page]) -> None:
+    page = visit("/diffusion")
+    place = section(page, "Noise it yourself")
+    film = place.locator(".gm-denoiser")
+    expect(film).to_have_attribute("data-state", "preview", timeout=PATIENCE)
+    noisy, slider = (
+        film.locator(".gm-denoiser-noisy"),
+        place.get_by_label("Noise t").and_(page.locator("input[type=range]")),
+    )
+    run = film.get_attribute("data-run")
+    pad = place.locator(".gm-pad")
+    pad.get_by_role("button", name="Clear").click()
+    draw(page, pad.locator(".gm-pad-canvas"), SEVEN)
+    expect(film).not_to_have_attribute("data-run", run, timeout=PATIENCE)
+    page.wait_for_timeout(1000)
+    slider.fill("0.02")
+    expect(film.locator(".gm-steps-caption")).to_contain_text("1.00 · picture", timeout=PATIENCE)
+    little = grey_tiles(noisy, 4, 2).astype(int)
+    slider.fill("0.8")
+    expect(film.locator(".gm-steps-caption")).to_contain_text("0.95 · noise", timeout=PATIENCE)
+    much = grey_tiles(noisy, 4, 2).astype(int)
+    assert np.abs(little - little[0]).mean() < 20 < np.abs(much - much[0]).mean(), "each has noise of its own"
+    seen = pixels(noisy)
+    run = film.get_attribute("data-run")
+    place.get_by_role("button", name="Denoise from here").click()
+    denoised(place, run)
+    film.locator(".gm-steps-scrubber").fill("0")
+    assert pixels(noisy) == seen, "it began with what was on show"
+    slider.fill("0.4")
+    expect(film).to_have_attribute("data-state", "preview", timeout=PATIENCE)
+
+
+@needs_a_denoiser
+def test_fillings_keep_what_is_given(visit: Callable[..., Page]) -> None:
+    page = visit("/diffusion")
+    place = section(page, "Fill in")
+    film = denoised(place)
+    pad = place.locator(".gm-pad")
+    run = film.get_attribute("data-run")
+    pad.locator(".gm-thumb").nth(2).click()
+    denoised(place, run)
+    given = grey_tiles(film.locator(".gm-denoiser-clean"), 8, 4)
+    assert len({one.tobytes() for one in given}) == 1, "with nothing hidden, all are the picture"
+    run = film.get_attribute("data-run")
+    pad.get_by_role("radio", name="Hide").click()
+    pad.get_by_role("radio", name="Thick").click()
+    draw(page, pad.locator(".gm-pad-canvas"), [(0.3, 0.5), (0.7, 0.5)])
+    expect(film).not_to_have_attribute("data-run", run, timeout=PATIENCE)
+    page.wait_for_timeout(1000)
+    denoised(place)
+    made = grey_tiles(film.locator(".gm-denoiser-clean"), 8, 4)
+    kept = (made == given[0]).all(0)
+    assert kept[:5].all()
+    assert kept[24:].all(), "above and below the stroke"
+    assert 20 < (~kept).sum() <= 28 * 11
+    assert len({one.tobytes() for one in made}) == 8, "each is filled in differently"
+
+
+@needs_a_denoiser
+def test_solvers_are_compared_in_the_page(visit: Callable[..., Page]) -> None:
+    page = visit("/diffusion")
+    place = section(page, "How many steps, and whose?")
+    expect(place.locator(".gm-solvers-wait")).to_have_count(20, timeout=PATIENCE)
+    for steps in ("8", "16"):
+        place.get_by_label(steps, exact=True).uncheck()
+    place.get_by_role("button", name="Compare").click()
+    expect(place.locator(".gm-solvers-cell")).to_have_count(12, timeout=PATIENCE)
+    assert all(text.endswith(" ms") for text in place.locator(".gm-solvers-cell").all_inner_texts())
+    same = section(page, "Same noise, told otherwise")
+    expect(same.locator(".gm-item")).to_have_count(11, timeout=PATIENCE)
+
+
+@needs_words
+def test_a_hero_is_drawn_from_words(visit: Callable[..., Page]) -> None:
+    page = visit("/diffusion")
+    place = section(page, "Pictures from words")
+    film = denoised(place)
+    sentence, note = place.get_by_label("Sentence"), place.locator(".gm-quality")
+    expect(note).to_contain_text("It knows all these words")
+    run = film.get_attribute("data-run")
+    place.get_by_role("button", name="Another one").click()
+    denoised(place, run)
+    run = film.get_attribute("data-run")
+    sentence.fill("an elf in a zebra robe")
+    place.get_by_role("button", name="Draw", exact=True).click()
+    denoised(place, run)
+    expect(note).to_contain_text("“zebra”")
+    for wrong, said in (
+        ("", "The sentence is empty"),
+        ("zebra unicorn", "knows none of these words"),
+        ("x" * 10_000, "at most 400"),
+    ):
+        sentence.fill(wrong)
+        place.get_by_role("button", name="Draw", exact=True).click()
+        expect(page.get_by_text(said).first).to_be_visible(timeout=PATIENCE)
+    run = film.get_attribute("data-run")
+    sentence.fill("a dwarf")
+    place.get_by_role("button", name="Draw", exact=True).click()
+    denoised(place, run)
+
+
+@pytest.mark.parametrize(
+    "path", ["/?tab=autoencoder&__theme=light", "/?tab=vae&__theme=dark", "/?tab=gan", "/gan", "/flow", "/pixelcnn",
+             pytest.param("/diffusion", marks=needs_a_denoiser)],
+)  # fmt: skip
 @pytest.mark.parametrize("size", list(SIZES))
 def test_nothing_sticks_out_sideways(visit: Callable[..., Page], path: str, size: str) -> None:
     page = visit(path, size)
-    if "pixelcnn" in path:
+    if "diffusion" in path:
+        denoised(section(page, "Fill in"))
+        expect(page.locator(".gm-item").first).to_be_visible(timeout=PATIENCE)
+    elif "pixelcnn" in path:
         written(page, 1)
         expect(page.locator(".gm-item").first).to_be_visible(timeout=PATIENCE)
     else:

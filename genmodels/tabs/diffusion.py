@@ -8,7 +8,7 @@ from typing import Any
 import gradio as gr
 
 from genmodels import web, wrappers
-from genmodels.tabs import common
+from genmodels.tabs import common, hub
 
 FAMILY = "diffusion"
 GENERATE = (
@@ -52,9 +52,16 @@ Denoised = Iterator[dict]
 def build(page: common.Page) -> None:
     """Lay out the tab and wire its events, section by section."""
     names, texts = wrappers.class_models(), wrappers.text_models()
-    if not names + texts:
+    if names + texts:
+        build_sections(page, names, texts)
+    else:
         common.nothing_installed()
-        return
+    hub.build(page)
+    common.how_it_works(FAMILY)
+
+
+def build_sections(page: common.Page, names: list[str], texts: list[str]) -> None:
+    """What needs a bundled model: of classes (`names`) or of captions (`texts`)."""
     shown = common.beacon()
     if names:
         build_generate(page, shown, names)
@@ -63,10 +70,10 @@ def build(page: common.Page) -> None:
     if names:
         build_noise(page, names)
         build_fill(page, names)
-    build_same(page, shown, [name for name in names if common.classes(name)] + texts)
+    if told := [name for name in names if common.classes(name)] + texts:
+        build_same(page, shown, told)
     if names:
         build_solvers(page, names)
-    common.how_it_works(FAMILY)
 
 
 # ---- controls that several sections have ---------------------------------------------------------------------------
