@@ -11,8 +11,8 @@ from importlib import import_module
 
 import gradio as gr
 
-from genmodels import web
-from genmodels.tabs import TABS
+from genmodels import web, wrappers
+from genmodels.tabs import TABS, Tab
 from genmodels.tabs.common import Page
 
 PURPOSE = "Try the families of generative image models with your own hands: small networks, live on this computer."
@@ -23,11 +23,11 @@ def build_app() -> gr.Blocks:
     with gr.Blocks(title="genmodels", analytics_enabled=False, delete_cache=(3600, 3600)) as demo:
         gr.Markdown(f"# genmodels\n{PURPOSE}", elem_classes="gm-header")
         with gr.Tabs() as tabs:
-            for tab in TABS:
+            for tab in tabs_shown():
                 with gr.Tab(tab.title, id=tab.key):
                     import_module(tab.module).build(Page(tab.key))
         demo.load(chosen_tab, None, tabs, api_visibility="private", queue=False, show_progress="hidden")
-    for tab in TABS:
+    for tab in tabs_shown():
         with demo.route(tab.title, f"/{tab.key}", show_in_navbar=False):
             gr.Markdown(f"# {tab.title}\nOne of the models of [genmodels](./?tab={tab.key}).", elem_classes="gm-header")
             import_module(tab.module).build(Page(tab.key, home=False))
@@ -35,10 +35,15 @@ def build_app() -> gr.Blocks:
     return demo
 
 
+def tabs_shown() -> list[Tab]:
+    """The tabs of the families that have a trained model here; all of them, which then say so, if there is none at all."""
+    return [tab for tab in TABS if wrappers.available(tab.key)] or TABS
+
+
 def chosen_tab(request: gr.Request) -> gr.Tabs:
     """Open the tab that the address asks for, as in `/?tab=vae`."""
     key = request.query_params.get("tab")
-    return gr.Tabs(selected=key) if key in {tab.key for tab in TABS} else gr.Tabs()
+    return gr.Tabs(selected=key) if key in {tab.key for tab in tabs_shown()} else gr.Tabs()
 
 
 def launch_options() -> dict:

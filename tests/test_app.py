@@ -417,6 +417,15 @@ def test_knobs_have_the_names_of_the_field(endpoints: dict[str, Any]) -> None:
         assert knob in {parameter["parameter_name"] for parameter in endpoints[endpoint]["parameters"]}
 
 
-@pytest.mark.parametrize("route", ["/", "/autoencoder", "/vae", "/gan", "/flow", "/pixelcnn", "/diffusion"])
+@pytest.mark.parametrize("route", ["", *(family for family in FAMILIES if wrappers.available(family))])
 def test_routes_answer(app_address: str, route: str) -> None:
-    assert httpx.get(app_address + route).status_code == 200
+    assert httpx.get(f"{app_address}/{route}").status_code == 200
+
+
+def test_a_family_without_a_model_has_no_tab(monkeypatch: pytest.MonkeyPatch) -> None:
+    import app
+
+    monkeypatch.setattr(wrappers, "available", lambda family: [] if family == "gan" else [f"{family}-mnist"])
+    assert [tab.key for tab in app.tabs_shown()] == [family for family in FAMILIES if family != "gan"]
+    monkeypatch.setattr(wrappers, "available", lambda family: [])
+    assert [tab.key for tab in app.tabs_shown()] == list(FAMILIES)
