@@ -249,6 +249,28 @@ def test_completion_leaves_given_pixels_untouched(name):
     other = model.complete(-x, mask, labels, generators=seeded(range(4)), scheduler=name, num_inference_steps=5)
     hidden = ~mask.expand_as(x)
     assert not torch.allclose(done[hidden], other[hidden], atol=1e-3), "what is filled in fits what is given"
+    alone = model.complete(
+        x[2:3], mask[2:3], labels[2:3], generators=seeded([2]), scheduler=name, num_inference_steps=5
+    )
+    assert torch.allclose(alone[0], done[2], atol=1e-4), "a seed is a picture"
+
+
+def test_rounds_of_completion():
+    model = tiny()
+    x, labels = batch(model)
+    mask = torch.zeros(4, 1, 8, 8, dtype=torch.bool)
+    mask[:, :, :4] = True
+
+    def steps(**knobs: object) -> list[pipeline.Step]:
+        return list(model.complete_steps(x, mask, labels, generators=seeded(range(4)), **knobs))
+
+    assert len(steps(rounds=0)) == 11
+    assert len(steps()) == 11 + 4 * (3 + 1)
+    assert len(steps(num_inference_steps=1, rounds=2)) == 2 + 2 * 2
+    assert max(step.sigma for step in steps()[11:]) == pytest.approx(math.sin(0.7 * math.pi / 2), abs=0.01)
+    for wrong in (-1, 51):
+        with pytest.raises(ValueError, match=f"rounds must be from 0 to 50, not {wrong}"):
+            steps(rounds=wrong)
 
 
 def test_redrawing_keeps_as_much_as_it_is_told():
