@@ -20,9 +20,8 @@ WORDS = (
     "or write your own with the words that it has learnt."
 )
 NOISE = (
-    "Training only ever does this: it adds noise to a picture, from none at t = 0 to nothing else at t = 1, and asks the "
-    "network what was there. Choose how much, see "
-    "what the network makes of it at one look, and then let it denoise from there: with little noise it restores, with "
+    "Training only ever adds noise to a picture, from none at t = 0 to nothing else at t = 1, and asks the network what "
+    "was there. Choose t, see the answer at one look, and let it denoise from there: with little noise it restores, with "
     "much it invents."
 )
 FILL = (
@@ -31,7 +30,7 @@ FILL = (
 )
 SAME = (
     "All of these start with the same noise, and only what the network is told differs. What the noise had settled, such "
-    "as the slant or the pose, stays alike."
+    "as the slant or the pose, mostly stays alike."
 )
 SOLVERS = (
     "The network only tells the direction; a solver takes the steps. Some make more of few steps than others. The time "
