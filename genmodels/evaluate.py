@@ -364,7 +364,7 @@ def _key(kind: str, *values: Any) -> str:
 
 def measure_size(e: Evaluation) -> dict[str, Metric]:
     """Parameters, and what a download weighs."""
-    weights = sum(f.stat().st_size for f in e.folder.glob("*.safetensors") if f.name != checkpoint.CALIBRATION)
+    weights = sum(f.stat().st_size for f in e.folder.rglob("*.safetensors") if f.name != checkpoint.CALIBRATION)
     return {
         "parameters": e.metric(sum(p.numel() for p in e.model.parameters()), "", "all weights", 1),
         "file_size": e.metric(weights / 1e6, "MB", "all files of weights", 1),

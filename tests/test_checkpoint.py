@@ -14,6 +14,7 @@ import torch
 from helpers import batch, build, having, python
 
 from genmodels import checkpoint, operations
+from genmodels.models import pipeline
 from genmodels.protocols import Classifies, Decodes, Encodes, HasLikelihood, Judges, Samples
 from genmodels.registry import FAMILIES
 
@@ -326,9 +327,12 @@ bundled = pytest.mark.parametrize("name", sorted(checkpoint.bundled()))
 @bundled
 def test_bundled_files(name):
     folder = checkpoint.bundled()[name]
-    files = {file.name: file for file in folder.iterdir()}
+    files = {str(file.relative_to(folder)): file for file in folder.rglob("*") if file.is_file()}
+    if code := files.pop(checkpoint.PIPELINE_CODE, None):
+        assert code.read_text() == Path(pipeline.__file__).read_text(), "the only code, and a copy of the library's own"
     assert set(files) <= set(checkpoint.FILES), "only these files, none of which can hold code"
-    assert {"config.json", "model.safetensors", "training.json", "metrics.json", "README.md"} <= set(files)
+    assert {"config.json", "training.json", "metrics.json", "README.md"} <= set(files)
+    assert {"model.safetensors", *checkpoint.COMPONENT_WEIGHTS} & set(files)
     for file in files.values():
         assert file.stat().st_size < 10e6, f"{file.name}: beyond 10 MB a Hub repo needs large file storage"
     config = checkpoint.read_config(name)

@@ -47,12 +47,12 @@ class DiffusionConfig(ModelConfig):
     widths: tuple[int, ...] = (64, 128)  # channels of the U-Net, from the finest scale on
     layers: int = 1  # residual blocks per scale
     groups: int = 8  # of the group normalisations
-    head_dim: int = 32  # of the attention at the coarsest scale
+    head_dim: int = 64  # of the attention at the coarsest scale
     label_dropout: float = 0.1  # how often training hides the class or caption, so that sampling without it works too
     vocabulary: tuple[str, ...] = ()  # words of captions; with any, the model knows captions instead of classes
-    text_length: int = 40  # tokens of a caption
+    text_length: int = 36  # tokens of a caption
     text_width: int = 128
-    text_layers: int = 3
+    text_layers: int = 2
     objective: str = "velocity"  # or "consistency", to tune a trained model for 1 to 4 steps
     scheduler: str = "dpm++2m"  # how `sample` samples where it isn't told otherwise
     num_inference_steps: int = 10

@@ -4,21 +4,44 @@ from PIL import Image
 
 from genmodels import operations
 from genmodels.protocols import Samples
-from genmodels.wrappers.core import MAX_IMAGES, MAX_SEED, class_index, class_text, computing, get_model, real, whole
+from genmodels.wrappers.core import (
+    MAX_IMAGES,
+    MAX_SEED,
+    class_index,
+    class_text,
+    computing,
+    get_model,
+    real,
+    shown,
+    whole,
+)
 from genmodels.wrappers.pictures import sheet
 
-#: What a visitor may set of a family's own `sample`: how to call it, and its range.
-KNOBS = {"temperature": ("The temperature", 0, 2), "truncation_psi": ("The truncation ψ", 0, 1.5)}
+MAX_STEPS = 200  # that a visitor may ask for; the model itself takes more
+#: What a visitor may set of a family's own `sample`: how to call it, and its range, or None for what the model checks.
+KNOBS: dict[str, tuple[str, float | None, float | None]] = {
+    "temperature": ("The temperature", 0, 2),
+    "truncation_psi": ("The truncation ψ", 0, 1.5),
+    "num_inference_steps": ("The number of steps", 1, MAX_STEPS),
+    "guidance_scale": ("The guidance scale", 0, 20),
+    "eta": ("η", 0, 1),
+    "scheduler": ("The scheduler", None, None),
+    "prompt": ("The prompt", None, None),
+}
 
 
-def knob(key: str, value: float) -> float:
+def knob(key: str, value: float | str) -> float | str:
     """The value of a knob, or ValueError with its range."""
     what, low, high = KNOBS[key]
-    return real(what, value, low, high)
+    if low is None:
+        if not isinstance(value, str):
+            raise ValueError(f"{what} must be text, not {shown(value)}.")
+        return value
+    return whole(what, value, low, high) if key == "num_inference_steps" else real(what, value, low, high)
 
 
 @computing
-def sample(name: str, n: int = 16, seed: int = 0, label: int | str | None = None, **knobs: float) -> Image.Image:
+def sample(name: str, n: int = 16, seed: int = 0, label: int | str | None = None, **knobs: float | str) -> Image.Image:
     """n new pictures as one sheet; picture i has seed + i. label None = every class in turn. knobs: see KNOBS."""
     model = get_model(name, Samples)
     n, seed = whole("The number of images", n, 1, MAX_IMAGES), whole("The seed", seed, 0, MAX_SEED)
