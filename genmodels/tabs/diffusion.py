@@ -40,7 +40,7 @@ SOLVER = "How the steps are taken."
 GUIDANCE = "0 ignores the class, 1 is as learnt; more makes it clearer and less varied, at twice the time."
 WORD_GUIDANCE = "1 is as learnt; more follows the words more closely, at twice the time."
 TOOLS = ("pen", "erase", "hide")
-START_T, FIRST_SENTENCE = 0.6, 2
+MOST_STEPS, START_T, FIRST_SENTENCE = 100, 0.6, 2
 START_STEPS, START_SOLVERS = [1, 2, 4, 8, 16], ["dpm++2m", "ddim", "euler", "ddpm"]
 PARTS = {
     "species": "Who", "body": "Dressed in", "cloak": "Cloak", "head": "On the head", "weapon": "Weapon", "shield": "Shield",
@@ -84,7 +84,7 @@ def film_of(label: str = "What the network sees in it") -> gr.HTML:
 
 def steps_slider(name: str) -> gr.Slider:
     start = wrappers.solver_settings(name)["num_inference_steps"]
-    return gr.Slider(1, wrappers.MAX_STEPS, start, step=1, label="Steps")
+    return gr.Slider(1, MOST_STEPS, start, step=1, label="Steps")
 
 
 def solver_dropdown(name: str) -> gr.Dropdown:
