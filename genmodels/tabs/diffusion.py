@@ -20,9 +20,8 @@ WORDS = (
     "or write your own with the words that it has learnt."
 )
 NOISE = (
-    "Training only ever does this: it adds noise to a picture, from none at t = 0 to nothing else at t = 1, and asks the "
-    "network what was there. Choose how much, see "
-    "what the network makes of it at one look, and then let it denoise from there: with little noise it restores, with "
+    "Training only ever adds noise to a picture, from none at t = 0 to nothing else at t = 1, and asks the network what "
+    "was there. Choose t, see the answer at one look, and let it denoise from there: with little noise it restores, with "
     "much it invents."
 )
 FILL = (
@@ -31,7 +30,7 @@ FILL = (
 )
 SAME = (
     "All of these start with the same noise, and only what the network is told differs. What the noise had settled, such "
-    "as the slant or the pose, stays alike."
+    "as the slant or the pose, mostly stays alike."
 )
 SOLVERS = (
     "The network only tells the direction; a solver takes the steps. Some make more of few steps than others. The time "
@@ -41,7 +40,7 @@ SOLVER = "How the steps are taken."
 GUIDANCE = "0 ignores the class, 1 is as learnt; more makes it clearer and less varied, at twice the time."
 WORD_GUIDANCE = "1 is as learnt; more follows the words more closely, at twice the time."
 TOOLS = ("pen", "erase", "hide")
-START_T, FIRST_SENTENCE = 0.6, 2
+MOST_STEPS, START_T, FIRST_SENTENCE = 100, 0.6, 2
 START_STEPS, START_SOLVERS = [1, 2, 4, 8, 16], ["dpm++2m", "ddim", "euler", "ddpm"]
 PARTS = {
     "species": "Who", "body": "Dressed in", "cloak": "Cloak", "head": "On the head", "weapon": "Weapon", "shield": "Shield",
@@ -85,7 +84,7 @@ def film_of(label: str = "What the network sees in it") -> gr.HTML:
 
 def steps_slider(name: str) -> gr.Slider:
     start = wrappers.solver_settings(name)["num_inference_steps"]
-    return gr.Slider(1, wrappers.MAX_STEPS, start, step=1, label="Steps")
+    return gr.Slider(1, MOST_STEPS, start, step=1, label="Steps")
 
 
 def solver_dropdown(name: str) -> gr.Dropdown:

@@ -25,7 +25,6 @@ from genmodels.wrappers.critics import deal, judge, marks
 from genmodels.wrappers.denoising import (
     GRID_STEPS,
     MAX_DENOISED,
-    MAX_STEPS,
     SOLVERS,
     Denoising,
     alike,
@@ -51,7 +50,7 @@ from genmodels.wrappers.styles import loop, style_grid, style_layers
 from genmodels.wrappers.writing import MAX_WRITTEN, Writing, expect, expected_at, finish, write
 
 __all__ = [
-    "GRID_STEPS", "LARGEST", "MAX_DENOISED", "MAX_SEED", "MAX_STEPS", "MAX_WRITTEN", "SOLVERS", "Denoising", "Pad",
+    "GRID_STEPS", "LARGEST", "MAX_DENOISED", "MAX_SEED", "MAX_WRITTEN", "SOLVERS", "Denoising", "Pad",
     "Writing", "about", "alike", "autoencode", "available", "between", "blank", "class_models", "compare_solvers",
     "compared", "compose", "deal", "decode_point", "describe", "diffuse", "examples", "expect", "expected_at",
     "fades", "figures", "fill", "films", "finish", "judge", "latent_map", "latents", "likelihood", "locate", "loop",

@@ -30,9 +30,10 @@ from genmodels.wrappers.core import (
     whole,
 )
 from genmodels.wrappers.pictures import Pad, columns_for, from_pad, signature, thumbnail, to_pad
+from genmodels.wrappers.sampling import knob
 
 FAMILY = "diffusion"
-MAX_DENOISED, MAX_STEPS, MAX_GUIDANCE = 16, 100, 20.0
+MAX_DENOISED = 16
 KEPT_FRAMES = 40  # of a run, for the scrubber: more would be megabytes, and nobody sees them one by one
 MAX_CHARACTERS, MAX_PROMPTS = 400, 8
 NOT_NAMED = "no class named"
@@ -107,8 +108,8 @@ def _solver(
     steps = config.num_inference_steps if num_inference_steps is None else num_inference_steps
     scale = config.guidance_scale if guidance_scale is None else guidance_scale
     return {
-        "num_inference_steps": whole("The number of steps", steps, 1, MAX_STEPS),
-        "guidance_scale": real("The guidance scale", scale, 0, MAX_GUIDANCE),
+        "num_inference_steps": knob("num_inference_steps", steps),
+        "guidance_scale": knob("guidance_scale", scale),
         "scheduler": _scheduler(config.scheduler if scheduler is None else scheduler),
     }
 
