@@ -253,6 +253,21 @@ def test_codes_keep_what_float32_would_lose():
     assert not torch.equal(to_uint8(model.decode(z.float(), labels)), to_uint8(x))
 
 
+def test_codes_follow_the_weights():
+    """The copy of the model that computes in float64 is made once, and anew when the weights change."""
+    model = tiny()
+    x, labels = batch(model)
+    z = model.encode(x, labels)
+    assert model._in(torch.float64) is model._in(torch.float64)
+    assert set(model.state_dict()) == set(tiny().state_dict())
+    with torch.no_grad():
+        model.norm.mean.add_(1.0)
+    assert not torch.allclose(model.encode(x, labels), z, atol=0.1)
+    other = wild(1)
+    model.load_state_dict(other.state_dict())
+    assert torch.equal(model.encode(x, labels), other.encode(x, labels))
+
+
 def test_pixels_appear_from_coarse_to_fine():
     """In each frame of the way back, the pixels that are done are those of the image."""
     model = tiny()

@@ -358,6 +358,7 @@ class Flow(Model):
             raise ValueError(f"widths and blocks need one number for each of the {config.scales} scales")
         if config.grey_levels < 2:
             raise ValueError(f"grey_levels must be at least 2, not {config.grey_levels}")
+        self._copy: tuple[tuple, Flow] | None = None  # see _in; in a tuple, so that it is no part of the model
         self.dequantizer = Dequantizer(config)
         self.norm = ActNorm(channels)
         self.layers = nn.ModuleDict()
@@ -504,8 +505,16 @@ class Flow(Model):
     # -- the chain ------------------------------------------------------------------------------------------------
 
     def _in(self, dtype: torch.dtype) -> "Flow":
-        """This model, or a copy of it, computing in `dtype`."""
-        return self if self.norm.mean.dtype == dtype else copy.deepcopy(self).to(dtype)
+        """This model, or a copy of it that computes in `dtype`, which is kept until the weights change."""
+        if self.norm.mean.dtype == dtype:
+            return self
+        tensors = itertools.chain(self.parameters(), self.buffers())
+        # what was made in inference mode counts no versions, and is not trained
+        state = dtype, *((t.data_ptr(), 0 if t.is_inference() else t._version) for t in tensors)
+        if self._copy is None or self._copy[0] != state:
+            self._copy = None  # not to be copied too
+            self._copy = state, copy.deepcopy(self).to(dtype)
+        return self._copy[1]
 
     def _dequantized(self, x: Tensor, labels: Tensor, generators: Sequence[Generator] | None) -> Tensor:
         """The state that the chain starts from, with u = 1/2 or drawn."""

@@ -1,7 +1,5 @@
 """What an invertible model allows: there and back without loss, layer by layer, other classes."""
 
-import copy
-import functools
 import math
 import time
 from collections.abc import Sequence
@@ -18,7 +16,6 @@ from genmodels.models.base import Model, seeded
 from genmodels.protocols import Decodes, Encodes, HasLikelihood, SamplesStepwise
 from genmodels.wrappers.core import (
     MAX_SEED,
-    MODELS_KEPT,
     class_index,
     computing,
     describe,
@@ -46,12 +43,6 @@ def _get_invertible(name: str) -> Model:
     return model
 
 
-@functools.lru_cache(maxsize=MODELS_KEPT)
-def _exact(name: str) -> Model:
-    """The model in float64, in which it computes codes: kept, so that it needn't be converted for every picture."""
-    return copy.deepcopy(_get_invertible(name)).double()
-
-
 # -- there and back ---------------------------------------------------------------------------------------------------
 
 
@@ -62,7 +53,7 @@ def there_and_back(name: str, pad: Pad) -> dict[str, Any]:
     Returns code and decoded (pictures), difference (the largest of any pixel, in grey levels), film (all layers there
     and back), histogram of the code's numbers, their mean and std, ms_there and ms_back (time of the network).
     """
-    model, x = _exact(name), from_pad(name, pad)[0]
+    model, x = _get_invertible(name), from_pad(name, pad)[0]
     start = time.perf_counter()
     z = model.encode(x, generators=seeded([DEQUANTIZATION_SEED]))
     turned = time.perf_counter()
@@ -93,7 +84,7 @@ def _noise_histogram(z: Tensor) -> dict[str, list[float]]:
 
 
 def _film_there_and_back(name: str, x: Tensor, z: Tensor) -> Film:
-    model = _exact(name)
+    model = _get_invertible(name)
     titles, n = _layer_titles(model), len(model.layer_names)
     there = [f"There, layer {i} of {n}: {title} became noise" for i, title in enumerate(titles, 1)]
     back = [f"Back, layer {n + 1 - i} undone: {title} came back" for i, title in enumerate(reversed(titles), 1)]
@@ -146,7 +137,7 @@ def sample_film(name: str, seed: int = 0, label: int | str | None = None, **knob
 @computing
 def fades(name: str, pad_a: Pad, pad_b: Pad) -> dict[str, Image.Image]:
     """From one picture to another in nine steps: through their codes ("latent") and as a cross-fade ("pixels")."""
-    model = _exact(name)
+    model = _get_invertible(name)
     t = torch.linspace(0, 1, STEPS_BETWEEN)
     a, b = (from_pad(name, pad)[0] for pad in (pad_a, pad_b))
     latent = operations.interpolate(model, a[0], b[0], t)
@@ -163,7 +154,7 @@ def swap_class(name: str, pad: Pad, label: int | str | None = None) -> dict[str,
 
     label None: the class under which the picture is the most likely. Returns the class, and pictures as (class, pad).
     """
-    model = _exact(name)
+    model = _get_invertible(name)
     classes = describe(name)["classes"]
     x, index = from_pad(name, pad)[0], class_index(name, label)
     everyone = operations.as_labels(model, len(classes), list(range(len(classes))))

@@ -48,13 +48,13 @@ def _spread(n: int, count: int) -> list[int]:
 
 @functools.lru_cache(maxsize=16)
 @computing
-def own_pictures(name: str, n: int = 10) -> list[tuple[str, Pad]]:
-    """Labelled samples of the model itself, of up to n classes."""
+def own_pictures(name: str, n: int = 10, **knobs: float) -> list[tuple[str, Pad]]:
+    """Labelled samples of the model itself, of up to n classes; knobs as for `operations.sample`."""
     model = get_model(name, Samples)
     classes = describe(name)["classes"] if describe(name)["conditional"] else []
     n = min(n, len(classes) or n)
     labels = _spread(n, len(classes)) if classes else None
-    x = operations.sample(model, n, 7, labels)
+    x = operations.sample(model, n, 7, labels, **knobs)
     titles = [classes[label] for label in labels] if labels else [f"number {i + 1}" for i in range(n)]
     return [(title, to_pad(image)) for title, image in zip(titles, to_uint8(x), strict=True)]
 
