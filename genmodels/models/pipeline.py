@@ -138,7 +138,8 @@ def denoise(
     eta: how much fresh noise DDIM adds (0 none, 1 as much as DDPM); the others don't know it.
     edit: applied to every prediction of the clean picture, which is clipped to [-1, 1] in any case.
     """
-    steps, extra = begin(scheduler, num_inference_steps, strength), {}
+    scheduler, steps = begin(scheduler, num_inference_steps, strength)
+    extra: dict[str, Any] = {}
     if isinstance(scheduler, (diffusers.DDIMScheduler, diffusers.DDPMScheduler, diffusers.LCMScheduler)):
         extra["generator"] = list(generator) if isinstance(generator, Sequence) else generator
     if isinstance(scheduler, diffusers.DDIMScheduler):
@@ -159,23 +160,26 @@ def denoise(
     yield Step(x, x, 0.0)
 
 
-def begin(scheduler: Any, num_inference_steps: int, strength: float) -> Tensor:
-    """Prepare a scheduler and return its own steps: as many as asked for, from the share `strength` of all noise on."""
-    total = min(round(num_inference_steps / strength), TRAIN_STEPS)
-    first = total - max(1, min(num_inference_steps, round(total * strength)))
+def begin(scheduler: Any, num_inference_steps: int, strength: float) -> tuple[Any, Tensor]:
+    """The scheduler, ready, and its own steps: as many as asked for, from the share `strength` of all noise on."""
+    length = max(1, round(strength * TRAIN_STEPS))  # of the noise schedule that is used, from the clean end
+    steps = min(num_inference_steps, length)
     if isinstance(scheduler, diffusers.IPNDMScheduler):
         # its own steps begin where alpha = 0, and there it takes the clean picture to be 0: begin a little below
-        sigmas = torch.linspace(float(angles()[-1]), 0, total + 1, dtype=torch.float64).sin()
+        sigmas = torch.linspace(float(angles()[length - 1]), 0, steps + 1, dtype=torch.float64).sin()
         scheduler.register_to_config(trained_betas=sigmas.tolist())
+    elif length < TRAIN_STEPS:
+        part = {"num_train_timesteps": length, "trained_betas": scheduler.betas[:length].tolist()}
+        if isinstance(scheduler, diffusers.LCMScheduler):
+            part["original_inference_steps"] = length
+        scheduler = type(scheduler).from_config(scheduler.config, **part)
     if isinstance(scheduler, diffusers.HeunDiscreteScheduler):
         # where alpha is almost 0, its second order would multiply small errors: begin a little below, too
-        scheduler.set_timesteps(timesteps=torch.linspace(HEUN_FIRST, 0, total + 1)[:-1].round().int().tolist())
+        first = min(HEUN_FIRST, length - 1)
+        scheduler.set_timesteps(timesteps=torch.linspace(first, 0, steps + 1)[:-1].round().int().tolist())
     else:
-        scheduler.set_timesteps(total)
-    first *= scheduler.order
-    if hasattr(scheduler, "set_begin_index"):
-        scheduler.set_begin_index(first)
-    return scheduler.timesteps[first:]
+        scheduler.set_timesteps(steps)
+    return scheduler, scheduler.timesteps
 
 
 def noise_level(scheduler: Any, t: Tensor) -> tuple[float, float]:
