@@ -519,7 +519,8 @@ needs_words = pytest.mark.skipif(not wrappers.text_models(), reason="no diffusio
 
 def section(page: Page, title: str) -> Locator:
     """The columns below the heading of a section."""
-    return page.locator(".gm-split").nth(page.locator(".gm-heading h2").all_inner_texts().index(title))
+    heading = page.get_by_role("heading", name=title, exact=True)
+    return heading.locator("xpath=following::div[contains(@class, 'gm-split')][1]")
 
 
 def denoised(place: Locator, former: str | None = None) -> Locator:
@@ -685,7 +686,7 @@ def test_a_hero_is_drawn_from_words(visit: Callable[..., Page]) -> None:
     page = visit("/diffusion")
     place = section(page, "Pictures from words")
     film = denoised(place)
-    sentence, note = place.get_by_label("Sentence"), place.locator(".gm-quality")
+    sentence, note = place.get_by_label("Sentence"), place.locator(".block.gm-quality")
     expect(note).to_contain_text("It knows all these words")
     run = film.get_attribute("data-run")
     place.get_by_role("button", name="Another one").click()

@@ -161,10 +161,21 @@ def redraw(
     """
     model, x = _get_denoiser(name), from_pad(name, pad)[0]
     n, seed = whole("The number of images", n, 1, MAX_DENOISED), whole("The seed", seed, 0, MAX_SEED)
+    steps = solver.get("num_inference_steps")
     strength, solver = real("The noise t", strength, 0.02, 1), _solver(model, **solver)
+    if steps is None:
+        solver["num_inference_steps"] = _steps_to(strength, solver["num_inference_steps"])
     labels, told = _told(model, name, n, label)
     info = signature(name, n=n, seed=seed, **told, **solver, strength=strength)
     return _run(model, name, labels, seed, solver, info, start=x.expand(n, -1, -1, -1), strength=strength)
+
+
+def _steps_to(strength: float, least: int) -> int:
+    """From `least` to twice as many steps: so many that one of the solver's noise levels is as near to `strength` as can be.
+
+    A solver's levels are evenly spread: n of all `round(n / strength)` steps begin at the level n / round(n / strength).
+    """
+    return min(range(least, 2 * least + 1), key=lambda n: (round(abs(n / round(n / strength) - strength), 3), n))
 
 
 def noised(name: str, pad: Pad, strength: float, *args: Any, **kwargs: Any) -> Denoising:
