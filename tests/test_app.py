@@ -74,6 +74,8 @@ def numbers(endpoint: dict[str, Any]) -> dict[str, tuple[float, float]]:
 def test_every_endpoint_answers(client: Client, endpoints: dict[str, Any], picture_file: Path) -> None:
     assert {name.split("_")[0] for name in endpoints} >= {"/autoencoder", "/vae", "/gan", "/flow", "/pixelcnn"}
     for name, endpoint in endpoints.items():
+        if name.endswith("_hub_generate"):
+            continue  # it needs a Hub: test_hub_pipelines.py presses it
         result = client.predict(**arguments(endpoint, picture_file), api_name=name)
         results = result if isinstance(result, tuple) else (result,)
         for returned, value in zip(endpoint["returns"], results, strict=True):
