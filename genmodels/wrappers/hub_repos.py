@@ -48,6 +48,7 @@ PICKLES = (".bin", ".ckpt", ".pt", ".pth", ".pkl")
 #: What else a component may need: settings, vocabularies.
 SETTINGS = (".json", ".txt", ".model")
 MAX_SETTINGS = 50 * 2**20  # bytes of one such file; the largest vocabularies have 35 MB
+TIMEOUT = 10  # seconds until the Hub counts as out of reach
 LIBRARIES = ("diffusers", "transformers")
 #: Arguments that a pipeline must take to be run here.
 NEEDED = ("prompt", "width", "height", "num_inference_steps", "generator")
@@ -139,7 +140,7 @@ def look_into(repo: str) -> Contents:
         if sizes is not None and not 0 < sizes.get(INDEX, 0) <= MAX_SETTINGS:
             raise ValueError(f"The repo {repo!r} is no diffusers pipeline: it has no {INDEX}.")
         # of the branch, not of a commit: so the cache remembers which commit that is, for when there is no network
-        path = Path(huggingface_hub.hf_hub_download(repo, INDEX))
+        path = Path(huggingface_hub.hf_hub_download(repo, INDEX, local_files_only=sizes is None))
         commit = path.parent.name
         if sizes is None:
             sizes = {str(file.relative_to(path.parent)): file.stat().st_size for file in path.parent.rglob("*.*")}
@@ -156,8 +157,10 @@ def _list(repo: str) -> dict[str, int] | None:
     import huggingface_hub
     from huggingface_hub.errors import HfHubHTTPError, HTTPError, OfflineModeIsEnabled
 
+    api = huggingface_hub.HfApi()
     try:
-        entries = huggingface_hub.HfApi().list_repo_tree(repo, recursive=True)
+        api.model_info(repo, revision="main", timeout=TIMEOUT)  # fails at once, where the others try again and again
+        entries = api.list_repo_tree(repo, recursive=True)
         return {entry.path: entry.size for entry in entries if hasattr(entry, "size")}
     except HfHubHTTPError as error:
         if error.response.status_code < 500:
@@ -169,13 +172,15 @@ def _list(repo: str) -> dict[str, int] | None:
 
 def _refusal(repo: str, error: Exception) -> str:
     """What the Hub's answer means, in one sentence."""
-    from huggingface_hub.errors import GatedRepoError, RepositoryNotFoundError
+    from huggingface_hub.errors import GatedRepoError, LocalEntryNotFoundError, RepositoryNotFoundError
 
     if isinstance(error, GatedRepoError):
         return f"The repo {repo!r} is gated: accept its terms on its page, and start the app with your HF_TOKEN."
     if isinstance(error, RepositoryNotFoundError):
         return f"There is no repo {repo!r} on the Hub, or it is private."
-    return f"The Hub can't be reached, and {repo!r} is not on this computer: {reason(error)}"
+    if isinstance(error, LocalEntryNotFoundError):
+        return f"The Hub can't be reached, and {repo!r} is not on this computer."
+    return f"The repo {repo!r} can't be read: {reason(error)}"
 
 
 def _read_index(repo: str, path: Path) -> dict[str, Any]:
