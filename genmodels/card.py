@@ -1,6 +1,7 @@
 """The model card (README.md) of a checkpoint: made from its JSON files, so that no figure in it is typed by hand."""
 
 import os
+from pathlib import Path
 from typing import Any
 
 from genmodels import checkpoint
@@ -34,6 +35,7 @@ def model_card(source: str | os.PathLike) -> str:
         f'model = genmodels.load("{name}")',
         "```",
         "",
+        *_diffusers(folder),
         "## The idea",
         "",
         about(family),
@@ -45,6 +47,25 @@ def model_card(source: str | os.PathLike) -> str:
         f"Small on purpose: it answers in milliseconds on two CPU cores. It knows only pictures like those of `{data['name']}`.",
         "",
     ])  # fmt: skip
+
+
+def _diffusers(folder: Path) -> list[str]:
+    """How to open it as a pipeline, if it is one."""
+    if not (folder / "model_index.json").is_file():
+        return []
+    config = checkpoint.read_config(folder)["config"]
+    asked = 'prompt="…"' if config.get("vocabulary") else "class_labels=[0, 1]"
+    return [
+        "It is a [diffusers](https://huggingface.co/docs/diffusers) pipeline, too; its code is `pipeline.py`:",
+        "",
+        "```python",
+        "from diffusers import DiffusionPipeline",
+        "",
+        f'pipe = DiffusionPipeline.from_pretrained("{folder.name}", trust_remote_code=True)',
+        f"images = pipe({asked}).images",
+        "```",
+        "",
+    ]
 
 
 def about(family: str) -> str:

@@ -1,7 +1,7 @@
 """Measure a checkpoint: which metrics apply follows from its abilities, and nothing here knows the families.
 
 Protocol. Real images are those of the data set's test split; a model that samples draws n images, image i with seed
-`seed + i` and, if it has classes, with the label of test image i (going round). Features are the last hidden layer of
+`seed + i` and, if it has classes (or reads captions), with the label (the caption) of test image i (going round). Features are the last hidden layer of
 the data set's referee (models/referee.py), whose hash stands in the result. Reconstructions, bits/dim and the accuracy
 of a referee are measured on the first n test images.
 
@@ -29,7 +29,16 @@ from genmodels.data import Images, load_dataset, to_float, to_uint8
 from genmodels.device import hardware, process_state, set_threads, to_fast_layout
 from genmodels.models.base import Model
 from genmodels.models.referee import Referee, RefereeConfig
-from genmodels.operations import anomaly_score, bits_per_dim, compresses, corrupt, device_of, reconstruct, sample
+from genmodels.operations import (
+    anomaly_score,
+    bits_per_dim,
+    compresses,
+    corrupt,
+    device_of,
+    reads_captions,
+    reconstruct,
+    sample,
+)
 from genmodels.protocols import Classifies, Decodes, Encodes, HasLikelihood, Judges, Samples
 from genmodels.registry import get_family
 
@@ -222,6 +231,18 @@ class Evaluation:
     def train(self) -> Images:
         return load_dataset(self.data["name"], "train", self.model.image_shape)
 
+    @functools.cached_property
+    def captions(self) -> tuple[str, ...]:
+        """Of the test images; () if the model doesn't read captions."""
+        if not reads_captions(self.model):
+            return ()
+        return load_dataset(self.data["name"], "test", self.model.image_shape, captions=True).captions
+
+    @property
+    def told(self) -> bool:
+        """Whether the model can be told what to draw: a class or a caption."""
+        return bool(self.model.num_classes) or reads_captions(self.model)
+
     @property
     def tests(self) -> int:
         """How many test images are used."""
@@ -303,7 +324,16 @@ class Evaluation:
 
     def draw(self, indices: range, labels: Tensor) -> Tensor:
         """Samples as uint8; ValueError if they are not numbers."""
-        x = sample(self.model, len(indices), self.seed + indices.start, labels.tolist(), batch_size=BATCH)
+        return self._drawn(indices, label=labels.tolist())
+
+    def draw_as_told(self, indices: range) -> Tensor:
+        """Samples of the classes, or the captions, of the test images."""
+        if self.captions:
+            return self._drawn(indices, captions=[self.captions[i % len(self.captions)] for i in indices])
+        return self.draw(indices, self.labels(indices))
+
+    def _drawn(self, indices: range, **what: Any) -> Tensor:
+        x = sample(self.model, len(indices), self.seed + indices.start, batch_size=BATCH, **what)
         if not x.isfinite().all():
             bad = indices[int((~x.isfinite().flatten(1).all(1)).nonzero()[0])]
             raise ValueError(f"The samples are not finite: image {bad} is the first with NaN or infinity.")
@@ -573,16 +603,16 @@ def _against(e: Evaluation, real: Tensor, fake: Tensor) -> str:
 
 
 def draw_samples(e: Evaluation) -> None:
-    """Pictures with the classes of the test images."""
-    e.shard("samples", e.n, lambda indices: {"pixels": e.draw(indices, e.labels(indices))})
+    """Pictures with the classes or captions of the test images."""
+    e.shard("samples", e.n, lambda indices: {"pixels": e.draw_as_told(indices)})
 
 
 def compute_samples(e: Evaluation) -> None:
-    """Pictures, with the classes of the test images and without a class; then what the referee makes of them."""
+    """Pictures, with the classes or captions of the test images and without; then what the referee makes of them."""
     e.begin_step(0, 4)
     draw_samples(e)
     sets = {"samples": e.n}
-    if e.model.num_classes:
+    if e.told:
         sets["unlabelled"] = unlabelled(e)
         e.begin_step(1, 4)
         e.shard("unlabelled", sets["unlabelled"], lambda i: {"pixels": e.draw(i, torch.full((len(i),), -1))})
@@ -630,7 +660,7 @@ def measure_coverage(e: Evaluation) -> dict[str, Metric]:
 
 def measure_variety(e: Evaluation) -> dict[str, Metric]:
     """Whether all classes occur when none is asked for, and how far samples lie apart."""
-    name, n = ("unlabelled", unlabelled(e)) if e.model.num_classes else ("samples", e.n)
+    name, n = ("unlabelled", unlabelled(e)) if e.told else ("samples", e.n)
     answers = e.rows(f"seen {name}", n)["answers 0"]
     seen, classes = answers.argmax(1), answers.shape[1]
     share = metrics.class_histogram(seen, classes) * classes
@@ -657,6 +687,20 @@ def measure_class_accuracy(e: Evaluation) -> dict[str, Metric]:
     return {
         "class_accuracy": e.metric(100 * share, "%", "share of samples in which the referee sees the class asked for")
     }
+
+
+def measure_caption_accuracy(e: Evaluation) -> dict[str, Metric]:
+    """Whether a sample shows what its caption says: the attributes of the test image whose caption it is."""
+    if not e.captions:
+        return {}
+    truth = load_dataset(e.data["name"], "test", e.model.image_shape, attributes=True)
+    seen = e.rows("seen samples", e.n)
+    labels = truth.labels[torch.arange(e.n) % len(truth)]
+    shares = metrics.accuracies([seen[f"answers {i}"] for i in range(len(truth.attributes))], labels)
+    each = ", ".join(f"{name} {100 * share:.1f}" for name, share in zip(truth.attributes, shares, strict=True))
+    mean = sum(shares) / len(shares)
+    what = f"share of attributes in which the referee sees what the caption says; in detail: {each}"
+    return {"caption_accuracy": e.metric(100 * mean, "%", what)}
 
 
 def measure_copies(e: Evaluation) -> dict[str, Metric]:
@@ -783,6 +827,7 @@ PARTS = [
     Part("precision and coverage", (Samples,), compute_compared, measure_coverage, 5),
     Part("variety", (Samples,), compute_compared, measure_variety, 2),
     Part("class accuracy", (Samples,), compute_samples, measure_class_accuracy, 1),
+    Part("caption accuracy", (Samples,), compute_samples, measure_caption_accuracy, 1),
     Part("copies", (Samples,), draw_samples, measure_copies, 15),
     Part("student", (Samples,), draw_samples, measure_student, 45),
     Part("critic", (Samples,), compute_judgements, measure_judgements, 10),

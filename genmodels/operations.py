@@ -54,6 +54,20 @@ def as_labels(model: Model, n: int, label: int | Sequence[int] | str | None) -> 
     return labels
 
 
+def as_tokens(model: Model, n: int, captions: Sequence[str]) -> Tensor:
+    """Captions as labels `(n, L)`. Raises ValueError for a model that reads none, and for another number of them."""
+    if not reads_captions(model):
+        raise ValueError(f"This {type(model).__name__} was not trained on captions.")
+    if len(captions) != n:
+        raise ValueError(f"There are {len(captions)} captions for {n} images.")
+    return model.tokenize(captions)
+
+
+def reads_captions(model: Model) -> bool:
+    """Whether the model was trained on captions instead of classes."""
+    return model.reads_captions and bool(model.config.vocabulary)
+
+
 @torch.no_grad()
 def sample(
     model: Model,
@@ -61,18 +75,21 @@ def sample(
     seed: int = 0,
     label: int | Sequence[int] | str | None = "balanced",
     batch_size: int = 128,
+    *,
+    captions: Sequence[str] | None = None,
     **knobs: Any,
 ) -> Tensor:
     """n new images `(n, C, H, W)`; image i uses seed + i and depends on nothing else.
 
-    label: "balanced" = every class in turn, None = no class, an int, or n ints. knobs: the family's own, such as
-    temperature. Raises ValueError if the model can't sample, a class or knob doesn't exist, or a number is out of range.
+    label: "balanced" = every class in turn, None = no class, an int, or n ints. captions: n of them instead, for a
+    model that reads them. knobs: the family's own, such as temperature. Raises ValueError if the model can't sample, a class or knob doesn't exist, or a number is out of range.
     """
     require(model, Samples)
     if n < 1 or not 0 <= seed < 2**63 - n:
         raise ValueError(f"n must be at least 1, the seed from 0 to 2**63 - 1 - n; not {n} and {seed}.")
     knobs = _checked_knobs(model, knobs)
-    labels = as_labels(model, n, label).to(device_of(model))
+    labels = as_labels(model, n, label) if captions is None else as_tokens(model, n, captions)
+    labels = labels.to(device_of(model))
     images = [
         model.sample(
             labels[i : i + batch_size], generators=seeded(range(seed + i, seed + min(i + batch_size, n))), **knobs

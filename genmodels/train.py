@@ -32,7 +32,7 @@ from torch.optim.swa_utils import AveragedModel
 from genmodels import checkpoint
 from genmodels.data import Images, reason, tile, to_uint8
 from genmodels.device import fastest_precision, hardware, process_state, set_threads, to_fast_layout
-from genmodels.models.base import Model, TrainConfig, TrainingDiverged, seeded
+from genmodels.models.base import Model, TrainConfig, TrainingDiverged
 from genmodels.operations import device_of, reconstruct, sample
 from genmodels.protocols import Decodes, Encodes, Samples
 from genmodels.registry import family_of
@@ -359,9 +359,8 @@ class _Window:
 def preview(model: Model, data: Images, n: int = 64) -> Tensor | None:
     """A picture of what the model has learnt `(n, C, H, W)`: samples, else reconstructions; None if it makes no pictures."""
     if isinstance(model, Samples) and data.captions:
-        tokens = model.tokenize(data.captions[:n]).to(device_of(model))
-        with torch.no_grad():
-            return model.sample(tokens, generators=seeded(range(len(tokens))))
+        captions = data.captions[:n]
+        return sample(model, len(captions), captions=captions)
     if isinstance(model, Samples):
         return sample(model, n)
     if isinstance(model, Encodes) and isinstance(model, Decodes):

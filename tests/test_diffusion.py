@@ -14,7 +14,9 @@ from helpers import batch, build, python, tiny_images
 from torch import Tensor
 
 from genmodels import checkpoint, operations
+from genmodels.card import model_card
 from genmodels.data import Images
+from genmodels.evaluate import PARTS, Evaluation
 from genmodels.models import pipeline
 from genmodels.models.base import TrainConfig, seeded
 from genmodels.models.diffusion import Diffusion, DiffusionConfig
@@ -408,7 +410,7 @@ def test_prompts_matter_and_padding_does_not():
     assert not torch.allclose(drawn("an elf in a red robe"), drawn("a elf robe in an red"), atol=1e-5), "order matters"
     assert torch.equal(drawn("An Elf"), drawn("an elf"))
     tokens = model.tokenize(["an elf", "a dwarf"])
-    both = model.sample(tokens, generators=seeded([0, 1]))
+    both = operations.sample(model, 2, captions=["an elf", "a dwarf"])
     assert torch.allclose(both[0], drawn("an elf")[0], atol=1e-5)
     assert torch.allclose(model.sample(nobody(2), generators=seeded([0, 1])), drawn(None))
     condition = model.condition(tokens, 2, tokens.device)
@@ -416,6 +418,29 @@ def test_prompts_matter_and_padding_does_not():
     changed["encoder_hidden_states"][:, 3:] = 100.0  # behind the words
     x, t = noise(2, 1, 8, 8), torch.full((2,), 300.0)
     assert torch.allclose(model.velocity(x, t, condition), model.velocity(x, t, changed), atol=1e-5)
+
+
+def test_captions_that_do_not_fit_are_refused():
+    with pytest.raises(ValueError, match="There are 1 captions for 2 images"):
+        operations.sample(reader(), 2, captions=["an elf"])
+    with pytest.raises(ValueError, match="This Diffusion was not trained on captions"):
+        operations.sample(tiny(), 1, captions=["an elf"])
+
+
+def test_samples_of_captions_are_measured(data_root, tmp_path, monkeypatch):
+    """evaluate draws what the test captions say, and asks the referee whether it is there."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    model = reader(image_shape=(3, 32, 32), num_inference_steps=1)
+    data = {"name": "heroes", "shape": [3, 32, 32], "classes": []}
+    folder = checkpoint.save(model, tmp_path / "model", data=data)
+    evaluation = Evaluation(folder, 200, 0, None, None)
+    result = evaluation.run([p for p in PARTS if p.name in ("caption accuracy", "class accuracy")], {}, print)
+    assert result["failed"] == {}
+    found = result["metrics"]
+    assert 0 <= found["caption_accuracy"]["value"] <= 100
+    assert "weapon" in found["caption_accuracy"]["protocol"]
+    assert found.keys() == {"caption_accuracy"}
+    assert 'pipe(prompt="…")' in model_card(folder)
 
 
 @torch.enable_grad()

@@ -20,7 +20,7 @@ Papers: Ho et al. 2020 (DDPM, arXiv 2006.11239); velocity: Salimans & Ho 2022 (a
 
 import inspect
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -267,12 +267,25 @@ class Diffusion(Model):
             return noise if start is None else alpha * start + sigma * noise
 
         yield from self._denoise(
-            labels, begin, generators, strength, keep, num_inference_steps, guidance_scale, scheduler, eta, prompt
-        )
+            labels, begin, generators, strength=strength, keep=keep, num_inference_steps=num_inference_steps,
+            guidance_scale=guidance_scale, scheduler=scheduler, eta=eta, prompt=prompt,
+        )  # fmt: skip
 
     def _denoise(
-        self, labels, begin, generators, strength, keep, num_inference_steps, guidance_scale, scheduler, eta, prompt
+        self,
+        labels: Tensor,
+        begin: Callable[[float, float], Tensor],
+        generators: Sequence[Generator],
+        *,
+        strength: float,
+        keep: tuple[Tensor, Tensor] | None = None,
+        num_inference_steps: int | None,
+        guidance_scale: float | None,
+        scheduler: str | None,
+        eta: float = 0.0,
+        prompt: str | None,
     ) -> Iterator["Step"]:
+        """begin: (alpha, sigma) -> the noisy pictures of that noise level from which the steps lead to clean ones."""
         from genmodels.models import pipeline
 
         config = self.config
@@ -375,8 +388,8 @@ class Diffusion(Model):
         strength = (pipeline.step_of(float(torch.tensor(sigma).atan())) + 1) / pipeline.TRAIN_STEPS
         labels = torch.full((len(noisy),), -1, device=noisy.device) if labels is None else labels
         *_, last = self._denoise(
-            labels, lambda alpha, _: alpha * noisy, [], strength, None, num_inference_steps, guidance_scale, scheduler,
-            0.0, prompt,
+            labels, lambda alpha, _: alpha * noisy, [], strength=strength, num_inference_steps=num_inference_steps,
+            guidance_scale=guidance_scale, scheduler=scheduler, prompt=prompt,
         )  # fmt: skip
         return last.clean
 
