@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
@@ -125,3 +126,46 @@ def wait_until_served(address: str, process: subprocess.Popen | None = None, sec
                 return
         time.sleep(0.1)
     raise TimeoutError(f"Nothing answers at {address}.")
+
+
+# -- the Hub -----------------------------------------------------------------------------------------------------------
+
+
+def git_repo(folder: Path) -> None:
+    """Commit all that lies in a folder."""
+    git = ["git", "-c", "user.name=tester", "-c", "user.email=tester@example.org", "-c", "init.defaultBranch=main"]
+    for command in (["init", "-q"], ["add", "-A"], ["commit", "-q", "-m", "all"]):
+        subprocess.run([*git, *command], cwd=folder, check=True, env=environment(GIT_CONFIG_GLOBAL="/dev/null"))
+
+
+@contextlib.contextmanager
+def serve_hub(mirror: Path, home: Path, repo: str) -> Iterator[str]:
+    """The address of olah, which speaks the Hub's protocol, serving the git repositories under `mirror`; repo: one of them.
+
+    It needs an environment of its own (its requirements differ from ours): GENMODELS_OLAH_PYTHON is its interpreter.
+    """
+    interpreter = os.environ.get("GENMODELS_OLAH_PYTHON")
+    if not interpreter:
+        pytest.skip("GENMODELS_OLAH_PYTHON is not set: it is to be a Python in whose environment olah is installed")
+    port = free_port()
+    address = f"http://127.0.0.1:{port}"
+    (home / "olah.toml").write_text(
+        f'[basic]\nhost = "127.0.0.1"\nport = {port}\nrepos-path = "{home}/repos"\nmirrors-path = ["{mirror}"]\n'
+        "[accessibility]\noffline = true\n"
+    )
+    with open(home / "output", "w") as output:
+        command = [interpreter, "-m", "olah.server", "--config", "olah.toml", "--log-path", "logs"]
+        server = subprocess.Popen(command, cwd=home, stdout=output, stderr=output, env=environment(PYTHONPATH=None))
+    try:
+        wait_until_served(f"{address}/api/models/{repo}/revision/main", server)
+        yield address
+    except TimeoutError:
+        pytest.fail(f"olah did not start: {(home / 'output').read_text()[-2000:]}")
+    finally:
+        server.terminate()
+        server.wait(30)
+
+
+def online(endpoint: str, home: Path) -> dict[str, str | None]:
+    """The environment of a process that finds the Hub at `endpoint`, with its cache in `home`."""
+    return {"HF_ENDPOINT": endpoint, "HF_HOME": str(home), "HF_HUB_OFFLINE": None, "HF_HUB_DISABLE_PROGRESS_BARS": "1"}

@@ -4,29 +4,16 @@ The server needs an environment of its own (its requirements differ from ours): 
 """
 
 import json
-import os
-import socket
-import subprocess
-import time
-import urllib.error
-import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import torch
-from helpers import batch, build, encoded, environment, picture, python, write_parquet
+from helpers import batch, build, encoded, git_repo, online, picture, python, serve_hub, write_parquet
 
 from genmodels import checkpoint
 
 FAMILY = "vae"
-
-
-def git_repo(folder: Path) -> None:
-    """Commit all that lies in a folder."""
-    git = ["git", "-c", "user.name=tester", "-c", "user.email=tester@example.org", "-c", "init.defaultBranch=main"]
-    for command in (["init", "-q"], ["add", "-A"], ["commit", "-q", "-m", "all"]):
-        subprocess.run([*git, *command], cwd=folder, check=True, env=environment(GIT_CONFIG_GLOBAL="/dev/null"))
 
 
 @pytest.fixture(scope="module")
@@ -61,46 +48,8 @@ def mirror(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def endpoint(mirror: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The address of the running server."""
-    interpreter = os.environ.get("GENMODELS_OLAH_PYTHON")
-    if not interpreter:
-        pytest.skip("GENMODELS_OLAH_PYTHON is not set: it is to be a Python in whose environment olah is installed")
-    home = tmp_path_factory.mktemp("olah")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    address = f"http://127.0.0.1:{port}"
-    (home / "olah.toml").write_text(
-        f'[basic]\nhost = "127.0.0.1"\nport = {port}\nrepos-path = "{home}/repos"\nmirrors-path = ["{mirror}"]\n'
-        "[accessibility]\noffline = true\n"
-    )
-    with open(home / "output", "w") as output:
-        command = [interpreter, "-m", "olah.server", "--config", "olah.toml", "--log-path", "logs"]
-        server = subprocess.Popen(command, cwd=home, stdout=output, stderr=output, env=environment(PYTHONPATH=None))
-    try:
-        until = time.monotonic() + 120
-        while not answers(address):
-            if server.poll() is not None or time.monotonic() > until:
-                pytest.fail(f"olah did not start: {(home / 'output').read_text()[-2000:]}")
-            time.sleep(0.2)
+    with serve_hub(mirror, tmp_path_factory.mktemp("olah"), "tester/good") as address:
         yield address
-    finally:
-        server.terminate()
-        server.wait(30)
-
-
-def answers(address: str) -> bool:
-    try:
-        urllib.request.urlopen(f"{address}/api/models/tester/good/revision/main", timeout=5).close()
-    except urllib.error.HTTPError:
-        return True
-    except OSError:
-        return False
-    return True
-
-
-def online(endpoint: str, home: Path) -> dict[str, str | None]:
-    """The environment of a process that finds the Hub at `endpoint`, with its cache in `home`."""
-    return {"HF_ENDPOINT": endpoint, "HF_HOME": str(home), "HF_HUB_OFFLINE": None, "HF_HUB_DISABLE_PROGRESS_BARS": "1"}
 
 
 LOAD = """

@@ -48,6 +48,7 @@ PICKLES = (".bin", ".ckpt", ".pt", ".pth", ".pkl")
 #: What else a component may need: settings, vocabularies.
 SETTINGS = (".json", ".txt", ".model")
 MAX_SETTINGS = 50 * 2**20  # bytes of one such file; the largest vocabularies have 35 MB
+TIMEOUT = 10  # seconds until the Hub counts as out of reach
 LIBRARIES = ("diffusers", "transformers")
 #: Arguments that a pipeline must take to be run here.
 NEEDED = ("prompt", "width", "height", "num_inference_steps", "generator")
@@ -131,61 +132,61 @@ def look_into(repo: str) -> Contents:
     Raises ValueError in one sentence: no such repo, gated, no network, no diffusers pipeline, not text-to-image, weights
     as pickles only or incomplete, parts of an unknown library.
     """
-    from huggingface_hub.errors import HfHubHTTPError, HTTPError, LocalEntryNotFoundError
+    import huggingface_hub
+    from huggingface_hub.errors import HfHubHTTPError, HTTPError
 
     try:
-        commit, sizes = _list(repo)
-        if INDEX not in sizes or sizes[INDEX] > MAX_SETTINGS:
+        sizes = _list(repo)
+        if sizes is not None and not 0 < sizes.get(INDEX, 0) <= MAX_SETTINGS:
             raise ValueError(f"The repo {repo!r} is no diffusers pipeline: it has no {INDEX}.")
-        index = _read_index(repo, commit)
-        parts = _parts(repo, index)
-        files, variant = _choose(repo, parts, sizes)
+        # of the branch, not of a commit: so the cache remembers which commit that is, for when there is no network
+        path = Path(huggingface_hub.hf_hub_download(repo, INDEX, local_files_only=sizes is None))
+        commit = path.parent.name
+        if sizes is None:
+            sizes = {str(file.relative_to(path.parent)): file.stat().st_size for file in path.parent.rglob("*.*")}
+        index = _read_index(repo, path)
+        files, variant = _choose(repo, _parts(repo, index), sizes)
         weights = _count_weights(repo, commit, files)
-    except (HfHubHTTPError, HTTPError, LocalEntryNotFoundError, OSError) as error:
+    except (HfHubHTTPError, HTTPError, OSError) as error:
         raise ValueError(_refusal(repo, error)) from error
     return Contents(repo, commit, index["_class_name"], files, variant, weights)
 
 
-def _list(repo: str) -> tuple[str, dict[str, int]]:
-    """The newest commit and the size of each file in it; without a network, those that were fetched before."""
+def _list(repo: str) -> dict[str, int] | None:
+    """The size of each file in a repo; None without a network."""
     import huggingface_hub
-    from huggingface_hub.errors import HfHubHTTPError, HTTPError, LocalEntryNotFoundError, OfflineModeIsEnabled
+    from huggingface_hub.errors import HfHubHTTPError, HTTPError, OfflineModeIsEnabled
 
     api = huggingface_hub.HfApi()
     try:
-        commit = api.model_info(repo, revision="main").sha
-        entries = api.list_repo_tree(repo, recursive=True, revision=commit)
-        return commit, {entry.path: entry.size for entry in entries if hasattr(entry, "size")}
+        api.model_info(repo, revision="main", timeout=TIMEOUT)  # fails at once, where the others try again and again
+        entries = api.list_repo_tree(repo, recursive=True)
+        return {entry.path: entry.size for entry in entries if hasattr(entry, "size")}
     except HfHubHTTPError as error:
-        if error.response is not None and error.response.status_code < 500:
+        if error.response.status_code < 500:
             raise
-        offline: Exception = error
-    except (HTTPError, OfflineModeIsEnabled) as error:
-        offline = error
-    try:
-        folder = Path(huggingface_hub.snapshot_download(repo, local_files_only=True))
-    except LocalEntryNotFoundError:
-        raise offline from None
-    return folder.name, {str(path.relative_to(folder)): path.stat().st_size for path in folder.rglob("*.*")}
+        return None
+    except (HTTPError, OfflineModeIsEnabled):
+        return None
 
 
 def _refusal(repo: str, error: Exception) -> str:
     """What the Hub's answer means, in one sentence."""
-    from huggingface_hub.errors import GatedRepoError, RepositoryNotFoundError
+    from huggingface_hub.errors import GatedRepoError, LocalEntryNotFoundError, RepositoryNotFoundError
 
     if isinstance(error, GatedRepoError):
         return f"The repo {repo!r} is gated: accept its terms on its page, and start the app with your HF_TOKEN."
     if isinstance(error, RepositoryNotFoundError):
         return f"There is no repo {repo!r} on the Hub, or it is private."
-    return f"The Hub can't be reached, and {repo!r} is not on this computer: {reason(error)}"
+    if isinstance(error, LocalEntryNotFoundError):
+        return f"The Hub can't be reached, and {repo!r} is not on this computer."
+    return f"The repo {repo!r} can't be read: {reason(error)}"
 
 
-def _read_index(repo: str, commit: str) -> dict[str, Any]:
+def _read_index(repo: str, path: Path) -> dict[str, Any]:
     """`model_index.json`; ValueError if it is no JSON of a pipeline, or if that pipeline can't be run here."""
-    import huggingface_hub
-
     try:
-        index = json.loads(Path(huggingface_hub.hf_hub_download(repo, INDEX, revision=commit)).read_text("utf-8"))
+        index = json.loads(path.read_text("utf-8"))
     except ValueError as error:
         raise ValueError(f"The {INDEX} of {repo!r} can't be read as JSON.") from error
     kind = index.get("_class_name") if isinstance(index, dict) else None

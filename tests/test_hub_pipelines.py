@@ -1,0 +1,428 @@
+"""Text-to-image pipelines of the Hub: tiny ones of all the true components, served by olah, a server of the Hub's protocol.
+
+Before olah stands a gate of ours, which lets everything through but for two repositories: one is gated, with the answer
+that the Hub itself gives, and of one the weights come so slowly that there is time to stop.
+"""
+
+import contextlib
+import http.server
+import json
+import math
+import re
+import shutil
+import threading
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from helpers import ROOT, free_port, git_repo, online, python, serve_hub, wait_until_served
+
+from genmodels.wrappers import hub_pipelines, hub_repos
+
+TESTS = f"{ROOT}:{ROOT}/tests"
+BUILD = """
+import sys
+from pathlib import Path
+import tiny_pipelines as tiny
+root = Path(sys.argv[1])
+sd, flux = tiny.stable_diffusion(), tiny.flux()
+tiny.save(sd, root / "tiny", half=True)
+tiny.save(sd, root / "parts", max_shard_size="100KB")
+tiny.save(sd, root / "pickled", safe_serialization=False)
+tiny.save(flux, root / "flux")
+"""
+
+
+@pytest.fixture(scope="module")
+def mirror(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The repositories: good ones, with much beside them that nobody needs, and such as can't be used."""
+    root = tmp_path_factory.mktemp("mirror")
+    models = root / "models/tester"
+    built = python("-W", "ignore", "-c", BUILD, models, PYTHONPATH=TESTS)
+    assert built.returncode == 0, built.stderr
+    tiny = models / "tiny"
+    for name in ("slow", "gated", "inpaint", "custom", "alien", "partial", "broken", "garbled", "lcm"):
+        shutil.copytree(tiny, models / name)
+    for name in ("README.md", "tiny.ckpt", "pytorch_model.bin", "unet/diffusion_pytorch_model.bin", "unet/model.py",
+                 "unet/diffusion_flax_model.msgpack", "vae_decoder/model.onnx", "unet/lora.safetensors"):  # fmt: skip
+        (tiny / name).parent.mkdir(exist_ok=True)
+        (tiny / name).write_bytes(b"raise SystemExit('code from the Hub was run')")
+    edit(models / "inpaint", "_class_name", "StableDiffusionInpaintPipeline")
+    edit(models / "custom", "_class_name", ["pipeline", "Mine"])
+    edit(models / "alien", "unet", ["my_library", "UNet"])
+    edit(models / "lcm", "_class_name", "LatentConsistencyModelPipeline")
+    for weights in (models / "partial/unet").glob("*.safetensors"):
+        weights.unlink()
+    shutil.copy(models / "parts/unet/diffusion_pytorch_model-00001-of-00003.safetensors", models / "partial/unet")
+    for weights in (models / "broken/unet").glob("*.safetensors"):
+        weights.write_bytes(weights.read_bytes()[:-100])
+    (models / "garbled/model_index.json").write_text("{")
+    (models / "foreign").mkdir()
+    (models / "foreign/config.json").write_text('{"model_type": "bert"}')
+    for folder in models.iterdir():
+        git_repo(folder)
+    return root
+
+
+def edit(folder: Path, key: str, value: Any) -> None:
+    index = json.loads((folder / "model_index.json").read_text())
+    (folder / "model_index.json").write_text(json.dumps(index | {key: value}))
+
+
+class Gate(http.server.BaseHTTPRequestHandler):
+    """Passes requests on to `behind`, but see the top of this file."""
+
+    behind = ""
+
+    def do_GET(self) -> None:
+        if self.path.startswith("/tester/gated/resolve"):
+            self.send_response(403)
+            self.send_header("X-Error-Code", "GatedRepo")
+            self.send_header("X-Error-Message", "Access to model tester/gated is restricted.")
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+            return
+        headers = {
+            name: value for name, value in self.headers.items() if name.lower() not in ("host", "accept-encoding")
+        }
+        request = urllib.request.Request(self.behind + self.path, headers=headers, method=self.command)
+        try:
+            with urllib.request.urlopen(request) as answer:
+                self.pass_on(answer)
+        except urllib.error.HTTPError as error:
+            self.pass_on(error)
+
+    do_HEAD = do_GET
+
+    def pass_on(self, answer: Any) -> None:
+        slow = self.path.startswith("/tester/slow/resolve") and "safetensors" in self.path and self.command == "GET"
+        self.send_response(answer.status)
+        for name, value in answer.headers.items():
+            if name.lower() not in ("transfer-encoding", "connection", "date", "server"):
+                self.send_header(name, value.replace(self.behind, f"http://{self.headers['Host']}"))
+        body = answer.read()
+        if "Content-Length" not in answer.headers:
+            self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        with contextlib.suppress(ConnectionError):
+            if slow and "Range" not in self.headers:
+                for i in range(60):
+                    self.wfile.write(body[i : i + 1])
+                    self.wfile.flush()
+                    time.sleep(1)
+            elif self.command == "GET":
+                self.wfile.write(body)
+
+    def log_message(self, *_: Any) -> None:
+        """Quiet."""
+
+
+@pytest.fixture(scope="module")
+def endpoint(mirror: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with serve_hub(mirror, tmp_path_factory.mktemp("olah"), "tester/tiny") as behind:
+        gate = type("GateHere", (Gate,), {"behind": behind})
+        server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), gate)
+        server.daemon_threads = True
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+        server.server_close()
+
+
+def visit(endpoint: str, home: Path, **jobs: list) -> dict[str, Any]:
+    """What came of some jobs of hub_visitor.py, in a process of their own."""
+    options = online(endpoint, home) | {"PYTHONPATH": TESTS, "GENMODELS_HUB_MODELS": "*"}
+    result = python(ROOT / "tests/hub_visitor.py", json.dumps(jobs), **options)
+    assert result.returncode == 0, result.stderr
+    return json.loads(result.stdout.splitlines()[-1])
+
+
+REFUSED = {
+    "tester/nothing": "There is no repo 'tester/nothing' on the Hub, or it is private.",
+    "tester/gated": "The repo 'tester/gated' is gated: accept its terms on its page, and start the app with your HF_TOKEN.",
+    "tester/foreign": "The repo 'tester/foreign' is no diffusers pipeline: it has no model_index.json.",
+    "tester/garbled": "The model_index.json of 'tester/garbled' can't be read as JSON.",
+    "tester/custom": "The repo 'tester/custom' asks for code of its own, which this app doesn't run.",
+    "tester/inpaint": "The repo 'tester/inpaint' holds a StableDiffusionInpaintPipeline, which makes no pictures from text.",
+    "tester/alien": "The unet of 'tester/alien' comes from 'my_library', which this app doesn't run.",
+    "tester/pickled": "The repo 'tester/pickled' keeps its unet as a pickle, which can hold code; it needs safetensors.",
+    "tester/partial": "The repo 'tester/partial' lacks weights of its unet.",
+    "tester/broken": "'tester/broken' could not be loaded: ",
+}
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("home")
+
+
+@pytest.fixture(scope="module")
+def outcome(endpoint: str, home: Path) -> dict[str, Any]:
+    jobs = {"seeds": [], "straight": [], "other_kinds": [], "stop": [], "stop_download": [], "refusals": list(REFUSED)}
+    return visit(endpoint, home, **jobs)
+
+
+# -- pictures ----------------------------------------------------------------------------------------------------------
+
+
+def test_the_seed_decides_the_picture(outcome: dict[str, Any]) -> None:
+    made = outcome["seeds"]
+    assert made["first"]["picture"] == made["again"]["picture"]
+    assert len({made[name]["picture"] for name in ("first", "other", "negative", "unguided")}) == 4
+    assert made["first"]["size"] == [64, 64]
+
+
+def test_it_is_the_picture_that_diffusers_makes(outcome: dict[str, Any]) -> None:
+    assert outcome["seeds"]["first"]["picture"] == outcome["straight"]["picture"]
+
+
+def test_every_step_but_the_last_has_a_preview(outcome: dict[str, Any]) -> None:
+    made = outcome["seeds"]["first"]
+    assert made["steps"] == [[1, 4], [2, 4], [3, 4]]
+    assert len({*made["previews"], made["picture"]}) == 4
+    assert made["preview_sizes"] == [[64, 64]] * 3  # as small as latents of 8x8 are, they need not be averaged down
+    assert made["done"] == [False] * (len(made["done"]) - 1) + [True]
+    assert [text for text in made["texts"] if text != "Waiting for the picture before"] == [
+        "Looking for tester/tiny on the Hub", "Downloading", "Loading", "Reading the prompt", "Denoising", "Decoding", "Done",
+    ]  # fmt: skip
+    assert all(left > 0 for left in made["left"])
+
+
+def test_the_settings_are_in_the_picture(outcome: dict[str, Any]) -> None:
+    info = outcome["seeds"]["negative"]["info"]
+    settings = (
+        "model",
+        "prompt",
+        "negative_prompt",
+        "seed",
+        "num_inference_steps",
+        "guidance_scale",
+        "width",
+        "height",
+    )
+    assert [info[key] for key in settings] == ["tester/tiny", "a red bar", "blue", "1", "4", "7.5", "64", "64"]
+
+
+def test_nothing_is_downloaded_that_is_not_used(outcome: dict[str, Any]) -> None:
+    assert outcome["seeds"]["cached"] == [
+        "model_index.json", "scheduler/scheduler_config.json", "text_encoder/config.json",
+        "text_encoder/model.fp16.safetensors", "tokenizer/tokenizer.json", "tokenizer/tokenizer_config.json",
+        "unet/config.json", "unet/diffusion_pytorch_model.fp16.safetensors", "vae/config.json",
+        "vae/diffusion_pytorch_model.fp16.safetensors",
+    ]  # fmt: skip
+
+
+def test_weights_in_parts_and_without_float16(outcome: dict[str, Any]) -> None:
+    made = outcome["other_kinds"]["tester/parts"]
+    assert sum("unet/diffusion_pytorch_model-0000" in name for name in made["cached"]) == 3
+    assert "unet/diffusion_pytorch_model.safetensors.index.json" in made["cached"]
+    assert made["steps"] == [[1, 4], [2, 4], [3, 4]]
+    assert made["kept"] == "tester/parts", "one pipeline is kept, the last"
+
+
+def test_a_transformer_with_packed_latents(outcome: dict[str, Any]) -> None:
+    made = outcome["other_kinds"]["tester/flux"]
+    assert made["steps"] == [[1, 4], [2, 4], [3, 4]]
+    assert made["preview_sizes"] == [[64, 64]] * 3
+    assert len(set(made["previews"])) == 3
+    assert made["kept"] == "tester/flux"
+
+
+def test_what_a_picture_costs(outcome: dict[str, Any], mirror: Path) -> None:
+    """First from the number of weights and the speed of the machine, then as timed."""
+    download, seconds, how = outcome["seeds"]["before"]
+    needed = [mirror / "models/tester/tiny" / name for name in outcome["seeds"]["cached"]]
+    index = (mirror / "models/tester/tiny/model_index.json").stat().st_size  # was read to find out
+    assert download == sum(path.stat().st_size for path in needed) - index
+    assert 0 < seconds < 60
+    assert "million weights" in how
+    download, seconds, how = outcome["seeds"]["after"]
+    assert download == 0
+    assert how == "as timed at its last picture"
+    assert outcome["seeds"]["longer"][1] > 2 * seconds
+
+
+# -- Stop --------------------------------------------------------------------------------------------------------------
+
+
+def test_stop_stops_within_a_step(outcome: dict[str, Any]) -> None:
+    stopped = outcome["stop"]
+    assert 2 <= stopped["before"] <= stopped["after"] <= stopped["before"] + 1 < 100
+    assert stopped["closing"] < 5, "who closes doesn't wait"
+    assert stopped["next"]["picture"] == outcome["seeds"]["first"]["picture"]
+
+
+def test_stop_ends_a_download(outcome: dict[str, Any]) -> None:
+    stopped = outcome["stop_download"]
+    assert stopped["running"]
+    assert stopped["ended"]
+    assert "unet/diffusion_pytorch_model.fp16.safetensors" not in stopped["cached"]
+
+
+# -- what can't be -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("repo", REFUSED)
+def test_repos_that_cannot_be_used_are_refused_in_one_sentence(outcome: dict[str, Any], repo: str) -> None:
+    said = outcome["refusals"]["words"][repo]
+    assert said.startswith(REFUSED[repo])
+    assert "\n" not in said
+    if repo != "tester/broken":
+        assert not [name for name in outcome["refusals"]["cached"][repo] if name != "model_index.json"]
+
+
+def test_a_negative_prompt_that_would_do_nothing_is_refused(outcome: dict[str, Any]) -> None:
+    assert outcome["refusals"]["words"]["negative"] == (
+        "'tester/lcm' holds a LatentConsistencyModelPipeline, which knows no negative prompt: leave it empty."
+    )
+
+
+def test_the_app_goes_on_after_refusals(outcome: dict[str, Any]) -> None:
+    assert outcome["refusals"]["then"]["picture"] == outcome["seeds"]["first"]["picture"]
+
+
+def test_without_a_network(outcome: dict[str, Any], home: Path) -> None:
+    """What was fetched before still works, all else is refused."""
+    again = visit("http://127.0.0.1:9", home, seeds=[], refusals=["tester/never"])
+    assert again["seeds"]["first"]["picture"] == outcome["seeds"]["first"]["picture"]
+    said = again["refusals"]["words"]["tester/never"]
+    assert said == "The Hub can't be reached, and 'tester/never' is not on this computer."
+
+
+GOOD: dict[str, Any] = {"repo": "tester/tiny", "prompt": "a red bar"}
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"prompt": ""}, "Say in the prompt what the picture shall show; it is empty."),
+        ({"prompt": " \n"}, "Say in the prompt what the picture shall show; it is empty."),
+        ({"prompt": "x" * 10_000}, "The prompt must be a text of at most 1000 characters, not 10000 characters."),
+        ({"prompt": None}, "The prompt must be a text of at most 1000 characters, not NoneType."),
+        ({"negative_prompt": "x" * 10_000}, "The negative prompt must be a text of at most 1000 characters, not 10000 characters."),
+        ({"width": 500}, "The width must be a multiple of 8, not 500."),
+        ({"height": 513}, "The height must be a multiple of 8, not 513."),
+        ({"height": 10**5}, "The height must be a whole number from 64 to 2048, not 100000."),
+        ({"width": 0}, "The width must be a whole number from 64 to 2048, not 0."),
+        ({"num_inference_steps": 0}, "The number of steps must be a whole number from 1 to 100, not 0."),
+        ({"num_inference_steps": 10**6}, "The number of steps must be a whole number from 1 to 100, not 1000000."),
+        ({"guidance_scale": math.nan}, "The guidance scale must be a number from 0 to 30, not nan."),
+        ({"guidance_scale": "much"}, "The guidance scale must be a number from 0 to 30, not 'much'."),
+        ({"seed": -1}, "The seed must be a whole number from 0 to 2147483647, not -1."),
+        ({"repo": "nothing"}, "'nothing' is not the id of a Hub repo, which is written user/name."),
+        ({"repo": "../../etc"}, "'../../etc' is not the id of a Hub repo, which is written user/name."),
+        ({"repo": "/etc/passwd"}, "'/etc/passwd' is not the id of a Hub repo, which is written user/name."),
+        ({"repo": ""}, "'' is not the id of a Hub repo, which is written user/name."),
+        ({"repo": None}, "'None' is not the id of a Hub repo, which is written user/name."),
+    ],
+)  # fmt: skip
+def test_bad_settings_are_refused_in_one_sentence(change: dict[str, Any], words: str) -> None:
+    """Before the Hub is asked for anything."""
+    with pytest.raises(ValueError, match=f"^{re.escape(words)}$"):
+        hub_pipelines.check_order(**GOOD | change)
+
+
+def test_too_large_for_the_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Said before the download: 10^13 weights fit into no computer."""
+    contents = hub_repos.Contents("user/huge", "0" * 40, "FluxPipeline", {}, None, {"transformer": 10**13})
+    with pytest.raises(ValueError, match=r"'user/huge' needs about 40002 GB of memory here, where \d+ GB are free\."):
+        hub_pipelines._check_memory(contents)
+
+
+# -- which repos are allowed -------------------------------------------------------------------------------------------
+
+
+def test_the_setting_restricts_the_repos(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GENMODELS_HUB_MODELS", "tester/tiny, stabilityai/sd-turbo")
+    assert hub_repos.check_id(" tester/tiny ") == "tester/tiny"
+    with pytest.raises(
+        ValueError, match=r"^This app doesn't run 'tester/other'; it runs tester/tiny, stabilityai/sd-turbo\.$"
+    ):
+        hub_repos.check_id("tester/other")
+    assert [repo for _, repo in hub_repos.offered()] == ["tester/tiny", "stabilityai/sd-turbo"]
+
+
+@pytest.mark.parametrize(
+    ("setting", "public", "any_repo"), [("", "", True), ("", "user/space", False), ("*", "user/space", True)]
+)
+def test_a_public_host_runs_what_it_offers(
+    monkeypatch: pytest.MonkeyPatch, setting: str, public: str, any_repo: bool
+) -> None:
+    monkeypatch.setenv("GENMODELS_HUB_MODELS", setting)
+    monkeypatch.delenv("SPACE_ID", raising=False)
+    if public:
+        monkeypatch.setenv("SPACE_ID", public)
+    suggested = tuple(suggestion.repo for suggestion in hub_repos.SUGGESTIONS)
+    assert hub_repos.allowed_ids() == (None if any_repo else suggested)
+    assert tuple(repo for _, repo in hub_repos.offered()) == suggested
+
+
+@pytest.mark.parametrize("suggestion", hub_repos.SUGGESTIONS)
+def test_suggestions_are_within_the_limits(suggestion: hub_repos.Suggestion) -> None:
+    repo, _, steps, guidance, side = suggestion
+    hub_pipelines.check_order(repo, "x", "", guidance, steps, side, side)
+
+
+# -- the drawer --------------------------------------------------------------------------------------------------------
+
+#: An app of the drawer alone, with a log of the steps that the network really takes.
+DRAWER = """
+import sys
+import gradio as gr
+from diffusers import UNet2DConditionModel
+from genmodels.tabs import common, hub
+forward = UNet2DConditionModel.forward
+
+def counted(self, *args, **options):
+    with open(sys.argv[1], "a") as log:
+        print("step", file=log)
+    return forward(self, *args, **options)
+
+UNet2DConditionModel.forward = counted
+with gr.Blocks(analytics_enabled=False) as demo:
+    hub.build(common.Page("diffusion"))
+demo.queue(max_size=8).launch()
+"""
+
+
+@pytest.fixture
+def drawer(endpoint: str, home: Path, start: Callable[..., Any], tmp_path: Path) -> tuple[str, Path]:
+    """Address and log of the app."""
+    log, port = tmp_path / "steps.log", free_port()
+    options = online(endpoint, home) | {"GRADIO_SERVER_PORT": str(port), "GRADIO_SERVER_NAME": "127.0.0.1"}
+    process = start("-c", DRAWER, log, GENMODELS_HUB_MODELS="tester/tiny,tester/pickled", **options)
+    address = f"http://127.0.0.1:{port}"
+    wait_until_served(address, process)
+    return address, log
+
+
+def test_the_drawer(drawer: tuple[str, Path], outcome: dict[str, Any]) -> None:
+    """Over HTTP: what it costs, previews and picture, refusals as a sentence, Stop."""
+    from gradio_client import Client
+    from gradio_client.exceptions import AppError
+
+    address, log = drawer
+    with contextlib.closing(Client(address, verbose=False)) as client:
+        cost = client.predict("tester/tiny", 7.5, 4, 64, 64, api_name="/diffusion_hub_cost")
+        assert cost.startswith("A picture takes <b>less than 1 s</b> here, reckoned from the ")
+        assert "pickle" in client.predict("tester/pickled", 7.5, 4, 64, 64, api_name="/diffusion_hub_cost")
+        assert client.predict("tester/pickled", api_name="/diffusion_hub_choose")[:4] == (7.5, 25, 512, 512)
+        job = client.submit("tester/tiny", "a red bar", "", 7.5, 4, 64, 64, 1, api_name="/diffusion_hub_generate")
+        picture, note = job.result()
+        assert note == "Done · step 4 of 4 · tester/tiny · seed 1"
+        assert Path(picture).stat().st_size > 0
+        assert len(log.read_text().splitlines()) == 4
+        for repo, prompt, words in (("tester/pickled", "x", "safetensors"), ("tester/tiny", "", "it is empty")):
+            with pytest.raises(AppError, match=words):
+                client.predict(repo, prompt, "", 7.5, 4, 64, 64, 1, api_name="/diffusion_hub_generate")
+        job = client.submit("tester/tiny", "a red bar", "", 7.5, 100, 256, 256, 1, api_name="/diffusion_hub_generate")
+        while not any("step 2" in note for _, note in job.outputs()):
+            time.sleep(0.01)
+        job.cancel()
+        taken = len(log.read_text().splitlines())
+        time.sleep(3)
+        assert len(log.read_text().splitlines()) <= taken + 2 < 104
