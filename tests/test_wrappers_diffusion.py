@@ -168,13 +168,14 @@ def test_who_reads_words_and_who_classes():
 
 @pytest.mark.parametrize("scheduler", list(wrappers.SOLVERS))
 def test_frames_are_what_sampling_passes_through(scheduler):
-    """One state per call of the network, each with all before it; the last is what `sample` gives."""
+    """One state per moment, each with all before it, and one more at the end; the last frame is what `sample` gives."""
     told = TOLD | {"scheduler": scheduler}
     states = list(wrappers.diffuse(NAME, n=3, seed=4, label="down", **told))
     moments = list(model_of(NAME).trajectory(torch.ones(3).long(), generators=seeded([4, 5, 6]), **told))
-    assert [len(state["frames"]) for state in states] == list(range(1, len(moments) + 1))
+    assert [len(state["frames"]) for state in states] == [*range(1, len(moments) + 1), len(moments)]
     assert all(b["frames"][: len(a["frames"])] == a["frames"] for a, b in itertools.pairwise(states))
-    assert [state["state"] for state in states] == ["running"] * (len(moments) - 1) + ["done"]
+    assert [state["state"] for state in states] == ["running"] * len(moments) + ["done"]
+    assert {state["total"] for state in states} == {3}
     for frame, moment in zip(states[-1]["frames"], moments, strict=True):
         assert np.array_equal(pixels(frame["noisy"]), sheet(moment.noisy))
         assert np.array_equal(pixels(frame["clean"]), sheet(moment.clean))
@@ -201,9 +202,9 @@ def test_every_class_in_turn_with_the_models_own_settings():
 
 def test_of_a_long_run_some_frames_are_kept():
     states = list(wrappers.diffuse(NAME, n=1, num_inference_steps=100, scheduler="ddim"))
-    assert len(states) == 101
-    assert all(len(state["frames"]) <= denoising.KEPT_FRAMES + 2 for state in states)
-    assert [state["frames"][-1]["step"] for state in states[:-1]] == list(range(1, 101)), "the newest is always there"
+    assert len(states) == 102
+    assert all(len(state["frames"]) <= denoising.KEPT_FRAMES + 1 for state in states)
+    assert [state["frames"][-1]["step"] for state in states[:-2]] == list(range(1, 101)), "the newest is always there"
     last = [frame["step"] for frame in states[-1]["frames"]]
     assert last[:3] == [1, 4, 7]
     assert states[-1]["frames"][-1]["sigma"] == 0
@@ -295,13 +296,24 @@ def test_what_is_given_stays():
 
 
 def test_nothing_hidden_and_everything_hidden():
-    everything = np.ones((8, 8), bool)
     last = end(wrappers.fill(NAME, pad(NAME), n=2, **TOLD))
     assert all(np.array_equal(one, pixels(pad(NAME))) for one in tiles(last["frames"][-1]["clean"], 2))
-    free = end(wrappers.diffuse(NAME, n=2, seed=5, **TOLD))["frames"][-1]["clean"]
-    assert (
-        end(wrappers.fill(NAME, masked(pad(NAME), everything), 2, 5, "balanced", **TOLD))["frames"][-1]["clean"] == free
-    )
+    hidden = masked(pad(NAME), np.ones((8, 8), bool))
+    first, second = (end(wrappers.fill(NAME, hidden | {"pixels": pad(NAME, i)["pixels"]}, 2, **TOLD)) for i in range(2))
+    assert first["frames"][-1]["clean"] == second["frames"][-1]["clean"], "what is hidden tells nothing"
+
+
+def test_fillings_are_what_the_model_completes():
+    half = wrappers.top_half(pad(NAME))
+    states = list(wrappers.fill(NAME, half, n=2, seed=5, label="up", **TOLD))
+    x = torch.from_numpy(pixels(half).copy()).movedim(2, 0).expand(2, -1, -1, -1) / 127.5 - 1
+    given = (torch.arange(8) < 4).view(1, 1, 8, 1).expand(2, 1, 8, 8)
+    made = model_of(NAME).complete(x, given, torch.zeros(2).long(), generators=seeded([5, 6]), **TOLD)
+    assert np.array_equal(pixels(states[-1]["frames"][-1]["clean"]), sheet(made))
+    assert {state["total"] for state in states[:-1]} == {0}
+    assert states[-1]["total"] == states[-1]["frames"][-1]["step"] > 3, "noise was added again"
+    steps = [frame["step"] for frame in states[-1]["frames"]]
+    assert steps == sorted(steps)
 
 
 def test_the_class_that_it_is_told():

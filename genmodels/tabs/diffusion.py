@@ -25,8 +25,8 @@ NOISE = (
     "much it invents."
 )
 FILL = (
-    "Hide a part, and the model fills it in, every time differently: at each step the given pixels are put back, so that "
-    "the rest grows to fit. Unlike a PixelCNN, it sees what is on all sides."
+    "Hide a part, and the model fills it in, every time differently: at each step the given pixels are put back. Then "
+    "noise is added again and removed, a few rounds, so that the rest comes to fit. Unlike a PixelCNN, it sees all sides."
 )
 SAME = (
     "All of these start with the same noise, and only what the network is told differs. What the noise had settled, such "
@@ -41,7 +41,7 @@ GUIDANCE = "0 ignores the class, 1 is as learnt; more makes it clearer and less 
 WORD_GUIDANCE = "1 is as learnt; more follows the words more closely, at twice the time."
 TOOLS = ("pen", "erase", "hide")
 MOST_STEPS, START_T, FIRST_SENTENCE = 100, 0.6, 2
-START_STEPS, START_SOLVERS = [1, 2, 4, 8, 16], ["dpm++2m", "ddim", "euler", "ddpm"]
+START_STEPS, START_SOLVERS = [1, 2, 4, 8, 16], ["unipc", "dpm++2m", "ddim", "ddpm"]
 PARTS = {
     "species": "Who", "body": "Dressed in", "cloak": "Cloak", "head": "On the head", "weapon": "Weapon", "shield": "Shield",
 }  # fmt: skip

@@ -33,10 +33,11 @@ function draw() {
 }
 
 function say(frame) {
-  if (frame.sigma === 0) return `Done: ${film.total} ${film.total === 1 ? 'step' : 'steps'}, ${Math.round(frame.ms)} ms of computing`;
-  const level = `xₜ = ${Math.sqrt(1 - frame.sigma ** 2).toFixed(2)} · picture + ${frame.sigma.toFixed(2)} · noise`;
+  const end = film.state === 'done' && at() === last();
+  if (end) return `Done: ${film.total} ${film.total === 1 ? 'step' : 'steps'}, ${Math.round(frame.ms)} ms of computing`;
+  const level = frame.sigma ? `xₜ = ${Math.sqrt(1 - frame.sigma ** 2).toFixed(2)} · picture + ${frame.sigma.toFixed(2)} · noise` : 'no noise is left';
   if (film.state === 'preview') return level;
-  const where = `tep ${frame.step} of ${film.total}`;
+  const where = `tep ${frame.step}${film.total ? ` of ${film.total}` : ''}`;
   return `${stopped && at() === last() ? `Stopped at s${where}` : `S${where}`}: ${level}`;
 }
 

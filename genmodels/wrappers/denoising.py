@@ -56,7 +56,7 @@ GRID_PICTURES, GRID_SOLVERS, GRID_STEPS = 4, 5, (1, 2, 4, 8, 16, 32, 50)
 GRID_CALLS = 400  # of the network, for one comparison
 
 #: Pictures on their way from noise, for the browser: run (higher for each call), state ("running", "done" or
-#: "preview"), total (steps), frames ({step, sigma, ms, noisy, clean}: two sheets as pads), info (the settings).
+#: "preview"), total (steps, 0 = not yet known), frames ({step, sigma, ms, noisy, clean}: two sheets as pads), info (the settings).
 Denoising = dict[str, Any]
 _runs = itertools.count(time.time_ns() // 10**6)  # so that a page that outlives the server finds its runs newer
 
@@ -148,7 +148,8 @@ def diffuse(
         index = class_index(name, label)
         labels, told = operations.as_labels(model, n, "balanced" if index is None else index), class_text(name, index)
     info = signature(name, n=n, seed=seed, **told, **solver)
-    return _run(model, name, labels, seed, solver, info)
+    moments = model.trajectory(labels, generators=seeded(range(seed, seed + n)), **solver)
+    return _run(name, moments, solver, info, _steps(solver))
 
 
 def redraw(
@@ -161,21 +162,12 @@ def redraw(
     """
     model, x = _get_denoiser(name), from_pad(name, pad)[0]
     n, seed = whole("The number of images", n, 1, MAX_DENOISED), whole("The seed", seed, 0, MAX_SEED)
-    steps = solver.get("num_inference_steps")
     strength, solver = real("The noise t", strength, 0.02, 1), _solver(model, **solver)
-    if steps is None:
-        solver["num_inference_steps"] = _steps_to(strength, solver["num_inference_steps"])
     labels, told = _told(model, name, n, label)
     info = signature(name, n=n, seed=seed, **told, **solver, strength=strength)
-    return _run(model, name, labels, seed, solver, info, start=x.expand(n, -1, -1, -1), strength=strength)
-
-
-def _steps_to(strength: float, least: int) -> int:
-    """From `least` to twice as many steps: so many that one of the solver's noise levels is as near to `strength` as can be.
-
-    A solver's levels are evenly spread: n of all `round(n / strength)` steps begin at the level n / round(n / strength).
-    """
-    return min(range(least, 2 * least + 1), key=lambda n: (round(abs(n / round(n / strength) - strength), 3), n))
+    begin = {"start": x.expand(n, -1, -1, -1), "strength": strength}
+    moments = model.trajectory(labels, generators=seeded(range(seed, seed + n)), **begin, **solver)
+    return _run(name, moments, solver, info, _steps(solver, strength))
 
 
 def noised(name: str, pad: Pad, strength: float, *args: Any, **kwargs: Any) -> Denoising:
@@ -186,15 +178,19 @@ def noised(name: str, pad: Pad, strength: float, *args: Any, **kwargs: Any) -> D
 def fill(
     name: str, pad: Pad, n: int = 8, seed: int = 0, label: int | str | None = None, **solver: Any
 ) -> Iterator[Denoising]:
-    """The hidden pixels of a picture, filled in n times, step by step; the others stay as they are. label: as in `redraw`."""
+    """The hidden pixels of a picture, filled in n times, step by step; the others stay as they are. label: as in `redraw`.
+
+    The model adds noise again and removes it, a few rounds: in how many steps, is known at the end (total 0 until then).
+    """
     model = _get_denoiser(name)
     x, hidden = from_pad(name, pad)
     n, seed = whole("The number of fillings", n, 1, MAX_DENOISED), whole("The seed", seed, 0, MAX_SEED)
     solver = _solver(model, **solver)
     labels, told = _told(model, name, n, label)
     info = signature(name, n=n, seed=seed, **told, **solver, given_pixels=int((~hidden).sum()))
-    keep = x.expand(n, -1, -1, -1), (~hidden).expand(n, -1, -1, -1)
-    return _run(model, name, labels, seed, solver, info, keep=keep)
+    x, given = x.expand(n, -1, -1, -1), (~hidden).expand(n, -1, -1, -1)
+    moments = model.complete_steps(x, given, labels, generators=seeded(range(seed, seed + n)), **solver)
+    return _run(name, moments, solver, info, 0)
 
 
 def _told(model: Model, name: str, n: int, label: int | str | None) -> tuple[Tensor, dict[str, str]]:
@@ -205,35 +201,46 @@ def _told(model: Model, name: str, n: int, label: int | str | None) -> tuple[Ten
     return labels, class_text(name, index) if everyone or index is not None else {"class": NOT_NAMED}
 
 
-def _run(
-    model: Model, name: str, labels: Tensor, seed: int, solver: dict[str, Any], info: dict[str, str], **begin: Any
-) -> Iterator[Denoising]:
-    """The states of a run, one per call of the network and one for the result; between two of them others take turns."""
+def _steps(solver: dict[str, Any], strength: float = 1.0) -> int:
+    """How many steps a run will take."""
     from genmodels.models import pipeline
 
-    scheduler = pipeline.make_scheduler(solver["scheduler"])
-    calls = len(pipeline.begin(scheduler, solver["num_inference_steps"], begin.get("strength", 1.0)))
-    moments = model.trajectory(labels, generators=seeded(range(seed, seed + len(labels))), **begin, **solver)
-    return in_turns(_states(name, moments, calls, scheduler.order, {"run": next(_runs), "info": info}))
+    _, steps = pipeline.begin(pipeline.make_scheduler(solver["scheduler"]), solver["num_inference_steps"], strength)
+    return math.ceil(len(steps) / _order(solver))
 
 
-def _states(name: str, moments: Iterator, calls: int, order: int, facts: dict[str, Any]) -> Iterator[Denoising]:
+def _order(solver: dict[str, Any]) -> int:
+    """Calls of the network per step."""
+    from genmodels.models import pipeline
+
+    return pipeline.make_scheduler(solver["scheduler"]).order
+
+
+def _run(name: str, moments: Iterator, solver: dict[str, Any], info: dict[str, str], total: int) -> Iterator[Denoising]:
+    """The states of a run, one per moment and one to say that it is done; between two of them others take turns."""
+    facts = {"run": next(_runs), "info": info, "total": total}
+    calls = _order(solver) * (total or 3 * solver["num_inference_steps"])
+    return in_turns(_states(name, moments, _order(solver), math.ceil(calls / KEPT_FRAMES), facts))
+
+
+def _states(name: str, moments: Iterator, order: int, every: int, facts: dict[str, Any]) -> Iterator[Denoising]:
     """Each state holds all frames so far, so that none is needed but the last seen; of a long run every k-th is kept.
 
     order: calls of the network per step. ms: time spent on the network up to a frame, without waiting for others.
     """
-    total, every = math.ceil(calls / order), math.ceil((calls + 1) / KEPT_FRAMES)
-    paper, kept, ms, start = describe(name)["background"], [], 0.0, time.perf_counter()
-    for call, moment in enumerate(moments):
-        ms += 1000 * (time.perf_counter() - start)
-        frame = {"step": min(call // order + 1, total), "sigma": round(moment.sigma, 4), "ms": round(ms, 1)}
-        frame |= {"noisy": _sheet(moment.noisy, paper), "clean": _sheet(moment.clean, paper)}
-        done = call == calls
-        frames = [*kept, frame]
-        if done or call % every == 0:
+    paper, kept, frames = describe(name)["background"], [], []
+    step = before = call = 0  # the number of the step, and of those before the last result; calls since that
+    for i, (moment, ms) in enumerate(_timed(moments)):
+        if moment.sigma > 0:
+            step, call = before + call // order + 1, call + 1
+        else:
+            before, call = step, 0
+        frame = {"step": step, "sigma": round(moment.sigma, 4), "ms": round(ms, 1)}
+        frames = [*kept, frame | {"noisy": _sheet(moment.noisy, paper), "clean": _sheet(moment.clean, paper)}]
+        if i % every == 0:
             kept = frames
-        yield {**facts, "state": "done" if done else "running", "total": total, "frames": frames}
-        start = time.perf_counter()
+        yield {**facts, "state": "running", "frames": frames}
+    yield {**facts, "state": "done", "total": step, "frames": frames}
 
 
 def _sheet(x: Tensor, paper: int) -> Pad:
