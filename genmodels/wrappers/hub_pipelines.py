@@ -21,7 +21,7 @@ from PIL import Image
 from torch import Tensor, nn
 
 from genmodels.data import reason
-from genmodels.device import device, free_memory
+from genmodels.device import device, free_memory, set_threads
 from genmodels.wrappers import hub_repos
 from genmodels.wrappers.core import MAX_SEED, real, whole
 from genmodels.wrappers.pictures import signed
@@ -38,7 +38,7 @@ PREVIEW_SIDES = {"cpu": 12}
 PREVIEW_SIDE = 32
 #: Operations per weight and latent pixel (a U-Net, a decoder) or per weight and token (a transformer), as counted by
 #: torch.utils.flop_counter: 0.23 for Stable Diffusion 1.5 and 2.1, 0.16 for XL; 7.3 for their decoder; 2.0 for PixArt.
-UNET_COST, DECODER_COST, TRANSFORMER_COST = 0.2, 7.3, 2.0
+UNET_COST, DECODER_COST, TRANSFORMER_COST = 0.23, 7.3, 2.0
 LATENT_PIXEL, TOKEN = 8, 16  # pixels on a side
 #: Beside the weights: the activations of a large picture.
 SPARE_MEMORY = 2 * 10**9
@@ -174,14 +174,14 @@ _speeds: dict[str, float] = {}
 
 @functools.cache
 def _cpu_speed() -> float:
-    """Operations per second of a convolution like those of a U-Net, in float32: the best of three, some 0.1 s each."""
-    x, weight = torch.randn(1, 320, 32, 32), torch.randn(320, 320, 3, 3)
-    seconds = []
-    for _ in range(4):
-        start = time.perf_counter()
+    """Operations per second of a convolution like those of a U-Net, in float32: the mean of some 0.2 s, as busy as the
+    machine is now."""
+    x, weight, times = torch.randn(1, 320, 32, 32), torch.randn(320, 320, 3, 3), 5
+    torch.nn.functional.conv2d(x, weight, padding=1)  # the first is slower
+    start = time.perf_counter()
+    for _ in range(times):
         torch.nn.functional.conv2d(x, weight, padding=1)
-        seconds.append(time.perf_counter() - start)
-    return 2 * weight.numel() * 32 * 32 / min(seconds[1:])
+    return times * 2 * weight.numel() * 32 * 32 / (time.perf_counter() - start)
 
 
 def _on_zero_gpu() -> bool:
@@ -256,6 +256,7 @@ def _load(contents: hub_repos.Contents, dtype: torch.dtype) -> Any:
 
     for library in (diffusers, transformers):
         library.utils.logging.disable_progress_bar()
+    set_threads()
     folder = hub_repos.folder_of(contents)
     options = {"variant": contents.variant, "use_safetensors": True, "local_files_only": True}
     try:
@@ -296,7 +297,10 @@ def generate(
     for fetched in hub_repos.fetch(contents):
         done = f"{fetched / 1e9:.1f} of {expected.download / 1e9:.1f} GB"
         yield Progress(f"Downloading: {done}", seconds_left=expected.seconds)
-    yield from _make(order, contents, expected.seconds)
+    for state in _make(order, contents, expected.seconds):
+        if isinstance(state, str):
+            raise ValueError(state)
+        yield state
 
 
 def _gpu_seconds(order: Order, *_: Any) -> int:
@@ -304,20 +308,21 @@ def _gpu_seconds(order: Order, *_: Any) -> int:
     return min(120, 40 + 2 * order.num_inference_steps)
 
 
-def _make(order: Order, contents: hub_repos.Contents, seconds: float | None) -> Iterator[Progress]:
-    """What `_Work` reports, and in between every now and then what it reported last."""
+def _make(order: Order, contents: hub_repos.Contents, seconds: float | None) -> Iterator[Progress | str]:
+    """What `_Work` reports, and in between every now and then what it reported last; in the end perhaps why it failed.
+
+    That is a text and no exception, because ZeroGPU, which runs this in a process of its own, keeps no exception's words.
+    """
     work = _Work(order, contents, seconds)
     work.start()
-    last = Progress("Waiting for the picture before", seconds_left=seconds)
+    last: Progress | str = Progress("Waiting for the picture before", seconds_left=seconds)
     try:
-        while not last.done:
+        while not (isinstance(last, str) or last.done):
             try:
                 last = work.reports.get(timeout=HEARTBEAT)
             except queue.Empty:
                 left = last.seconds_left and max(0.0, last.seconds_left - HEARTBEAT)
                 last = last._replace(image=None, seconds_left=left)
-            if isinstance(last, Exception):
-                raise last
             yield last
     finally:
         work.stopped.set()  # without waiting: a server must not stand still for the rest of a layer
@@ -334,7 +339,7 @@ class _Work(threading.Thread):
         super().__init__(daemon=True, name=f"picture by {order.repo}")
         self.order, self.contents, self.seconds = order, contents, seconds
         self.stopped = threading.Event()
-        self.reports: queue.SimpleQueue[Progress | Exception] = queue.SimpleQueue()
+        self.reports: queue.SimpleQueue[Progress | str] = queue.SimpleQueue()
         self.started, self.reading_done = 0.0, False
 
     def run(self) -> None:
@@ -346,13 +351,13 @@ class _Work(threading.Thread):
             except Stopped:
                 log.info("%s stopped", self.name)
             except ValueError as error:
-                self.reports.put(error)
+                self.reports.put(str(error))
             except torch.OutOfMemoryError:
                 _holder.clear()
-                self.reports.put(ValueError("The memory is too small for this: choose a smaller picture or model."))
+                self.reports.put("The memory is too small for this: choose a smaller picture or model.")
             except Exception as error:
                 log.exception("%s failed", self.name)
-                self.reports.put(ValueError(f"{self.order.repo!r} failed: {reason(error)}"))
+                self.reports.put(f"{self.order.repo!r} failed: {reason(error)}")
 
     def check(self, *_: Any) -> None:
         """As a hook before each layer: leave if nobody waits. (diffusers' own `_interrupt` would still decode.)"""
