@@ -573,6 +573,17 @@ def test_any_scheduler_can_be_swapped_in(name, tmp_path):
     assert torch.allclose(classes(pipe, [0, 1], num_inference_steps=8), mine, atol=1e-4)
 
 
+@pytest.mark.parametrize("options", [{"use_karras_sigmas": True}, {"use_exponential_sigmas": True}])
+@pytest.mark.parametrize("kind", ["DPMSolverMultistepScheduler", "EulerDiscreteScheduler", "UniPCMultistepScheduler"])
+def test_schedulers_of_another_spacing_are_finite(kind, options):
+    """Their first steps lie so close that two of them round to the same training step."""
+    scheduler = getattr(diffusers, kind)(**pipeline.SCHEDULE, **options)
+    z = noise(2, 1, 8, 8)
+    for steps in (5, 30):
+        *_, last = pipeline.denoise(gaussian, scheduler, lambda alpha, sigma: z, steps, generator=None)
+        assert last.clean.isfinite().all()
+
+
 def test_stock_diffusers_refuses_in_one_sentence(tmp_path):
     pipe = opened(tiny(), tmp_path)
     for wrong in ({"class_labels": 3}, {"class_labels": [0, -2]}, {"class_labels": ["elf"]}):

@@ -179,6 +179,8 @@ def begin(scheduler: Any, num_inference_steps: int, strength: float) -> tuple[An
         scheduler.set_timesteps(timesteps=torch.linspace(first, 0, steps + 1)[:-1].round().int().tolist())
     else:
         scheduler.set_timesteps(steps)
+    if hasattr(scheduler, "set_begin_index"):
+        scheduler.set_begin_index(0)  # else it looks for its first step, and finds the second where two are alike
     return scheduler, scheduler.timesteps
 
 
