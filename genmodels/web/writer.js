@@ -34,7 +34,7 @@ function tile(canvas, colour) {
 }
 
 function draw() {
-  const [c, h, w] = writing.shape, most = c === 3 ? 12 : 8;
+  const [c, h, w] = writing.shape, most = c === 3 ? 6 : 8; // most colours of a hero are certain
   const rgb = (bytes, at) => (c === 3 ? [bytes[at], bytes[at + 1], bytes[at + 2]] : [bytes[at], bytes[at], bytes[at]]);
   tile(pictures, (i, y, x) => {
     if (y < shown) return rgb(writing.rows[y].bytes, (i * w + x) * c);
