@@ -168,6 +168,8 @@ def _untrained(options: argparse.Namespace, family: Any, images: Any) -> tuple[A
     changes = {key: value for key, value in settings.items() if key in config_fields}
     recipe = dataclasses.replace(family.recipe, **{k: v for k, v in settings.items() if k in recipe_fields})
     if options.start:
+        if images.captions and not checkpoint.read_config(options.start)["config"].get("vocabulary"):
+            changes |= {"num_classes": 0, "vocabulary": family.vocabulary_of(images.captions)}
         model = checkpoint.started(options.start, options.family, changes)
     else:
         config = {"image_shape": list(images.shape), "num_classes": len(images.classes)}

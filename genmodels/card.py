@@ -204,13 +204,21 @@ def _samples_row(name: str, f: Figures) -> str:
         _kernel(f),
         f"{_shown(f, 'precision', '.2f')} / {_shown(f, 'recall', '.2f')}",
         f"{_shown(f, 'density', '.2f')} / {_shown(f, 'coverage', '.2f')}",
-        percent("class_accuracy"),
+        _as_asked(f),
         _shown(f, "class_entropy", ".3f"),
         percent("trained_on_samples_accuracy"),
         percent("copies"),
         f"{_shown(f, 'sampling_ms_16_cpu', '.0f')} ms",
     ]
     return f"| [`{name}`](checkpoints/{name}) | {' | '.join(cells)} |"
+
+
+def _as_asked(f: Figures) -> str:
+    """How often a sample shows what it was asked for: its class, or what a caption says."""
+    if "caption_accuracy" not in f:
+        return f"{_shown(f, 'class_accuracy', '.1f')} %" if "class_accuracy" in f else "–"
+    new = f", new combinations {_shown(f, 'novel_caption_accuracy', '.1f')} %" if "novel_caption_accuracy" in f else ""
+    return f"captions {_shown(f, 'caption_accuracy', '.1f')} %{new}"
 
 
 def _likelihood_table(reports: dict[str, dict[str, Any]]) -> list[str]:

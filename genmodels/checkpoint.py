@@ -170,7 +170,8 @@ def load(source: str | os.PathLike, *, device: torch.device | str | None = None)
 def started(source: str | os.PathLike, family: str, changes: Mapping[str, Any]) -> Model:
     """A model to train further: a checkpoint's weights, and its config with `changes`, on the CPU.
 
-    Raises ValueError if the checkpoint is of another family, or a change alters the shape of its weights.
+    A model of classes that gets a vocabulary keeps the weights that don't depend on what it is told; those that read
+    captions start untrained. Raises ValueError if the checkpoint is of another family, or a change alters the shape of its weights.
     """
     values = read_config(source)
     if values["family"] != family:
@@ -178,6 +179,9 @@ def started(source: str | os.PathLike, family: str, changes: Mapping[str, Any]) 
     cls = get_family(family)
     model = cls(cls.Config.from_json(values["config"] | dict(changes)))
     weights = load(source, device="cpu").state_dict()
+    if changes.get("vocabulary") and not values["config"].get("vocabulary"):
+        new = model.state_dict()
+        weights = new | {key: w for key, w in weights.items() if key in new and w.shape == new[key].shape}
     try:
         model.load_state_dict(weights)
     except RuntimeError as error:

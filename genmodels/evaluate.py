@@ -25,7 +25,7 @@ from torch import Tensor
 
 from genmodels import checkpoint, metrics, shards
 from genmodels.bench import median_seconds
-from genmodels.data import Images, load_dataset, to_float, to_uint8
+from genmodels.data import DATASETS, Images, load_dataset, to_float, to_uint8
 from genmodels.device import hardware, process_state, set_threads, to_fast_layout
 from genmodels.models.base import Model
 from genmodels.models.referee import Referee, RefereeConfig
@@ -238,6 +238,14 @@ class Evaluation:
             return ()
         return load_dataset(self.data["name"], "test", self.model.image_shape, captions=True).captions
 
+    @functools.cached_property
+    def novel(self) -> tuple[str, ...]:
+        """Captions of combinations that training never showed; () if the model doesn't read, or the data has none."""
+        split = DATASETS[self.data["name"]].novel if self.captions and self.data["name"] in DATASETS else None
+        if split is None:
+            return ()
+        return load_dataset(self.data["name"], split, self.model.image_shape, captions=True).captions[: self.n]
+
     @property
     def told(self) -> bool:
         """Whether the model can be told what to draw: a class or a caption."""
@@ -324,15 +332,15 @@ class Evaluation:
 
     def draw(self, indices: range, labels: Tensor) -> Tensor:
         """Samples as uint8; ValueError if they are not numbers."""
-        return self._drawn(indices, label=labels.tolist())
+        return self.drawn(indices, label=labels.tolist())
 
     def draw_as_told(self, indices: range) -> Tensor:
         """Samples of the classes, or the captions, of the test images."""
         if self.captions:
-            return self._drawn(indices, captions=[self.captions[i % len(self.captions)] for i in indices])
+            return self.drawn(indices, captions=[self.captions[i % len(self.captions)] for i in indices])
         return self.draw(indices, self.labels(indices))
 
-    def _drawn(self, indices: range, **what: Any) -> Tensor:
+    def drawn(self, indices: range, **what: Any) -> Tensor:
         x = sample(self.model, len(indices), self.seed + indices.start, batch_size=BATCH, **what)
         if not x.isfinite().all():
             bad = indices[int((~x.isfinite().flatten(1).all(1)).nonzero()[0])]
@@ -694,13 +702,37 @@ def measure_caption_accuracy(e: Evaluation) -> dict[str, Metric]:
     if not e.captions:
         return {}
     truth = load_dataset(e.data["name"], "test", e.model.image_shape, attributes=True)
-    seen = e.rows("seen samples", e.n)
-    labels = truth.labels[torch.arange(e.n) % len(truth)]
+    return {"caption_accuracy": _caption_accuracy(e, "seen samples", e.n, truth, "the caption says")}
+
+
+def compute_novel(e: Evaluation) -> None:
+    """Pictures of captions whose combinations training had never seen, and what the referee makes of them."""
+    if not e.novel:
+        return
+    e.begin_step(0, 2)
+    e.shard("novel", len(e.novel), lambda i: {"pixels": e.drawn(i, captions=e.novel[i.start : i.stop])})
+    pixels = e.rows("novel", len(e.novel))["pixels"]
+    e.begin_step(1, 2)
+    e.shard("seen novel", len(e.novel), lambda i: e.seen(pixels[i.start : i.stop]))
+
+
+def measure_novel(e: Evaluation) -> dict[str, Metric]:
+    """The accuracy of captions where no training image had their combination of attributes: does the model compose?"""
+    if not e.novel:
+        return {}
+    split = DATASETS[e.data["name"]].novel
+    truth = load_dataset(e.data["name"], split, e.model.image_shape, attributes=True)
+    what = f"a caption of the split {split!r} says, whose combinations no training image has"
+    return {"novel_caption_accuracy": _caption_accuracy(e, "seen novel", len(e.novel), truth, what)}
+
+
+def _caption_accuracy(e: Evaluation, name: str, n: int, truth: Images, what: str) -> Metric:
+    """The mean over the attributes; truth: the images whose captions the n samples were told, going round."""
+    seen, labels = e.rows(name, n), truth.labels[torch.arange(n) % len(truth)]
     shares = metrics.accuracies([seen[f"answers {i}"] for i in range(len(truth.attributes))], labels)
-    each = ", ".join(f"{name} {100 * share:.1f}" for name, share in zip(truth.attributes, shares, strict=True))
-    mean = sum(shares) / len(shares)
-    what = f"share of attributes in which the referee sees what the caption says; in detail: {each}"
-    return {"caption_accuracy": e.metric(100 * mean, "%", what)}
+    each = ", ".join(f"{key} {100 * share:.1f}" for key, share in zip(truth.attributes, shares, strict=True))
+    protocol = f"share of attributes in which the referee sees what {what}; in detail: {each}"
+    return e.metric(100 * sum(shares) / len(shares), "%", protocol, n)
 
 
 def measure_copies(e: Evaluation) -> dict[str, Metric]:
@@ -828,6 +860,7 @@ PARTS = [
     Part("variety", (Samples,), compute_compared, measure_variety, 2),
     Part("class accuracy", (Samples,), compute_samples, measure_class_accuracy, 1),
     Part("caption accuracy", (Samples,), compute_samples, measure_caption_accuracy, 1),
+    Part("new combinations", (Samples,), compute_novel, measure_novel, 8),
     Part("copies", (Samples,), draw_samples, measure_copies, 15),
     Part("student", (Samples,), draw_samples, measure_student, 45),
     Part("critic", (Samples,), compute_judgements, measure_judgements, 10),

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from genmodels import checkpoint, operations
 from genmodels.card import model_card
-from genmodels.data import Images
+from genmodels.data import Images, load_dataset
 from genmodels.evaluate import PARTS, Evaluation
 from genmodels.models import pipeline
 from genmodels.models.base import TrainConfig, seeded
@@ -420,6 +420,25 @@ def test_prompts_matter_and_padding_does_not():
     assert torch.allclose(model.velocity(x, t, condition), model.velocity(x, t, changed), atol=1e-5)
 
 
+def test_a_model_of_classes_can_go_on_to_read(tmp_path):
+    """What does not depend on what the model is told is taken over; what reads captions starts anew."""
+    classes = tiny()
+    folder = checkpoint.save(classes, tmp_path / "classes")
+    words = Diffusion.vocabulary_of(CAPTIONS)
+    model = checkpoint.started(folder, "diffusion", {"num_classes": 0, "vocabulary": words})
+    assert model.config.vocabulary == words
+    old, new = classes.unet.state_dict(), model.unet.state_dict()
+    kernels = [key for key in old if key in new and old[key].ndim == 4]
+    assert len(kernels) > 10
+    for key in kernels:
+        torch.testing.assert_close(new[key], old[key], rtol=1e-3, atol=1e-3)
+    assert not torch.equal(new["class_embedding.weight"], torch.zeros_like(new["class_embedding.weight"]))
+    folder = checkpoint.save(model, tmp_path / "reader")
+    again = checkpoint.started(folder, "diffusion", {"objective": "consistency"})
+    assert again.config.vocabulary == words
+    assert operations.sample(again, 1, captions=["an elf"]).isfinite().all()
+
+
 def test_captions_that_do_not_fit_are_refused():
     with pytest.raises(ValueError, match="There are 1 captions for 2 images"):
         operations.sample(reader(), 2, captions=["an elf"])
@@ -434,13 +453,46 @@ def test_samples_of_captions_are_measured(data_root, tmp_path, monkeypatch):
     data = {"name": "heroes", "shape": [3, 32, 32], "classes": []}
     folder = checkpoint.save(model, tmp_path / "model", data=data)
     evaluation = Evaluation(folder, 200, 0, None, None)
-    result = evaluation.run([p for p in PARTS if p.name in ("caption accuracy", "class accuracy")], {}, print)
+    wanted = ("caption accuracy", "new combinations", "class accuracy")
+    result = evaluation.run([p for p in PARTS if p.name in wanted], {}, print)
     assert result["failed"] == {}
     found = result["metrics"]
-    assert 0 <= found["caption_accuracy"]["value"] <= 100
-    assert "weapon" in found["caption_accuracy"]["protocol"]
-    assert found.keys() == {"caption_accuracy"}
+    for key in ("caption_accuracy", "novel_caption_accuracy"):
+        assert 0 <= found[key]["value"] <= 100
+        assert found[key]["n"] == 200
+        assert "weapon" in found[key]["protocol"]
+    assert "split 'compositional'" in found["novel_caption_accuracy"]["protocol"]
+    assert found.keys() == {"caption_accuracy", "novel_caption_accuracy"}
     assert 'pipe(prompt="…")' in model_card(folder)
+
+
+def test_pictures_that_show_their_captions_score_full_marks(data_root, tmp_path, monkeypatch):
+    """Real images in the place of samples: what the referee sees in them is what their captions say, new or not."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    folder = checkpoint.save(
+        reader(image_shape=(3, 32, 32)), tmp_path / "model", data={"name": "heroes", "shape": [3, 32, 32], "classes": []}
+    )
+    evaluation = Evaluation(folder, 300, 0, None, None)
+    shown = {
+        caption: image
+        for split in ("test", "compositional")
+        for images in [load_dataset("heroes", split, captions=True)]
+        for caption, image in zip(images.captions[:300], images.pixels[:300], strict=True)
+    }
+    monkeypatch.setattr(
+        evaluation, "drawn", lambda indices, captions=(), label=None: torch.stack([
+            shown[caption] for caption in (captions or evaluation.captions[indices.start : indices.stop])
+        ])
+    )  # fmt: skip
+    found = evaluation.run([p for p in PARTS if p.name in ("caption accuracy", "new combinations")], {}, print)
+    assert found["failed"] == {}
+    assert found["metrics"]["caption_accuracy"]["value"] > 95
+    assert found["metrics"]["novel_caption_accuracy"]["value"] > 95
+    shown = dict(zip(shown, reversed(shown.values()), strict=True))
+    shutil.rmtree(evaluation.work)
+    evaluation.outcomes.clear()
+    wrong = evaluation.run([p for p in PARTS if p.name == "new combinations"], {}, print)
+    assert wrong["metrics"]["novel_caption_accuracy"]["value"] < 70
 
 
 @torch.enable_grad()
