@@ -3,6 +3,7 @@
 import argparse
 import contextlib
 import dataclasses
+import shlex
 import signal
 import sys
 import time
@@ -144,8 +145,8 @@ def _train(options: argparse.Namespace) -> int:
             losses = " ".join(f"{name} {value:.4f}" for name, value in row.items() if name.endswith("loss"))
             bar.set_postfix_str(f"step {row['step']} {losses} {row['images_per_s']:.0f} images/s")
     if interrupted:
-        print(f"Stopped; go on with: python -m genmodels train {options.family} --data {options.data} "
-              f"--out {options.out} --resume", file=sys.stderr)  # fmt: skip
+        again = shlex.join(part for part in sys.argv[1:] if part != "--resume")
+        print(f"Stopped; go on with: python -m genmodels {again} --resume", file=sys.stderr)
         return 130
     finish(model, options.out, data.load_dataset(options.data, "test", images.shape, **kind))
     print(f"The model is in {options.out / 'checkpoint'}")

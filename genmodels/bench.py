@@ -1,5 +1,6 @@
 """Speed of the models on this machine: medians over repeats, one model at a time."""
 
+import inspect
 import math
 import statistics
 import time
@@ -44,13 +45,16 @@ def _jobs(model: Model) -> Iterator[tuple[str, Callable[[], object] | None, Call
     """What the model's abilities allow to be timed: its name, how the first picture comes if not as a whole, n images."""
     if isinstance(model, Samples):
         yield "sample", _first_frame(model) if isinstance(model, SamplesStepwise) else None, lambda n: _draw(model, n)
+        if "guidance_scale" in inspect.signature(model.sample).parameters:  # guidance asks the network twice per step
+            scale, other = (2.0, "with") if model.config.guidance_scale in (0, 1) else (1.0, "without")
+            yield f"sample {other} guidance", None, lambda n: _draw(model, n, guidance_scale=scale)
     if isinstance(model, Encodes) and isinstance(model, Decodes):
         x = torch.zeros(max(BATCHES), *model.image_shape, device=device_of(model))
         yield "encode and decode", None, lambda n: reconstruct(model, x[:n])
 
 
-def _draw(model: Model, n: int) -> torch.Tensor:
-    return sample(model, n, batch_size=n)
+def _draw(model: Model, n: int, **knobs: float) -> torch.Tensor:
+    return sample(model, n, batch_size=n, **knobs)
 
 
 def _first_frame(model: Model) -> Callable[[], object]:

@@ -186,6 +186,7 @@ def started(source: str | os.PathLike, family: str, changes: Mapping[str, Any]) 
         model.load_state_dict(weights)
     except RuntimeError as error:
         raise ValueError(f"The weights of {str(source)!r} don't fit after the changes {', '.join(changes)}.") from error
+    model.start_from_here()
     return model
 
 

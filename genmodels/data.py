@@ -42,9 +42,13 @@ DATASETS: dict[str, DatasetInfo] = {
     "mnist": DatasetInfo("Digits", (1, 28, 28), DIGITS, 0, "ylecun/mnist"),
     "fashion-mnist": DatasetInfo("Fashion", (1, 28, 28), GARMENTS, 0, "zalando-datasets/fashion_mnist"),
     "heroes": DatasetInfo(
-        "Heroes", (3, 32, 32), SPECIES, 255, attributes=("species", "body", "cloak", "head", "weapon", "shield"),
+        "Heroes",
+        (3, 32, 32),
+        SPECIES,
+        255,
+        attributes=("species", "body", "cloak", "head", "weapon", "shield"),
         novel="compositional",
-    ),  # fmt: skip
+    ),
     "omniglot": DatasetInfo("Letters", (1, 28, 28), ALPHABETS, 0),
 }
 DEFAULT_SHAPE = (3, 32, 32)

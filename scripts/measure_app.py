@@ -3,7 +3,8 @@
     python scripts/measure_app.py
 
 Prints a Markdown table. "Alone" and "busy": pointer-to-picture time of the latent map at the server, without and with
-another visitor who generates in a loop. PixelCNN: from the request for 16 digits to their first row, and to the last.
+another visitor who generates in a loop. PixelCNN, diffusion: from the request for 16 digits to the first row or step that
+is shown, and to the last.
 Memory: resident size of the process after every model of all tabs was used.
 """
 
@@ -25,7 +26,7 @@ import psutil
 from gradio_client import Client
 
 ROOT = Path(__file__).resolve().parent.parent
-POINTS, WRITINGS = 200, 10
+POINTS, WATCHED = 200, 10
 
 
 def main() -> None:
@@ -36,7 +37,8 @@ def main() -> None:
         use_every_model(client)
         megabytes = psutil.Process(process.pid).memory_info().rss / 1e6
         alone = map_latencies(address)
-        first, last = writing_times(client)
+        rows = watched(client, "/pixelcnn_write", "pixelcnn-mnist", None, 16)
+        steps = watched(client, "/diffusion_open", "diffusion-mnist", 16)
         with another_visitor(address) as count:
             busy = map_latencies(address)
         print("| measured | value |\n| --- | ---: |")
@@ -44,7 +46,9 @@ def main() -> None:
         for what, times in (("alone", alone), ("busy", busy)):
             p95 = statistics.quantiles(times, n=20)[-1]
             print(f"| latent map, pointer to picture, {what}: median / p95 | {median(times):.0f} / {p95:.0f} ms |")
-        print(f"| PixelCNN, 16 digits: first row / all rows, median | {median(first):.0f} / {median(last):.0f} ms |")
+        for what, (first, last) in (("PixelCNN, 16 digits: first row / all rows", rows),
+                                    ("diffusion, 16 digits: first step / all steps", steps)):  # fmt: skip
+            print(f"| {what}, median | {median(first):.0f} / {median(last):.0f} ms |")
         print(f"| memory after every model of all tabs was used | {megabytes:.0f} MB |")
         print(f"\n{os.cpu_count()} cores; {POINTS} points each; the other visitor generated {count()} times meanwhile.")
 
@@ -101,15 +105,20 @@ def use_every_model(client: Client) -> None:
         client.predict(name, 16, 0, 1.0, api_name="/pixelcnn_open")
         client.predict(name, api_name="/pixelcnn_expect_open")
         client.predict(name, api_name="/pixelcnn_compare")
+    for name in choices(client, "/diffusion_open"):
+        client.predict(name, 16, 0, api_name="/diffusion_open")
+        client.predict(name, 0.6, 0, api_name="/diffusion_noise_open")
+        client.predict(name, 8, 0, api_name="/diffusion_fill_open")
+    for name in choices(client, "/diffusion_same_open"):
+        client.predict(name, 0, api_name="/diffusion_same_open")
 
 
-def writing_times(client: Client) -> tuple[list[float], list[float]]:
-    """Milliseconds from the request for 16 digits to their first row, and to the last."""
+def watched(client: Client, endpoint: str, *arguments: object) -> tuple[list[float], list[float]]:
+    """Milliseconds from a request, with these arguments and a seed, to the first answer on the way, and to the last."""
     first, last = [], []
-    for seed in range(WRITINGS):
+    for seed in range(WATCHED):
         start = time.perf_counter()
-        job = client.submit("pixelcnn-mnist", None, 16, seed, 1.0, api_name="/pixelcnn_write")
-        for i, _ in enumerate(job):
+        for i, _ in enumerate(client.submit(*arguments, seed, api_name=endpoint)):
             if i == 0:
                 first.append(1000 * (time.perf_counter() - start))
         last.append(1000 * (time.perf_counter() - start))

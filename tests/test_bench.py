@@ -99,6 +99,20 @@ def test_what_the_cache_saves(tmp_path, monkeypatch):
         assert re.fullmatch(r" \d+ \(\d+x\) ", slow)
 
 
+@pytest.mark.parametrize(("own", "other"), [(1.0, "with"), (2.0, "without")])
+def test_guidance_has_a_row_of_its_own(tmp_path, monkeypatch, own, other):
+    """What the model does by itself, and the other way: a network's pass more per step takes its time."""
+    monkeypatch.setattr(bench, "REPEATS", 1)
+    monkeypatch.setattr(bench, "BATCHES", (16,))
+    model, passes = build("diffusion", guidance_scale=own, num_inference_steps=1), []
+    model.unet.register_forward_pre_hook(lambda _, inputs: passes.append(len(inputs[0])))
+    monkeypatch.setattr(checkpoint, "load", lambda _: model)
+    rows = list(bench.bench_table(["model"]))[-2:]
+    assert [row.split("|")[2].strip() for row in rows] == ["sample", f"sample {other} guidance"]
+    assert set(passes) >= {16, 32}
+    assert passes[-1] == (32 if other == "with" else 16)
+
+
 def test_naive_sampling_is_timed_by_its_first_passes(clock):
     class Naive(torch.nn.Linear):
         image_shape, num_classes = (1, 4, 5), 2

@@ -133,6 +133,9 @@ class Model(nn.Module):
         """Who takes turns in training, each with an optimizer of its own. A GAN returns two."""
         return {"model": list(self.parameters())}
 
+    def start_from_here(self) -> None:
+        """Called where training is about to go on from trained weights (`checkpoint.started`): what learns from them keeps them."""
+
     def side_texts(self) -> dict[str, str]:
         """Files that other libraries need beside the weights to read a checkpoint of this model: name -> contents."""
         return {}

@@ -18,6 +18,7 @@ Papers: Ho et al. 2020 (DDPM, arXiv 2006.11239); velocity: Salimans & Ho 2022 (a
 2010.02502); DPM-Solver++: Lu et al. 2022 (arXiv 2211.01095); few steps: Geng et al. 2024 (ECT, arXiv 2406.14548).
 """
 
+import copy
 import inspect
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -37,6 +38,8 @@ if TYPE_CHECKING:
 
 PAD, BEGIN, UNKNOWN = "[PAD]", "[BEGIN]", "[UNKNOWN]"  # the tokens 0, 1 and 2; the vocabulary follows
 
+OBJECTIVES = ("velocity", "distillation", "consistency")
+
 # Of consistency tuning: where the noise levels lie, and how often the gap between the two is halved.
 LOG_NOISE_MEAN, LOG_NOISE_STD, STAGES = -0.8, 1.6, 8
 
@@ -55,7 +58,8 @@ class DiffusionConfig(ModelConfig):
     text_length: int = 36  # tokens of a caption
     text_width: int = 128
     text_layers: int = 2
-    objective: str = "velocity"  # or "consistency", to tune a trained model for 1 to 4 steps
+    objective: str = "velocity"  # or "distillation", "consistency": to tune a trained model for 1 to 4 steps
+    teacher_guidance: float = 2.0  # the guidance that distillation teaches, so that sampling needs none
     scheduler: str = "unipc"  # how `sample` samples where it isn't told otherwise
     num_inference_steps: int = 10
     guidance_scale: float = 1.0
@@ -90,13 +94,14 @@ class Diffusion(Model):
         multiple = config.patch_size * 2 ** (len(config.widths) - 1)
         if height % multiple or width % multiple:
             raise ValueError(f"image_shape: height and width must be multiples of {multiple}, not {height} and {width}")
-        if config.objective not in ("velocity", "consistency"):
-            raise ValueError(f"objective must be 'velocity' or 'consistency', not {config.objective!r}")
+        if config.objective not in OBJECTIVES:
+            raise ValueError(f"objective must be one of {', '.join(OBJECTIVES)}, not {config.objective!r}")
         pipeline.check_scheduler(config.scheduler)
         pipeline.check(config.num_inference_steps, config.guidance_scale, 0.0)
         self.unet = build_unet(config)
         self.text_encoder = build_text_encoder(config) if config.vocabulary else None
         self.register_buffer("angles", pipeline.angles().float(), persistent=False)
+        self._teacher: list[Diffusion] = []  # in a list, so that it is neither trained nor saved
 
     # -- the objective ------------------------------------------------------------------------------------------
 
@@ -111,12 +116,58 @@ class Diffusion(Model):
         condition, eps = self.condition(labels, len(x), x.device), torch.randn_like(x)
         if self.config.objective == "consistency":
             return {"loss": self._inconsistency(x, eps, condition)}
+        if self.config.objective == "distillation":
+            return {"loss": self._lag(x, eps, labels, condition)}
         # evenly spread over the batch, which makes the loss less noisy than independent draws (Kingma et al. 2021)
         share = (torch.arange(len(x), device=x.device) + torch.rand(len(x), device=x.device)) / len(x)
         t = (share * len(self.angles)).long().clamp(max=len(self.angles) - 1)
         alpha, sigma = self.level(t)
         v = self.velocity(alpha * x + sigma * eps, t, condition)
         return {"loss": (v.float() - (alpha * eps - sigma * x)).square().mean()}
+
+    def start_from_here(self) -> None:
+        if self.config.objective == "distillation":
+            self._teacher = [copy.deepcopy(self).eval().requires_grad_(False)]
+
+    def _lag(self, x: Tensor, eps: Tensor, labels: Tensor | None, condition: "Condition") -> Tensor:
+        """How far one step of DDIM leads from where the teacher comes in several guided ones, as an error of the velocity.
+
+        Distillation of guided diffusion (Salimans & Ho 2022, Meng et al. 2023, arXiv 2210.03142), in one go: for each of
+        the `num_inference_steps` arcs, from an angle to a lower one, the network learns the velocity that gets there at
+        once. The angle is the time of the differential equation dx/dangle = v; on a circle a straight step is a rotation.
+        """
+        if not self._teacher:
+            raise ValueError("Distillation learns from a trained model: name it with --start.")
+        steps = self.config.num_inference_steps
+        arc = (torch.arange(len(x), device=x.device) + torch.randint(steps, (), device=x.device)) % steps
+        ends = torch.cat(
+            [self.angles.new_zeros(1), self.angles[[(k + 1) * len(self.angles) // steps - 1 for k in range(steps)]]]
+        )
+        start, end = (ends[k].view(-1, 1, 1, 1) for k in (arc + 1, arc))
+        noisy = start.cos() * x + start.sin() * eps
+        with torch.no_grad():
+            there = self._teacher[0].to(x.device).travel(noisy, start, end, labels)
+        wanted = ((start - end).cos() * noisy - there) / (start - end).sin()
+        v = self.velocity(noisy, self._step_at(start.flatten()), condition)
+        return (v.float() - wanted).square().mean()
+
+    def travel(self, noisy: Tensor, start: Tensor, end: Tensor, labels: Tensor | None) -> Tensor:
+        """Noisy pictures carried from one angle to another, both `(B, 1, 1, 1)`, with guidance, by Heun's third-order rule."""
+        from genmodels.models import pipeline
+
+        conditions = (self.condition(given, len(noisy), noisy.device) for given in (labels, None))
+        predict = pipeline.guided(self.unet, self.config.patch_size, *conditions, self.config.teacher_guidance)
+
+        def velocity(x: Tensor, angle: Tensor) -> Tensor:
+            v = predict(x, self._step_at(angle.flatten())).float()
+            clean = (angle.cos() * x - angle.sin() * v).clamp(-1, 1)  # as sampling does
+            return (angle.cos() * x - clean) / angle.sin()
+
+        h = end - start
+        first = velocity(noisy, start)
+        second = velocity(noisy + h / 3 * first, start + h / 3)
+        third = velocity(noisy + 2 * h / 3 * second, start + 2 * h / 3)
+        return noisy + h / 4 * (first + 3 * third)
 
     def _inconsistency(self, x: Tensor, eps: Tensor, condition: "Condition") -> Tensor:
         """How much the clean pictures differ that the network sees at two noise levels of the same picture and noise.
@@ -136,12 +187,15 @@ class Diffusion(Model):
 
     def _clean(self, x: Tensor, eps: Tensor, angle: Tensor, condition: "Condition") -> Tensor:
         """The clean pictures that the network sees where noise eps was added to x, as much as the angles `(B,)` say."""
-        right = torch.searchsorted(self.angles, angle).clamp(1, len(self.angles) - 1)
-        low, high = self.angles[right - 1], self.angles[right]
-        t = (right - 1 + (angle - low) / (high - low)).clamp(0, len(self.angles) - 1)
         alpha, sigma = angle.cos().view(-1, 1, 1, 1), angle.sin().view(-1, 1, 1, 1)
         noisy = alpha * x + sigma * eps
-        return alpha * noisy - sigma * self.velocity(noisy, t, condition).float()
+        return alpha * noisy - sigma * self.velocity(noisy, self._step_at(angle), condition).float()
+
+    def _step_at(self, angle: Tensor) -> Tensor:
+        """The training steps, between two as they may be, of angles `(B,)`."""
+        right = torch.searchsorted(self.angles, angle.contiguous()).clamp(1, len(self.angles) - 1)
+        low, high = self.angles[right - 1], self.angles[right]
+        return (right - 1 + (angle - low) / (high - low)).clamp(0, len(self.angles) - 1)
 
     def level(self, t: Tensor) -> tuple[Tensor, Tensor]:
         """alpha and sigma `(B, 1, 1, 1)` of training steps t `(B,)`, whole numbers 0..999."""

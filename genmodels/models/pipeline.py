@@ -36,8 +36,8 @@ SCHEDULERS: dict[str, tuple[str, dict[str, Any]]] = {
     "ipndm": ("IPNDMScheduler", {}),
     "lcm": ("LCMScheduler", {"original_inference_steps": TRAIN_STEPS}),
 }
-#: (x_t as the network sees it, its training step t, also between two) -> the predicted velocity
-Predict = Callable[[Tensor, float], Tensor]
+#: (x_t as the network sees it, its training step t, also between two, or one per picture) -> the predicted velocity
+Predict = Callable[[Tensor, float | Tensor], Tensor]
 #: What the network is told of the pictures' contents: its keyword arguments, one row per picture.
 Condition = dict[str, Tensor]
 
@@ -96,8 +96,8 @@ def guided(
     """Classifier-free guidance: the velocity without a condition, plus guidance_scale times what the condition changes."""
     both = {key: torch.cat([value, nothing[key]]) for key, value in condition.items()}
 
-    def predict(noisy: Tensor, t: float) -> Tensor:
-        steps = torch.full((len(noisy),), t, device=noisy.device)
+    def predict(noisy: Tensor, t: float | Tensor) -> Tensor:
+        steps = torch.as_tensor(t, device=noisy.device).expand(len(noisy))
         if guidance_scale in (0, 1):
             return velocity(unet, patch_size, noisy, steps, condition if guidance_scale else nothing)
         with_it, without = velocity(unet, patch_size, noisy.repeat(2, 1, 1, 1), steps.repeat(2), both).chunk(2)
