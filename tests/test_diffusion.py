@@ -150,6 +150,17 @@ def test_random_solvers_have_the_right_distribution():
         assert abs(correlation) < 0.5, "fresh noise makes the picture forget where it began"
 
 
+def test_guidance_costs_nothing_where_nothing_is_asked_for():
+    model, passes = tiny(), []
+    model.unet.register_forward_pre_hook(lambda _, inputs: passes.append(len(inputs[0])))
+    guided = {"guidance_scale": 3.0, "num_inference_steps": 2, "scheduler": "ddim"}
+    drawn = model.sample(nobody(2), generators=seeded([0, 1]), **guided)
+    assert passes == [2, 2]
+    model.sample(torch.tensor([0, -1]), generators=seeded([0, 1]), **guided)
+    assert passes[2:] == [4, 4]
+    assert torch.allclose(drawn, model.sample(nobody(2), generators=seeded([0, 1]), **guided | {"guidance_scale": 1.0}))
+
+
 @pytest.mark.parametrize("name", pipeline.SCHEDULERS)
 @pytest.mark.parametrize("steps", [1, 2, 7, 30])
 def test_every_scheduler_makes_finite_pictures(name, steps):

@@ -350,6 +350,8 @@ class Diffusion(Model):
         n, device = len(labels), labels.device
         if prompt is not None:
             labels = self._prompted(prompt, n).to(device)
+        if (labels < 0).all():
+            scale = 1.0  # guidance has nothing to go by: no need to ask the network twice
         conditions = (self.condition(given, n, device) for given in (labels, None))
         predict = pipeline.guided(self.unet, config.patch_size, *conditions, scale)
 

@@ -43,6 +43,8 @@ CELLS: dict[str, Callable[[Measured], str]] = {
     "blurred 1 px": _figure("frechet_distance of blurred by 1 px", "{:.2f}", "references"),
     "one class missing": _figure("frechet_distance of without the first class", "{:.2f}", "references"),
     "class accuracy": _figure("class_accuracy", "{:.1f} %"),
+    "as captions say": _figure("caption_accuracy", "{:.1f} %"),
+    "of new combinations": _figure("novel_caption_accuracy", "{:.1f} %"),
     "bits/dim": lambda values: card.bits(values["metrics"]),
     "PSNR": _figure("reconstruction_psnr", "{:.1f} dB"),
     "largest error": _figure("largest_error", "{:d}"),
@@ -53,6 +55,9 @@ MEANINGS = {
     "sees them; less is better. Beside it, the same distance of other real images: as they are, blurred by half a pixel "
     "and by one, and without their first class.",
     "class accuracy": "*Class accuracy*: how often that classifier sees the class that was asked for.",
+    "as captions say": "*As captions say*: in how many of six attributes (species, body, cloak, head, weapon, shield) that "
+    "classifier sees what the caption said; *of new combinations*: the same for captions whose pairs of cloak and weapon "
+    "no picture of the training had.",
     "bits/dim": "*bits/dim*: what it costs to store a test image with the model, per pixel and colour; less is better, "
     "and ≤ marks an upper bound.",
     "PSNR": "*PSNR*: how close a test image comes back after it went through the code; more is better.",
