@@ -160,6 +160,7 @@ def test_who_reads_words_and_who_classes():
     assert TEXT not in wrappers.class_models()
     assert TEXT in wrappers.text_models()
     assert NAME not in wrappers.text_models()
+    assert not wrappers.takes_few_steps(NAME)
     config = model_of(NAME).config
     assert wrappers.solver_settings(NAME) == {
         key: getattr(config, key) for key in ("num_inference_steps", "guidance_scale", "scheduler")

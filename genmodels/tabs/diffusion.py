@@ -15,6 +15,7 @@ GENERATE = (
     "It starts with pure noise. At every step the network says which clean picture it sees in it, and a part of the noise "
     "gives way to that: first the shape is settled, then the details. Afterwards, go back through the steps."
 )
+FAST = " The fast models have learnt from the others to do it in a few steps."
 WORDS = (
     "The same, told in a sentence: every part of the picture looks at the words while the noise is removed. Compose one, "
     "or write your own with the words that it has learnt."
@@ -62,17 +63,18 @@ def build(page: common.Page) -> None:
 def build_sections(page: common.Page, names: list[str], texts: list[str]) -> None:
     """What needs a bundled model: of classes (`names`) or of captions (`texts`)."""
     shown = common.beacon()
+    patient = [name for name in names if not wrappers.takes_few_steps(name)]
     if names:
         build_generate(page, shown, names)
     if texts:
         build_words(page, shown, texts)
-    if names:
-        build_noise(page, names)
-        build_fill(page, names)
+    if patient:
+        build_noise(page, patient)
+        build_fill(page, patient)
     if told := [name for name in names if common.classes(name)] + texts:
         build_same(page, shown, told)
-    if names:
-        build_solvers(page, names)
+    if patient:
+        build_solvers(page, patient)
 
 
 # ---- controls that several sections have ---------------------------------------------------------------------------
@@ -107,7 +109,7 @@ def own_settings(name: str) -> tuple[int, str, float]:
 
 
 def build_generate(page: common.Page, shown: gr.HTML, names: list[str]) -> None:
-    common.heading("Generate", GENERATE, first=True)
+    common.heading("Generate", GENERATE + FAST * any(map(wrappers.takes_few_steps, names)), first=True)
     with gr.Row(elem_classes="gm-split"):
         with gr.Column(elem_classes="gm-side"):
             data = common.data_radio(names)

@@ -37,6 +37,7 @@ from genmodels.wrappers.denoising import (
     phrases,
     redraw,
     solver_settings,
+    takes_few_steps,
     text_models,
     unknown_words,
 )
@@ -55,7 +56,7 @@ __all__ = [
     "compared", "compose", "deal", "decode_point", "describe", "diffuse", "examples", "expect", "expected_at",
     "fades", "figures", "fill", "films", "finish", "judge", "latent_map", "latents", "likelihood", "locate", "loop",
     "marks", "noised", "outliers", "own_pictures", "phrases", "plain_pictures", "read_picture", "real", "redraw",
-    "sample", "sample_film", "solver_settings", "style_grid", "style_layers", "swap_class", "text_models",
-    "there_and_back", "thumbnail", "to_pad", "top_half", "traversal_strip", "traverse", "unknown_words", "variations",
+    "sample", "sample_film", "solver_settings", "style_grid", "style_layers", "swap_class", "takes_few_steps",
+    "text_models", "there_and_back", "thumbnail", "to_pad", "top_half", "traversal_strip", "traverse", "unknown_words", "variations",
     "walk", "whole", "write",
 ]  # fmt: skip

@@ -74,6 +74,11 @@ def text_models() -> list[str]:
     return [name for name in available(FAMILY) if _config(name).vocabulary]
 
 
+def takes_few_steps(name: str) -> bool:
+    """Whether a model was tuned for a few steps of its own: other steps and solvers, or a start in the middle, are not for it."""
+    return _config(name).objective != "velocity"
+
+
 @functools.lru_cache(maxsize=64)
 def _config(name: str) -> ModelConfig:
     """Read, and not asked of the model: laying out the app needs it, and must not take as long as loading models."""
