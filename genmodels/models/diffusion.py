@@ -61,7 +61,7 @@ class DiffusionConfig(ModelConfig):
     objective: str = "velocity"  # or "distillation", "consistency": to tune a trained model for 1 to 4 steps
     teacher_guidance: float = 2.0  # the guidance that distillation teaches, so that sampling needs none
     scheduler: str = "unipc"  # how `sample` samples where it isn't told otherwise
-    num_inference_steps: int = 10
+    num_inference_steps: int = 8
     guidance_scale: float = 2.0
 
     @classmethod

@@ -220,8 +220,8 @@ class PatchDiffusionPipeline(diffusers.DiffusionPipeline):
         text_encoder: nn.Module | None = None,
         tokenizer: Any = None,
         patch_size: int = 2,
-        num_inference_steps: int = 10,
-        guidance_scale: float = 1.0,
+        num_inference_steps: int = 8,
+        guidance_scale: float = 2.0,
     ) -> None:
         super().__init__()
         self.register_modules(unet=unet, scheduler=scheduler, text_encoder=text_encoder, tokenizer=tokenizer)
