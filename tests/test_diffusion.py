@@ -677,6 +677,30 @@ def test_stock_diffusers_opens_a_checkpoint(tmp_path):
     assert pipe(num_images=3, output_type="np").images.shape == (3, 8, 8, 1)
 
 
+BUNDLED = [name for name in checkpoint.bundled() if checkpoint.read_config(name)["family"] == "diffusion"]
+
+
+@pytest.mark.parametrize("name", BUNDLED)
+def test_stock_diffusers_opens_what_is_bundled(name):
+    """The same output of the network to the bit, and the same pictures with the same defaults."""
+    model, folder = checkpoint.load(name, device="cpu"), checkpoint.find(name)
+    assert all(file.stat().st_size < 10e6 for file in folder.rglob("*.safetensors"))
+    pipe = diffusers.DiffusionPipeline.from_pretrained(folder, trust_remote_code=True)
+    pipe.set_progress_bar_config(disable=True)
+    asked = ["an elf in a blue robe", "an orc"] if model.config.vocabulary else [0, 1]
+    labels = model.tokenize(asked) if model.config.vocabulary else torch.tensor(asked)
+    p, t = model.config.patch_size, torch.tensor([400.0, 999.0])
+    x = noise(2, *model.image_shape)
+    condition = pipe._condition(asked)
+    theirs = pipeline.velocity(pipe.unet, p, x, t, condition)
+    assert torch.equal(theirs, model.velocity(x, t, model.condition(labels, 2, x.device)))
+    mine = model.sample(labels, generators=seeded([0, 1]))
+    again = {"generator": seeded([0, 1]), "output_type": "pt"}
+    images = pipe(**({"prompt": asked} if model.config.vocabulary else {"class_labels": asked}), **again).images
+    assert torch.allclose(images, mine, atol=1e-4)
+    assert mine.std(0).mean() > 0.05, "two pictures, and not the same"
+
+
 @pytest.mark.parametrize("name", pipeline.SCHEDULERS)
 def test_any_scheduler_can_be_swapped_in(name, tmp_path):
     model, pipe = tiny(), opened(tiny(), tmp_path)
