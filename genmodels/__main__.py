@@ -224,7 +224,9 @@ def _progress_bar(name: str, *, shown: bool) -> Iterator[Callable[[str, float], 
     """A bar with the time that is left; it is told (what is being done, share of the whole that is done)."""
     from tqdm import tqdm
 
-    with tqdm(total=1.0, bar_format="{l_bar}{bar}| {elapsed}<{remaining}", leave=False, disable=not shown) as bar:
+    with tqdm(
+        total=1.0, bar_format="{l_bar}{bar}| {elapsed}<{remaining}", smoothing=0, leave=False, disable=not shown
+    ) as bar:
 
         def show(what: str, share: float) -> None:
             bar.set_description(f"{name} {what}", refresh=False)

@@ -440,7 +440,7 @@ def test_every_cell_is_a_sample_with_its_time_and_calls():
     ("solvers", "steps"),
     [([], [1]), (["ddim"], []), (["dpm"], [1]), (["ddim"], [3]), (["ddim"], [math.nan]), (["ddim"], [10**6]),
      (list(wrappers.SOLVERS), [1]), (None, [1]), (["ddim"], None), ("ddim", [1]), (["ddim"], [True]), ([{}], [1]),
-     (["ddim"], [[1]]), (["ddim", "heun", "ddpm", "euler", "lcm"], list(wrappers.GRID_STEPS))],
+     (["ddim"], [[1]]), (["ddim", "heun", "ddpm", "euler", "deis"], list(wrappers.GRID_STEPS))],
 )  # fmt: skip
 def test_comparisons_that_cannot_be(solvers, steps):
     refused(lambda: wrappers.compare_solvers(NAME, solvers, steps), "hoose")

@@ -11,11 +11,12 @@ clean picture is alpha x_t - sigma v. alpha falls as a cosine, from 1 to 0.
 
 In training, one class (or caption) in ten is hidden. So the network can predict with and without it, and sampling may go
 further than it asks for: v = v_none + guidance_scale (v_class - v_none). The solver that takes the steps
-("scheduler") can be chosen freely: all of them follow the same curves, some with fewer steps than others.
+("scheduler") can be chosen freely: all of them follow the same curves, some with fewer steps than others. A few steps
+can also be learnt: a copy of the network is taught to do in one what the guided network does in several (distillation).
 
 Papers: Ho et al. 2020 (DDPM, arXiv 2006.11239); velocity: Salimans & Ho 2022 (arXiv 2202.00512); cosine schedule: Nichol
 & Dhariwal 2021 (arXiv 2102.09672); guidance: Ho & Salimans 2022 (arXiv 2207.12598); DDIM: Song et al. 2021 (arXiv
-2010.02502); DPM-Solver++: Lu et al. 2022 (arXiv 2211.01095); few steps: Geng et al. 2024 (ECT, arXiv 2406.14548).
+2010.02502); UniPC: Zhao et al. 2023 (arXiv 2302.04867); distillation: Meng et al. 2023 (arXiv 2210.03142).
 """
 
 import copy
@@ -38,10 +39,7 @@ if TYPE_CHECKING:
 
 PAD, BEGIN, UNKNOWN = "[PAD]", "[BEGIN]", "[UNKNOWN]"  # the tokens 0, 1 and 2; the vocabulary follows
 
-OBJECTIVES = ("velocity", "distillation", "consistency")
-
-# Of consistency tuning: where the noise levels lie, and how often the gap between the two is halved.
-LOG_NOISE_MEAN, LOG_NOISE_STD, STAGES = -0.8, 1.6, 8
+OBJECTIVES = ("velocity", "distillation")
 
 ROUND_STRENGTH = 0.7  # share of all noise to which a completion is taken back, to be made again
 
@@ -58,7 +56,7 @@ class DiffusionConfig(ModelConfig):
     text_length: int = 36  # tokens of a caption
     text_width: int = 128
     text_layers: int = 2
-    objective: str = "velocity"  # or "distillation", "consistency": to tune a trained model for 1 to 4 steps
+    objective: str = "velocity"  # or "distillation", which tunes a trained model for its num_inference_steps, say 4
     teacher_guidance: float = 2.0  # the guidance that distillation teaches, so that sampling needs none
     scheduler: str = "unipc"  # how `sample` samples where it isn't told otherwise
     num_inference_steps: int = 8
@@ -114,8 +112,6 @@ class Diffusion(Model):
             hidden = torch.rand(len(x), device=x.device) < self.config.label_dropout
             labels = torch.where(hidden if labels.ndim == 1 else hidden[:, None], -1, labels)
         condition, eps = self.condition(labels, len(x), x.device), torch.randn_like(x)
-        if self.config.objective == "consistency":
-            return {"loss": self._inconsistency(x, eps, condition)}
         if self.config.objective == "distillation":
             return {"loss": self._lag(x, eps, labels, condition)}
         # evenly spread over the batch, which makes the loss less noisy than independent draws (Kingma et al. 2021)
@@ -168,28 +164,6 @@ class Diffusion(Model):
         second = velocity(noisy + h / 3 * first, start + h / 3)
         third = velocity(noisy + 2 * h / 3 * second, start + 2 * h / 3)
         return noisy + h / 4 * (first + 3 * third)
-
-    def _inconsistency(self, x: Tensor, eps: Tensor, condition: "Condition") -> Tensor:
-        """How much the clean pictures differ that the network sees at two noise levels of the same picture and noise.
-
-        Easy consistency tuning (Geng et al. 2024, arXiv 2406.14548): the lower level is 0 at first, where the clean
-        picture is the picture itself, and comes closer to the higher one as training goes on.
-        """
-        noise = (LOG_NOISE_MEAN + LOG_NOISE_STD * torch.randn(len(x), device=x.device)).exp()  # sigma / alpha
-        gap = 0.5 ** int(self.progress * STAGES) * (1 + 8 * torch.sigmoid(-noise))
-        angle, lower = noise.atan(), (noise * (1 - gap).clamp(min=0)).atan()
-        seen = self._clean(x, eps, angle, condition)
-        with torch.no_grad():
-            target = torch.where((lower > 0).view(-1, 1, 1, 1), self._clean(x, eps, lower, condition), x)
-        distance = (seen - target).square().flatten(1).sum(1)
-        scale = 0.00054**2 * x[0].numel()  # pseudo-Huber, as in Song & Dhariwal 2023 (arXiv 2310.14189)
-        return (((distance + scale).sqrt() - scale**0.5) / angle.sin()).mean()
-
-    def _clean(self, x: Tensor, eps: Tensor, angle: Tensor, condition: "Condition") -> Tensor:
-        """The clean pictures that the network sees where noise eps was added to x, as much as the angles `(B,)` say."""
-        alpha, sigma = angle.cos().view(-1, 1, 1, 1), angle.sin().view(-1, 1, 1, 1)
-        noisy = alpha * x + sigma * eps
-        return alpha * noisy - sigma * self.velocity(noisy, self._step_at(angle), condition).float()
 
     def _step_at(self, angle: Tensor) -> Tensor:
         """The training steps, between two as they may be, of angles `(B,)`."""

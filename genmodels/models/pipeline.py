@@ -34,7 +34,6 @@ SCHEDULERS: dict[str, tuple[str, dict[str, Any]]] = {
     "unipc": ("UniPCMultistepScheduler", TRAILING | {"solver_order": 3}),
     "deis": ("DEISMultistepScheduler", TRAILING | {"solver_order": 3}),
     "ipndm": ("IPNDMScheduler", {}),
-    "lcm": ("LCMScheduler", {"original_inference_steps": TRAIN_STEPS}),
 }
 #: (x_t as the network sees it, its training step t, also between two, or one per picture) -> the predicted velocity
 Predict = Callable[[Tensor, float | Tensor], Tensor]
@@ -140,7 +139,7 @@ def denoise(
     """
     scheduler, steps = begin(scheduler, num_inference_steps, strength)
     extra: dict[str, Any] = {}
-    if isinstance(scheduler, (diffusers.DDIMScheduler, diffusers.DDPMScheduler, diffusers.LCMScheduler)):
+    if isinstance(scheduler, (diffusers.DDIMScheduler, diffusers.DDPMScheduler)):
         extra["generator"] = list(generator) if isinstance(generator, Sequence) else generator
     if isinstance(scheduler, diffusers.DDIMScheduler):
         extra["eta"] = eta
@@ -170,8 +169,6 @@ def begin(scheduler: Any, num_inference_steps: int, strength: float) -> tuple[An
         scheduler.register_to_config(trained_betas=sigmas.tolist())
     elif length < TRAIN_STEPS:
         part = {"num_train_timesteps": length, "trained_betas": scheduler.betas[:length].tolist()}
-        if isinstance(scheduler, diffusers.LCMScheduler):
-            part["original_inference_steps"] = length
         scheduler = type(scheduler).from_config(scheduler.config, **part)
     if isinstance(scheduler, diffusers.HeunDiscreteScheduler):
         # where alpha is almost 0, its second order would multiply small errors: begin a little below, too

@@ -50,7 +50,6 @@ SOLVERS = {
     "euler": "Euler",
     "heun": "Heun",
     "ddpm": "DDPM",
-    "lcm": "LCM",
 }
 GRID_PICTURES, GRID_SOLVERS, GRID_STEPS = 4, 5, (1, 2, 4, 8, 16, 32, 50)
 GRID_CALLS = 400  # of the network, for one comparison
