@@ -40,7 +40,7 @@ def get_model(name: str, *abilities: type) -> Model:
 def check_name(name: Any) -> None:
     names = checkpoint.bundled()
     if not isinstance(name, str) or name not in names:
-        raise ValueError(f"There is no model {str(name)[:80]!r}; the models are {', '.join(names) or 'not installed'}.")
+        raise ValueError(f"There is no model {str(name)[:40]!r}; the models are {', '.join(names) or 'not installed'}.")
 
 
 @functools.lru_cache(maxsize=MODELS_KEPT)
