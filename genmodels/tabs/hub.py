@@ -41,7 +41,7 @@ def build(page: common.Page) -> None:
                 cost = common.text("Cost", "gm-quality", ASKING)
                 prompt = gr.Textbox(PROMPT, label="Prompt", lines=2, max_length=hub_pipelines.MAX_PROMPT)
                 negative = gr.Textbox(
-                    label="Negative prompt", info="What to keep out.", max_length=hub_pipelines.MAX_PROMPT
+                    "", label="Negative prompt", info="What to keep out.", max_length=hub_pipelines.MAX_PROMPT
                 )
                 settings = build_settings(start)
                 with gr.Row(elem_classes="gm-pair"):
