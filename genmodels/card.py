@@ -6,7 +6,7 @@ from typing import Any
 
 from genmodels import checkpoint
 from genmodels.data import DATASETS
-from genmodels.evaluate import measured
+from genmodels.evaluate import DEFAULT_N, measured
 from genmodels.registry import INSTRUMENTS, get_family
 
 
@@ -165,7 +165,7 @@ def _samples_table(reports: dict[str, dict[str, Any]]) -> list[str]:
         known = {name: reports[name].get("metrics", {}) for name in names}
         names.sort(key=lambda n, known=known: known[n].get("frechet_distance", {"value": float("inf")})["value"])
         lines += _reference_rows(data, next((reports[n]["references"] for n in names if reports[n]), {}))
-        lines += [_samples_row(name, known[name]) for name in names]
+        lines += [_samples_row(name, known[name], reports[name].get("n", DEFAULT_N)) for name in names]
     return lines
 
 
@@ -192,7 +192,8 @@ def _kernel(figures: Figures, key: str = "kernel_distance") -> str:
     return f"{figures[key]['value']:.2f} ± {figures[key]['spread']:.2f}"
 
 
-def _samples_row(name: str, f: Figures) -> str:
+def _samples_row(name: str, f: Figures, n: int) -> str:
+    """n: how many samples were drawn; fewer than usual are said, because distances grow with fewer."""
     if not f:
         return f"| [`{name}`](checkpoints/{name}) | not measured | | | | | | | | |"
 
@@ -210,7 +211,8 @@ def _samples_row(name: str, f: Figures) -> str:
         percent("copies"),
         f"{_shown(f, 'sampling_ms_16_cpu', '.0f')} ms",
     ]
-    return f"| [`{name}`](checkpoints/{name}) | {' | '.join(cells)} |"
+    fewer = f", n = {n:,}" if n < DEFAULT_N else ""
+    return f"| [`{name}`](checkpoints/{name}){fewer} | {' | '.join(cells)} |"
 
 
 def _as_asked(f: Figures) -> str:
