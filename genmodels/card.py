@@ -205,7 +205,7 @@ def _samples_row(name: str, f: Figures, n: int) -> str:
         _kernel(f),
         f"{_shown(f, 'precision', '.2f')} / {_shown(f, 'recall', '.2f')}",
         f"{_shown(f, 'density', '.2f')} / {_shown(f, 'coverage', '.2f')}",
-        _as_asked(f),
+        _as_captioned(f) if "caption_accuracy" in f else percent("class_accuracy"),
         _shown(f, "class_entropy", ".3f"),
         percent("trained_on_samples_accuracy"),
         percent("copies"),
@@ -215,10 +215,8 @@ def _samples_row(name: str, f: Figures, n: int) -> str:
     return f"| [`{name}`](checkpoints/{name}){fewer} | {' | '.join(cells)} |"
 
 
-def _as_asked(f: Figures) -> str:
-    """How often a sample shows what it was asked for: its class, or what a caption says."""
-    if "caption_accuracy" not in f:
-        return f"{_shown(f, 'class_accuracy', '.1f')} %" if "class_accuracy" in f else "–"
+def _as_captioned(f: Figures) -> str:
+    """How often a sample shows what its caption says, also where training never showed the combination."""
     new = f", new combinations {_shown(f, 'novel_caption_accuracy', '.1f')} %" if "novel_caption_accuracy" in f else ""
     return f"captions {_shown(f, 'caption_accuracy', '.1f')} %{new}"
 

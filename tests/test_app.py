@@ -139,7 +139,7 @@ def test_nan_is_refused(app_address: str, endpoint: str, data: str, allowed: str
 
 
 def assert_one_sentence(message: str, where: str) -> None:
-    assert 0 < len(message) < 600, where  # the longest lists all models
+    assert 0 < len(message) < (600 if "There is no model" in message else 400), where  # the former lists all models
     for unexplained in ("Traceback", "\n", "upstream Gradio app has raised an exception"):
         assert unexplained not in message, f"{where}: {message}"
 

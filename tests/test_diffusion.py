@@ -331,10 +331,9 @@ def test_what_training_teaches():
 
 def test_the_teacher_follows_the_exact_curve(monkeypatch):
     """In four arcs of three looks it gets from noise to where the curve ends, nearer than any solver in twelve steps."""
-    flat = gaussian
 
     def perfect(*_: object) -> pipeline.Predict:
-        return lambda noisy, t: torch.stack([flat(x, float(step)) for x, step in zip(noisy, t, strict=True)])
+        return lambda noisy, t: torch.stack([gaussian(x, float(step)) for x, step in zip(noisy, t, strict=True)])
 
     monkeypatch.setattr(pipeline, "guided", perfect)
     model, z = tiny(), noise(4, 1, 8, 8)

@@ -122,6 +122,7 @@ class Diffusion(Model):
         return {"loss": (v.float() - (alpha * eps - sigma * x)).square().mean()}
 
     def start_from_here(self) -> None:
+        """Distillation keeps the weights as they are now: they are the teacher."""
         if self.config.objective == "distillation":
             self._teacher = [copy.deepcopy(self).eval().requires_grad_(False)]
 
