@@ -200,9 +200,10 @@ def _samples_row(name: str, f: Figures, n: int) -> str:
     def percent(key: str) -> str:
         return f"{_shown(f, key, '.1f')} %" if key in f else "–"
 
+    fewer = f" (n = {n:,})" if n < DEFAULT_N else ""
     cells = [
         _shown(f, "frechet_distance", ".2f"),
-        _kernel(f),
+        _kernel(f) + fewer,
         f"{_shown(f, 'precision', '.2f')} / {_shown(f, 'recall', '.2f')}",
         f"{_shown(f, 'density', '.2f')} / {_shown(f, 'coverage', '.2f')}",
         _as_captioned(f) if "caption_accuracy" in f else percent("class_accuracy"),
@@ -211,8 +212,7 @@ def _samples_row(name: str, f: Figures, n: int) -> str:
         percent("copies"),
         f"{_shown(f, 'sampling_ms_16_cpu', '.0f')} ms",
     ]
-    fewer = f", n = {n:,}" if n < DEFAULT_N else ""
-    return f"| [`{name}`](checkpoints/{name}){fewer} | {' | '.join(cells)} |"
+    return f"| [`{name}`](checkpoints/{name}) | {' | '.join(cells)} |"
 
 
 def _as_captioned(f: Figures) -> str:
