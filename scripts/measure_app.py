@@ -107,6 +107,7 @@ def use_every_model(client: Client) -> None:
         client.predict(name, api_name="/pixelcnn_compare")
     for name in choices(client, "/diffusion_open"):
         client.predict(name, 16, 0, api_name="/diffusion_open")
+    for name in choices(client, "/diffusion_fill_open"):
         client.predict(name, 0.6, 0, api_name="/diffusion_noise_open")
         client.predict(name, 8, 0, api_name="/diffusion_fill_open")
     for name in choices(client, "/diffusion_same_open"):
