@@ -169,9 +169,12 @@ def test_who_reads_words_and_who_classes():
 
 @pytest.mark.parametrize("scheduler", list(wrappers.SOLVERS))
 def test_frames_are_what_sampling_passes_through(scheduler):
-    """One state per moment, each with all before it, and one more at the end; the last frame is what `sample` gives."""
+    """The noise at once, one state per moment with all before it, and one more; the last frame is what `sample` gives."""
     told = TOLD | {"scheduler": scheduler}
-    states = list(wrappers.diffuse(NAME, n=3, seed=4, label="down", **told))
+    opening, *states = wrappers.diffuse(NAME, n=3, seed=4, label="down", **told)
+    (bare,) = opening["frames"]
+    assert bare["noisy"] == states[0]["frames"][0]["noisy"]
+    assert (bare["clean"], bare["step"], bare["ms"]) == (None, 1, 0)
     moments = list(model_of(NAME).trajectory(torch.ones(3).long(), generators=seeded([4, 5, 6]), **told))
     assert [len(state["frames"]) for state in states] == [*range(1, len(moments) + 1), len(moments)]
     assert all(b["frames"][: len(a["frames"])] == a["frames"] for a, b in itertools.pairwise(states))
@@ -203,9 +206,9 @@ def test_every_class_in_turn_with_the_models_own_settings():
 
 def test_of_a_long_run_some_frames_are_kept():
     states = list(wrappers.diffuse(NAME, n=1, num_inference_steps=100, scheduler="ddim"))
-    assert len(states) == 102
+    assert len(states) == 103
     assert all(len(state["frames"]) <= denoising.KEPT_FRAMES + 1 for state in states)
-    assert [state["frames"][-1]["step"] for state in states[:-2]] == list(range(1, 101)), "the newest is always there"
+    assert [state["frames"][-1]["step"] for state in states[1:-2]] == list(range(1, 101)), "the newest is always there"
     last = [frame["step"] for frame in states[-1]["frames"]]
     assert last[:3] == [1, 4, 7]
     assert states[-1]["frames"][-1]["sigma"] == 0
@@ -226,7 +229,8 @@ def test_who_stops_asking_stops_the_work(monkeypatch):
 
     monkeypatch.setattr(pipeline, "velocity", counted)
     states = wrappers.diffuse(NAME, n=1, num_inference_steps=8)
-    assert not calls
+    next(states)
+    assert not calls, "the noise is there before the network is asked"
     next(states), next(states)
     assert len(calls) == 2
     other = threading.Thread(target=lambda: wrappers.noised(NAME, pad(NAME), 0.5), daemon=True)

@@ -1,6 +1,7 @@
 // Pictures on their way from noise, and beside them the clean ones that the network sees in them. Its value is what
 // `wrappers.diffuse` yields: {run, state: "running" | "done" | "preview", total, frames: [{step, sigma, ms, noisy, clean}],
-// info}, the next one with a frame more. The newest frame is on show, unless the scrubber is held at another.
+// info}, the next one with a frame more. The newest frame is on show, unless the scrubber is held at another. clean is null
+// in the very first: until the network answers, there is the noise alone.
 // Event: "stop", when the server need not go on.
 const root = element.querySelector('.gm-denoiser');
 const noisy = root.querySelector('.gm-denoiser-noisy');
@@ -8,6 +9,7 @@ const clean = root.querySelector('.gm-denoiser-clean');
 const scrubber = root.querySelector('.gm-steps-scrubber');
 const caption = root.querySelector('.gm-steps-caption');
 const button = root.querySelector('.gm-steps-play');
+const save = root.querySelector('[data-action=save]');
 const MILLISECONDS = 180;
 
 let film = null, stopped = false, follows = true, timer = null;
@@ -20,7 +22,8 @@ function draw() {
   if (!film) return;
   const frame = film.frames[at()];
   showPicture(noisy, frame.noisy);
-  showPicture(clean, frame.clean);
+  if (frame.clean) showPicture(clean, frame.clean); else clear(clean, noisy);
+  save.disabled = !frame.clean;
   root.dataset.single = noisy.width < 40;
   root.dataset.state = stopped ? 'stopped' : film.state;
   root.dataset.frames = film.frames.length;
@@ -30,6 +33,11 @@ function draw() {
   scrubber.disabled = film.frames.length < 2;
   caption.textContent = say(frame);
   scrubber.setAttribute('aria-valuetext', caption.textContent);
+}
+
+function clear(canvas, { width, height }) {
+  fit(canvas, width, height);
+  canvas.getContext('2d').clearRect(0, 0, width, height);
 }
 
 function say(frame) {
@@ -67,7 +75,7 @@ button.addEventListener('click', () => {
   draw();
 });
 scrubber.addEventListener('input', () => { pause(); follows = at() === last(); draw(); });
-root.querySelector('[data-action=save]').addEventListener('click', () => {
+save.addEventListener('click', () => {
   if (!film) return;
   const frame = film.frames[at()], scale = Math.max(2, Math.min(8, Math.floor(1000 / clean.width)));
   download(clean, scale, { ...film.info, step: frame.step }, `${film.info.model}_${film.info.seed}.png`);

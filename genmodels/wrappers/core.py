@@ -120,12 +120,14 @@ def class_index(name: str, label: int | str | None) -> int | None:
 
 def describe(name: str) -> dict[str, Any]:
     """What the app shows of a model: names, shape, classes."""
-    check_name(name)
+    if not isinstance(name, str):
+        check_name(name)
     return _description(name)
 
 
 @functools.lru_cache(maxsize=64)
 def _description(name: str) -> dict[str, Any]:
+    check_name(name)  # here, once per model: it looks through all folders, and laying out the app describes a thousand
     config = checkpoint.read_config(name)
     data, settings = config["data"], config["config"]
     known = DATASETS.get(data["name"])

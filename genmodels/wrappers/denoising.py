@@ -13,7 +13,7 @@ from torch import Tensor
 
 from genmodels import checkpoint, operations
 from genmodels.data import tile_pixels, to_uint8
-from genmodels.models.base import Model, ModelConfig, seeded
+from genmodels.models.base import Model, ModelConfig, draw_normal, seeded
 from genmodels.protocols import Completes, Samples
 from genmodels.registry import get_family
 from genmodels.wrappers.core import (
@@ -55,7 +55,8 @@ GRID_PICTURES, GRID_SOLVERS, GRID_STEPS = 4, 5, (1, 2, 4, 8, 16, 32, 50)
 GRID_CALLS = 400  # of the network, for one comparison
 
 #: Pictures on their way from noise, for the browser: run (higher for each call), state ("running", "done" or
-#: "preview"), total (steps, 0 = not yet known), frames ({step, sigma, ms, noisy, clean}: two sheets as pads), info (the settings).
+#: "preview"), total (steps, 0 = not yet known), frames ({step, sigma, ms, noisy, clean}: two sheets as pads, clean None
+#: until the network has answered for the first time), info (the settings).
 Denoising = dict[str, Any]
 _runs = itertools.count(time.time_ns() // 10**6)  # so that a page that outlives the server finds its runs newer
 
@@ -153,7 +154,7 @@ def diffuse(
         labels, told = operations.as_labels(model, n, "balanced" if index is None else index), class_text(name, index)
     info = signature(name, n=n, seed=seed, **told, **solver)
     moments = model.trajectory(labels, generators=seeded(range(seed, seed + n)), **solver)
-    return _run(name, moments, solver, info, _steps(solver))
+    return _run(name, _from_noise(model, n, seed, moments), solver, info, _steps(solver))
 
 
 def redraw(
@@ -194,7 +195,7 @@ def fill(
     info = signature(name, n=n, seed=seed, **told, **solver, given_pixels=int((~hidden).sum()))
     x, given = x.expand(n, -1, -1, -1), (~hidden).expand(n, -1, -1, -1)
     moments = model.complete_steps(x, given, labels, generators=seeded(range(seed, seed + n)), **solver)
-    return _run(name, moments, solver, info, 0)
+    return _run(name, _from_noise(model, n, seed, moments), solver, info, 0)
 
 
 def _told(model: Model, name: str, n: int, label: int | str | None) -> tuple[Tensor, dict[str, str]]:
@@ -220,6 +221,15 @@ def _order(solver: dict[str, Any]) -> int:
     return pipeline.make_scheduler(solver["scheduler"]).order
 
 
+def _from_noise(model: Model, n: int, seed: int, moments: Iterator) -> Iterator:
+    """`moments`, led by the noise that they begin with: it can be shown at once, the first step takes a while."""
+    from genmodels.models.pipeline import Step
+
+    noise = draw_normal(model.image_shape, seeded(range(seed, seed + n)), torch.device("cpu"))
+    yield Step(noise, None, 1.0)
+    yield from moments
+
+
 def _run(name: str, moments: Iterator, solver: dict[str, Any], info: dict[str, str], total: int) -> Iterator[Denoising]:
     """The states of a run, one per moment and one to say that it is done; between two of them others take turns."""
     facts = {"run": next(_runs), "info": info, "total": total}
@@ -234,17 +244,26 @@ def _states(name: str, moments: Iterator, order: int, every: int, facts: dict[st
     """
     paper, kept, frames = describe(name)["background"], [], []
     step = before = call = 0  # the number of the step, and of those before the last result; calls since that
-    for i, (moment, ms) in enumerate(_timed(moments)):
+    asked = 0
+    for moment, ms in _timed(moments):
+        noisy, sigma = _sheet(moment.noisy, paper), round(moment.sigma, 4)
+        if moment.clean is None:  # what the first step begins with, whose frame then takes this one's place
+            yield {**facts, "state": "running", "frames": [_frame(1, sigma, 0.0, noisy, None)]}
+            continue
         if moment.sigma > 0:
             step, call = before + call // order + 1, call + 1
         else:
             before, call = step, 0
-        frame = {"step": step, "sigma": round(moment.sigma, 4), "ms": round(ms, 1)}
-        frames = [*kept, frame | {"noisy": _sheet(moment.noisy, paper), "clean": _sheet(moment.clean, paper)}]
-        if i % every == 0:
+        frames = [*kept, _frame(step, sigma, ms, noisy, _sheet(moment.clean, paper))]
+        if asked % every == 0:
             kept = frames
+        asked += 1
         yield {**facts, "state": "running", "frames": frames}
     yield {**facts, "state": "done", "total": step, "frames": frames}
+
+
+def _frame(step: int, sigma: float, ms: float, noisy: Pad, clean: Pad | None) -> dict[str, Any]:
+    return {"step": step, "sigma": sigma, "ms": round(ms, 1), "noisy": noisy, "clean": clean}
 
 
 def _sheet(x: Tensor, paper: int) -> Pad:
