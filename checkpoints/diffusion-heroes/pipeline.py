@@ -77,8 +77,12 @@ def angles() -> Tensor:
 
 
 def velocity(unet: nn.Module, patch_size: int, noisy: Tensor, t: Tensor, condition: Condition) -> Tensor:
-    """The network's velocity for pictures `(B, C, H, W)` at training steps t `(B,)`; it sees a square of pixels as one."""
-    return F.pixel_shuffle(unet(F.pixel_unshuffle(noisy, patch_size), t, **condition).sample, patch_size)
+    """The network's velocity for pictures `(B, C, H, W)` at training steps t `(B,)`; it sees a square of pixels as one.
+
+    Inside, the channels of a place lie side by side in memory: convolutions are up to a sixth faster so.
+    """
+    patches = F.pixel_unshuffle(noisy, patch_size).to(memory_format=torch.channels_last)
+    return F.pixel_shuffle(unet(patches, t, **condition).sample, patch_size).contiguous()
 
 
 def text_condition(text_encoder: nn.Module, tokens: Tensor, pad: int = 0) -> Condition:
