@@ -3,8 +3,8 @@
     python scripts/measure_app.py
 
 Prints a Markdown table. "Alone" and "busy": pointer-to-picture time of the latent map at the server, without and with
-another visitor who generates in a loop. PixelCNN, diffusion: from the request for 16 digits to the first row or step that
-is shown, and to the last.
+another visitor who generates in a loop. PixelCNN, diffusion: from the request for 16 digits to what is shown of them, step
+by step: the first row; the noise that sampling begins with, and what the network sees in it; the last.
 Memory: resident size of the process after every model of all tabs was used.
 """
 
@@ -46,9 +46,8 @@ def main() -> None:
         for what, times in (("alone", alone), ("busy", busy)):
             p95 = statistics.quantiles(times, n=20)[-1]
             print(f"| latent map, pointer to picture, {what}: median / p95 | {median(times):.0f} / {p95:.0f} ms |")
-        for what, (first, last) in (("PixelCNN, 16 digits: first row / all rows", rows),
-                                    ("diffusion, 16 digits: first step / all steps", steps)):  # fmt: skip
-            print(f"| {what}, median | {median(first):.0f} / {median(last):.0f} ms |")
+        print(f"| PixelCNN, 16 digits: first row / all rows, median | {medians(rows, 0, -1)} ms |")
+        print(f"| diffusion, 16 digits: the noise / first step / all steps, median | {medians(steps, 0, 1, -1)} ms |")
         print(f"| memory after every model of all tabs was used | {megabytes:.0f} MB |")
         print(f"\n{os.cpu_count()} cores; {POINTS} points each; the other visitor generated {count()} times meanwhile.")
 
@@ -114,16 +113,19 @@ def use_every_model(client: Client) -> None:
         client.predict(name, 0, api_name="/diffusion_same_open")
 
 
-def watched(client: Client, endpoint: str, *arguments: object) -> tuple[list[float], list[float]]:
-    """Milliseconds from a request, with these arguments and a seed, to the first answer on the way, and to the last."""
-    first, last = [], []
+def watched(client: Client, endpoint: str, *arguments: object) -> list[list[float]]:
+    """Milliseconds from a request, with these arguments and a seed, to each of its answers, for some requests."""
+    requests = []
     for seed in range(WATCHED):
         start = time.perf_counter()
-        for i, _ in enumerate(client.submit(*arguments, seed, api_name=endpoint)):
-            if i == 0:
-                first.append(1000 * (time.perf_counter() - start))
-        last.append(1000 * (time.perf_counter() - start))
-    return first, last
+        answers = client.submit(*arguments, seed, api_name=endpoint)
+        requests.append([1000 * (time.perf_counter() - start) for _ in answers])
+    return requests
+
+
+def medians(requests: list[list[float]], *answers: int) -> str:
+    """The median time to each of these answers, by their place among all."""
+    return " / ".join(f"{median(times[i] for times in requests):.0f}" for i in answers)
 
 
 def map_latencies(address: str) -> list[float]:
