@@ -117,13 +117,19 @@ def _value(metric: dict[str, Any]) -> str:
 def _trained(training: dict[str, Any]) -> list[str]:
     if "steps" not in training:
         return []
+    before = training.get("before", {})
+    earlier = f"It went on from `{training['start']}`, after {_amount(before)}. " if "steps" in before else ""
     return [
         "## Training",
         "",
-        f"{training['steps']} steps ({training['epochs']} epochs) in {training['seconds'] / 60:.0f} minutes on "
-        f"{training['hardware']}, {training['images_per_s']:.0f} images/s; the recipe is in training.json.",
+        f"{earlier}{_amount(training)} on {training['hardware']}, {training['images_per_s']:.0f} images/s; "
+        "the recipe is in training.json.",
         "",
     ]
+
+
+def _amount(training: dict[str, Any]) -> str:
+    return f"{training['steps']} steps ({training['epochs']} epochs) in {training['seconds'] / 60:.0f} minutes"
 
 
 Figures = dict[str, dict[str, Any]]  # name -> {"value", "unit", ...}: "metrics" or "references" of a metrics.json

@@ -63,7 +63,7 @@ def train(
     precision: "auto" (timed), "no" (float32) or "bf16". save_minutes / save_steps: how often state, samples and
     checkpoint are written to `folder` (at a row's end). stop: asked after every step; True saves and returns.
 
-    start: the checkpoint that the model's weights are from, if any; training.json will name it.
+    start: the checkpoint that the model's weights are from, if any; training.json will name it, and how it was trained.
 
     TensorBoard files, if asked for, go to `folder/tensorboard`.
 
@@ -88,7 +88,9 @@ class _Run:
         from accelerate.state import AcceleratorState
 
         set_threads()
-        self.model, self.data, self.minutes, self.folder, self.start = model, data, minutes, folder, start
+        self.model, self.data, self.minutes, self.folder = model, data, minutes, folder
+        # what training.json keeps of earlier training, read now: the run may be meant to replace that checkpoint
+        self.start = {"start": start, "before": checkpoint.read_json(start, "training.json")} if start else {}
         self.recipe = dataclasses.replace(recipe, batch_size=min(recipe.batch_size, len(data)))
         saved = _read_run(self.folder)
         precision = saved["precision"] if saved and precision == "auto" else precision
@@ -297,7 +299,7 @@ class _Run:
         seconds = max(self.seconds, 1e-9)
         return {
             "recipe": dataclasses.asdict(self.recipe),
-            **({"start": self.start} if self.start else {}),
+            **self.start,
             "minutes": self.minutes,
             "steps": self.step,
             "epochs": round(self.step * self.recipe.batch_size / len(self.data), 2),

@@ -528,8 +528,14 @@ def test_captions_are_learnt_from_a_data_set(tmp_path):
     for name, parameter in model.named_parameters():
         assert parameter.grad is not None, name
         assert parameter.grad.any(), name
-    list(train(model, images, TrainConfig(steps=3, batch_size=4), folder=tmp_path, precision="no", start="mine"))
-    assert checkpoint.read_json(tmp_path / "checkpoint", "training.json")["start"] == "mine"
+    earlier = {"steps": 7, "epochs": 3.5, "seconds": 120.0}
+    first = str(checkpoint.save(model, tmp_path / "first", training=earlier))
+    list(train(model, images, TrainConfig(steps=3, batch_size=4), folder=tmp_path, precision="no", start=first))
+    account = checkpoint.read_json(tmp_path / "checkpoint", "training.json")
+    assert (account["start"], account["before"], account["steps"]) == (first, earlier, 3)
+    assert f"went on from `{first}`, after 7 steps (3.5 epochs) in 2 minutes. 3 steps" in model_card(
+        tmp_path / "checkpoint"
+    )
     finish(model, tmp_path, images)
     again = checkpoint.load(tmp_path / "checkpoint")
     assert preview(again, images, 3).shape == (3, 1, 8, 8)
