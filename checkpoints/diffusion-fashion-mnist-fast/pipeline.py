@@ -222,7 +222,7 @@ class PatchDiffusionPipeline(diffusers.DiffusionPipeline):
         tokenizer: Any = None,
         patch_size: int = 2,
         num_inference_steps: int = 8,
-        guidance_scale: float = 2.0,
+        guidance_scale: float = 1.5,
     ) -> None:
         super().__init__()
         self.register_modules(unet=unet, scheduler=scheduler, text_encoder=text_encoder, tokenizer=tokenizer)

@@ -57,10 +57,10 @@ class DiffusionConfig(ModelConfig):
     text_width: int = 128
     text_layers: int = 2
     objective: str = "velocity"  # or "distillation", which tunes a trained model for its num_inference_steps, say 4
-    teacher_guidance: float = 2.0  # the guidance that distillation teaches, so that sampling needs none
+    teacher_guidance: float = 1.5  # the guidance that distillation teaches, so that sampling needs none
     scheduler: str = "unipc"  # how `sample` samples where it isn't told otherwise
     num_inference_steps: int = 8
-    guidance_scale: float = 2.0
+    guidance_scale: float = 1.5
 
     @classmethod
     def tiny(cls) -> Self:
