@@ -117,15 +117,21 @@ def _value(metric: dict[str, Any]) -> str:
 def _trained(training: dict[str, Any]) -> list[str]:
     if "steps" not in training:
         return []
-    before = training.get("before", {})
-    earlier = f"It went on from `{training['start']}`, after {_amount(before)}. " if "steps" in before else ""
+    *before, _ = _history(training)
+    earlier = ", then ".join(map(_amount, before))
+    went_on = f"It went on from `{training['start']}`, after {earlier}. " if before else ""
     return [
         "## Training",
         "",
-        f"{earlier}{_amount(training)} on {training['hardware']}, {training['images_per_s']:.0f} images/s; "
+        f"{went_on}{_amount(training)} on {training['hardware']}, {training['images_per_s']:.0f} images/s; "
         "the recipe is in training.json.",
         "",
     ]
+
+
+def _history(training: dict[str, Any]) -> list[dict[str, Any]]:
+    """The trainings that these weights went through, the first one first; [] if none is known."""
+    return [*_history(training.get("before", {})), training] if "steps" in training else []
 
 
 def _amount(training: dict[str, Any]) -> str:
@@ -233,7 +239,8 @@ def _likelihood_table(reports: dict[str, dict[str, Any]]) -> list[str]:
         "| --- | ---: | ---: | ---: | ---: | ---: | --- |",
     ]
     for name, report in reports.items():
-        f, training = report.get("metrics", {}), checkpoint.read_json(name, "training.json")
+        f, history = report.get("metrics", {}), _history(checkpoint.read_json(name, "training.json"))
+        epochs, seconds = (sum(training[key] for training in history) for key in ("epochs", "seconds"))
         again = f"{_shown(f, 'reconstruction_psnr', '.1f')} dB, {_shown(f, 'reconstruction_ssim', '.3f')}"
         clean = f"{_shown(f, 'denoising_psnr', '.1f')} dB ({_shown(f, 'noisy_psnr', '.1f')} dB)"
         cells = [
@@ -242,7 +249,7 @@ def _likelihood_table(reports: dict[str, dict[str, Any]]) -> list[str]:
             bits(f) or "–",
             again if "reconstruction_psnr" in f else "–",
             clean if "denoising_psnr" in f else "–",
-            f"{training['epochs']:.0f} epochs, {training['seconds'] / 60:.0f} min" if training else "–",
+            f"{epochs:.0f} epochs, {seconds / 60:.0f} min" if history else "–",
         ]
         lines.append(f"| [`{name}`](checkpoints/{name}) | {' | '.join(cells)} |")
     return lines

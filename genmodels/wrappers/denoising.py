@@ -154,7 +154,7 @@ def diffuse(
         labels, told = operations.as_labels(model, n, "balanced" if index is None else index), class_text(name, index)
     info = signature(name, n=n, seed=seed, **told, **solver)
     moments = model.trajectory(labels, generators=seeded(range(seed, seed + n)), **solver)
-    return _run(name, _from_noise(model, n, seed, moments), solver, info, _steps(solver))
+    return _run(name, moments, solver, info, _steps(solver), _noise(model, n, seed))
 
 
 def redraw(
@@ -195,7 +195,7 @@ def fill(
     info = signature(name, n=n, seed=seed, **told, **solver, given_pixels=int((~hidden).sum()))
     x, given = x.expand(n, -1, -1, -1), (~hidden).expand(n, -1, -1, -1)
     moments = model.complete_steps(x, given, labels, generators=seeded(range(seed, seed + n)), **solver)
-    return _run(name, _from_noise(model, n, seed, moments), solver, info, 0)
+    return _run(name, moments, solver, info, 0, _noise(model, n, seed))
 
 
 def _told(model: Model, name: str, n: int, label: int | str | None) -> tuple[Tensor, dict[str, str]]:
@@ -221,49 +221,51 @@ def _order(solver: dict[str, Any]) -> int:
     return pipeline.make_scheduler(solver["scheduler"]).order
 
 
-def _from_noise(model: Model, n: int, seed: int, moments: Iterator) -> Iterator:
-    """`moments`, led by the noise that they begin with: it can be shown at once, the first step takes a while."""
-    from genmodels.models.pipeline import Step
-
-    noise = draw_normal(model.image_shape, seeded(range(seed, seed + n)), torch.device("cpu"))
-    yield Step(noise, None, 1.0)
-    yield from moments
+def _noise(model: Model, n: int, seed: int) -> Tensor:
+    """What a run of n pictures begins with where it begins with noise alone."""
+    return draw_normal(model.image_shape, seeded(range(seed, seed + n)), "cpu")
 
 
-def _run(name: str, moments: Iterator, solver: dict[str, Any], info: dict[str, str], total: int) -> Iterator[Denoising]:
-    """The states of a run, one per moment and one to say that it is done; between two of them others take turns."""
+def _run(
+    name: str,
+    moments: Iterator,
+    solver: dict[str, Any],
+    info: dict[str, str],
+    total: int,
+    noise: Tensor | None = None,
+) -> Iterator[Denoising]:
+    """The states of a run, one per moment and one to say that it is done; between two of them others take turns.
+
+    noise: is shown at once, in a state of its own, because the first step takes a while.
+    """
     facts = {"run": next(_runs), "info": info, "total": total}
     calls = _order(solver) * (total or 3 * solver["num_inference_steps"])
-    return in_turns(_states(name, moments, _order(solver), math.ceil(calls / KEPT_FRAMES), facts))
+    return in_turns(_states(name, moments, _order(solver), math.ceil(calls / KEPT_FRAMES), facts, noise))
 
 
-def _states(name: str, moments: Iterator, order: int, every: int, facts: dict[str, Any]) -> Iterator[Denoising]:
+def _states(
+    name: str, moments: Iterator, order: int, every: int, facts: dict[str, Any], noise: Tensor | None
+) -> Iterator[Denoising]:
     """Each state holds all frames so far, so that none is needed but the last seen; of a long run every k-th is kept.
 
     order: calls of the network per step. ms: time spent on the network up to a frame, without waiting for others.
     """
     paper, kept, frames = describe(name)["background"], [], []
+    if noise is not None:  # the frame of the first step then takes the place of this one
+        bare = {"step": 1, "sigma": 1.0, "ms": 0.0, "noisy": _sheet(noise, paper), "clean": None}
+        yield {**facts, "state": "running", "frames": [bare]}
     step = before = call = 0  # the number of the step, and of those before the last result; calls since that
-    asked = 0
-    for moment, ms in _timed(moments):
-        noisy, sigma = _sheet(moment.noisy, paper), round(moment.sigma, 4)
-        if moment.clean is None:  # what the first step begins with, whose frame then takes this one's place
-            yield {**facts, "state": "running", "frames": [_frame(1, sigma, 0.0, noisy, None)]}
-            continue
+    for i, (moment, ms) in enumerate(_timed(moments)):
         if moment.sigma > 0:
             step, call = before + call // order + 1, call + 1
         else:
             before, call = step, 0
-        frames = [*kept, _frame(step, sigma, ms, noisy, _sheet(moment.clean, paper))]
-        if asked % every == 0:
+        frame = {"step": step, "sigma": round(moment.sigma, 4), "ms": round(ms, 1)}
+        frames = [*kept, frame | {"noisy": _sheet(moment.noisy, paper), "clean": _sheet(moment.clean, paper)}]
+        if i % every == 0:
             kept = frames
-        asked += 1
         yield {**facts, "state": "running", "frames": frames}
     yield {**facts, "state": "done", "total": step, "frames": frames}
-
-
-def _frame(step: int, sigma: float, ms: float, noisy: Pad, clean: Pad | None) -> dict[str, Any]:
-    return {"step": step, "sigma": sigma, "ms": round(ms, 1), "noisy": noisy, "clean": clean}
 
 
 def _sheet(x: Tensor, paper: int) -> Pad:
