@@ -114,9 +114,13 @@ def test_numbers(case):
     candidates, call, low, high = REAL[case]
     name = model_for(candidates)
     for value in [*NO_NUMBERS, None, low - 1e-3 * abs(high), high * 1.001, 1e9, -1e9]:
-        refused(lambda value=value: call(name, value), f"{low:g}", f"{high:g}")
+        refused(lambda value=value: call(name, value), f"{low:.10g}", f"{high:.10g}")
     call(name, low)
     call(name, high)
+
+
+def test_a_refusal_writes_out_the_largest_seed():
+    refused(lambda: wrappers.real("The value", -5, 0, wrappers.MAX_SEED), "from 0 to 2147483647, not -5.")
 
 
 @pytest.mark.parametrize("label", ["unicorn", "", "-1", "10.0"])

@@ -96,7 +96,7 @@ def whole(what: str, value: Any, low: int, high: int) -> int:
 def real(what: str, value: Any, low: float, high: float) -> float:
     """`value` as a float in [low, high], or ValueError with the range."""
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not low <= value <= high:  # NaN fails too
-        raise ValueError(f"{what} must be a number from {low:g} to {high:g}, not {shown(value)}.")
+        raise ValueError(f"{what} must be a number from {low:.10g} to {high:.10g}, not {shown(value)}.")
     return float(value)
 
 
