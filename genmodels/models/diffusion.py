@@ -56,7 +56,7 @@ class DiffusionConfig(ModelConfig):
     text_length: int = 36  # tokens of a caption
     text_width: int = 128
     text_layers: int = 2
-    objective: str = "velocity"  # or "distillation", which tunes a trained model for its num_inference_steps, say 4
+    objective: str = "velocity"  # or "distillation", which tunes a trained model for its num_inference_steps, say 3
     teacher_guidance: float = 1.5  # the guidance that distillation teaches, so that sampling needs none
     scheduler: str = "unipc"  # how `sample` samples where it isn't told otherwise
     num_inference_steps: int = 8
