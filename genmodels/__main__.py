@@ -65,6 +65,7 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("--set", nargs="*", default=[], metavar="KEY=VALUE", help="config and recipe fields")
     command.add_argument("--precision", choices=["auto", "no", "bf16"], default="auto")
     command.add_argument("--tensorboard", action="store_true")
+    command.add_argument("--strict", action="store_true", help="refuse pictures that can't be read; default: leave out")
 
     command = add("evaluate", _evaluate, "measure models, write metrics.json; an interrupted run goes on")
     command.add_argument("models", nargs="*", metavar="model")
@@ -121,6 +122,7 @@ def _train(options: argparse.Namespace) -> int:
     from tqdm import tqdm
 
     from genmodels import data
+    from genmodels.device import process_state
     from genmodels.registry import get_family
     from genmodels.train import finish, train
 
@@ -130,7 +132,11 @@ def _train(options: argparse.Namespace) -> int:
     if options.captions and not family.reads_captions:
         raise ValueError(f"A {options.family} learns from classes, not from captions.")
     kind = {"attributes": family.labels_are_attributes, "captions": options.captions}
+    kind |= {"strict": options.strict, "seed": _assignments(options.set).get("seed", family.recipe.seed)}
     images = data.load_dataset(options.data, "train", _shape(options.shape), **kind)
+    test = data.load_dataset(options.data, "test", images.shape, **kind)  # now, not after hours: it may be refused
+    if process_state().is_main_process:
+        _print_found(images, test)
     model, recipe = _untrained(options, family, images)
     interrupted = _on_interrupt()
     rows = train(
@@ -148,9 +154,23 @@ def _train(options: argparse.Namespace) -> int:
         again = shlex.join(part for part in sys.argv[1:] if part != "--resume")
         print(f"Stopped; go on with: python -m genmodels {again} --resume", file=sys.stderr)
         return 130
-    finish(model, options.out, data.load_dataset(options.data, "test", images.shape, **kind))
+    finish(model, options.out, test)
     print(f"The model is in {options.out / 'checkpoint'}")
     return 0
+
+
+def _print_found(train: Any, test: Any) -> None:
+    """How many pictures of which classes there are, and what was left out."""
+    from genmodels.folders import summary
+
+    classes = train.labels[:, 0] if train.labels.ndim == 2 else train.labels
+    counts = [f"{name} {int((classes == i).sum())}" for i, name in enumerate(train.classes)]
+    more = f", … ({len(counts)} classes)" if len(counts) > 20 else ""
+    print(f"{len(train)} pictures to train on, {len(test)} to test with")
+    if counts:
+        print(f"classes: {', '.join(counts[:20])}{more}")
+    if left_out := dict.fromkeys((*train.left_out, *test.left_out)):
+        print(f"{len(left_out)} left out: {summary(left_out)}")
 
 
 def _untrained(options: argparse.Namespace, family: Any, images: Any) -> tuple[Any, Any]:

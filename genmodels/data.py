@@ -1,16 +1,22 @@
 """Data sets, and the only place (with wrappers.py) where uint8 arrays and PIL images meet the models' tensors."""
 
+import functools
 import io
 import math
 import os
+import random
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, BinaryIO
 
 import numpy as np
 import torch
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, UnidentifiedImageError
 from torch import Tensor
+
+from genmodels.folders import LeftOut, is_missing, list_folder, summary
+from genmodels.orientation import upright
 
 DIGITS = tuple("0123456789")
 GARMENTS = (
@@ -53,15 +59,20 @@ DATASETS: dict[str, DatasetInfo] = {
 }
 DEFAULT_SHAPE = (3, 32, 32)
 MAX_PIXELS = 64_000_000
-#: What Pillow raises for files that are no pictures, or broken ones, or far too large (SyntaxError: some broken PNGs).
-UNREADABLE = (OSError, SyntaxError, Image.DecompressionBombError)
+#: Formats that Pillow recognises but does not decode itself (EPS is a program, which Ghostscript would run).
+NOT_DECODED = ("BUFR", "EPS", "GRIB", "HDF5", "MPEG", "WMF")
+#: Endings of pictures that Pillow, or an older one, may not open: in a folder they are named, and not taken for side files.
+OTHER_ENDINGS = (".avif", ".heic", ".heif", ".jxl")
+#: The brightest value of cameras and scanners of 8 to 16 bits.
+WHITES = tuple(2**bits - 1 for bits in (8, 10, 12, 14, 16))
 
 
 class Images(torch.utils.data.Dataset):
     """A data set in memory: `pixels` uint8 `(N, C, H, W)`, `labels` int64 `(N,)`, the class names.
 
     With attributes (name -> names of its values), labels are `(N, A)`: one column per attribute, the class first.
-    With captions, one per image, labels are -1 until a model that reads them turns them into numbers.
+    With captions, one per image ("" = nothing is said of it), labels are -1 until a model that reads them turns them
+    into numbers. left_out: what the source holds besides, but is no part of the data set, and why.
     """
 
     def __init__(
@@ -72,9 +83,10 @@ class Images(torch.utils.data.Dataset):
         classes: tuple[str, ...],
         attributes: dict[str, tuple[str, ...]] | None = None,
         captions: tuple[str, ...] = (),
+        left_out: tuple[LeftOut, ...] = (),
     ) -> None:
         self.name, self.pixels, self.labels, self.classes = name, pixels, labels, classes
-        self.attributes, self.captions = attributes or {}, captions
+        self.attributes, self.captions, self.left_out = attributes or {}, captions, left_out
 
     def __len__(self) -> int:
         return len(self.pixels)
@@ -133,6 +145,31 @@ def to_picture(pixels: Tensor, scale: int = 1) -> Image.Image:
     return image.resize((image.width * scale, image.height * scale), Image.Resampling.NEAREST) if scale > 1 else image
 
 
+@functools.cache
+def formats() -> tuple[str, ...]:
+    """Pillow's names of the file formats that are read."""
+    Image.init()
+    return tuple(name for name in Image.ID if name not in NOT_DECODED)
+
+
+def endings() -> set[str]:
+    """How names of picture files end, in lower case: ".png", …"""
+    return {ending for ending, name in Image.registered_extensions().items() if name in formats()} | {*OTHER_ENDINGS}
+
+
+def read_pixels(file: str | os.PathLike | BinaryIO, shape: tuple[int, int, int], background: int = 255) -> np.ndarray:
+    """A picture's file as uint8 `(C, H, W)`, see `fit_picture`. Raises ValueError that says why it can't be read."""
+    try:
+        with Image.open(file, formats=formats()) as image:
+            return fit_picture(image, shape, background)
+    except UnidentifiedImageError as error:
+        raise ValueError("no picture in a format that is known here") from error
+    except Image.DecompressionBombError as error:
+        raise ValueError(f"far too large: at most {MAX_PIXELS // 10**6} megapixels are allowed") from error
+    except Exception as error:  # damaged files make Pillow raise whatever comes: struct.error, KeyError, zlib.error …
+        raise ValueError(getattr(error, "strerror", None) or reason(error).rstrip(".")) from error
+
+
 def fit_picture(image: Image.Image, shape: tuple[int, int, int], background: int = 255) -> np.ndarray:
     """Any PIL picture as uint8 `(C, H, W)`: the first frame, upright, alpha over `background`, resized, centre-cropped.
 
@@ -144,7 +181,7 @@ def fit_picture(image: Image.Image, shape: tuple[int, int, int], background: int
         )
     channels, height, width = shape
     mode = "L" if channels == 1 else "RGB"
-    image = ImageOps.exif_transpose(image)
+    image = upright(image)
     if image.mode == mode and image.size == (width, height) and not image.has_transparency_data:
         return np.array(image).reshape(height, width, channels).transpose(2, 0, 1)  # the usual case, worth a short cut
     image = _eight_bit(image, background).convert(mode)
@@ -154,11 +191,16 @@ def fit_picture(image: Image.Image, shape: tuple[int, int, int], background: int
 
 
 def _eight_bit(image: Image.Image, background: int) -> Image.Image:
-    """16-bit and float modes scaled to 8 bits; transparency laid over the background."""
+    """16-bit and float modes scaled to 8 bits; transparency laid over the background.
+
+    What is white is the brightest value that a camera or scanner of 8, 10, 12, 14 or 16 bits can give: the lowest of
+    these that no pixel exceeds. Every picture decides it for itself, so that it always looks the same, alone and in a set.
+    """
     if image.mode.startswith("I") or image.mode == "F":
         values = np.asarray(image, dtype=np.float64)
         highest = values.max(initial=1, where=np.isfinite(values))
-        top = highest if image.mode == "F" or highest > 65535 else 65535
+        whites = () if image.mode == "F" else WHITES
+        top = next((white for white in whites if highest <= white), highest)
         return Image.fromarray(np.nan_to_num(np.clip(values / top * 255, 0, 255)).astype(np.uint8))
     if image.mode == "LAB":  # Pillow converts it to RGB only
         return image.convert("RGB")
@@ -176,40 +218,56 @@ def load_dataset(
     *,
     attributes: bool = False,
     captions: bool = False,
+    strict: bool = False,
+    seed: int = 0,
 ) -> Images:
-    """A data set by name: one of DATASETS, a folder of images (sub-folder = class), or a Hub id ("user/repo").
+    """A data set by name: one of DATASETS, a folder of images (see `folders`), or a Hub id ("user/repo").
 
     Pictures are resized and centre-cropped to `shape` (C, H, W), by default the data set's own (32x32 RGB for folders
     and Hub data sets). With GENMODELS_DATA set, DATASETS are read from `$GENMODELS_DATA/<name>/<split>-*.parquet`
     without touching the network. A source without a test split has a tenth of its images, evenly spread, held out as
-    "test". attributes: give all attributes of every image instead of its class alone, captions: what
-    the column "caption" or "text" says of it (see `Images`).
-    Raises ValueError that says what was not found and what exists.
+    "test"; what can't be read counts there, so that a damaged file moves no other one to another split.
+
+    attributes: give all attributes of every image instead of its class alone. captions: what the column "caption" or
+    "text" says of it (see `Images`); of several captions, `seed` draws one.
+    Pictures that can't be read are left out and named in `Images.left_out`; strict: refuse them instead.
+    Raises ValueError that says what was not found and what exists, or that no picture can be read.
     """
-    if name in DATASETS:
-        info = DATASETS[name]
-        table = _known_table(name, split)
-        images = _decode(name, table, shape or info.shape, info.classes, info.background)
-        if captions:
-            return _with_captions(images, table)
-        return _with_attributes(images, table, info.attributes) if attributes else images
-    table = _foreign_table(name, split)
-    images = _decode(name, table, shape or DEFAULT_SHAPE, None, 255)
+    info = DATASETS.get(name)
+    tables, left_out = ([_known_table(name, split)], ()) if info else _foreign_tables(name, split)
+    for table in tables:
+        images, table = _decode(name, table, shape or (info.shape if info else DEFAULT_SHAPE), info)
+        if len(images):
+            break
+    else:
+        raise ValueError(f"No picture of {name} can be read: {summary(images.left_out) or 'there is none'}.")
+    images.left_out = (*left_out, *images.left_out)
+    pictures = [entry for entry in images.left_out if not entry.path.endswith("/")]
+    if strict and pictures:
+        raise ValueError(f"{len(pictures)} of the pictures of {name} would be left out: {summary(pictures)}.")
     if captions:
-        return _with_captions(images, table)
-    return _with_attributes(images, table, ()) if attributes else images
+        return _with_captions(images, table, split, seed)
+    return _with_attributes(images, table, info.attributes if info else ()) if attributes else images
 
 
-def _with_captions(images: Images, table) -> Images:
+def _with_captions(images: Images, table, split: str, seed: int) -> Images:
     column = next((c for c in ("caption", "text") if c in table.features), None)
     if column is None:
         raise ValueError(
             f"The data set {images.name!r} has no captions: it has no column 'caption' or 'text', "
             f"but {', '.join(table.features)}."
         )
-    return Images(
-        images.name, images.pixels, torch.full((len(images),), -1), (), captions=tuple(map(str, table[column][:]))
-    )
+    captions = tuple(_one_caption(value, seed) for value in table[column][:])
+    if split == "train" and not any(captions):
+        raise ValueError(f"The data set {images.name!r} has no captions: its column {column!r} is empty.")
+    labels = torch.full((len(images),), -1)
+    return Images(images.name, images.pixels, labels, (), captions=captions, left_out=images.left_out)
+
+
+def _one_caption(value: Any, seed: int) -> str:
+    """The caption, or one of several: the same one whenever the seed and the captions are the same; "" if none is given."""
+    given = [str(text) for text in (value if isinstance(value, list) else [value]) if not is_missing(text)]
+    return random.Random(f"{seed} {given}").choice(given) if len(given) > 1 else "".join(given)
 
 
 def _with_attributes(images: Images, table, columns: tuple[str, ...]) -> Images:
@@ -218,14 +276,16 @@ def _with_attributes(images: Images, table, columns: tuple[str, ...]) -> Images:
     An attribute's values are those of the training split in alphabetical order ("" = none); others have label -1.
     """
     if not columns:
-        return Images(images.name, images.pixels, images.labels.unsqueeze(1), images.classes, {"class": images.classes})
+        images.labels, images.attributes = images.labels.unsqueeze(1), {"class": images.classes}
+        return images
     train = _known_table(images.name, "train")
-    values = {column: tuple(sorted(set(train[column][:]))) for column in columns}
+    images.attributes = {column: tuple(sorted(set(train[column][:]))) for column in columns}
     labels = []
-    for column, known in values.items():
+    for column, known in images.attributes.items():
         index = {value: i for i, value in enumerate(known)}
         labels.append(torch.tensor([index.get(value, -1) for value in table[column][:]]))
-    return Images(images.name, images.pixels, torch.stack(labels, 1), images.classes, values)
+    images.labels = torch.stack(labels, 1)
+    return images
 
 
 def _known_table(name: str, split: str):
@@ -245,46 +305,69 @@ def _known_table(name: str, split: str):
     return _from_hub(hub, split)
 
 
-def _foreign_table(name: str, split: str):
-    import datasets
-
+def _foreign_tables(name: str, split: str) -> tuple[list, tuple[LeftOut, ...]]:
+    """The tables to read a split from, each only if nothing of the one before can be read; what a folder leaves out."""
     if name and Path(name).is_dir():  # Path("") is the current folder
-        endings = (".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".tif", ".tiff")
-        if not any(file.suffix.lower() in endings for file in Path(name).rglob("*")):
-            raise ValueError(f"The folder {name} holds no images.")
-        splits = datasets.load_dataset("imagefolder", data_dir=name)
-        if "train" not in splits:
-            raise ValueError(f"The folder {name} has the splits {', '.join(splits)}, but no train.")
-        return splits[split] if "test" in splits else _held_out(splits["train"], split)
+        return _folder_tables(name, split)
     if name.count("/") == 1 and not name.startswith((".", "/")):
-        return _from_hub(name, split)
+        return _from_hub(name, split), ()
     raise ValueError(
         f"There is no data set {name!r}; the data sets are {', '.join(DATASETS)}, "
         "or a folder of images, or a Hub id such as user/repo."
     )
 
 
-def _from_hub(repo: str, split: str):
+def _folder_tables(name: str, split: str) -> tuple[list, tuple[LeftOut, ...]]:
+    """The pictures of a folder as tables of paths, with the columns "label" and "caption" if it has them."""
+    import datasets
+
+    listing = list_folder(Path(name), endings())
+    features = {"image": datasets.Image()}
+    if listing.classes:
+        features["label"] = datasets.ClassLabel(names=list(listing.classes))
+    if listing.captions is not None:
+        features["caption"] = datasets.List(datasets.Value("string"))
+
+    def table(labels: dict[str, int]):
+        columns = {
+            "image": [str(Path(name, path)) for path in labels],
+            "label": list(labels.values()),
+            "caption": [(listing.captions or {}).get(path, []) for path in labels],
+        }
+        return datasets.Dataset.from_dict({key: columns[key] for key in features}, datasets.Features(features))
+
+    if not listing.splits["train"]:
+        besides = f"; it leaves out {summary(listing.left_out)}" if listing.left_out else ""
+        raise ValueError(f"The folder {name} holds no images to train on{besides}.")
+    whole = table(listing.splits["train"])
+    tables = [table(listing.splits[split])] if "test" in listing.splits else _held_out(whole, split)
+    return tables, tuple(listing.left_out)
+
+
+def _from_hub(repo: str, split: str) -> list:
     import datasets
 
     try:
         if "test" in datasets.get_dataset_split_names(repo):
-            return datasets.load_dataset(repo, split=split)
+            return [datasets.load_dataset(repo, split=split)]
         return _held_out(datasets.load_dataset(repo, split="train"), split)
     except (OSError, ValueError, RuntimeError, datasets.exceptions.DatasetsError) as error:
         raise ValueError(f"The data set {repo!r} could not be read from the Hub: {reason(error)}") from error
 
 
-def _held_out(table, split: str):
-    """ "test": every tenth image, at least one; "train": the others. A single image is both."""
+def _held_out(table, split: str) -> list:
+    """ "test": every tenth image, at least one; "train": the others; then the whole table, should none of these be sound.
+
+    So a single image is both.
+    """
     if len(table) < 2:
-        return table
+        return [table]
     period = min(10, len(table))
-    return table.select([i for i in range(len(table)) if (i % period == period - 1) == (split == "test")])
+    return [table.select([i for i in range(len(table)) if (i % period == period - 1) == (split == "test")]), table]
 
 
-def _decode(name, table, shape, classes, background) -> Images:
-    """A `datasets` table with an image column as Images in memory."""
+def _decode(name: str, table, shape: tuple[int, int, int], info: DatasetInfo | None) -> tuple[Images, Any]:
+    """A `datasets` table with an image column as Images in memory, and the table without the rows that can't be read."""
     import datasets
 
     features = table.features
@@ -293,29 +376,39 @@ def _decode(name, table, shape, classes, background) -> Images:
         raise ValueError(f"The data set {name!r} has no image column; its columns are {', '.join(features)}.")
     label_key = "label" if "label" in features else None
     label_key = label_key or next((k for k, f in features.items() if isinstance(f, datasets.ClassLabel)), None)
-    if classes is None:
+    classes, background = (info.classes, info.background) if info else ((), 255)
+    if info is None:
         label = features[label_key] if label_key else None
         classes = tuple(label.names) if isinstance(label, datasets.ClassLabel) else ()
         label_key = label_key if classes else None
     pixels = np.empty((len(table), *shape), dtype=np.uint8)
     encoded = table.select_columns(image_key).cast_column(image_key, datasets.Image(decode=False))
     rows = (row for batch in encoded.iter(1000) for row in batch[image_key])  # far faster than row by row
+    kept, left_out = [], []
     for i, row in enumerate(rows):
-        pixels[i] = _pixels(row, i, name, shape, background)
-    pixels = torch.from_numpy(pixels)
+        try:
+            pixels[len(kept)] = _pixels(row, shape, background)
+            kept.append(i)
+        except ValueError as error:
+            left_out.append(LeftOut(_called(row, i, name), str(error)))
+    table = table.select(kept) if left_out else table
     labels = torch.tensor(table[label_key][:]) if label_key else torch.full((len(table),), -1)
-    return Images(name, pixels, labels.long(), classes)
+    return Images(name, torch.from_numpy(pixels[: len(kept)]), labels.long(), classes, left_out=tuple(left_out)), table
 
 
-def _pixels(row: dict, index: int, name: str, shape: tuple[int, int, int], background: int) -> np.ndarray:
-    """The picture of a row {"bytes", "path"} of an undecoded image column, fitted."""
-    try:
-        data = row["bytes"] if row["bytes"] is not None else Path(row["path"]).read_bytes()
-        return fit_picture(Image.open(io.BytesIO(data)), shape, background)
-    except (*UNREADABLE, TypeError, ValueError) as error:
-        raise ValueError(
-            f"Image {index} of {name} ({row['path'] or 'no file name'}) can't be read: {reason(error)}"
-        ) from error
+def _pixels(row: dict[str, Any] | None, shape: tuple[int, int, int], background: int) -> np.ndarray:
+    """The picture of a row {"bytes", "path"} of an undecoded image column. Raises ValueError that says why not."""
+    if row is None:
+        raise ValueError("empty")
+    return read_pixels(row["path"] if row["bytes"] is None else io.BytesIO(row["bytes"]), shape, background)
+
+
+def _called(row: dict[str, Any] | None, index: int, name: str) -> str:
+    """What to call the picture of a row: its path in the folder, or its number and the file's name if it has one."""
+    path = row["path"] if row else None
+    if path and row["bytes"] is None and Path(path).is_relative_to(name):
+        return Path(path).relative_to(name).as_posix()
+    return f"image {index}" + (f" ({path})" if path else "")
 
 
 def reason(error: Exception) -> str:

@@ -16,7 +16,7 @@ from PIL import ExifTags, Image
 from torch import Tensor
 
 import genmodels
-from genmodels.data import MAX_PIXELS, UNREADABLE, fit_picture, tile, to_float, to_picture, to_uint8
+from genmodels.data import formats, read_pixels, tile, to_float, to_picture, to_uint8
 from genmodels.wrappers.core import describe
 
 #: {"pixels": base64 of uint8 H*W*C, "mask": base64 of uint8 H*W (1 = hidden) or "", "shape": [C, H, W]}
@@ -73,14 +73,10 @@ def read_picture(path: str, name: str) -> Pad:
     of light strokes on black. ValueError if the file is no picture or too large."""
     info = describe(name)
     try:
-        with Image.open(path) as image:
-            pixels = fit_picture(image, tuple(info["shape"]), 255)
-    except Image.DecompressionBombError as error:
-        raise ValueError(
-            f"The picture is far too large; at most {MAX_PIXELS // 10**6} megapixels are allowed."
-        ) from error
-    except UNREADABLE as error:
-        raise ValueError("This file can't be read as a picture; PNG, JPEG, WebP, GIF, BMP and TIFF work.") from error
+        pixels = read_pixels(path, tuple(info["shape"]))
+    except ValueError as error:
+        common = ", ".join(name for name in ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", "AVIF") if name in formats())
+        raise ValueError(f"This file can't be read as a picture ({error}); {common} and others work.") from error
     border = np.concatenate([pixels[:, 0], pixels[:, -1], pixels[:, :, 0], pixels[:, :, -1]], axis=1)
     if info["background"] == 0 and np.median(border) > 127:
         pixels = 255 - pixels
