@@ -213,6 +213,33 @@ def test_shapes(image_folder, tmp_path, capsys, shape):
     assert "shape" in message
 
 
+SMALL = ["--set", "steps=1", "batch_size=4", "latent_dim=4", "widths=[4,8]", "prior_layers=2", "prior_width=8"]
+
+
+def test_train_says_what_it_found(image_folder, tmp_path, capsys):
+    """Before it starts: how many pictures of which classes, and what is left out, also of those to test on."""
+    for name in ("up/00.png", "down/01.png", "up/18.png"):  # the last is one of those to test on
+        (image_folder / name).write_bytes(b"broken")
+    (image_folder / "cover.png").write_bytes(b"")
+    assert main([str(a) for a in train(image_folder, tmp_path / "run", "--precision", "no", *SMALL)]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    why = "(no picture in a format that is known here)"
+    assert lines[:3] == [
+        "17 pictures to train on, 1 to test with",
+        "classes: down 8, up 9",
+        f"4 left out: cover.png (in no class's folder), down/01.png {why}, up/00.png {why}, up/18.png {why}",
+    ]
+
+
+def test_strict(image_folder, tmp_path, capsys):
+    """Refused before anything is written, also where only a picture to test on can't be read."""
+    (image_folder / "up/18.png").write_bytes(b"broken")
+    message = refused(capsys, *train(image_folder, tmp_path / "run", "--strict"))
+    assert "1 of the pictures of" in message
+    assert "would be left out: up/18.png" in message
+    assert not (tmp_path / "run").exists()
+
+
 def test_a_run_that_exists(image_folder, tmp_path, capsys):
     """A second run does not overwrite the first."""
     from genmodels import load_dataset

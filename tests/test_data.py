@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from helpers import encoded, picture, tiny_images, write_parquet
+from helpers import encoded, picture, write_parquet
 from PIL import Image
 
 from genmodels.data import DATASETS, Images, fit_picture, load_dataset, tile, to_float, to_uint8
@@ -132,22 +132,15 @@ def test_transparency_lies_over_the_background(background, size):
     assert right == (120,)
 
 
-@pytest.mark.parametrize("orientation", range(1, 9))
-@pytest.mark.parametrize("size", [(60, 40), (32, 32)], ids=str)
-@pytest.mark.parametrize("format", ["jpeg", "png"])
-def test_cameras_pictures_stand_upright(orientation, size, format):
-    """A picture stored turned or mirrored, with the flag that says so: its blue corner is top left when upright."""
-    turns = {2: 0, 3: 3, 4: 1, 5: 5, 6: 2, 7: 6, 8: 4}  # what a camera does; Exif orientation -> PIL transpose
-    upright = Image.new("RGB", size, "white")
-    upright.paste("blue", (0, 0, size[0] // 2, size[1] // 2))
-    stored = upright.transpose(turns[orientation]) if orientation in turns else upright
-    exif = Image.Exif()
-    exif[0x0112] = orientation
-    image = opened(encoded(stored, format, exif=exif, **({"quality": 95} if format == "jpeg" else {})))
-    pixels = fit_picture(image, COLOUR).astype(int)
-    corners = [pixels[:, y, x] for y, x in ((4, 4), (4, -4), (-4, 4), (-4, -4))]
-    blue = [corner[2] > 200 and corner[0] < 60 for corner in corners]
-    assert blue == [True, False, False, False]
+@pytest.mark.parametrize("mode", ["I;16", "I;16B", "I"])
+@pytest.mark.parametrize(
+    ("highest", "white"), [(255, 255), (256, 1023), (1023, 1023), (3000, 4095), (16383, 16383), (16384, 65535)]
+)
+def test_16_bits_that_hold_fewer(mode, highest, white):
+    """As microscopes and scanners write them: white is the brightest that 8, 10, 12, 14 or 16 bits can give."""
+    dark, bright = sides(fit_picture(halves(mode, highest // 2, highest), GREY))
+    assert abs(bright[0] - highest / white * 255) <= 1
+    assert abs(dark[0] - highest // 2 / white * 255) <= 1
 
 
 def test_an_animation_shows_its_first_frame():
@@ -248,10 +241,14 @@ def test_known_data_set_that_is_not_there(tmp_path, monkeypatch):
 
 def attribute_table(file: Path, **columns: list[str]) -> None:
     """Pictures with a label and text columns, as the heroes have them."""
-    import datasets
-
     count = len(next(iter(columns.values())))
     write_parquet(file, [(encoded(picture(i, (32, 32), "RGB")), i % 3) for i in range(count)])
+    add_columns(file, **columns)
+
+
+def add_columns(file: Path, **columns: list) -> None:
+    import datasets
+
     table = datasets.load_dataset("parquet", data_files=str(file), split="train")
     for name, values in columns.items():
         table = table.add_column(name, values)
@@ -312,14 +309,81 @@ def test_a_parquet_file_without_pictures(tmp_path, monkeypatch):
         load_dataset("mnist")
 
 
-@pytest.mark.parametrize("damage", ["nonsense", "truncated", "bomb"])
-def test_a_broken_picture_is_named(tmp_path, monkeypatch, damage):
-    monkeypatch.setenv("GENMODELS_DATA", str(tmp_path))
+def damaged(how: str) -> bytes:
+    """What stands in the place of a picture's file."""
     good = encoded(picture(0, (64, 64)))
-    bad = {"nonsense": b"nonsense", "truncated": good[: len(good) // 2], "bomb": png_header(20_000, 20_000)}[damage]
-    write_parquet(tmp_path / "mnist/train-0.parquet", [(good, 0), (good, 1), (bad, 2)])
-    with pytest.raises(ValueError, match=r"Image 2 of mnist \(2\.png\)"):
+    return {
+        "nonsense": b"nonsense",
+        "truncated": good[: len(good) // 2],
+        "bomb": png_header(20_000, 20_000),
+        "empty": b"",
+    }[how]
+
+
+@pytest.mark.parametrize("damage", ["nonsense", "truncated", "bomb", "empty"])
+def test_a_broken_picture_is_left_out_and_named(tmp_path, monkeypatch, damage):
+    """With its label and attributes, so that the others keep theirs."""
+    monkeypatch.setenv("GENMODELS_DATA", str(tmp_path))
+    monkeypatch.setitem(DATASETS, "heroes", replace(DATASETS["heroes"], attributes=("cloak",)))
+    good = [encoded(picture(i, (32, 32), "RGB")) for i in range(3)]
+    file = write_parquet(
+        tmp_path / "heroes/train-0.parquet", [(good[0], 0), (damaged(damage), 1), (good[1], 2), (good[2], 0)]
+    )
+    add_columns(file, cloak=["red", "green", "blue", "red"], text=["first", "broken", "second", "third"])
+    data = load_dataset("heroes")
+    assert data.labels.tolist() == [0, 2, 0]
+    assert [entry.path for entry in data.left_out] == ["image 1 (1.png)"]
+    assert "\n" not in data.left_out[0].why
+    expected = [fit_picture(opened(picture), COLOUR) for picture in good]
+    assert np.array_equal(data.pixels.numpy(), expected)
+    assert load_dataset("heroes", attributes=True).labels.tolist() == [[2], [0], [2]]
+    assert load_dataset("heroes", captions=True).captions == ("first", "second", "third")
+    with pytest.raises(ValueError, match=r"1 of the pictures of heroes would be left out: image 1 \(1\.png\)"):
+        load_dataset("heroes", strict=True)
+
+
+def test_a_row_without_a_picture(tmp_path, monkeypatch):
+    import datasets
+
+    monkeypatch.setenv("GENMODELS_DATA", str(tmp_path))
+    rows = {"image": [None, {"bytes": encoded(picture(1)), "path": None}], "label": [3, 4]}
+    features = datasets.Features({"image": datasets.Image(), "label": datasets.Value("int64")})
+    (tmp_path / "mnist").mkdir()
+    datasets.Dataset.from_dict(rows, features).to_parquet(str(tmp_path / "mnist/train-0.parquet"))
+    data = load_dataset("mnist")
+    assert data.labels.tolist() == [4]
+    assert [entry.path for entry in data.left_out] == ["image 0"]
+
+
+def test_no_picture_can_be_read(tmp_path, monkeypatch):
+    monkeypatch.setenv("GENMODELS_DATA", str(tmp_path))
+    write_parquet(tmp_path / "mnist/train-0.parquet", [(b"nonsense", 0), (b"", 1)])
+    with pytest.raises(ValueError, match=r"No picture of mnist can be read: image 0 \(0\.png\)") as caught:
         load_dataset("mnist")
+    assert "\n" not in str(caught.value)
+
+
+def test_captions_that_say_nothing_and_several(tmp_path, monkeypatch):
+    """A null is "", never the word None; of several captions the seed draws one, the same in every process."""
+    import datasets
+
+    monkeypatch.setenv("GENMODELS_DATA", str(tmp_path))
+    many = [f"caption {i}" for i in range(50)]
+    for column in (["an elf", None, "None", " "], [["an elf"], None, [], many]):
+        write_parquet(
+            tmp_path / "heroes/train-0.parquet", [(encoded(picture(i, (32, 32), "RGB")), 0) for i in range(4)]
+        )
+        add_columns(tmp_path / "heroes/train-0.parquet", text=column)
+        captions = load_dataset("heroes", captions=True).captions
+        assert captions[:3] == ("an elf", "", "")
+    assert captions[3] == load_dataset("heroes", captions=True).captions[3] == "caption 3"
+    drawn = [load_dataset("heroes", captions=True, seed=seed).captions[3] for seed in range(5)]
+    assert set(drawn) <= set(many)
+    assert len(set(drawn)) > 2
+    table = datasets.load_dataset("parquet", data_files=str(tmp_path / "heroes/train-0.parquet"), split="train")
+    table.remove_columns("text").add_column("text", [None] * 4).to_parquet(tmp_path / "heroes/train-0.parquet")
+    with pytest.raises(ValueError, match="'heroes' has no captions: its column 'text' is empty"):
+        load_dataset("heroes", captions=True)
 
 
 def test_unknown_data_set_lists_what_exists():
@@ -343,84 +407,3 @@ def test_real_data(name, data_root):
     assert set(data.labels.tolist()) == set(range(len(info.classes)))
     corners = data.pixels[:, :, 0, 0].float().median()
     assert corners == info.background
-
-
-# -- data sets in folders ----------------------------------------------------------------------------------------------
-
-
-def test_a_folder_of_pictures(image_folder):
-    train, test = (load_dataset(str(image_folder), split, (1, 8, 8)) for split in ("train", "test"))
-    assert train.classes == test.classes == ("down", "up")
-    assert train.name == str(image_folder)
-    assert set(train.labels.tolist()) == set(test.labels.tolist()) == {0, 1}
-    everything = tiny_images(20, classes=2).pixels
-    seen = [{bytes(image.numpy()) for image in part.pixels} for part in (train, test)]
-    assert len(seen[1]) == 2, "a tenth is held out"
-    assert not seen[0] & seen[1], "what is tested on was trained on"
-    assert seen[0] | seen[1] == {bytes(image.numpy()) for image in everything}
-    for image, label in zip(train.pixels, train.labels, strict=True):
-        assert (image[0, 0].float().mean() > 100) == (train.classes[label] == "up")
-
-
-def test_a_folder_with_a_test_split(tmp_path):
-    for split, count in (("train", 6), ("test", 4)):
-        for label in ("cat", "dog"):
-            for i in range(count):
-                file = tmp_path / split / label / f"{i}.png"
-                file.parent.mkdir(parents=True, exist_ok=True)
-                picture(i).save(file)
-    assert [len(load_dataset(str(tmp_path), split)) for split in ("train", "test")] == [12, 8]
-
-
-def test_a_folder_of_mixed_pictures(tmp_path):
-    """Any size, mode, file format and spelling of it; no sub-folders, so no classes."""
-    picture(0, (8, 8), "L").save(tmp_path / "a.png")
-    picture(1, (50, 30), "RGBA").save(tmp_path / "b.webp")
-    picture(2, (30, 50), "CMYK").save(tmp_path / "c.JPG", "jpeg")
-    picture(3, (10, 10), "L").convert("P").save(tmp_path / "d.gif")
-    Image.fromarray(np.full((9, 9), 40_000, np.uint16)).save(tmp_path / "e.tiff")
-    picture(5, (64, 64), "1").save(tmp_path / "f.bmp")
-    (tmp_path / "notes.txt").write_text("not a picture")
-    for split, n in (("train", 5), ("test", 1)):
-        data = load_dataset(str(tmp_path), split)
-        assert data.pixels.shape == (n, 3, 32, 32)
-        assert data.classes == ()
-        assert data.labels.tolist() == [-1] * n
-
-
-def test_a_cameras_folder(tmp_path):
-    """Cameras spell the ending in capitals."""
-    for i in range(3):
-        picture(i, (30, 20), "RGB").save(tmp_path / f"IMG_{i}.JPG", "jpeg")
-    assert len(load_dataset(str(tmp_path))) == 2
-
-
-def test_few_pictures_are_enough(tmp_path):
-    """Even a folder of three has something to test on; one alone is trained and tested on."""
-    for i in range(3):
-        picture(i).save(tmp_path / f"{i}.png")
-    assert len(load_dataset(str(tmp_path), "train")) == 2
-    assert len(load_dataset(str(tmp_path), "test")) == 1
-    for i in range(2):
-        (tmp_path / f"{i}.png").unlink()
-    assert [len(load_dataset(str(tmp_path), split)) for split in ("train", "test")] == [1, 1]
-
-
-def test_a_folder_with_nothing_to_train_on(tmp_path):
-    for i in range(3):
-        (tmp_path / "val").mkdir(exist_ok=True)
-        picture(i).save(tmp_path / "val" / f"{i}.png")
-    with pytest.raises(ValueError, match="has the splits validation, but no train"):
-        load_dataset(str(tmp_path))
-
-
-def test_an_empty_folder(tmp_path):
-    (tmp_path / "notes.txt").write_text("not a picture")
-    with pytest.raises(ValueError, match="holds no images"):
-        load_dataset(str(tmp_path))
-
-
-def test_a_broken_file_in_a_folder_is_named(image_folder):
-    (image_folder / "up" / "broken.png").write_bytes(b"nonsense")
-    with pytest.raises(ValueError, match=r"broken\.png"):
-        load_dataset(str(image_folder))
