@@ -166,11 +166,11 @@ def _print_found(train: Any, test: Any) -> None:
     classes = train.labels[:, 0] if train.labels.ndim == 2 else train.labels
     counts = [f"{name} {int((classes == i).sum())}" for i, name in enumerate(train.classes)]
     more = f", … ({len(counts)} classes)" if len(counts) > 20 else ""
-    print(f"{len(train)} pictures to train on, {len(test)} to test with")
+    print(f"{len(train)} pictures to train on, {len(test)} to test with", flush=True)
     if counts:
-        print(f"classes: {', '.join(counts[:20])}{more}")
+        print(f"classes: {', '.join(counts[:20])}{more}", flush=True)
     if left_out := dict.fromkeys((*train.left_out, *test.left_out)):
-        print(f"{len(left_out)} left out: {summary(left_out)}")
+        print(f"{len(left_out)} left out: {summary(left_out)}", flush=True)
 
 
 def _untrained(options: argparse.Namespace, family: Any, images: Any) -> tuple[Any, Any]:

@@ -15,6 +15,7 @@ import torch
 from PIL import Image, ImageOps, UnidentifiedImageError
 from torch import Tensor
 
+from genmodels import depth
 from genmodels.folders import LeftOut, is_missing, list_folder, summary
 from genmodels.orientation import upright
 
@@ -63,8 +64,6 @@ MAX_PIXELS = 64_000_000
 NOT_DECODED = ("BUFR", "EPS", "GRIB", "HDF5", "MPEG", "WMF")
 #: Endings of pictures that Pillow, or an older one, may not open: in a folder they are named, and not taken for side files.
 OTHER_ENDINGS = (".avif", ".heic", ".heif", ".jxl")
-#: The brightest value of cameras and scanners of 8 to 16 bits.
-WHITES = tuple(2**bits - 1 for bits in (8, 10, 12, 14, 16))
 
 
 class Images(torch.utils.data.Dataset):
@@ -160,8 +159,10 @@ def endings() -> set[str]:
 def read_pixels(file: str | os.PathLike | BinaryIO, shape: tuple[int, int, int], background: int = 255) -> np.ndarray:
     """A picture's file as uint8 `(C, H, W)`, see `fit_picture`. Raises ValueError that says why it can't be read."""
     try:
-        with Image.open(file, formats=formats()) as image:
-            return fit_picture(image, shape, background)
+        if not isinstance(file, str | os.PathLike):
+            return _read(file, shape, background)
+        with open(file, "rb") as opened:
+            return _read(opened, shape, background)
     except UnidentifiedImageError as error:
         raise ValueError("no picture in a format that is known here") from error
     except Image.DecompressionBombError as error:
@@ -170,15 +171,18 @@ def read_pixels(file: str | os.PathLike | BinaryIO, shape: tuple[int, int, int],
         raise ValueError(getattr(error, "strerror", None) or reason(error).rstrip(".")) from error
 
 
+def _read(file: BinaryIO, shape: tuple[int, int, int], background: int) -> np.ndarray:
+    with Image.open(file, formats=formats()) as image:
+        _check_size(image)
+        return fit_picture(depth.colours(image, file), shape, background)
+
+
 def fit_picture(image: Image.Image, shape: tuple[int, int, int], background: int = 255) -> np.ndarray:
     """Any PIL picture as uint8 `(C, H, W)`: the first frame, upright, alpha over `background`, resized, centre-cropped.
 
     Raises ValueError for pictures of more than 64 megapixels.
     """
-    if image.width * image.height > MAX_PIXELS:
-        raise ValueError(
-            f"The picture has {image.width * image.height / 1e6:.0f} megapixels; at most {MAX_PIXELS // 10**6} are allowed."
-        )
+    _check_size(image)
     channels, height, width = shape
     mode = "L" if channels == 1 else "RGB"
     image = upright(image)
@@ -190,18 +194,17 @@ def fit_picture(image: Image.Image, shape: tuple[int, int, int], background: int
     return np.array(image).reshape(height, width, channels).transpose(2, 0, 1)
 
 
-def _eight_bit(image: Image.Image, background: int) -> Image.Image:
-    """16-bit and float modes scaled to 8 bits; transparency laid over the background.
+def _check_size(image: Image.Image) -> None:
+    if image.width * image.height > MAX_PIXELS:
+        raise ValueError(
+            f"The picture has {image.width * image.height / 1e6:.0f} megapixels; at most {MAX_PIXELS // 10**6} are allowed."
+        )
 
-    What is white is the brightest value that a camera or scanner of 8, 10, 12, 14 or 16 bits can give: the lowest of
-    these that no pixel exceeds. Every picture decides it for itself, so that it always looks the same, alone and in a set.
-    """
+
+def _eight_bit(image: Image.Image, background: int) -> Image.Image:
+    """16-bit and float modes scaled to 8 bits (see `depth`); transparency laid over the background."""
     if image.mode.startswith("I") or image.mode == "F":
-        values = np.asarray(image, dtype=np.float64)
-        highest = values.max(initial=1, where=np.isfinite(values))
-        whites = () if image.mode == "F" else WHITES
-        top = next((white for white in whites if highest <= white), highest)
-        return Image.fromarray(np.nan_to_num(np.clip(values / top * 255, 0, 255)).astype(np.uint8))
+        return depth.grey(image)
     if image.mode == "LAB":  # Pillow converts it to RGB only
         return image.convert("RGB")
     if image.has_transparency_data:

@@ -18,7 +18,7 @@ from unicodedata import normalize
 #: What a folder with the pictures to test on is called, in any case; of several, the first that holds pictures serves.
 TEST_NAMES = ("test", "validation", "valid", "val")
 #: What may be said of the pictures in a folder and below it; their column "file_name" is relative to that folder.
-METADATA = ("metadata.csv", "metadata.jsonl", "metadata.parquet")
+METADATA = ("metadata.csv", "metadata.jsonl")
 
 
 @dataclass(frozen=True)
@@ -130,6 +130,8 @@ class _Scan:
             return  # such as the ._name.png that a Mac writes beside every file on other systems' disks
         elif name in METADATA:
             self.metadata.append(path)
+        elif name == "metadata.parquet":
+            self.leave_out(path, f"only {' and '.join(METADATA)} are read")
         elif full.suffix.lower() in self.endings:
             if os.path.isfile(full):
                 inside.files.append(path)
@@ -256,11 +258,6 @@ def _said(root: Path, files: list[str], pictures: list[str], left_out: list[Left
 
 def _rows(file: Path) -> Iterator[dict[str, Any]]:
     """The rows of a metadata file, each as a dictionary of its columns."""
-    if file.suffix == ".parquet":
-        from pyarrow import parquet
-
-        yield from parquet.read_table(file).to_pylist()
-        return
     with open(file, encoding="utf-8-sig", newline="") as lines:  # -sig: spreadsheets put a mark before the text
         if file.suffix == ".csv":
             yield from csv.DictReader(lines)

@@ -225,8 +225,8 @@ def test_train_says_what_it_found(image_folder, tmp_path, capsys):
     lines = capsys.readouterr().out.splitlines()
     why = "(no picture in a format that is known here)"
     assert lines[:3] == [
-        "17 pictures to train on, 1 to test with",
-        "classes: down 8, up 9",
+        "16 pictures to train on, 1 to test with",
+        "classes: down 8, up 8",
         f"4 left out: cover.png (in no class's folder), down/01.png {why}, up/00.png {why}, up/18.png {why}",
     ]
 

@@ -97,22 +97,6 @@ def test_grey_levels_keep_their_meaning(image, left, right):
             assert max(abs(value - expected) for value in found) <= 1
 
 
-def test_16_bit_and_float_files():
-    """As files have them: a 16-bit PNG, a 16-bit TIFF, a TIFF of floats in [0, 1], one with NaN and infinity in it."""
-    ramp = np.linspace(0, 65535, 28 * 28).reshape(28, 28)
-    expected = (ramp / 257).round()
-    for data in (
-        encoded(Image.fromarray(ramp.astype(np.uint16))),
-        encoded(Image.fromarray(ramp.astype(np.uint16)), "tiff"),
-    ):
-        assert np.abs(fit_picture(opened(data), GREY)[0] - expected).max() <= 1
-    floats = (ramp / 65535).astype(np.float32)
-    assert np.abs(fit_picture(opened(encoded(Image.fromarray(floats), "tiff")), GREY)[0] - expected).max() <= 1
-    floats[0, 0], floats[0, 1], floats[1, 1] = np.nan, np.inf, -np.inf
-    pixels = fit_picture(opened(encoded(Image.fromarray(floats), "tiff")), GREY)[0]
-    assert pixels[-1, -1] > pixels[5, 5], "one NaN must not blacken the whole picture"
-
-
 @pytest.mark.parametrize("background", [0, 255])
 @pytest.mark.parametrize("size", [(40, 40), (28, 28)], ids=str)
 def test_transparency_lies_over_the_background(background, size):
@@ -130,17 +114,6 @@ def test_transparency_lies_over_the_background(background, size):
     left, right = sides(fit_picture(half, (1, 28, 28), background))
     assert abs(left[0] - background * 127 / 255) <= 1
     assert right == (120,)
-
-
-@pytest.mark.parametrize("mode", ["I;16", "I;16B", "I"])
-@pytest.mark.parametrize(
-    ("highest", "white"), [(255, 255), (256, 1023), (1023, 1023), (3000, 4095), (16383, 16383), (16384, 65535)]
-)
-def test_16_bits_that_hold_fewer(mode, highest, white):
-    """As microscopes and scanners write them: white is the brightest that 8, 10, 12, 14 or 16 bits can give."""
-    dark, bright = sides(fit_picture(halves(mode, highest // 2, highest), GREY))
-    assert abs(bright[0] - highest / white * 255) <= 1
-    assert abs(dark[0] - highest // 2 / white * 255) <= 1
 
 
 def test_an_animation_shows_its_first_frame():

@@ -194,17 +194,6 @@ def test_no_program_is_run(tmp_path):
     assert load_dataset(str(tmp_path)).left_out == (LeftOut("cat/a.png", "no picture in a format that is known here"),)
 
 
-def test_ten_bits_are_not_black(tmp_path):
-    """16-bit files of a microscope's 10-bit values."""
-    for i in range(4):
-        image = Image.new("I;16", (24, 24), 300 + 200 * i)
-        image.putpixel((3, 3), 1023)
-        image.save(tmp_path / f"{i}.png")
-    pixels = load_dataset(str(tmp_path), shape=(1, 24, 24)).pixels
-    assert [int(grey) for grey in pixels[:, 0, 12, 12]] == [300 * 255 // 1023, 500 * 255 // 1023, 700 * 255 // 1023]
-    assert pixels[:, 0, 3, 3].tolist() == [255] * 3
-
-
 # -- splits ------------------------------------------------------------------------------------------------------------
 
 
