@@ -28,8 +28,8 @@ def colours(image: Image.Image, file: BinaryIO) -> Image.Image:
 
     Pillow keeps the upper 8, and those of 12-bit values are nearly black. The lower ones are read as if they were the upper.
     """
-    lower_first = [tile._replace(args=_other_order(tile.args)) for tile in getattr(image, "tile", [])]
-    if image.mode not in ("RGB", "RGBA") or "transparency" in image.info or lower_first == getattr(image, "tile", []):
+    lower_first = [tile._replace(args=_other_order(tile.args)) for tile in image.tile]
+    if lower_first == image.tile or "transparency" in image.info:
         return image
     upper = np.asarray(image)
     if upper[..., :3].max() > WHITES[-2] >> 8:  # all 16 bits are in use
@@ -48,7 +48,7 @@ def _other_order(args: Any) -> Any:
     """What a decoder of 16-bit colours is told, with the order of bytes swapped; anything else as it is."""
     if isinstance(args, tuple):
         return (_other_order(args[0]), *args[1:]) if args else args
-    return re.sub(r"^(RGB.?;16)([BLN])$", lambda m: m[1] + OTHER_ORDER[m[2]], args) if isinstance(args, str) else args
+    return re.sub(r"^(RGBA?;16)([BLN])$", lambda m: m[1] + OTHER_ORDER[m[2]], args) if isinstance(args, str) else args
 
 
 def _white(highest: float) -> float:

@@ -86,10 +86,14 @@ def list_folder(root: Path, endings: Collection[str]) -> Listing:
 
 
 def summary(left_out: Iterable[LeftOut], few: int = 5) -> str:
-    """The first few, with why, and how many more there are."""
+    """The first few, with why, and how many more there are, on one line."""
     left_out = list(left_out)
-    named = [f"{entry.path} ({entry.why})" for entry in left_out[:few]]
+    named = [f"{_printable(entry.path)} ({entry.why})" for entry in left_out[:few]]
     return ", ".join(named) + (f" and {len(left_out) - few} more" if len(left_out) > few else "")
+
+
+def _printable(name: str) -> str:
+    return "".join(sign if sign.isprintable() else "?" for sign in name)
 
 
 # -- what there is -----------------------------------------------------------------------------------------------------
@@ -120,7 +124,7 @@ class _Scan:
         path = f"{inside.path}/{name}" if inside.path else name
         full = self.root / path
         if name.encode(errors="replace").decode() != name:
-            self.leave_out(path.encode(errors="replace").decode(), "its name is not in UTF-8")
+            self.leave_out(path, "its name is not in UTF-8")
         elif os.path.isdir(full):
             if why := _no_class(full, above):
                 self.leave_out(f"{path}/", why)

@@ -112,7 +112,7 @@ CASES: dict[str, tuple[tuple[str, ...], Callable[[Path], object], dict[str, int]
         ("cat", "dog"), lambda f: (f / "cat/again").symlink_to(f), TWO, ["cat/again/"],
     ),
     "a name that is no text": (
-        ("cat", "dog"), lambda f: put(f / os.fsdecode(b"cat/\xe9t\xe9.png")), TWO, ["cat/?t?.png"],
+        ("cat", "dog"), lambda f: put(f / os.fsdecode(b"cat/\xe9t\xe9.png")), TWO, [os.fsdecode(b"cat/\xe9t\xe9.png")],
     ),
 }  # fmt: skip
 
@@ -350,4 +350,5 @@ def test_an_empty_folder(tmp_path):
 def test_a_long_list_is_told_in_short():
     entries = [LeftOut(f"{i}.png", "broken") for i in range(7)]
     assert summary(entries[:2]) == "0.png (broken), 1.png (broken)"
+    assert summary([LeftOut("a\nb\udce9.png", "broken")]) == "a?b?.png (broken)"
     assert summary(entries, 2) == "0.png (broken), 1.png (broken) and 5 more"
