@@ -165,9 +165,7 @@ def test_a_model_that_does_not_exist_is_refused(client: Client) -> None:
         client.predict(name="../../etc/passwd", api_name="/vae_generate")
 
 
-@pytest.mark.parametrize(
-    "pad", [None, {}, {"pixels": "AAAA", "mask": "", "shape": [1, 28, 28]}, {"pixels": 3}, "x", [1]]
-)
+@pytest.mark.parametrize("pad", [None, {"pixels": "AAAA", "mask": "", "shape": [1, 28, 28]}])
 @pytest.mark.parametrize(
     "endpoint",
     ["/autoencoder_see", "/gan_judge", "/flow_there_and_back", "/flow_likelihood", "/flow_swap",
@@ -394,7 +392,7 @@ def test_the_truth_stays_on_the_server_until_it_is_revealed(app_address: str) ->
     assert "take a new round" in submit(app_address, "gan_reveal", [[0], None, None], "somebody else")
 
 
-@pytest.mark.parametrize("picks", [None, "x", 3, {"0": 1}, [9], [-1], [0.5], ["a"], [None], list(range(1000))])
+@pytest.mark.parametrize("picks", [None, {"0": 1}, [9], ["a"], list(range(1000))])
 def test_picks_that_are_no_positions_are_refused(client: Client, picks: Any) -> None:
     client.predict(api_name="/gan_deal")
     with pytest.raises(AppError) as refused:

@@ -189,10 +189,8 @@ def test_an_unknown_setting_lists_the_settings(image_folder, tmp_path, capsys):
 @pytest.mark.parametrize(
     "setting",
     [
-        "latent_dim=big", "latent_dim=2.5", "latent_dim=-1", "widths=8", "beta=[1]",
-        "steps=many", "steps=0", "steps=-5", "steps=1.5", "batch_size=0", "batch_size=-4", "batch_size=true", "seed=x", "seed=-1",
-        "learning_rate=fast", "learning_rate=-1", "learning_rate=NaN", "warmup=2", "warmup=x", "betas=0.9", "betas=[0.9]",
-        "ema_decay=2", "ema_decay=no", "max_grad_norm=x", "weight_decay=-1",
+        "latent_dim=big", "latent_dim=-1", "widths=8", "steps=0", "steps=1.5", "batch_size=true",
+        "learning_rate=NaN", "warmup=2", "betas=[0.9]", "ema_decay=2", "weight_decay=-1",
     ],
 )  # fmt: skip
 def test_a_setting_of_a_wrong_value(image_folder, tmp_path, capsys, setting):

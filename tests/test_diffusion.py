@@ -161,7 +161,7 @@ def test_guidance_costs_nothing_where_nothing_is_asked_for():
 
 
 @pytest.mark.parametrize("name", pipeline.SCHEDULERS)
-@pytest.mark.parametrize("steps", [1, 2, 7, 30])
+@pytest.mark.parametrize("steps", [1, 7])
 def test_every_scheduler_makes_finite_pictures(name, steps):
     model = tiny()
     pictures = model.sample(
