@@ -288,7 +288,7 @@ class Evaluation:
         """Of this measurement: removed when it is done."""
         entry = self._referee_entry()
         try:
-            images = _content_hash(self.test)
+            images = self.test.content_hash()
         except ValueError:  # what needs no data is measured all the same
             images = "none"
         made = (self.weights, self.n, self.seed, self.importance_samples)
@@ -298,7 +298,7 @@ class Evaluation:
     def cache(self) -> Path:
         """Of the real images as the referee sees them: kept for the next model of the same data."""
         entry = self._referee_entry()
-        images = (_content_hash(self.test), _content_hash(self.train))
+        images = (self.test.content_hash(), self.train.content_hash())
         return _cache_root() / _key("real", entry and entry["hash"], self.n, *images)
 
     def shard(self, name: str, n: int, rows: Callable[[range], shards.Rows], *, real: bool = False) -> None:
@@ -377,13 +377,6 @@ def critics(data: str, shape: tuple[int, int, int]) -> list[str]:
         and tuple(config["config"]["image_shape"]) == tuple(shape)
         and hasattr(get_family(config["family"]), "realism")
     ]
-
-
-def _content_hash(images: Images) -> str:
-    """Of the pixels and labels: a folder of pictures may change and keep its name."""
-    digest = hashlib.sha256(images.pixels.numpy())
-    digest.update(images.labels.numpy())
-    return digest.hexdigest()
 
 
 def _cache_root() -> Path:
