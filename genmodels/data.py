@@ -96,8 +96,8 @@ class Images(torch.utils.data.Dataset):
 
     def content_hash(self) -> str:
         """Of the pixels and labels: a folder of pictures may change and keep its name, or move and stay the same."""
-        digest = hashlib.sha256(self.pixels.numpy())
-        digest.update(self.labels.numpy())
+        digest = hashlib.sha256(self.pixels.contiguous().numpy())
+        digest.update(self.labels.contiguous().numpy())
         return digest.hexdigest()
 
 
