@@ -121,9 +121,11 @@ def _train(options: argparse.Namespace) -> int:
     from tqdm import tqdm
 
     from genmodels import data
+    from genmodels.device import process_state
     from genmodels.registry import get_family
     from genmodels.train import finish, train
 
+    is_main = process_state().is_main_process
     family = get_family(options.family)
     if options.minutes is not None and not 0 < options.minutes < 1e6:
         raise ValueError(f"--minutes must be a positive number, not {options.minutes}.")
@@ -138,12 +140,15 @@ def _train(options: argparse.Namespace) -> int:
         precision=options.precision, tensorboard=options.tensorboard, stop=lambda: bool(interrupted),
         start=options.start,
     )  # fmt: skip
-    with tqdm(total=100, bar_format="{l_bar}{bar}| {elapsed}<{remaining} {postfix}", smoothing=0) as bar:
+    form = "{l_bar}{bar}| {elapsed}<{remaining} {postfix}"
+    with tqdm(total=100, bar_format=form, smoothing=0, disable=not is_main) as bar:
         for row in rows:
             bar.start_t = time.time() - row["seconds"]  # of the whole run, so that a resumed one tells its true rate
             bar.update(100 * row["progress"] - bar.n)
             losses = " ".join(f"{name} {value:.4f}" for name, value in row.items() if name.endswith("loss"))
             bar.set_postfix_str(f"step {row['step']} {losses} {row['images_per_s']:.0f} images/s")
+    if not is_main:  # of several processes one speaks, and completes the model
+        return 130 if interrupted else 0
     if interrupted:
         again = shlex.join(part for part in sys.argv[1:] if part != "--resume")
         print(f"Stopped; go on with: python -m genmodels {again} --resume", file=sys.stderr)

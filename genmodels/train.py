@@ -58,7 +58,8 @@ def train(
     stop: Callable[[], bool] = lambda: False,
     start: str | None = None,
 ) -> Iterator[Row]:
-    """Train `model` in place; afterwards it holds the EMA weights. Yields a row of means every `log_every` steps.
+    """Train `model` in place; afterwards it holds the EMA weights. Yields a row of means every `log_every` steps,
+    and before the first of these after 1, 2, 5, 10, 20, … steps, so that a slow machine soon shows life.
 
     recipe: by default the family's own. minutes: train for so long instead of `recipe.steps` steps, with the
     learning-rate schedule stretched to fit. resume: go on from the last state in `folder`, or start if there is none.
@@ -146,7 +147,7 @@ class _Run:
                 self.step += 1
                 self.seconds = time.perf_counter() - started
                 progress, stopped = self._agree(stop)
-                if self.step % log_every and progress < 1 and not stopped:
+                if not (row_is_due(self.step, log_every) or progress == 1 or stopped):
                     continue
                 self._refuse_divergence(window)
                 row = self._row(window, progress, self.seconds - window_start)
@@ -385,6 +386,11 @@ def learning_rate(recipe: TrainConfig, progress: float) -> float:
     done = (progress - recipe.warmup) / max(1 - recipe.warmup, 1e-9)
     low, high = recipe.final_learning_rate, recipe.learning_rate
     return low + (high - low) * 0.5 * (1 + math.cos(math.pi * done))
+
+
+def row_is_due(step: int, log_every: int) -> bool:
+    """Whether a row ends with this step: the same steps whether or not the run was stopped before."""
+    return step % log_every == 0 or (step < log_every and str(step).rstrip("0") in ("1", "2", "5"))
 
 
 def hash_seed(*numbers: int) -> int:

@@ -9,7 +9,7 @@ import shutil
 import signal
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -18,9 +18,9 @@ from helpers import python, tiny_images
 
 from genmodels import checkpoint
 from genmodels.data import Images
-from genmodels.models.base import TrainConfig
+from genmodels.models.base import Model, TrainConfig
 from genmodels.registry import get_family
-from genmodels.train import TrainingDiverged, learning_rate, read_rows, train
+from genmodels.train import TrainingDiverged, learning_rate, read_rows, row_is_due, train
 
 FAMILY = "vae"  # of those there are, the one whose objective draws the most random numbers
 TIMING = ("seconds", "images_per_s")
@@ -69,10 +69,11 @@ def test_learning_rate_rises_and_falls():
 
 def test_rows_tell_the_run(tmp_path):
     rows = run(tmp_path)
-    assert [row["step"] for row in rows] == list(range(5, 41, 5))
-    assert [row["progress"] for row in rows] == [step / 40 for step in range(5, 41, 5)]
+    steps = [1, 2, *range(5, 41, 5)]
+    assert [row["step"] for row in rows] == steps
+    assert [row["progress"] for row in rows] == [step / 40 for step in steps]
     assert rows[-1]["epoch"] == 16.0
-    expected = [learning_rate(recipe(), (step - 1) / 40) for step in range(5, 41, 5)]
+    expected = [learning_rate(recipe(), (step - 1) / 40) for step in steps]
     assert [row["learning_rate"] for row in rows] == pytest.approx(expected)
     assert read_rows(tmp_path) == rows
     assert {"state-00000040", "checkpoint", "metrics.jsonl", "samples.png"} == set(os.listdir(tmp_path))
@@ -80,6 +81,32 @@ def test_rows_tell_the_run(tmp_path):
     assert training["steps"] == 40
     assert training["final"]["loss"] == rows[-1]["loss"]
     assert training["recipe"]["learning_rate"] == recipe().learning_rate
+
+
+def test_the_first_rows_come_soon_and_tell_the_same(tmp_path):
+    """A row is the mean over the steps since the row before, whichever these are."""
+    each = run(tmp_path / "each", log_every=1, recipe=recipe(steps=120), save_steps=None)
+    rows = run(tmp_path / "few", log_every=50, recipe=recipe(steps=120), save_steps=None)
+    assert [row["step"] for row in rows] == [1, 2, 5, 10, 20, 50, 100, 120]
+    for before, row in zip([0, *(row["step"] for row in rows)], rows, strict=False):
+        mean = sum(one["loss"] for one in each[before : row["step"]]) / (row["step"] - before)
+        assert row["loss"] == pytest.approx(mean, rel=1e-6)
+    assert [step for step in range(1, 1001) if row_is_due(step, 300)] == [1, 2, 5, 10, 20, 50, 100, 200, 300, 600, 900]
+
+
+def test_a_run_can_be_saved_at_its_first_rows(tmp_path):
+    """What a slow machine has done is not lost before the first usual row."""
+    rows = train(fresh(), tiny_images(10), recipe(), folder=tmp_path, precision="no", save_minutes=0.0)
+    assert [next(rows)["step"] for _ in range(4)] == [1, 2, 5, 10]
+    assert states(tmp_path) == ["state-00000010"]
+
+
+def until(step: int, rows: Iterator[dict]) -> None:
+    """Leave a run after the row of this step."""
+    for row in rows:
+        if row["step"] == step:
+            break
+    rows.close()
 
 
 def test_the_model_is_the_checkpoint(tmp_path):
@@ -169,7 +196,7 @@ def test_stopped_and_resumed(tmp_path):
     assert states(tmp_path / "parts") == ["state-00000017"]
     second = run(tmp_path / "parts", resume=True)
     assert [row["step"] for row in second] == [20, 25, 30, 35, 40]
-    assert losses(second)[1:] == losses(whole)[4:]
+    assert losses(second)[1:] == losses(whole)[6:]
     assert read_rows(tmp_path / "parts") == first + second
     models = [checkpoint.load(tmp_path / part / "checkpoint").state_dict() for part in ("whole", "parts")]
     assert all(torch.equal(models[0][key], models[1][key]) for key in models[0])
@@ -177,9 +204,7 @@ def test_stopped_and_resumed(tmp_path):
 
 def test_a_consumer_that_leaves(tmp_path):
     """Breaking out of the loop over the rows saves what was done."""
-    rows = train(fresh(), tiny_images(10), recipe(), folder=tmp_path, precision="no", log_every=5)
-    next(rows), next(rows)
-    rows.close()
+    until(10, train(fresh(), tiny_images(10), recipe(), folder=tmp_path, precision="no", log_every=5))
     assert states(tmp_path) == ["state-00000010"]
     assert run(tmp_path, resume=True)[0]["step"] == 15
 
@@ -306,17 +331,16 @@ def test_an_older_whole_state_is_used(tmp_path, caplog, name):
     """Killed before the former state was removed, the newer one damaged since: the run is that of an uninterrupted one."""
     whole = run(tmp_path / "whole")
     folder = tmp_path / "parts"
-    run(folder, recipe=recipe(steps=40), stop=lambda: len(read_rows(folder)) >= 2)
-    older = states(folder)[-1]
-    shutil.copytree(folder / older, tmp_path / older)
-    run(folder, resume=True, stop=lambda: len(read_rows(folder)) >= 4)
-    newer = states(folder)[-1]
-    shutil.move(tmp_path / older, folder / older)
-    damage(folder / newer / name, "cut")
+    options = {"folder": folder, "precision": "no", "log_every": 5}
+    until(10, train(fresh(), tiny_images(10), recipe(), **options))
+    shutil.copytree(folder / "state-00000010", tmp_path / "older")
+    until(20, train(fresh(), tiny_images(10), recipe(), resume=True, **options))
+    shutil.move(tmp_path / "older", folder / "state-00000010")
+    damage(folder / "state-00000020" / name, "cut")
     run(folder, resume=True)
-    assert f"{newer}/{name} is" in caplog.text
-    assert f"going on from the older state {folder / older}" in caplog.text
-    assert losses(read_rows(folder))[-2:] == losses(whole)[-2:]
+    assert f"state-00000020/{name} is" in caplog.text
+    assert f"going on from the older state {folder}/state-00000010" in caplog.text
+    assert losses(read_rows(folder)) == losses(whole)
     models = [checkpoint.load(part / "checkpoint").state_dict() for part in (tmp_path / "whole", folder)]
     assert all(torch.equal(models[0][key], models[1][key]) for key in models[0])
 
@@ -370,7 +394,7 @@ def test_killed_at_any_moment_and_resumed(tmp_path, start):
     script = KILLED.format(tests=str(Path(__file__).parent), folder=str(folder))
 
     process = start("-c", script)
-    wait_for(lambda: len(read_rows(folder)) >= 3, process)  # 15 steps, of which 10 are saved
+    wait_for(lambda: len(read_rows(folder)) >= 5, process)  # 15 steps, of which 10 are saved
     process.send_signal(signal.SIGKILL)
     process.wait()
     assert states(folder) == ["state-00000010"]
@@ -495,30 +519,71 @@ TOGETHER = """
 import json, os, sys
 sys.path.insert(0, {tests!r})
 import torch, test_train
+options = dict(recipe=test_train.recipe("autoencoder", steps=10), precision={precision!r}, resume=True)
 model = test_train.fresh("autoencoder", max_noise=0.0, erase=0.0)
-rows = test_train.run(test_train.Path({folder!r}), model, recipe=test_train.recipe("autoencoder", steps=10))
+rows = test_train.run(test_train.Path({folder!r}), model, **options)
 rank = os.environ["RANK"]
 torch.save(dict(weights=model.state_dict(), rows=rows), {folder!r} + "/rank-" + rank)
 """
+TORCHRUN = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2")
 
 
-def test_two_processes_are_one(tmp_path):
-    """Each with half of every batch: equal weights on both, the losses of one process with the whole batch."""
-    model = fresh("autoencoder", max_noise=0.0, erase=0.0)
-    alone = run(tmp_path / "alone", model, recipe=recipe("autoencoder", steps=10))
+@pytest.mark.parametrize(
+    ("precision", "begun", "env"),
+    [
+        ("no", 0, {}),
+        ("bf16", 0, {"ACCELERATE_USE_CPU": "false"}),
+        ("no", 5, {"ACCELERATE_MIXED_PRECISION": "bf16"}),
+        ("auto", 5, {"ACCELERATE_USE_CPU": "true"}),
+    ],
+    ids=str,
+)
+def test_two_processes_are_one(tmp_path, precision, begun, env):
+    """Each with half of every batch: equal weights on both, the losses of one process with the whole batch.
+
+    Whether the precision is timed or told, whether the run is new or goes on (from what one process began), and whatever
+    the environment says.
+    """
+
+    def model() -> Model:
+        return fresh("autoencoder", max_noise=0.0, erase=0.0)
+
+    options = {"recipe": recipe("autoencoder", steps=10), "precision": "bf16" if precision == "bf16" else "no"}
+    alone = run(tmp_path / "alone", whole := model(), **options)
     folder = tmp_path / "together"
-    (tmp_path / "script.py").write_text(TOGETHER.format(tests=str(Path(__file__).parent), folder=str(folder)))
-    launch = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", tmp_path / "script.py")
-    result = python(*launch, ACCELERATE_USE_CPU="true")
+    if begun:
+        until(begun, train(model(), tiny_images(10), folder=folder, log_every=5, **options))
+    values = {"tests": str(Path(__file__).parent), "folder": str(folder), "precision": precision}
+    (tmp_path / "script.py").write_text(TOGETHER.format(**values))
+    result = python(*TORCHRUN, tmp_path / "script.py", **{"ACCELERATE_USE_CPU": None} | env)
     assert result.returncode == 0, result.stderr[-3000:]
     ranks = [torch.load(folder / f"rank-{rank}") for rank in (0, 1)]
+    near = {"atol": 1e-4} if options["precision"] == "no" else {"atol": 1e-2, "rtol": 1e-2}
     for key, value in ranks[0]["weights"].items():
         assert torch.equal(value, ranks[1]["weights"][key]), key
-        assert torch.allclose(value, model.state_dict()[key], atol=1e-4), key
-    assert [row["step"] for row in ranks[0]["rows"]] == [5, 10]
-    for row, first, second in zip(alone, ranks[0]["rows"], ranks[1]["rows"], strict=True):
+        assert torch.allclose(value, whole.state_dict()[key], **near), key
+    expected = {row["step"]: row["loss"] for row in alone}
+    assert ranks[0]["rows"][-1]["step"] == 10
+    for first, second in zip(*(rank["rows"] for rank in ranks), strict=True):
+        assert first["step"] > begun
         assert first["loss"] == second["loss"]
-        assert first["loss"] == pytest.approx(row["loss"], rel=1e-5)
+        assert first["loss"] == pytest.approx(expected[first["step"]], rel=0.05 if precision == "bf16" else 1e-5)
     training = json.loads((folder / "checkpoint/training.json").read_text())
     assert training["processes"] == 2
-    assert read_rows(folder) == ranks[0]["rows"]
+    assert training["precision"] == options["precision"]
+    assert len(read_rows(folder)) == len({row["step"] for row in read_rows(folder)}), "one of them writes"
+
+
+def test_the_command_in_two_processes(tmp_path, image_folder):
+    """`torchrun -m genmodels train`: one run and one model, of which one process speaks; then the same with --resume."""
+    out = tmp_path / "run"
+    command = ("-m", "genmodels", "train", "autoencoder", "--data", image_folder, "--shape", "1,8,8", "--out", out)
+    settings = ("latent_dim=4", "widths=[4,8]", "batch_size=4")
+    for steps, more in ((2, ()), (4, ("--resume",))):
+        launch = (*TORCHRUN, *command, "--precision", "no", *more, "--set", f"steps={steps}", *settings)
+        result = python(*launch, ACCELERATE_USE_CPU=None)
+        assert result.returncode == 0, result.stderr[-3000:]
+        assert result.stdout.count("The model is in") == 1
+        assert result.stderr.count(f"step {steps} loss") <= 2, "one bar, drawn again when it is closed"
+        training = checkpoint.read_json(out / "checkpoint", "training.json")
+        assert (training["processes"], training["steps"]) == (2, steps)
