@@ -61,7 +61,9 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("--resume", action="store_true", help="go on from the last state in OUT")
     command.add_argument("--shape", help="C,H,W: resize the pictures, e.g. 3,32,32")
     command.add_argument("--captions", action="store_true", help="learn from the captions instead of the classes")
-    command.add_argument("--start", help="begin with this checkpoint's config and weights, to fine-tune them")
+    command.add_argument(  # torchrun takes a short --start for its own, as it does --n
+        "--start", "--start-from", help="begin with this checkpoint's config and weights, to fine-tune them"
+    )
     command.add_argument("--set", nargs="*", default=[], metavar="KEY=VALUE", help="config and recipe fields")
     command.add_argument("--precision", choices=["auto", "no", "bf16"], default="auto")
     command.add_argument("--tensorboard", action="store_true")
@@ -69,7 +71,9 @@ def _parser() -> argparse.ArgumentParser:
     command = add("evaluate", _evaluate, "measure models, write metrics.json; an interrupted run goes on")
     command.add_argument("models", nargs="*", metavar="model")
     command.add_argument("--all", action="store_true", help="all bundled models")
-    command.add_argument("--n", type=int, default=10_000, help="samples to draw; at most so many test images are used")
+    command.add_argument(
+        "--n", "--samples", type=int, default=10_000, help="samples to draw; at most so many test images are used"
+    )
     command.add_argument("--seed", type=int, default=0, help="sample i has seed SEED + i")
     command.add_argument(
         "--referee", help="the checkpoint whose features compare; default: the bundled one of the data"
@@ -225,17 +229,22 @@ def _evaluate(options: argparse.Namespace) -> None:
 
 
 @contextlib.contextmanager
-def _progress_bar(name: str, *, shown: bool) -> Iterator[Callable[[str, float], None]]:
-    """A bar with the time that is left; it is told (what is being done, share of the whole that is done)."""
+def _progress_bar(name: str, *, shown: bool) -> Iterator[Callable[[str, float, float], None]]:
+    """A bar for each part of a measurement in turn, with the time that is left for it and the share of all parts done.
+
+    It is told (part, share of it that is done, share of the whole).
+    """
     from tqdm import tqdm
 
-    with tqdm(
-        total=1.0, bar_format="{l_bar}{bar}| {elapsed}<{remaining}", smoothing=0, leave=False, disable=not shown
-    ) as bar:
+    form = "{l_bar}{bar}| {elapsed}<{remaining}{postfix}"
+    with tqdm(total=1.0, bar_format=form, smoothing=0, leave=False, disable=not shown) as bar:
 
-        def show(what: str, share: float) -> None:
-            bar.set_description(f"{name} {what}", refresh=False)
+        def show(part: str, share: float, whole: float) -> None:
+            if share == 0:
+                bar.reset()
+            bar.set_description(f"{name}, {part}", refresh=False)
             bar.update(share - bar.n)
+            bar.set_postfix_str(f"{100 * whole:.0f} % of all", refresh=share in (0, 1))
 
         yield show
 
