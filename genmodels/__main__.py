@@ -61,7 +61,9 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("--resume", action="store_true", help="go on from the last state in OUT")
     command.add_argument("--shape", help="C,H,W: resize the pictures, e.g. 3,32,32")
     command.add_argument("--captions", action="store_true", help="learn from the captions instead of the classes")
-    command.add_argument("--start", help="begin with this checkpoint's config and weights, to fine-tune them")
+    command.add_argument(  # torchrun takes a short --start for its own, as it does --n
+        "--start", "--start-from", help="begin with this checkpoint's config and weights, to fine-tune them"
+    )
     command.add_argument("--set", nargs="*", default=[], metavar="KEY=VALUE", help="config and recipe fields")
     command.add_argument("--precision", choices=["auto", "no", "bf16"], default="auto")
     command.add_argument("--tensorboard", action="store_true")
@@ -70,7 +72,9 @@ def _parser() -> argparse.ArgumentParser:
     command = add("evaluate", _evaluate, "measure models, write metrics.json; an interrupted run goes on")
     command.add_argument("models", nargs="*", metavar="model")
     command.add_argument("--all", action="store_true", help="all bundled models")
-    command.add_argument("--n", type=int, default=10_000, help="samples to draw; at most so many test images are used")
+    command.add_argument(
+        "--n", "--samples", type=int, default=10_000, help="samples to draw; at most so many test images are used"
+    )
     command.add_argument("--seed", type=int, default=0, help="sample i has seed SEED + i")
     command.add_argument(
         "--referee", help="the checkpoint whose features compare; default: the bundled one of the data"
@@ -126,6 +130,7 @@ def _train(options: argparse.Namespace) -> int:
     from genmodels.registry import get_family
     from genmodels.train import finish, train
 
+    is_main = process_state().is_main_process
     family = get_family(options.family)
     if options.minutes is not None and not 0 < options.minutes < 1e6:
         raise ValueError(f"--minutes must be a positive number, not {options.minutes}.")
@@ -144,12 +149,15 @@ def _train(options: argparse.Namespace) -> int:
         precision=options.precision, tensorboard=options.tensorboard, stop=lambda: bool(interrupted),
         start=options.start,
     )  # fmt: skip
-    with tqdm(total=100, bar_format="{l_bar}{bar}| {elapsed}<{remaining} {postfix}", smoothing=0) as bar:
+    form = "{l_bar}{bar}| {elapsed}<{remaining} {postfix}"
+    with tqdm(total=100, bar_format=form, smoothing=0, disable=not is_main) as bar:
         for row in rows:
             bar.start_t = time.time() - row["seconds"]  # of the whole run, so that a resumed one tells its true rate
             bar.update(100 * row["progress"] - bar.n)
             losses = " ".join(f"{name} {value:.4f}" for name, value in row.items() if name.endswith("loss"))
             bar.set_postfix_str(f"step {row['step']} {losses} {row['images_per_s']:.0f} images/s")
+    if not is_main:  # of several processes one speaks, and completes the model
+        return 130 if interrupted else 0
     if interrupted:
         again = shlex.join(part for part in sys.argv[1:] if part != "--resume")
         print(f"Stopped; go on with: python -m genmodels {again} --resume", file=sys.stderr)
@@ -240,17 +248,22 @@ def _evaluate(options: argparse.Namespace) -> None:
 
 
 @contextlib.contextmanager
-def _progress_bar(name: str, *, shown: bool) -> Iterator[Callable[[str, float], None]]:
-    """A bar with the time that is left; it is told (what is being done, share of the whole that is done)."""
+def _progress_bar(name: str, *, shown: bool) -> Iterator[Callable[[str, float, float], None]]:
+    """A bar for each part of a measurement in turn, with the time that is left for it and the share of all parts done.
+
+    It is told (part, share of it that is done, share of the whole).
+    """
     from tqdm import tqdm
 
-    with tqdm(
-        total=1.0, bar_format="{l_bar}{bar}| {elapsed}<{remaining}", smoothing=0, leave=False, disable=not shown
-    ) as bar:
+    form = "{l_bar}{bar}| {elapsed}<{remaining}{postfix}"
+    with tqdm(total=1.0, bar_format=form, smoothing=0, leave=False, disable=not shown) as bar:
 
-        def show(what: str, share: float) -> None:
-            bar.set_description(f"{name} {what}", refresh=False)
+        def show(part: str, share: float, whole: float) -> None:
+            if share == 0:
+                bar.reset()
+            bar.set_description(f"{name}, {part}", refresh=False)
             bar.update(share - bar.n)
+            bar.set_postfix_str(f"{100 * whole:.0f} % of all", refresh=share in (0, 1))
 
         yield show
 

@@ -316,6 +316,7 @@ def write_files(folder: Path, files: Mapping[str, Callable[[Path], Any]]) -> Non
         for name, write in files.items():
             (aside / name).parent.mkdir(exist_ok=True)
             write(aside / name)
+            sync(aside / name)  # a file that takes another's name before it is on the disk is empty after a power cut
         for name in files:
             (folder / name).parent.mkdir(exist_ok=True)
             os.chmod(aside / name, 0o644)
@@ -325,6 +326,17 @@ def write_files(folder: Path, files: Mapping[str, Callable[[Path], Any]]) -> Non
     finally:
         if aside is not None:
             shutil.rmtree(aside, ignore_errors=True)
+
+
+def sync(path: Path) -> None:
+    """Returns when a file, or the names in a folder, are on the disk itself, where a power cut leaves them."""
+    if os.name == "nt" and path.is_dir():
+        return  # Windows opens no folders
+    descriptor = os.open(path, os.O_RDONLY if path.is_dir() else os.O_RDWR)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def _save_error(folder: Path, error: Exception) -> OSError:

@@ -1,6 +1,7 @@
 """Data sets, and the only place (with wrappers.py) where uint8 arrays and PIL images meet the models' tensors."""
 
 import functools
+import hashlib
 import io
 import math
 import os
@@ -103,6 +104,12 @@ class Images(torch.utils.data.Dataset):
         """All images in order, the last batch as short as it comes."""
         for start in range(0, len(self), size):
             yield self[start : start + size]
+
+    def content_hash(self) -> str:
+        """Of the pixels and labels: a folder of pictures may change and keep its name, or move and stay the same."""
+        digest = hashlib.sha256(self.pixels.contiguous().numpy())
+        digest.update(self.labels.contiguous().numpy())
+        return digest.hexdigest()
 
 
 def to_float(pixels: Tensor) -> Tensor:

@@ -42,7 +42,7 @@ from genmodels.operations import (
 from genmodels.protocols import Classifies, Decodes, Encodes, HasLikelihood, Judges, Samples
 from genmodels.registry import get_family
 
-METRICS_FORMAT = 2
+METRICS_FORMAT = 3
 DEFAULT_N, LARGEST_N = 10_000, 100_000
 SIGMA = 0.5
 IMPORTANCE_SAMPLES = 16  # where they are codes; half as many where they are as large as images, and take a network each
@@ -54,7 +54,7 @@ UNLABELLED = 5000  # samples without a class, for the histogram of the classes t
 STUDENT_STEPS, STUDENT_BATCH = 1000, 64
 
 Metric = dict[str, Any]
-Report = Callable[[str, float], None]
+Report = Callable[[str, float, float], None]  # (part, share of it that is done, share of the whole)
 
 
 class Part(NamedTuple):
@@ -77,7 +77,7 @@ def evaluate(
     inception: bool = False,
     only: Sequence[str] = (),
     importance_samples: int | None = None,
-    progress: Report = lambda metric, share: None,
+    progress: Report = lambda part, share, whole: None,
 ) -> dict[str, Any]:
     """Measure a checkpoint, write its metrics.json, and return what was written.
 
@@ -86,10 +86,11 @@ def evaluate(
     again, where the others have been measured with the same n and seed (sampling times, say, on a quieter machine).
     importance_samples: draws per image that tighten a bound; by default `IMPORTANCE_SAMPLES`.
 
-    `progress` is told the part at hand and the share of the whole that is done.
+    `progress` is told the part at hand, the share of it that is done, and that of the whole.
 
-    The result: {"format", "data", "n", "seed", "hardware", "date", "version", "weights", "referee", "references",
-    "metrics": {name: {"value", "unit", "n", "seed", "protocol"}}, "failed": {part: why in one sentence}}. A part that
+    The result: {"format", "data", "n", "seed", "hardware", "date", "version", "weights", "config", "referee",
+    "references", "metrics": {name: {"value", "unit", "n", "seed", "protocol"}}, "failed": {part: why in one sentence}};
+    what a critic says has its "critic", too. A part that
     can't be measured (the data can't be reached, n is too small, samples are NaN) is in "failed"; the others still run.
     Raises ValueError for n and seed out of range, and for a checkpoint, referee or part that isn't there.
     """
@@ -156,7 +157,7 @@ class Evaluation:
         for part in parts:
 
             def report(share: float, part: Part = part, done: float = done) -> None:
-                progress(part.name, (done + share * part.weight) / total)
+                progress(part.name, share, (done + share * part.weight) / total)
 
             self.report_part = self.report = report
             report(0.0)
@@ -170,12 +171,13 @@ class Evaluation:
             except ValueError as error:
                 result["failed"][part.name] = str(error)
             self.wait()
+            report(1.0)
             done += part.weight
         return result
 
     def begin_step(self, i: int, count: int) -> None:
         """Progress is from now on that of step i, where a part has `count` of them."""
-        self.report = lambda share: self.report_part((i + share) / count)
+        self.report = _within(self.report_part, i, count)
 
     def _kept(self, part: Part) -> dict[str, Metric]:
         """The metrics of a part: from the interrupted run if it had come so far, references also from another model's."""
@@ -199,12 +201,13 @@ class Evaluation:
             "date": datetime.date.today().isoformat(),
             "version": genmodels.__version__,
             "weights": self.weights,
+            "config": config_hash(self.folder),
             "referee": self._referee_entry(),
         }
 
     def _referee_entry(self) -> dict[str, str] | None:
         try:
-            return {"name": self.referee_folder.name, "hash": checkpoint.weights_hash(self.referee_folder)}
+            return _named(self.referee_folder)
         except ValueError:
             return None
 
@@ -288,7 +291,7 @@ class Evaluation:
         """Of this measurement: removed when it is done."""
         entry = self._referee_entry()
         try:
-            images = _content_hash(self.test)
+            images = self.test.content_hash()
         except ValueError:  # what needs no data is measured all the same
             images = "none"
         made = (self.weights, self.n, self.seed, self.importance_samples)
@@ -298,17 +301,24 @@ class Evaluation:
     def cache(self) -> Path:
         """Of the real images as the referee sees them: kept for the next model of the same data."""
         entry = self._referee_entry()
-        images = (_content_hash(self.test), _content_hash(self.train))
+        images = (self.test.content_hash(), self.train.content_hash())
         return _cache_root() / _key("real", entry and entry["hash"], self.n, *images)
 
     def shard(self, name: str, n: int, rows: Callable[[range], shards.Rows], *, real: bool = False) -> None:
         """Compute and keep rows image by image, once in a run; what failed fails again, in the same words."""
+        outer = self.report
+
+        def begin_chunk(i: int, count: int) -> None:
+            self.report = _within(outer, i, count)
+            self.report(0.0)
+
         if name not in self.outcomes:
             try:
-                shards.compute(self.cache if real else self.work, name, n, rows, self.report)
+                shards.compute(self.cache if real else self.work, name, n, rows, begin_chunk)
                 self.outcomes[name] = None
             except ValueError as error:
                 self.outcomes[name] = str(error)
+            self.report = outer
         if (reason := self.outcomes[name]) is not None:
             raise ValueError(reason)
 
@@ -340,8 +350,15 @@ class Evaluation:
             return self.drawn(indices, captions=[self.captions[i % len(self.captions)] for i in indices])
         return self.draw(indices, self.labels(indices))
 
-    def drawn(self, indices: range, **what: Any) -> Tensor:
-        x = sample(self.model, len(indices), self.seed + indices.start, batch_size=BATCH, **what)
+    def drawn(self, indices: range, **what: Sequence[Any]) -> Tensor:
+        """Samples as uint8, told by a keyword of `sample` with one value per picture."""
+        parts = []
+        for start in range(0, len(indices), BATCH):
+            self.report(start / len(indices))
+            told = {key: values[start : start + BATCH] for key, values in what.items()}
+            n = min(BATCH, len(indices) - start)
+            parts.append(sample(self.model, n, self.seed + indices.start + start, batch_size=BATCH, **told))
+        x = torch.cat(parts)
         if not x.isfinite().all():
             bad = indices[int((~x.isfinite().flatten(1).all(1)).nonzero()[0])]
             raise ValueError(f"The samples are not finite: image {bad} is the first with NaN or infinity.")
@@ -349,6 +366,11 @@ class Evaluation:
 
     def features(self, name: str, n: int, *, real: bool = False) -> Tensor:
         return self.rows(name, n, real=real)["features"]
+
+
+def _within(report: Callable[[float], None], i: int, count: int) -> Callable[[float], None]:
+    """Where to report the share of step i that is done, of `count` steps that `report` hears of as a whole."""
+    return lambda share: report((i + share) / count)
 
 
 def evenly(n: int, size: int) -> Tensor:
@@ -377,13 +399,6 @@ def critics(data: str, shape: tuple[int, int, int]) -> list[str]:
         and tuple(config["config"]["image_shape"]) == tuple(shape)
         and hasattr(get_family(config["family"]), "realism")
     ]
-
-
-def _content_hash(images: Images) -> str:
-    """Of the pixels and labels: a folder of pictures may change and keep its name."""
-    digest = hashlib.sha256(images.pixels.numpy())
-    digest.update(images.labels.numpy())
-    return digest.hexdigest()
 
 
 def _cache_root() -> Path:
@@ -510,6 +525,7 @@ def _test_batches(e: Evaluation, indices: range, size: int = BATCH) -> Iterator[
     device = device_of(e.model)
     for start in range(indices.start, indices.stop, size):
         part = range(start, min(start + size, indices.stop))
+        e.report((start - indices.start) / len(indices))
         x, labels = e.test[part.start : part.stop]
         yield part, x.to(device), labels.to(device)
 
@@ -836,13 +852,13 @@ def measure_judgements(e: Evaluation) -> dict[str, Metric]:
     """How often that critic takes a sample for real."""
     if not e.critics:
         return {}
-    name = e.critics[0]
+    critic = _named(e.critics[0])
     share = metrics.fool_rate(e.rows("judged test", e.tests)["scores"], e.rows("judged samples", e.n)["scores"])
     protocol = (
-        f"share of samples that the critic of {name} ({checkpoint.weights_hash(checkpoint.find(name))}) finds more real "
+        f"share of samples that the critic of {critic['name']} ({critic['hash']}) finds more real "
         "than the median test image; 50 % cannot be told from real ones"
     )
-    return {"critic_share": e.metric(100 * share, "%", protocol)}
+    return {"critic_share": e.metric(100 * share, "%", protocol, critic=critic)}
 
 
 PARTS = [
@@ -888,17 +904,41 @@ INCEPTION = Part("Inception FID", (Samples,), draw_samples, measure_inception, 1
 def measured(source: str | os.PathLike) -> dict[str, Any]:
     """A checkpoint's metrics.json; {} ("not measured") if there is none, or if its figures don't compare with today's.
 
-    They don't if the file's format is older, if they are those of other weights, or if another referee measured them
-    than the one that is bundled for the data.
+    They don't if the file's format is older, if they are those of other weights or settings, or if another referee
+    measured them than the one that is bundled for the data. What another critic said than today's is left out.
     """
     values = checkpoint.read_json(source, "metrics.json")
     if values.get("format") != METRICS_FORMAT or values.get("weights") != checkpoint.weights_hash(source):
+        return {}
+    if values.get("config") != config_hash(source):
         return {}
     referee = values.get("referee")
     name = f"referee-{values['data']['name']}"
     if referee and name in checkpoint.bundled() and referee["hash"] != checkpoint.weights_hash(name):
         return {}
+    if (share := values["metrics"].get("critic_share")) and share["critic"] != _critic_today(source):
+        del values["metrics"]["critic_share"]
     return values
+
+
+def config_hash(source: str | os.PathLike) -> str:
+    """The first 16 hexadecimal digits of the SHA-256 of the settings in config.json: they change what a model does, too."""
+    config = checkpoint.read_config(source)
+    text = json.dumps([config["family"], config["config"]], sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _critic_today(source: str | os.PathLike) -> dict[str, str] | None:
+    """The critic that would judge a model's samples now."""
+    config = checkpoint.read_config(source)
+    names = critics(config["data"]["name"], config["config"]["image_shape"])
+    return _named(names[0]) if names else None
+
+
+def _named(source: str | os.PathLike) -> dict[str, str]:
+    """How a metrics.json names the model that judged: {"name", "hash"}."""
+    folder = checkpoint.find(source)
+    return {"name": folder.name, "hash": checkpoint.weights_hash(folder)}
 
 
 # -- what the app compares a visitor's picture with -------------------------------------------------------------------

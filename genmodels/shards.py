@@ -18,11 +18,11 @@ from genmodels.device import process_state
 
 CHUNK = 500
 Rows = dict[str, Tensor]
-Progress = Callable[[float], None]
+Progress = Callable[[int, int], None]  # (chunks that are done, chunks in all), of this process
 
 
 def compute(
-    folder: Path, name: str, n: int, rows: Callable[[range], Rows], progress: Progress = lambda share: None
+    folder: Path, name: str, n: int, rows: Callable[[range], Rows], progress: Progress = lambda done, count: None
 ) -> None:
     """Compute `rows(range(start, stop))` for all chunks of range(n) and keep them as `folder/name-*.safetensors`.
 
@@ -37,13 +37,12 @@ def compute(
     mine = _chunks(n)[state.process_index :: state.num_processes]
     failures: list[tuple[int, str]] = []
     for i, chunk in enumerate(mine):
-        progress(i / len(mine))
+        progress(i, len(mine))
         try:
             _keep(_file(folder, name, chunk), chunk, rows)
         except ValueError as error:
             failures.append((chunk.start, str(error)))
             break
-    progress(1.0)
     if failures := gather_object(failures):  # also waits for the other processes
         raise ValueError(min(failures)[1])
 

@@ -13,6 +13,7 @@ objective of (seed, step). So a resumed run repeats what an uninterrupted one wo
 import copy
 import dataclasses
 import errno
+import functools
 import json
 import math
 import os
@@ -36,6 +37,7 @@ from genmodels.models.base import Model, TrainConfig, TrainingDiverged
 from genmodels.operations import device_of, reconstruct, sample
 from genmodels.protocols import Decodes, Encodes, Samples
 from genmodels.registry import family_of
+from genmodels.states import State, check_same, identity, newest_whole, seal, states
 
 Row = dict[str, float]
 
@@ -56,7 +58,8 @@ def train(
     stop: Callable[[], bool] = lambda: False,
     start: str | None = None,
 ) -> Iterator[Row]:
-    """Train `model` in place; afterwards it holds the EMA weights. Yields a row of means every `log_every` steps.
+    """Train `model` in place; afterwards it holds the EMA weights. Yields a row of means every `log_every` steps,
+    and before the first of these after 1, 2, 5, 10, 20, … steps, so that a slow machine soon shows life.
 
     recipe: by default the family's own. minutes: train for so long instead of `recipe.steps` steps, with the
     learning-rate schedule stretched to fit. resume: go on from the last state in `folder`, or start if there is none.
@@ -72,11 +75,14 @@ def train(
     Raises TrainingDiverged at a loss that is not finite (the last good state is kept); ValueError for data that don't fit
     the model, and for a folder that holds another run (or this one, without `resume`): nothing is overwritten.
     """
+    process_state()  # before anything else asks accelerate: only so do processes on CPUs find each other
     folder = Path(folder) if folder is not None else None
     _check_fit(model, data)
-    _check_former(model, data, folder, resume)
+    former = _former(model, data, folder, resume)
+    if former and precision == "auto":
+        precision = former.run["precision"]
     run = _Run(model, data, recipe or model.recipe, folder, minutes, precision, tensorboard, start)
-    run.restore()
+    run.restore(former)
     return run.rows(log_every, save_minutes, save_steps, stop)
 
 
@@ -92,8 +98,6 @@ class _Run:
         # what training.json keeps of earlier training, read now: the run may be meant to replace that checkpoint
         self.start = {"start": start, "before": checkpoint.read_json(start, "training.json")} if start else {}
         self.recipe = dataclasses.replace(recipe, batch_size=min(recipe.batch_size, len(data)))
-        saved = _read_run(self.folder)
-        precision = saved["precision"] if saved and precision == "auto" else precision
         if precision == "auto":
             precision = _agreed_precision(model, data, self.recipe)
         self.precision = precision
@@ -143,7 +147,7 @@ class _Run:
                 self.step += 1
                 self.seconds = time.perf_counter() - started
                 progress, stopped = self._agree(stop)
-                if self.step % log_every and progress < 1 and not stopped:
+                if not (row_is_due(self.step, log_every) or progress == 1 or stopped):
                     continue
                 self._refuse_divergence(window)
                 row = self._row(window, progress, self.seconds - window_start)
@@ -231,8 +235,8 @@ class _Run:
 
     def _with_what_is_left(self, what: str) -> str:
         """One sentence that says what is wrong, and which state of the run is kept."""
-        states = _states(self.folder)
-        kept = f"the last good state is {states[-1]}" if states else "no state had been saved yet"
+        saved = states(self.folder)
+        kept = f"the last good state is {saved[-1]}" if saved else "no state had been saved yet"
         return f"{what}; {kept}."
 
     def _row(self, window: "_Window", progress: float, seconds: float) -> Row:
@@ -262,16 +266,16 @@ class _Run:
         if self.folder is None:
             return
         aside, final = self.folder / f".state-{self.step:08d}", self.folder / f"state-{self.step:08d}"
-        former = _states(self.folder)
+        former = states(self.folder)
         self.accelerator.wait_for_everyone()
         try:
             self.accelerator.save_state(str(aside))
-            if self.accelerator.is_main_process:
-                run = {"step": self.step, "seconds": self.seconds, "precision": self.precision}
-                (aside / "run.json").write_text(json.dumps(run | _identity(self.model, self.data)))
             self.accelerator.wait_for_everyone()
             if self.accelerator.is_main_process:
+                run = {"step": self.step, "seconds": self.seconds, "precision": self.precision}
+                seal(aside, run | self._identity)
                 os.replace(aside, final)
+                checkpoint.sync(self.folder)
                 self._save_checkpoint(progress)
                 picture = preview(self.ema.module.eval(), self.data)
                 if picture is not None:
@@ -286,6 +290,10 @@ class _Run:
                 f"Saving to {self.folder} failed: {why}. The last good state is kept.",
             ) from error
         self.accelerator.wait_for_everyone()
+
+    @functools.cached_property
+    def _identity(self) -> dict[str, Any]:
+        return identity(self.model, self.data)
 
     def _save_checkpoint(self, progress: float) -> None:
         data = {"name": self.data.name, "shape": list(self.data.shape), "classes": list(self.data.classes)}
@@ -313,18 +321,18 @@ class _Run:
             "final": {k: v for k, v in rows[-1].items() if k not in ("images_per_s", "seconds")} if rows else {},
         }
 
-    def restore(self) -> None:
-        """Go on from the newest whole state, if there is one."""
-        if self.folder and self.accelerator.is_main_process:
-            for half_written in self.folder.glob(".state-*"):
-                shutil.rmtree(half_written, ignore_errors=True)
-        states = _states(self.folder)
-        if not states:
+    def restore(self, former: State | None) -> None:
+        """Go on from a whole state, if there is one, and clear away newer ones: they are half written or damaged."""
+        if former:
+            self.accelerator.load_state(str(former.folder))
+            self.step, self.seconds = former.run["step"], former.run["seconds"]
+        self.accelerator.wait_for_everyone()
+        if not (self.folder and self.accelerator.is_main_process):
             return
-        saved = _read_run(self.folder)
-        self.accelerator.load_state(str(states[-1]))
-        self.step, self.seconds = saved["step"], saved["seconds"]
-        if self.accelerator.is_main_process:  # rows written after that state will be written again
+        damaged = [state for state in states(self.folder) if former and state > former.folder]
+        for state in [*self.folder.glob(".state-*"), *damaged]:
+            shutil.rmtree(state, ignore_errors=True)
+        if former:  # rows written after that state will be written again
             kept = [row for row in read_rows(self.folder) if row["step"] <= self.step]
             text = "".join(json.dumps(row) + "\n" for row in kept)
             checkpoint.write_files(self.folder, {"metrics.jsonl": lambda path: path.write_text(text)})
@@ -378,6 +386,11 @@ def learning_rate(recipe: TrainConfig, progress: float) -> float:
     done = (progress - recipe.warmup) / max(1 - recipe.warmup, 1e-9)
     low, high = recipe.final_learning_rate, recipe.learning_rate
     return low + (high - low) * 0.5 * (1 + math.cos(math.pi * done))
+
+
+def row_is_due(step: int, log_every: int) -> bool:
+    """Whether a row ends with this step: the same steps whether or not the run was stopped before."""
+    return step % log_every == 0 or (step < log_every and str(step).rstrip("0") in ("1", "2", "5"))
 
 
 def hash_seed(*numbers: int) -> int:
@@ -439,23 +452,17 @@ def _check_attributes(model: Model, data: Images) -> None:
         )
 
 
-def _identity(model: Model, data: Images) -> dict[str, Any]:
-    """What must be the same when a run goes on."""
-    return {"family": family_of(model), "config": model.config.to_json(), "data": data.name}
-
-
-def _check_former(model: Model, data: Images, folder: Path | None, resume: bool) -> None:
-    """Refuse to overwrite a run, and to go on with another one than was begun."""
-    saved = _read_run(folder)
-    if saved is None:
-        return
-    if not resume:
+def _former(model: Model, data: Images, folder: Path | None, resume: bool) -> State | None:
+    """The state to go on from. Refuses to overwrite a run, and to go on with another one than was begun."""
+    if (found := states(folder)) and not resume:
+        step = int(found[-1].name.removeprefix("state-"))
         raise ValueError(
-            f"{folder} holds a run at step {saved['step']}: go on with --resume (resume=True), or choose another folder."
+            f"{folder} holds a run at step {step}: go on with --resume (resume=True), or choose another folder."
         )
-    for key, value in _identity(model, data).items():
-        if saved[key] != value:
-            raise ValueError(f"The run in {folder} has {key} {saved[key]!r}, not {value!r}; resume it with the same.")
+    former = newest_whole(folder)
+    if former:
+        check_same(model, data, former)
+    return former
 
 
 def _agreed_precision(model: Model, data: Images, recipe: TrainConfig) -> str:
@@ -500,16 +507,6 @@ def warm_ema(decay: float) -> Callable[[list[Tensor], list[Tensor], Any], None]:
 def _freeze(parameters: list[nn.Parameter], frozen: bool) -> None:
     for parameter in parameters:
         parameter.requires_grad_(not frozen)
-
-
-def _states(folder: Path | None) -> list[Path]:
-    """The whole states of a run, oldest first."""
-    return sorted(folder.glob("state-*")) if folder else []
-
-
-def _read_run(folder: Path | None) -> dict[str, Any] | None:
-    states = _states(folder)
-    return json.loads((states[-1] / "run.json").read_text()) if states else None
 
 
 def finish(model: Model, folder: str | os.PathLike, test: Images) -> None:

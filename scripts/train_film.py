@@ -105,6 +105,8 @@ def snapshots(model: Model, rows: Iterator[dict]) -> Iterator[tuple[int, Model]]
     yield 0, averaged
     due, ratio = FIRST_FRAME, FIRST_FRAME ** (-1 / (FRAMES - 2))
     for row in rows:
+        if row["step"] % LOG_EVERY and row["progress"] < 1:
+            continue  # the first rows come closer together
         ema.update_parameters(model)
         if row["progress"] >= due:
             yield int(row["step"]), averaged

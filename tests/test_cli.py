@@ -12,7 +12,7 @@ from helpers import build, python
 from PIL import Image
 
 from genmodels import checkpoint
-from genmodels.__main__ import main
+from genmodels.__main__ import _parser, main
 from genmodels.data import DATASETS
 from genmodels.registry import FAMILIES
 
@@ -250,6 +250,14 @@ def test_a_run_that_exists(image_folder, tmp_path, capsys):
     assert "holds a run at step 1: go on with --resume" in message
 
 
+def test_the_first_steps_are_told(image_folder, tmp_path, capsys):
+    """Someone whose every step takes seconds sees after the first one that it goes on, and how long it will take."""
+    assert main([str(a) for a in train(image_folder, tmp_path / "run", "--precision", "no", "--set", "steps=3")]) == 0
+    told = capsys.readouterr().err
+    for step in (1, 2, 3):
+        assert re.search(rf"\| \d\d:\d\d<\d\d:\d\d , step {step} loss ", told), told
+
+
 def test_the_seed_is_the_whole_run(image_folder, tmp_path):
     """The initial weights too: the same command gives the same model."""
     weights = []
@@ -269,12 +277,39 @@ def test_evaluate(image_folder, tmp_path, capsys):
     data = {"name": str(image_folder), "shape": [1, 8, 8], "classes": ["down", "up"]}
     folder = checkpoint.save(build("autoencoder"), tmp_path / "model", data=data)
     assert main(["evaluate", str(folder)]) == 0
-    output = capsys.readouterr().out
+    output, told = capsys.readouterr()
     assert "test split, n = 10000, seed 0:" in output
     assert "reconstruction_psnr" in output
+    assert re.search(r"model, reconstruction: 100%\|█+\| \d\d:\d\d<00:00, 100 % of all", told), told
     assert sorted(os.listdir(folder)) == ["README.md", "config.json", "metrics.json", "model.safetensors"]
     assert "| reconstruction_psnr |" in (folder / "README.md").read_text()
-    assert "n must be between 1 and 100000, not 0" in refused(capsys, "evaluate", folder, "--n", "0")
+    for spelled in ("--n", "--samples"):
+        assert "n must be between 1 and 100000, not 0" in refused(capsys, "evaluate", folder, spelled, "0")
+
+
+@pytest.mark.parametrize("launcher", ["torchrun", "accelerate launch"])
+def test_every_option_passes_a_launcher(launcher):
+    """A launcher reads the whole line: an option that could be short for two of its own (`--n`: --nnodes, --node-rank) is
+    refused before we see it, so each has a spelling that can't."""
+    from accelerate.commands.launch import launch_command_parser
+    from torch.distributed.run import get_args_parser
+
+    parser = get_args_parser() if launcher == "torchrun" else launch_command_parser()
+    commands = next(action for action in _parser()._actions if action.choices).choices
+    for name in ("train", "evaluate"):
+        for option in commands[name]._actions:
+            line = [name, option.option_strings[-1], "3"] if option.option_strings else [name]
+            assert parser.parse_args(["-m", "genmodels", *line]).training_script_args == line
+
+
+def test_evaluate_in_two_processes(image_folder, tmp_path):
+    data = {"name": str(image_folder), "shape": [1, 8, 8], "classes": ["down", "up"]}
+    folder = checkpoint.save(build("autoencoder"), tmp_path / "model", data=data)
+    launch = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2")
+    result = python(*launch, "-m", "genmodels", "evaluate", folder, "--samples", "7")
+    assert result.returncode == 0, result.stderr[-3000:]
+    assert result.stdout.count("test split, n = 7, seed 0:") == 1
+    assert checkpoint.read_json(folder, "metrics.json")["n"] == 7
 
 
 def test_evaluate_what(capsys):

@@ -723,6 +723,43 @@ def test_half_precision_files_are_computed_in_single(tmp_path):
         assert torch.allclose(theirs, again.sample(nobody(2), generators=seeded(range(2))), atol=1e-5)
 
 
+@pytest.mark.parametrize("scheduler", ["dpm++2m", "ddpm", "ipndm"])
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16], ids=str)
+@pytest.mark.parametrize("read", [False, True], ids=["classes", "captions"])
+def test_half_precision_draws_the_same_pictures(tmp_path, dtype, scheduler, read):
+    """A seed's picture up to rounding, as a tensor and as a file; also where the network alone is in half precision."""
+    model = reader(scheduler=scheduler) if read else tiny(scheduler=scheduler)
+    pipe = opened(model, tmp_path)
+    asked = {"prompt": ["an elf", "an orc"]} if read else {"class_labels": [0, 2]}
+
+    def drawn() -> Tensor:
+        return pipe(**asked, generator=seeded(range(2)), output_type="pt").images
+
+    single = drawn()
+    pipe.unet.to(dtype)
+    mixed = drawn()
+    pipe.to(dtype)
+    for half in (mixed, drawn()):
+        assert half.dtype == torch.float32
+        assert not torch.equal(half, single)
+        assert (half - single).abs().mean() < 0.01
+        assert (half - single).abs().max() < 0.15
+    assert [picture.size for picture in pipe(**asked).images] == [(8, 8), (8, 8)]
+
+
+@pytest.mark.parametrize("name", BUNDLED)
+def test_what_is_bundled_opens_in_half_precision(name):
+    pipes = [
+        diffusers.DiffusionPipeline.from_pretrained(checkpoint.find(name), trust_remote_code=True, dtype=dtype)
+        for dtype in (torch.float32, torch.bfloat16)
+    ]
+    asked = {"prompt": "an elf in a blue robe"} if pipes[0].text_encoder else {"class_labels": 0}
+    for pipe in pipes:
+        pipe.set_progress_bar_config(disable=True)
+    single, half = (pipe(**asked, generator=seeded([0]), output_type="pt").images for pipe in pipes)
+    assert (half - single).abs().mean() < 0.02
+
+
 def test_the_pipelines_code_stands_alone(tmp_path):
     """The copy in a checkpoint is this library's own file, and runs where only torch and diffusers are."""
     checkpoint.save(tiny(), tmp_path)

@@ -123,13 +123,13 @@ def test_a_model_without_classes(tmp_path, referee):
 
 
 def test_every_figure_tells_how_it_came_to_be(tmp_path, vae, referee):
-    told = []
-    result = evaluate(vae, N, seed=3, progress=lambda part, share: told.append((part, share)))
+    result = evaluate(vae, N, seed=3)
     assert result == json.loads((vae / "metrics.json").read_text())
     assert result["format"] == METRICS_FORMAT
     assert result["data"] == {"name": "bars", "split": "test"}
     assert (result["n"], result["seed"]) == (N, 3)
     assert result["weights"] == checkpoint.weights_hash(vae)
+    assert result["config"] == evaluation.config_hash(vae)
     assert result["referee"] == {"name": "referee-bars", "hash": checkpoint.weights_hash(referee)}
     assert {"hardware", "date", "version"} <= result.keys()
     for figure in [*result["metrics"].values(), *result["references"].values()]:
@@ -138,11 +138,28 @@ def test_every_figure_tells_how_it_came_to_be(tmp_path, vae, referee):
         assert figure["protocol"]
         assert 1 <= figure["n"] <= N
         assert figure["seed"] == 3
-    shares = [share for _, share in told]
-    assert shares == sorted(shares)
-    assert shares[0] == 0
-    assert shares[-1] == pytest.approx(1, abs=0.1)
     assert not work_folders(tmp_path), "what was kept for an interruption is cleared away"
+
+
+def test_every_part_tells_its_progress(tmp_path, referee, monkeypatch):
+    """From nothing to all, and so often that the time left can be told: after every batch, also within a chunk."""
+    monkeypatch.setattr(evaluation, "BATCH", 2)
+    monkeypatch.setattr(shards, "CHUNK", 1000)
+    told: dict[str, list[float]] = {}
+    wholes = []
+
+    def note(part: str, share: float, whole: float) -> None:
+        told.setdefault(part, []).append(share)
+        wholes.append(whole)
+
+    evaluate(saved(tmp_path / "model", "flow"), N, progress=note)
+    assert wholes == sorted(wholes)
+    assert (wholes[0], wholes[-1]) == (0, pytest.approx(1))
+    for part, shares in told.items():
+        assert shares == sorted(shares), part
+        assert (shares[0], shares[-1]) == (0, 1), part
+    for part, batches in {"bits/dim": 2, "Fréchet distance": N / 2, "student": 4}.items():
+        assert len(set(told[part])) > batches, part
 
 
 def test_real_images_are_measured_beside_samples(vae, referee):
@@ -224,6 +241,29 @@ def test_a_critic_judges_samples(family, tmp_path, vae, referee):
     figure = evaluate(vae, N)["metrics"]["critic_share"]
     assert 0 <= figure["value"] <= 100
     assert f"c-critic ({checkpoint.weights_hash(critic)})" in figure["protocol"]
+    assert figure["critic"] == {"name": "c-critic", "hash": checkpoint.weights_hash(critic)}
+
+
+@having(Judges)
+@pytest.mark.parametrize("change", ["other weights", "another name", "none"])
+def test_what_another_critic_said_is_not_shown(family, change, tmp_path, vae, referee):
+    """Of a critic that was trained further, or replaced, or taken away; all other figures still hold."""
+    critic = saved(tmp_path / "bundled/critic", family)
+    result = evaluate(vae, N)
+    assert measured(vae) == result
+    if change == "other weights":
+        saved(critic, build(family, seed=1))
+    elif change == "another name":
+        saved(tmp_path / "bundled/a-critic", build(family, seed=1))
+    else:
+        shutil.rmtree(critic)
+    kept = {key: value for key, value in result["metrics"].items() if key != "critic_share"}
+    assert measured(vae) == result | {"metrics": kept}
+    assert "critic_share" not in card.model_card(vae)
+    if change != "none":
+        again = evaluate(vae, N, only=["critic"])
+        assert again["metrics"]["critic_share"]["critic"] != result["metrics"]["critic_share"]["critic"]
+        assert measured(vae) == again
 
 
 # -- interrupted, repeated, shared -------------------------------------------------------------------------------------
@@ -532,7 +572,13 @@ def other_referee(folder: Path) -> None:
     saved(folder.parent / "referee-bars", build("referee", seed=1))
 
 
-@pytest.mark.parametrize("change", [none, older_format, other_weights, other_referee])
+def other_settings(folder: Path) -> None:
+    values = json.loads((folder / "config.json").read_text())
+    values["config"]["beta"] += 1
+    (folder / "config.json").write_text(json.dumps(values))
+
+
+@pytest.mark.parametrize("change", [none, older_format, other_weights, other_settings, other_referee])
 def test_figures_that_no_longer_hold_are_not_shown(bundled_vae, change):
     assert measured(bundled_vae)
     change(bundled_vae)
@@ -543,6 +589,16 @@ def test_figures_that_no_longer_hold_are_not_shown(bundled_vae, change):
     table = card.models_tables()
     assert "| [`vae-bars`](checkpoints/vae-bars) | not measured |" in table
     assert "*bars:" not in table, "nor the real images of that measurement"
+
+
+REAL = checkpoint.bundled()
+
+
+@pytest.mark.parametrize("name", REAL)
+def test_what_is_bundled_is_measured(name, monkeypatch):
+    """As its weights, its settings, its referee and its critic are now."""
+    monkeypatch.undo()
+    assert measured(name) == checkpoint.read_json(name, "metrics.json") != {}
 
 
 # -- parts measured again ----------------------------------------------------------------------------------------------

@@ -5,10 +5,11 @@ import itertools
 import json
 import math
 import os
+import shutil
 import signal
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -17,9 +18,9 @@ from helpers import python, tiny_images
 
 from genmodels import checkpoint
 from genmodels.data import Images
-from genmodels.models.base import TrainConfig
+from genmodels.models.base import Model, TrainConfig
 from genmodels.registry import get_family
-from genmodels.train import TrainingDiverged, learning_rate, read_rows, train
+from genmodels.train import TrainingDiverged, learning_rate, read_rows, row_is_due, train
 
 FAMILY = "vae"  # of those there are, the one whose objective draws the most random numbers
 TIMING = ("seconds", "images_per_s")
@@ -68,10 +69,11 @@ def test_learning_rate_rises_and_falls():
 
 def test_rows_tell_the_run(tmp_path):
     rows = run(tmp_path)
-    assert [row["step"] for row in rows] == list(range(5, 41, 5))
-    assert [row["progress"] for row in rows] == [step / 40 for step in range(5, 41, 5)]
+    steps = [1, 2, *range(5, 41, 5)]
+    assert [row["step"] for row in rows] == steps
+    assert [row["progress"] for row in rows] == [step / 40 for step in steps]
     assert rows[-1]["epoch"] == 16.0
-    expected = [learning_rate(recipe(), (step - 1) / 40) for step in range(5, 41, 5)]
+    expected = [learning_rate(recipe(), (step - 1) / 40) for step in steps]
     assert [row["learning_rate"] for row in rows] == pytest.approx(expected)
     assert read_rows(tmp_path) == rows
     assert {"state-00000040", "checkpoint", "metrics.jsonl", "samples.png"} == set(os.listdir(tmp_path))
@@ -79,6 +81,32 @@ def test_rows_tell_the_run(tmp_path):
     assert training["steps"] == 40
     assert training["final"]["loss"] == rows[-1]["loss"]
     assert training["recipe"]["learning_rate"] == recipe().learning_rate
+
+
+def test_the_first_rows_come_soon_and_tell_the_same(tmp_path):
+    """A row is the mean over the steps since the row before, whichever these are."""
+    each = run(tmp_path / "each", log_every=1, recipe=recipe(steps=120), save_steps=None)
+    rows = run(tmp_path / "few", log_every=50, recipe=recipe(steps=120), save_steps=None)
+    assert [row["step"] for row in rows] == [1, 2, 5, 10, 20, 50, 100, 120]
+    for before, row in zip([0, *(row["step"] for row in rows)], rows, strict=False):
+        mean = sum(one["loss"] for one in each[before : row["step"]]) / (row["step"] - before)
+        assert row["loss"] == pytest.approx(mean, rel=1e-6)
+    assert [step for step in range(1, 1001) if row_is_due(step, 300)] == [1, 2, 5, 10, 20, 50, 100, 200, 300, 600, 900]
+
+
+def test_a_run_can_be_saved_at_its_first_rows(tmp_path):
+    """What a slow machine has done is not lost before the first usual row."""
+    rows = train(fresh(), tiny_images(10), recipe(), folder=tmp_path, precision="no", save_minutes=0.0)
+    assert [next(rows)["step"] for _ in range(4)] == [1, 2, 5, 10]
+    assert states(tmp_path) == ["state-00000010"]
+
+
+def until(step: int, rows: Iterator[dict]) -> None:
+    """Leave a run after the row of this step."""
+    for row in rows:
+        if row["step"] == step:
+            break
+    rows.close()
 
 
 def test_the_model_is_the_checkpoint(tmp_path):
@@ -168,7 +196,7 @@ def test_stopped_and_resumed(tmp_path):
     assert states(tmp_path / "parts") == ["state-00000017"]
     second = run(tmp_path / "parts", resume=True)
     assert [row["step"] for row in second] == [20, 25, 30, 35, 40]
-    assert losses(second)[1:] == losses(whole)[4:]
+    assert losses(second)[1:] == losses(whole)[6:]
     assert read_rows(tmp_path / "parts") == first + second
     models = [checkpoint.load(tmp_path / part / "checkpoint").state_dict() for part in ("whole", "parts")]
     assert all(torch.equal(models[0][key], models[1][key]) for key in models[0])
@@ -176,9 +204,7 @@ def test_stopped_and_resumed(tmp_path):
 
 def test_a_consumer_that_leaves(tmp_path):
     """Breaking out of the loop over the rows saves what was done."""
-    rows = train(fresh(), tiny_images(10), recipe(), folder=tmp_path, precision="no", log_every=5)
-    next(rows), next(rows)
-    rows.close()
+    until(10, train(fresh(), tiny_images(10), recipe(), folder=tmp_path, precision="no", log_every=5))
     assert states(tmp_path) == ["state-00000010"]
     assert run(tmp_path, resume=True)[0]["step"] == 15
 
@@ -201,11 +227,146 @@ def test_no_run_is_overwritten_or_mixed(tmp_path):
     before = read_rows(tmp_path)
     with pytest.raises(ValueError, match="holds a run at step 40: go on with --resume"):
         run(tmp_path)
-    with pytest.raises(ValueError, match=r"has config .*; resume it with the same"):
+    with pytest.raises(ValueError, match=r"has latent_dim 4, not 6; resume it with the same\.$"):
         run(tmp_path, fresh(latent_dim=6), resume=True)
     with pytest.raises(ValueError, match="has family 'vae', not 'autoencoder'"):
         run(tmp_path, fresh("autoencoder"), recipe=recipe("autoencoder"), resume=True)
     assert read_rows(tmp_path) == before
+
+
+def other_classes(*names: str, spots: int = 3) -> Images:
+    images = tiny_images(10, classes=spots)
+    return Images(images.name, images.pixels, images.labels, names)
+
+
+@pytest.mark.parametrize(
+    ("names", "told"),
+    [
+        (("above", "down", "middle"), "above, down, middle"),
+        (("up", "down", "middle", "left"), "up, down, middle, left"),
+    ],
+    ids=["renamed", "added"],
+)
+def test_other_classes_are_another_run(tmp_path, names, told):
+    """Also where the model and the pictures are the same: what it calls by the old names would be called by the new."""
+    run(tmp_path, recipe=recipe(steps=10))
+    kept = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    said = rf"has learnt the classes up, down, middle; the data set 'bars' has {told}\.$"
+    with pytest.raises(ValueError, match=said):
+        train(fresh(num_classes=len(names)), other_classes(*names), recipe(), folder=tmp_path, resume=True)
+    assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == kept
+
+
+def placed(folder: Path | str, count: int = 10) -> Images:
+    images = tiny_images(count)
+    return Images(str(folder), images.pixels, images.labels, images.classes)
+
+
+def test_a_folder_by_any_spelling_is_the_same(tmp_path, monkeypatch):
+    folder = tmp_path / "pictures"
+    folder.mkdir()
+    (tmp_path / "link").symlink_to(folder)
+    monkeypatch.chdir(tmp_path)
+    options = {"folder": tmp_path / "run", "precision": "no", "resume": True}
+    for i, name in enumerate(
+        [folder, "pictures", "pictures/", "./pictures", "../" + tmp_path.name + "/pictures", "link"]
+    ):
+        rows = list(train(fresh(), placed(name, 10 + i), recipe(steps=i + 1), **options))
+        assert [row["step"] for row in rows] == [i + 1], "pictures that came to a folder don't make it another"
+
+
+def test_a_folder_that_moved_is_known_by_its_pictures(tmp_path):
+    options = {"folder": tmp_path / "run", "precision": "no", "resume": True}
+    list(train(fresh(), placed("/old/place"), recipe(steps=1), **options))
+    with pytest.raises(
+        ValueError, match="has data '/old/place', and '/new/place' holds other pictures; resume it with"
+    ):
+        train(fresh(), placed("/new/place", 11), recipe(steps=2), **options)
+    assert list(train(fresh(), placed("/new/place"), recipe(steps=2), **options))[-1]["step"] == 2
+    assert checkpoint.read_config(tmp_path / "run/checkpoint")["data"]["name"] == "/new/place"
+
+
+def test_a_state_of_an_older_version_goes_on(tmp_path):
+    """It tells neither classes nor digests."""
+    run(tmp_path, recipe=recipe(steps=10))
+    file = tmp_path / "state-00000010/run.json"
+    values = json.loads(file.read_text())
+    file.write_text(
+        json.dumps({key: values[key] for key in ("step", "seconds", "precision", "family", "config", "data")})
+    )
+    other = Images("others", *(getattr(tiny_images(10), key) for key in ("pixels", "labels", "classes")))
+    with pytest.raises(ValueError, match="has data 'bars', and 'others' holds other pictures"):
+        train(fresh(), other, recipe(), folder=tmp_path, resume=True)
+    assert run(tmp_path, resume=True)[-1]["step"] == 40
+
+
+STATE_FILES = ("model.safetensors", "optimizer.bin", "custom_checkpoint_0.pkl", "random_states_0.pkl", "run.json")
+
+
+def damage(file: Path, how: str) -> None:
+    if how == "missing":
+        file.unlink()
+    else:
+        whole = file.read_bytes()
+        file.write_bytes({"empty": b"", "cut": whole[: len(whole) // 2], "zeros": bytes(len(whole))}[how])
+
+
+@pytest.mark.parametrize("how", ["empty", "cut", "zeros", "missing"])
+@pytest.mark.parametrize("name", STATE_FILES)
+def test_a_damaged_state_is_named(tmp_path, name, how):
+    """What a full disk, a power cut or a copy that broke off leaves: one sentence, and nothing is changed."""
+    run(tmp_path, recipe=recipe(steps=10))
+    damage(tmp_path / "state-00000010" / name, how)
+    kept = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    said = rf"state-00000010/{name} is .*, and no older state of the run is whole: train in another folder, "
+    with pytest.raises(ValueError, match=said + rf"with --start {tmp_path}/checkpoint to keep what was learnt\.$"):
+        run(tmp_path, resume=True)
+    with pytest.raises(ValueError, match="holds a run at step 10"):
+        run(tmp_path)
+    assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == kept
+
+
+@pytest.mark.parametrize("name", STATE_FILES)
+def test_an_older_whole_state_is_used(tmp_path, caplog, name):
+    """Killed before the former state was removed, the newer one damaged since: the run is that of an uninterrupted one."""
+    whole = run(tmp_path / "whole")
+    folder = tmp_path / "parts"
+    options = {"folder": folder, "precision": "no", "log_every": 5}
+    until(10, train(fresh(), tiny_images(10), recipe(), **options))
+    shutil.copytree(folder / "state-00000010", tmp_path / "older")
+    until(20, train(fresh(), tiny_images(10), recipe(), resume=True, **options))
+    shutil.move(tmp_path / "older", folder / "state-00000010")
+    damage(folder / "state-00000020" / name, "cut")
+    run(folder, resume=True)
+    assert f"state-00000020/{name} is" in caplog.text
+    assert f"going on from the older state {folder}/state-00000010" in caplog.text
+    assert losses(read_rows(folder)) == losses(whole)
+    models = [checkpoint.load(part / "checkpoint").state_dict() for part in (tmp_path / "whole", folder)]
+    assert all(torch.equal(models[0][key], models[1][key]) for key in models[0])
+
+
+def test_a_state_is_on_the_disk_before_the_former_one_goes(tmp_path, monkeypatch):
+    """A power cut may come at any moment; what the operating system only holds in memory would be gone."""
+    safe: set[str] = set()
+    fsync, rmtree = os.fsync, shutil.rmtree
+
+    def noting(descriptor: int) -> None:
+        fsync(descriptor)
+        safe.add(os.readlink(f"/proc/self/fd/{descriptor}"))
+
+    def checking(path: Path, **options: object) -> None:
+        if Path(path).name == "state-00000010":
+            written = {str(tmp_path / ".state-00000020" / name) for name in os.listdir(tmp_path / "state-00000020")}
+            weights = [name for name in safe if name.endswith("model.safetensors") and ".saving-" in name]
+            assert safe >= written | {str(tmp_path / ".state-00000020"), str(tmp_path)}
+            assert len(weights) == 2, "so are those of both checkpoints"
+            safe.add("the former one went")
+        rmtree(path, **options)
+
+    monkeypatch.setattr(os, "fsync", noting)
+    monkeypatch.setattr(shutil, "rmtree", checking)
+    run(tmp_path, recipe=recipe(steps=20))
+    assert "the former one went" in safe
 
 
 KILLED = """
@@ -233,7 +394,7 @@ def test_killed_at_any_moment_and_resumed(tmp_path, start):
     script = KILLED.format(tests=str(Path(__file__).parent), folder=str(folder))
 
     process = start("-c", script)
-    wait_for(lambda: len(read_rows(folder)) >= 3, process)  # 15 steps, of which 10 are saved
+    wait_for(lambda: len(read_rows(folder)) >= 5, process)  # 15 steps, of which 10 are saved
     process.send_signal(signal.SIGKILL)
     process.wait()
     assert states(folder) == ["state-00000010"]
@@ -358,30 +519,71 @@ TOGETHER = """
 import json, os, sys
 sys.path.insert(0, {tests!r})
 import torch, test_train
+options = dict(recipe=test_train.recipe("autoencoder", steps=10), precision={precision!r}, resume=True)
 model = test_train.fresh("autoencoder", max_noise=0.0, erase=0.0)
-rows = test_train.run(test_train.Path({folder!r}), model, recipe=test_train.recipe("autoencoder", steps=10))
+rows = test_train.run(test_train.Path({folder!r}), model, **options)
 rank = os.environ["RANK"]
 torch.save(dict(weights=model.state_dict(), rows=rows), {folder!r} + "/rank-" + rank)
 """
+TORCHRUN = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2")
 
 
-def test_two_processes_are_one(tmp_path):
-    """Each with half of every batch: equal weights on both, the losses of one process with the whole batch."""
-    model = fresh("autoencoder", max_noise=0.0, erase=0.0)
-    alone = run(tmp_path / "alone", model, recipe=recipe("autoencoder", steps=10))
+@pytest.mark.parametrize(
+    ("precision", "begun", "env"),
+    [
+        ("no", 0, {}),
+        ("bf16", 0, {"ACCELERATE_USE_CPU": "false"}),
+        ("no", 5, {"ACCELERATE_MIXED_PRECISION": "bf16"}),
+        ("auto", 5, {"ACCELERATE_USE_CPU": "true"}),
+    ],
+    ids=str,
+)
+def test_two_processes_are_one(tmp_path, precision, begun, env):
+    """Each with half of every batch: equal weights on both, the losses of one process with the whole batch.
+
+    Whether the precision is timed or told, whether the run is new or goes on (from what one process began), and whatever
+    the environment says.
+    """
+
+    def model() -> Model:
+        return fresh("autoencoder", max_noise=0.0, erase=0.0)
+
+    options = {"recipe": recipe("autoencoder", steps=10), "precision": "bf16" if precision == "bf16" else "no"}
+    alone = run(tmp_path / "alone", whole := model(), **options)
     folder = tmp_path / "together"
-    (tmp_path / "script.py").write_text(TOGETHER.format(tests=str(Path(__file__).parent), folder=str(folder)))
-    launch = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", tmp_path / "script.py")
-    result = python(*launch, ACCELERATE_USE_CPU="true")
+    if begun:
+        until(begun, train(model(), tiny_images(10), folder=folder, log_every=5, **options))
+    values = {"tests": str(Path(__file__).parent), "folder": str(folder), "precision": precision}
+    (tmp_path / "script.py").write_text(TOGETHER.format(**values))
+    result = python(*TORCHRUN, tmp_path / "script.py", **{"ACCELERATE_USE_CPU": None} | env)
     assert result.returncode == 0, result.stderr[-3000:]
     ranks = [torch.load(folder / f"rank-{rank}") for rank in (0, 1)]
+    near = {"atol": 1e-4} if options["precision"] == "no" else {"atol": 1e-2, "rtol": 1e-2}
     for key, value in ranks[0]["weights"].items():
         assert torch.equal(value, ranks[1]["weights"][key]), key
-        assert torch.allclose(value, model.state_dict()[key], atol=1e-4), key
-    assert [row["step"] for row in ranks[0]["rows"]] == [5, 10]
-    for row, first, second in zip(alone, ranks[0]["rows"], ranks[1]["rows"], strict=True):
+        assert torch.allclose(value, whole.state_dict()[key], **near), key
+    expected = {row["step"]: row["loss"] for row in alone}
+    assert ranks[0]["rows"][-1]["step"] == 10
+    for first, second in zip(*(rank["rows"] for rank in ranks), strict=True):
+        assert first["step"] > begun
         assert first["loss"] == second["loss"]
-        assert first["loss"] == pytest.approx(row["loss"], rel=1e-5)
+        assert first["loss"] == pytest.approx(expected[first["step"]], rel=0.05 if precision == "bf16" else 1e-5)
     training = json.loads((folder / "checkpoint/training.json").read_text())
     assert training["processes"] == 2
-    assert read_rows(folder) == ranks[0]["rows"]
+    assert training["precision"] == options["precision"]
+    assert len(read_rows(folder)) == len({row["step"] for row in read_rows(folder)}), "one of them writes"
+
+
+def test_the_command_in_two_processes(tmp_path, image_folder):
+    """`torchrun -m genmodels train`: one run and one model, of which one process speaks; then the same with --resume."""
+    out = tmp_path / "run"
+    command = ("-m", "genmodels", "train", "autoencoder", "--data", image_folder, "--shape", "1,8,8", "--out", out)
+    settings = ("latent_dim=4", "widths=[4,8]", "batch_size=4")
+    for steps, more in ((2, ()), (4, ("--resume",))):
+        launch = (*TORCHRUN, *command, "--precision", "no", *more, "--set", f"steps={steps}", *settings)
+        result = python(*launch, ACCELERATE_USE_CPU=None)
+        assert result.returncode == 0, result.stderr[-3000:]
+        assert result.stdout.count("The model is in") == 1
+        assert result.stderr.count(f"step {steps} loss") <= 2, "one bar, drawn again when it is closed"
+        training = checkpoint.read_json(out / "checkpoint", "training.json")
+        assert (training["processes"], training["steps"]) == (2, steps)

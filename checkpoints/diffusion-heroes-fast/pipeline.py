@@ -1,6 +1,6 @@
 """Sampling of a diffusion checkpoint with diffusers alone. A copy of this file lies in every such checkpoint's folder:
 
-    pipe = diffusers.DiffusionPipeline.from_pretrained("diffusion-mnist", trust_remote_code=True)
+    pipe = diffusers.DiffusionPipeline.from_pretrained(folder, trust_remote_code=True)
     pipe(class_labels=[3, 3, 7]).images    # or, for a model of captions, pipe(prompt="an elf in a red robe")
 
 Notation: a noisy picture is x_t = alpha x + sigma eps with alpha^2 + sigma^2 = 1, so (alpha, sigma) is the cosine and
@@ -79,16 +79,19 @@ def angles() -> Tensor:
 def velocity(unet: nn.Module, patch_size: int, noisy: Tensor, t: Tensor, condition: Condition) -> Tensor:
     """The network's velocity for pictures `(B, C, H, W)` at training steps t `(B,)`; it sees a square of pixels as one.
 
-    Inside, the channels of a place lie side by side in memory: convolutions are up to a sixth faster so.
+    Only the network computes in its own precision, which may be half: pictures stay in theirs. Inside, the channels of a
+    place lie side by side in memory: convolutions are up to a sixth faster so.
     """
-    patches = F.pixel_unshuffle(noisy, patch_size).to(memory_format=torch.channels_last)
-    return F.pixel_shuffle(unet(patches, t, **condition).sample, patch_size).contiguous()
+    dtype = next(unet.parameters()).dtype
+    patches = F.pixel_unshuffle(noisy, patch_size).to(dtype, memory_format=torch.channels_last)
+    told = {key: value.to(dtype) if value.is_floating_point() else value for key, value in condition.items()}
+    return F.pixel_shuffle(unet(patches, t, **told).sample, patch_size).to(noisy.dtype).contiguous()
 
 
 def text_condition(text_encoder: nn.Module, tokens: Tensor, pad: int = 0) -> Condition:
     """What captions `(B, L)` of token numbers tell the network: every word's vector, and the mean of all words."""
     mask = tokens != pad
-    words = text_encoder(input_ids=tokens, attention_mask=mask.long()).last_hidden_state
+    words = text_encoder(input_ids=tokens, attention_mask=mask.long()).last_hidden_state.float()
     mean = (words * mask[:, :, None]).sum(1) / mask.sum(1, keepdim=True)
     return {"encoder_hidden_states": words, "encoder_attention_mask": mask, "class_labels": mean}
 
@@ -272,7 +275,8 @@ class PatchDiffusionPipeline(diffusers.DiffusionPipeline):
         height, width = (size, size) if isinstance(size, int) else size
         shape = (n, self.unet.config.in_channels // p**2, height * p, width * p)
         generator = list(generator) if isinstance(generator, Sequence) else generator
-        return randn_tensor(shape, generator=generator, device=self._execution_device)
+        # in float32 whatever the network's precision: a seed gives the same picture in each, up to rounding
+        return randn_tensor(shape, generator=generator, device=self._execution_device, dtype=torch.float32)
 
     def _condition(self, given: Sequence[int | str | None]) -> Condition:
         device = self._execution_device

@@ -1,0 +1,56 @@
+"""The model cards: what they print can be run."""
+
+import re
+from pathlib import Path
+
+import pytest
+from helpers import build
+
+from genmodels import checkpoint
+from genmodels.card import model_card, write_card
+
+
+def snippets(card: str) -> list[str]:
+    found = re.findall(r"```python\n(.*?)```", card, re.DOTALL)
+    assert found
+    return found
+
+
+def run(code: str) -> dict:
+    """What a snippet, run by itself, leaves in its names."""
+    names: dict = {}
+    exec(compile(code, "card", "exec"), names)
+    return names
+
+
+@pytest.mark.parametrize("name", checkpoint.bundled())
+def test_a_bundled_models_card_works_as_printed(name, tmp_path, monkeypatch):
+    """From anywhere."""
+    monkeypatch.chdir(tmp_path)
+    code, *pipelines = snippets((checkpoint.find(name) / "README.md").read_text(encoding="utf-8"))
+    model = run(code)["model"]
+    assert model.config.to_json() == checkpoint.load(name).config.to_json()
+    assert len(pipelines) == (checkpoint.find(name) / "model_index.json").is_file()
+    for code in pipelines:
+        height, width = model.image_shape[1:]
+        assert {picture.size for picture in run(code)["images"]} == {(width, height)}
+
+
+@pytest.mark.parametrize("family", ["vae", "diffusion"])
+def test_a_runs_card_works_as_printed(family, tmp_path, monkeypatch):
+    """In its own folder, which a card can't know the place of, and doesn't tell."""
+    folder = checkpoint.save(build(family), tmp_path / "run/checkpoint")
+    write_card(folder)
+    card = (folder / "README.md").read_text(encoding="utf-8")
+    assert "Run this in the folder of this file:" in card
+    assert str(tmp_path) not in card
+    monkeypatch.chdir(folder)
+    assert all(run(code) for code in snippets(card))
+
+
+def test_the_card_of_a_hub_repo_names_the_repo(tmp_path):
+    for source in (checkpoint.save(build("diffusion"), tmp_path / "model"), Path("diffusion-mnist")):
+        loading, pipeline = snippets(model_card(source, "tester/new"))
+        assert 'model = genmodels.load("tester/new")' in loading
+        assert 'DiffusionPipeline.from_pretrained("tester/new", trust_remote_code=True)' in pipeline
+        assert "Run this in the folder" not in model_card(source, "tester/new")
