@@ -172,17 +172,10 @@ def test_the_package_requires_what_the_app_does():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     extras = project["optional-dependencies"]
     app, test = ((ROOT / file).read_text().splitlines() for file in ("requirements.txt", "requirements-test.txt"))
-    assert sorted(project["dependencies"] + extras["app"]) == sorted(line for line in app if line[0].isalpha())
+    needed = [*project["dependencies"], *extras["app"]]
+    needed.remove("genmodels-checkpoints==0.1.*")  # lies in a checkout
+    assert sorted(needed) == sorted(line for line in app if line[0].isalpha())
     assert sorted(extras["test"]) == sorted(line for line in test if line[0].isalpha())
-
-
-def test_the_readmes_front_matter_makes_a_space():
-    text = (ROOT / "README.md").read_text(encoding="utf-8")
-    matter = dict(re.findall(r"^(\w+): *(.*)$", text.split("---")[1], re.MULTILINE))
-    assert matter["sdk"] == "gradio"
-    assert matter["app_file"] == "app.py"
-    assert f"=={matter['sdk_version']}" == requirements("constraints.txt")["gradio"]
-    assert matter["python_version"].strip('"') in ("3.10", "3.11", "3.12")
 
 
 # -- files -------------------------------------------------------------------------------------------------------------
@@ -190,7 +183,7 @@ def test_the_readmes_front_matter_makes_a_space():
 
 def test_nothing_bundled_can_hold_code():
     """No pickle under any name: every file in checkpoints is text, a picture or safetensors, or the library's pipeline."""
-    for file in (path for path in (ROOT / "checkpoints").rglob("*") if path.is_file()):
+    for file in (path for path in (ROOT / "checkpoints").glob("*/**/*") if path.is_file()):
         if file.name == "pipeline.py":
             assert file.read_bytes() == (PACKAGE / "models/pipeline.py").read_bytes(), file
             continue
