@@ -91,5 +91,6 @@ def test_the_app(installed, tmp_path):
         app.terminate()
         app.wait(20)
     with Image.open(sheet) as picture:
-        assert picture.convert("L").getextrema() == (0, 255), "digits, not grey noise"
+        low, high = picture.convert("L").getextrema()
+    assert high - low > 200, "digits, not grey noise"
     assert "Traceback" not in log.read_text()

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from helpers import build
 
-from genmodels import checkpoint, places
+from genmodels import checkpoint, places, wrappers
 from genmodels.__main__ import main
 from genmodels.card import write_card
 from genmodels.publish import to_upload
@@ -115,6 +115,13 @@ def test_its_owner_chooses_the_licence(image_folder, tmp_path):
     card.write_text(chosen)
     write_card(folder)
     assert card.read_text() == chosen
+
+
+def test_the_app_calls_it_by_the_folders_name(image_folder, tmp_path, monkeypatch):
+    shutil.copytree(train(image_folder, tmp_path / "run"), tmp_path / "models" / "ae-of-mine")
+    monkeypatch.setattr(checkpoint, "BUNDLED", [tmp_path / "models"])
+    shown = wrappers.describe("ae-of-mine")
+    assert (shown["data"], shown["title"]) == ("pictures", "pictures")
 
 
 @pytest.mark.parametrize("name", sorted(checkpoint.bundled()))
