@@ -13,7 +13,7 @@ from genmodels.data import DATASETS
 from genmodels.evaluate import DEFAULT_N, measured
 from genmodels.registry import INSTRUMENTS, get_family
 
-OUR_LICENCE = "MIT. With the images that it generates you may do what you like."
+IMAGES_ARE_FREE = "With the images that it generates you may do what you like."
 OWNERS_LICENCE = (
     "Whoever trained it chooses one, in a line `license: …` right below the first line of this file; without it none is "
     "granted. What may be done with the images that it generates depends on the pictures that it learnt from, too."
@@ -58,7 +58,7 @@ def model_card(source: str | os.PathLike) -> str:
         "",
         "## Licence",
         "",
-        OUR_LICENCE if data["name"] in DATASETS else OWNERS_LICENCE,
+        _licence(family, data["name"]),
         "",
     ])  # fmt: skip
 
@@ -105,6 +105,12 @@ def _chosen_licence(card: Path) -> list[str]:
     text = card.read_text(encoding="utf-8") if card.is_file() else ""
     _, _, front_matter = text.partition("---\n")
     return re.findall(r"^license: *\S.*$", front_matter.partition("\n---")[0], re.MULTILINE)[:1]
+
+
+def _licence(family: str, data: str) -> str:
+    if data not in DATASETS:
+        return OWNERS_LICENCE
+    return "MIT." if family in INSTRUMENTS else f"MIT. {IMAGES_ARE_FREE}"
 
 
 def _measured(metrics: dict[str, Any]) -> list[str]:
