@@ -103,7 +103,7 @@ def _app(options: argparse.Namespace) -> None:
     from genmodels import app
 
     try:
-        app.build_app().launch(server_port=options.port, **app.launch_options())
+        app.main(options.port)
     except OSError as error:
         host = os.environ.get("GRADIO_SERVER_NAME", "127.0.0.1")
         port = f"port {options.port}" if options.port else "any of the ports"

@@ -1,4 +1,4 @@
-"""The web app: `python app.py`, then open the printed address.
+"""The web app: `genmodels app` (in a checkout `python app.py`), then open the printed address.
 
 The environment variables GRADIO_SERVER_NAME and GRADIO_SERVER_PORT choose host and port.
 """
@@ -101,5 +101,6 @@ def theme() -> gr.themes.Base:
     )
 
 
-if __name__ == "__main__":
-    build_app().launch(**launch_options())
+def main(port: int | None = None) -> None:
+    """Serve the app; without a port at GRADIO_SERVER_PORT, or at the first free one."""
+    build_app().launch(server_port=port, **launch_options())
