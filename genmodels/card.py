@@ -26,12 +26,13 @@ def write_card(folder: str | os.PathLike) -> None:
     checkpoint.write_files(checkpoint.find(folder), {"README.md": lambda path: path.write_text(text, encoding="utf-8")})
 
 
-def model_card(source: str | os.PathLike) -> str:
-    """The card's Markdown, with the Hub's front matter."""
+def model_card(source: str | os.PathLike, repo: str | None = None) -> str:
+    """The card's Markdown, with the Hub's front matter; repo: the Hub's "user/name" if that is where it will be read."""
     folder = checkpoint.find(source)
     config, training = checkpoint.read_config(folder), checkpoint.read_json(folder, "training.json")
     metrics = measured(folder)
-    name, family, data = folder.name, config["family"], config["data"]
+    name = (repo or folder.name).rpartition("/")[2]
+    family, data = config["family"], config["data"]
     return "\n".join([
         *_front_matter(folder, family, data["name"], metrics),
         f"# {name}",
@@ -39,13 +40,8 @@ def model_card(source: str | os.PathLike) -> str:
         *(["![samples](samples.png)", ""] if (folder / "samples.png").is_file() else []),
         f"Family: {family}. Images: {'x'.join(str(s) for s in data['shape'][1:])}. Trained on `{data['name']}` by genmodels.",
         "",
-        "```python",
-        "import genmodels",
-        "",
-        f'model = genmodels.load("{name}")',
-        "```",
-        "",
-        *_diffusers(folder),
+        *_loading(repo or _bundled_name(folder)),
+        *_diffusers(folder, repo),
         "## The idea",
         "",
         about(family),
@@ -63,19 +59,41 @@ def model_card(source: str | os.PathLike) -> str:
     ])  # fmt: skip
 
 
-def _diffusers(folder: Path) -> list[str]:
+def _bundled_name(folder: Path) -> str | None:
+    """The name by which a folder is found from anywhere, if it is bundled."""
+    return next((name for name, known in checkpoint.bundled().items() if known.resolve() == folder.resolve()), None)
+
+
+def _loading(source: str | None) -> list[str]:
+    """How to open it; what is neither bundled nor on the Hub can only be told where to be opened from."""
+    return [
+        *([] if source else ["Run this in the folder of this file:", ""]),
+        "```python",
+        "import genmodels",
+        "",
+        f'model = genmodels.load("{source or "."}")',
+        "```",
+        "",
+    ]
+
+
+def _diffusers(folder: Path, repo: str | None) -> list[str]:
     """How to open it as a pipeline, if it is one."""
     if not (folder / "model_index.json").is_file():
         return []
     config = checkpoint.read_config(folder)["config"]
     asked = 'prompt="…"' if config.get("vocabulary") else "class_labels=[0, 1]"
+    name = _bundled_name(folder)
+    bundled = name and not repo  # diffusers doesn't know the names
+    source = f'genmodels.bundled()["{name}"]' if bundled else f'"{repo or "."}"'
     return [
         "It is a [diffusers](https://huggingface.co/docs/diffusers) pipeline, too; its code is `pipeline.py`:",
         "",
         "```python",
+        *(["import genmodels"] if bundled else []),
         "from diffusers import DiffusionPipeline",
         "",
-        f'pipe = DiffusionPipeline.from_pretrained("{folder.name}", trust_remote_code=True)',
+        f"pipe = DiffusionPipeline.from_pretrained({source}, trust_remote_code=True)",
         f"images = pipe({asked}).images",
         "```",
         "",

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from genmodels import checkpoint
+from genmodels.card import model_card
 from genmodels.data import reason
 from genmodels.places import PATH
 
@@ -34,24 +35,19 @@ def push(folder: str | os.PathLike, repo: str, *, private: bool = False) -> str:
 def to_upload(source: str | os.PathLike, repo: str) -> dict[str, bytes]:
     """The files of a checkpoint as they are uploaded: name -> content; no other file in the folder is.
 
-    The card's title and code name the repo instead of the folder. Raises ValueError if a text has an absolute path in it,
+    The card names the repo, unless its owner has rewritten it. Raises ValueError if a text has an absolute path in it,
     naming file and line.
     """
     folder = checkpoint.find(source)
     data = checkpoint.read_config(folder)["data"]
     names = [name for name in (*checkpoint.FILES, checkpoint.PIPELINE_CODE) if (folder / name).is_file()]
     files = {name: (folder / name).read_bytes() for name in names}
-    if CARD in files:
-        files[CARD] = _named(files[CARD].decode(errors="replace"), folder.name, repo).encode()
+    if files.get(CARD) == model_card(folder).encode():
+        files[CARD] = model_card(folder, repo).encode()
     for name, content in files.items():
         if name.endswith(TEXTS):
             _refuse_paths(folder / name, content, _classes(data))
     return files
-
-
-def _named(card: str, folder: str, repo: str) -> str:
-    """The card with the repo's name in the place of the folder's."""
-    return card.replace(f'"{folder}"', f'"{repo}"').replace(f"\n# {folder}\n", f"\n# {repo.partition('/')[2]}\n")
 
 
 def _refuse_paths(file: Path, content: bytes, classes: set[str]) -> None:

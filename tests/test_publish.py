@@ -188,7 +188,18 @@ def test_a_pushed_card_names_the_repo(model):
     card = to_upload(model, "tester/new")["README.md"].decode()
     assert "\n# new\n" in card
     assert 'genmodels.load("tester/new")' in card
-    assert "checkpoint" not in card
+    assert "# checkpoint" not in card
+
+
+def test_a_card_that_its_owner_has_rewritten_is_pushed_as_it_is(model):
+    """But for the licence: with that line alone it is still ours, and names the repo."""
+    ours = (model / "README.md").read_text()
+    (model / "README.md").write_text(ours.replace("---\n", "---\nlicense: cc0-1.0\n", 1))
+    card = to_upload(model, "tester/new")["README.md"].decode()
+    assert card.startswith("---\nlicense: cc0-1.0\n")
+    assert 'genmodels.load("tester/new")' in card
+    (model / "README.md").write_text(ours + "My own words.\n")
+    assert to_upload(model, "tester/new")["README.md"].decode() == ours + "My own words.\n"
 
 
 @pytest.mark.parametrize(
