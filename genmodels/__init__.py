@@ -7,11 +7,12 @@ images = genmodels.sample(model, n=16, seed=0)        # (16, 1, 28, 28) in [-1, 
 
 __version__ = "0.1.0"
 
-from genmodels.checkpoint import bundled, load, push, save
+from genmodels.checkpoint import bundled, load, save
 from genmodels.data import DATASETS, load_dataset
 from genmodels.evaluate import evaluate
 from genmodels.operations import anomaly_score, corrupt, interpolate, reconstruct, sample
 from genmodels.protocols import abilities
+from genmodels.publish import push
 from genmodels.registry import FAMILIES, get_family
 from genmodels.train import train
 

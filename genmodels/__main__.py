@@ -1,13 +1,15 @@
-"""python -m genmodels {list,sample,train,evaluate,bench,push}: argument parsing only."""
+"""genmodels, or python -m genmodels, {app,list,sample,train,evaluate,bench,push}: argument parsing only."""
 
 import argparse
 import contextlib
 import dataclasses
+import os
 import shlex
 import signal
 import sys
 import time
 from collections.abc import Callable, Iterator
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -28,15 +30,18 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="python -m genmodels", description="Try, compare and train generative models."
-    )
+    called = "genmodels" if Path(sys.argv[0]).stem == "genmodels" else "python -m genmodels"
+    parser = argparse.ArgumentParser(prog=called, description="Try, compare and train generative models.")
     commands = parser.add_subparsers(required=True, metavar="command")
 
     def add(name: str, run, help: str) -> argparse.ArgumentParser:
         command = commands.add_parser(name, help=help, description=help)
         command.set_defaults(run=run)
         return command
+
+    command = add("app", _app, "the web app; it prints the address to open")
+    command.add_argument("--host", help="listen at this address; default: GRADIO_SERVER_NAME, or 127.0.0.1")
+    command.add_argument("--port", type=int, help="default: GRADIO_SERVER_PORT, or the first free one from 7860 on")
 
     add("list", _list, "the bundled models")
 
@@ -79,6 +84,7 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument(
         "--referee", help="the checkpoint whose features compare; default: the bundled one of the data"
     )
+    command.add_argument("--data", help="as for train; default: the data that the model was trained on")
     command.add_argument("--only", nargs="+", default=[], metavar="PART", help='measure again, e.g. "sampling time"')
     command.add_argument("--inception", action="store_true", help="also the usual FID, whose network is downloaded")
 
@@ -92,9 +98,30 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _app(options: argparse.Namespace) -> None:
+    if find_spec("gradio") is None:
+        raise ValueError("The app needs gradio: pip install 'genmodels[app]'.")
+    if options.port is not None and not 1 <= options.port <= 65535:
+        raise ValueError(f"--port must be between 1 and 65535, not {options.port}.")
+    if options.host:
+        os.environ["GRADIO_SERVER_NAME"] = options.host  # gradio reads it when it is imported
+    from genmodels import app
+
+    try:
+        app.main(options.port)
+    except OSError as error:
+        host = os.environ.get("GRADIO_SERVER_NAME", "127.0.0.1")
+        port = f"port {options.port}" if options.port else "any of the ports"
+        raise OSError(
+            f"The app can't listen at {host}, {port}: it is taken, or the address isn't this computer's."
+        ) from error
+
+
 def _list(options: argparse.Namespace) -> None:
     from genmodels import checkpoint
 
+    if not checkpoint.bundled():
+        raise ValueError(f"The bundled models are {checkpoint.NO_MODELS}.")
     for name, folder in checkpoint.bundled().items():
         config = checkpoint.read_config(folder)
         print(f"{name:22} {config['family']:12} {config['data']['name']:14} {checkpoint.size(folder) / 1e6:5.1f} MB")
@@ -240,7 +267,7 @@ def _evaluate(options: argparse.Namespace) -> None:
         with _progress_bar(name, shown=is_main) as show:
             result = evaluate(
                 name, options.n, seed=options.seed, referee=options.referee, inception=options.inception,
-                only=options.only, progress=show,
+                only=options.only, data=options.data, progress=show,
             )  # fmt: skip
         if is_main:
             write_card(name)
@@ -289,9 +316,11 @@ def _bench(options: argparse.Namespace) -> None:
 
 
 def _push(options: argparse.Namespace) -> None:
-    from genmodels import checkpoint
+    from genmodels.publish import push, to_upload
 
-    print(checkpoint.push(options.model, options.repo, private=options.private))
+    for name, content in to_upload(options.model, options.repo).items():
+        print(f"{name:46} {len(content) / 1e3:9,.1f} kB")
+    print(push(options.model, options.repo, private=options.private))
 
 
 def _shape(text: str | None) -> tuple[int, int, int] | None:

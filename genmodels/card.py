@@ -1,6 +1,10 @@
-"""The model card (README.md) of a checkpoint: made from its JSON files, so that no figure in it is typed by hand."""
+"""The model card (README.md) of a checkpoint: made from its JSON files, so that no figure in it is typed by hand.
+
+One line of it is its owner's: the licence of a model whose pictures are none of ours. It is kept when the card is made anew.
+"""
 
 import os
+import re
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +12,12 @@ from genmodels import checkpoint
 from genmodels.data import DATASETS
 from genmodels.evaluate import DEFAULT_N, measured
 from genmodels.registry import INSTRUMENTS, get_family
+
+IMAGES_ARE_FREE = "With the images that it generates you may do what you like."
+OWNERS_LICENCE = (
+    "Whoever trained it chooses one, in a line `license: …` right below the first line of this file; without it none is "
+    "granted. What may be done with the images that it generates depends on the pictures that it learnt from, too."
+)
 
 
 def write_card(folder: str | os.PathLike) -> None:
@@ -21,9 +31,10 @@ def model_card(source: str | os.PathLike, repo: str | None = None) -> str:
     folder = checkpoint.find(source)
     config, training = checkpoint.read_config(folder), checkpoint.read_json(folder, "training.json")
     metrics = measured(folder)
-    name, family, data = folder.name, config["family"], config["data"]
+    name = (repo or folder.name).rpartition("/")[2]
+    family, data = config["family"], config["data"]
     return "\n".join([
-        *_front_matter(family, data["name"], metrics),
+        *_front_matter(folder, family, data["name"], metrics),
         f"# {name}",
         "",
         *(["![samples](samples.png)", ""] if (folder / "samples.png").is_file() else []),
@@ -40,6 +51,10 @@ def model_card(source: str | os.PathLike, repo: str | None = None) -> str:
         "## Limits",
         "",
         f"Small on purpose: it answers in milliseconds on two CPU cores. It knows only pictures like those of `{data['name']}`.",
+        "",
+        "## Licence",
+        "",
+        _licence(family, data["name"]),
         "",
     ])  # fmt: skip
 
@@ -92,14 +107,28 @@ def about(family: str) -> str:
     return (sys.modules[get_family(family).__module__].__doc__ or "").strip()
 
 
-def _front_matter(family: str, data: str, metrics: dict[str, Any]) -> list[str]:
-    lines = ["---", "license: mit", "library_name: genmodels", "tags:", f"- {family}"]
+def _front_matter(folder: Path, family: str, data: str, metrics: dict[str, Any]) -> list[str]:
+    licence = ["license: mit"] if data in DATASETS else _chosen_licence(folder / "README.md")
+    lines = ["---", *licence, "library_name: genmodels", "tags:", f"- {family}"]
     lines += ["- image-classification" if family in INSTRUMENTS else "- image-generation"]
     if data in DATASETS and DATASETS[data].hub:
         lines += ["datasets:", f"- {DATASETS[data].hub}"]
     if metrics:
         lines += ["metrics:", *[f"- {name}" for name in metrics["metrics"] if name != "parameters"]]
     return [*lines, "---", ""]
+
+
+def _chosen_licence(card: Path) -> list[str]:
+    """The line in which a model's owner has named its licence, in the front matter of the card that there is; [] if none."""
+    text = card.read_text(encoding="utf-8") if card.is_file() else ""
+    _, _, front_matter = text.partition("---\n")
+    return re.findall(r"^license: *\S.*$", front_matter.partition("\n---")[0], re.MULTILINE)[:1]
+
+
+def _licence(family: str, data: str) -> str:
+    if data not in DATASETS:
+        return OWNERS_LICENCE
+    return "MIT." if family in INSTRUMENTS else f"MIT. {IMAGES_ARE_FREE}"
 
 
 def _measured(metrics: dict[str, Any]) -> list[str]:

@@ -1,6 +1,7 @@
-"""Checkpoints: a folder is a model. Save, find (bundled name, folder or Hub repo), load, push.
+"""Checkpoints: a folder is a model. Save, find (bundled name, folder or Hub repo), load.
 
 config.json                {"format": 1, "family": "vae", "config": {...}, "data": {"name", "shape", "classes"}}
+                           of data that lie in a folder the name alone, no path to it; see `trained_on`
 model.safetensors          the weights, EMA if EMA was used; strict keys
 discriminator.safetensors  a GAN's critic: weights that sampling doesn't need, see Model.side_modules
 calibration.safetensors    optional: what the app shows of the test split (scores, codes), see evaluate.calibrate
@@ -20,6 +21,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterable, Mapping
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +33,7 @@ from torch.overrides import TorchFunctionMode
 
 from genmodels.data import reason
 from genmodels.models.base import Model
+from genmodels.places import data_label, is_named, start_label
 from genmodels.registry import family_of, get_family
 
 FORMAT = 1
@@ -49,8 +52,21 @@ FILES = (
     CONFIG, WEIGHTS, *SIDE_WEIGHTS, CALIBRATION, "training.json", "metrics.json", "README.md", "samples.png", *FILMS,
     *COMPONENT_WEIGHTS, *COMPONENT_TEXTS,
 )  # fmt: skip
-#: In a checkout the bundled models lie beside the package, in an installed wheel inside it.
-BUNDLED = [Path(__file__).parent.parent / "checkpoints", Path(__file__).parent / "checkpoints"]
+#: Beside a run's `checkpoint/`, so that it is never shared with it: where the data are on this computer.
+DATA_PLACE = "data.json"
+
+
+def _bundled_roots() -> list[Path]:
+    """In a checkout the bundled models lie beside the package; installed, they are a package of their own, without code."""
+    checkout = Path(__file__).parent.parent / "checkpoints"
+    if (checkout / "pyproject.toml").is_file():
+        return [checkout]
+    spec = find_spec("genmodels_checkpoints")
+    return [Path(folder) for folder in spec.submodule_search_locations] if spec else []
+
+
+BUNDLED = _bundled_roots()
+NO_MODELS = "none (pip install genmodels-checkpoints)"
 
 
 def bundled() -> dict[str, Path]:
@@ -73,9 +89,9 @@ def find(source: str | os.PathLike) -> Path:
         return _download(name)
     if "/" in name or Path(name).exists():
         raise ValueError(
-            f"There is no checkpoint at {name!r} (no {CONFIG}); bundled are {', '.join(models) or 'none'}."
+            f"There is no checkpoint at {name!r} (no {CONFIG}); bundled are {', '.join(models) or NO_MODELS}."
         )
-    raise ValueError(f"There is no model {name!r}; bundled are {', '.join(models) or 'none'}.")
+    raise ValueError(f"There is no model {name!r}; bundled are {', '.join(models) or NO_MODELS}.")
 
 
 def _download(repo: str) -> Path:
@@ -106,7 +122,34 @@ def read_config(source: str | os.PathLike) -> dict[str, Any]:
     for key in ("config", "data"):
         if not isinstance(values.get(key), dict):
             raise ValueError(f"{file} lacks the object {key!r}.")
+    values["data"]["name"] = data_label(str(values["data"].get("name", "")))
     return values
+
+
+def trained_on(source: str | os.PathLike) -> str:
+    """What `load_dataset` reads a checkpoint's data from: a name, or the folder that its run has read.
+
+    Raises ValueError if that folder isn't here: the checkpoint comes from elsewhere, or one of both was moved.
+    """
+    folder = find(source)
+    name = read_config(folder)["data"]["name"]
+    if is_named(name):
+        return name
+    place = _data_place(folder.resolve().parent / DATA_PLACE)
+    if data_label(place) == name and Path(place).is_dir():
+        return place
+    called = f" (folder {name!r})" if name else ""
+    raise ValueError(
+        f"The pictures that {folder.name} was trained on{called} are not here: name them with --data (data=…)."
+    )
+
+
+def _data_place(file: Path) -> str:
+    """The folder that a run has noted; "" if there is no such note."""
+    try:
+        return str(json.loads(file.read_text(encoding="utf-8"))["place"]) if file.is_file() else ""
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ValueError(f"{file} can't be read as the note of a data set's place: {error}") from error
 
 
 def read_json(source: str | os.PathLike, file: str) -> dict[str, Any]:
@@ -257,16 +300,18 @@ def save(
 ) -> Path:
     """Write a checkpoint; `load(folder)` gives the model back. Other files already in the folder stay.
 
-    data: {"name", "shape", "classes"} of the training set. half: store float16 weights (half the size).
+    data: {"name", "shape", "classes"} of the training set; of a name that is a path the last part is kept, and so of
+    the checkpoint that `training` started from. half: store float16 weights (half the size).
     All files are written aside first and then renamed: a full disk or a read-only folder raises OSError in one
     sentence and leaves the former checkpoint as it was.
     """
     folder = Path(folder)
+    data = data or {"name": "", "shape": list(model.image_shape), "classes": []}
     config = {
         "format": FORMAT,
         "family": family_of(model),
         "config": model.config.to_json(),
-        "data": dict(data or {"name": "", "shape": list(model.image_shape), "classes": []}),
+        "data": {**data, "name": data_label(data["name"])},
     }
     weights = model.state_dict()
     files: dict[str, Callable[[Path], Any]] = {
@@ -277,10 +322,20 @@ def save(
     if calibration is not None:
         files[CALIBRATION] = _tensor_writer(calibration, half=False)
     if training is not None:
-        files["training.json"] = _json_writer(training)
+        files["training.json"] = _json_writer(_without_places(training))
     files[CONFIG] = _json_writer(config)  # last: it makes the folder a checkpoint
     write_files(folder, files)
     return folder
+
+
+def _without_places(training: Mapping[str, Any]) -> dict[str, Any]:
+    """training.json with a name in place of the path of every checkpoint that the training went on from."""
+    told = dict(training)
+    if told.get("start"):
+        told["start"] = start_label(told["start"])
+    if told.get("before"):
+        told["before"] = _without_places(told["before"])
+    return told
 
 
 def _tensor_writer(tensors: Mapping[str, Tensor], half: bool) -> Callable[[Path], None]:
@@ -344,18 +399,3 @@ def _save_error(folder: Path, error: Exception) -> OSError:
     full = code == errno.ENOSPC or "No space left" in str(error)
     why = "the disk is full" if full else getattr(error, "strerror", None) or str(error)
     return OSError(code or errno.EIO, f"Saving to {folder} failed: {why}. What was there before is unchanged.")
-
-
-def push(folder: str | os.PathLike, repo: str, *, private: bool = False) -> str:
-    """Upload a checkpoint folder to the Hub as `user/repo`; returns its address. Needs a token with write access."""
-    import huggingface_hub
-    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, HTTPError  # the last: no connection
-
-    folder = find(folder)
-    read_config(folder)
-    try:
-        huggingface_hub.create_repo(repo, private=private, exist_ok=True)
-        huggingface_hub.upload_folder(repo_id=repo, folder_path=folder, allow_patterns=[*FILES, PIPELINE_CODE])
-    except (HfHubHTTPError, HFValidationError, HTTPError, OSError) as error:
-        raise ValueError(f"{folder} could not be pushed to {repo!r}: {reason(error)}") from error
-    return f"{huggingface_hub.constants.ENDPOINT}/{repo}"

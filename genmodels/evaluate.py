@@ -39,6 +39,7 @@ from genmodels.operations import (
     reconstruct,
     sample,
 )
+from genmodels.places import absolute, data_label, without_paths
 from genmodels.protocols import Classifies, Decodes, Encodes, HasLikelihood, Judges, Samples
 from genmodels.registry import get_family
 
@@ -77,6 +78,7 @@ def evaluate(
     inception: bool = False,
     only: Sequence[str] = (),
     importance_samples: int | None = None,
+    data: str | None = None,
     progress: Report = lambda part, share, whole: None,
 ) -> dict[str, Any]:
     """Measure a checkpoint, write its metrics.json, and return what was written.
@@ -84,7 +86,8 @@ def evaluate(
     n: how many samples are drawn, and at most how many test images are used. referee: a checkpoint; by default the
     bundled `referee-<data>`. inception: also the usual FID, whose network is downloaded. only: names of PARTS to measure
     again, where the others have been measured with the same n and seed (sampling times, say, on a quieter machine).
-    importance_samples: draws per image that tighten a bound; by default `IMPORTANCE_SAMPLES`.
+    importance_samples: draws per image that tighten a bound; by default `IMPORTANCE_SAMPLES`. data: what `load_dataset`
+    takes; by default the data that the model was trained on.
 
     `progress` is told the part at hand, the share of it that is done, and that of the whole.
 
@@ -99,7 +102,9 @@ def evaluate(
     if not 0 <= seed < 2**31:
         raise ValueError(f"The seed must be between 0 and 2**31 - 1, not {seed}.")
     set_threads()
-    evaluation = Evaluation(source, n, seed, referee, importance_samples)
+    evaluation = Evaluation(source, n, seed, referee, importance_samples, data)
+    if data is not None:
+        len(evaluation.test)  # what the caller names is refused before anything is measured
     wanted = [*PARTS, INCEPTION] if inception else PARTS
     parts = [part for part in wanted if all(isinstance(evaluation.model, ability) for ability in part.abilities)]
     former = evaluation.measured_before() if only else {}
@@ -116,11 +121,14 @@ def evaluate(
 class Evaluation:
     """One checkpoint under measurement: its data and referee, loaded when first used, and where chunks are kept."""
 
-    def __init__(self, source, n: int, seed: int, referee, importance_samples: int | None) -> None:
+    def __init__(self, source, n: int, seed: int, referee, importance_samples: int | None, data=None) -> None:
         self.state = process_state()
         self.folder = checkpoint.find(source)
         self.model = checkpoint.load(self.folder)
         self.data = checkpoint.read_config(self.folder)["data"]
+        self.given_data = data and absolute(data)
+        if self.given_data:
+            self.data["name"] = data_label(self.given_data)
         self.n, self.seed = n, seed
         usual = IMPORTANCE_SAMPLES if compresses(self.model) else IMPORTANCE_SAMPLES // 2
         self.importance_samples = usual if importance_samples is None else importance_samples
@@ -169,7 +177,7 @@ class Evaluation:
                 if self.is_main:
                     result[part.group] |= self._kept(part)
             except ValueError as error:
-                result["failed"][part.name] = str(error)
+                result["failed"][part.name] = without_paths(str(error))
             self.wait()
             report(1.0)
             done += part.weight
@@ -223,23 +231,28 @@ class Evaluation:
 
     # -- what is measured with ------------------------------------------------------------------------------------
 
+    @property
+    def place(self) -> str:
+        """What `load_dataset` reads the data from. ValueError if they are not here."""
+        return self.given_data or checkpoint.trained_on(self.folder)
+
     @functools.cached_property
     def test(self) -> Images:
-        images = load_dataset(self.data["name"], "test", self.model.image_shape)
+        images = load_dataset(self.place, "test", self.model.image_shape)
         if not len(images):
             raise ValueError(f"The test split of {self.data['name']!r} is empty.")
         return images
 
     @functools.cached_property
     def train(self) -> Images:
-        return load_dataset(self.data["name"], "train", self.model.image_shape)
+        return load_dataset(self.place, "train", self.model.image_shape)
 
     @functools.cached_property
     def captions(self) -> tuple[str, ...]:
         """Of the test images; () if the model doesn't read captions."""
         if not reads_captions(self.model):
             return ()
-        return load_dataset(self.data["name"], "test", self.model.image_shape, captions=True).captions
+        return load_dataset(self.place, "test", self.model.image_shape, captions=True).captions
 
     @functools.cached_property
     def novel(self) -> tuple[str, ...]:
@@ -247,7 +260,7 @@ class Evaluation:
         split = DATASETS[self.data["name"]].novel if self.captions and self.data["name"] in DATASETS else None
         if split is None:
             return ()
-        return load_dataset(self.data["name"], split, self.model.image_shape, captions=True).captions[: self.n]
+        return load_dataset(self.place, split, self.model.image_shape, captions=True).captions[: self.n]
 
     @property
     def told(self) -> bool:
@@ -543,7 +556,7 @@ def compute_answers(e: Evaluation) -> None:
 
 def measure_accuracy(e: Evaluation) -> dict[str, Metric]:
     """Share of right answers on real test images, for each attribute."""
-    truth = load_dataset(e.data["name"], "test", e.model.image_shape, attributes=True)
+    truth = load_dataset(e.place, "test", e.model.image_shape, attributes=True)
     n = e.tests
     answers = e.rows("answers", n)
     shares = metrics.accuracies([answers[str(i)] for i in range(len(answers))], truth.labels[:n])
@@ -717,7 +730,7 @@ def measure_caption_accuracy(e: Evaluation) -> dict[str, Metric]:
     """Whether a sample shows what its caption says: the attributes of the test image whose caption it is."""
     if not e.captions:
         return {}
-    truth = load_dataset(e.data["name"], "test", e.model.image_shape, attributes=True)
+    truth = load_dataset(e.place, "test", e.model.image_shape, attributes=True)
     return {"caption_accuracy": _caption_accuracy(e, "seen samples", e.n, truth, "the caption says")}
 
 
@@ -737,7 +750,7 @@ def measure_novel(e: Evaluation) -> dict[str, Metric]:
     if not e.novel:
         return {}
     split = DATASETS[e.data["name"]].novel
-    truth = load_dataset(e.data["name"], split, e.model.image_shape, attributes=True)
+    truth = load_dataset(e.place, split, e.model.image_shape, attributes=True)
     what = f"a caption of the split {split!r} says, whose combinations no training image has"
     return {"novel_caption_accuracy": _caption_accuracy(e, "seen novel", len(e.novel), truth, what)}
 

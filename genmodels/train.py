@@ -4,7 +4,8 @@
         print(row["step"], row["loss"], row["images_per_s"])
 
 A run's folder holds `checkpoint/` (EMA weights: what `load` opens), `samples.png`, `metrics.jsonl` and
-`state-<step>/`, the accelerate state from which a run that was stopped, killed or unplugged goes on.
+`state-<step>/`, the accelerate state from which a run that was stopped, killed or unplugged goes on. `data.json` notes
+where a folder of pictures is on this computer: the checkpoint, which may be given away, doesn't.
 
 Everything random is a function of (seed, step, process): the order of the data of (seed, epoch), the noise inside the
 objective of (seed, step). So a resumed run repeats what an uninterrupted one would have done.
@@ -35,6 +36,7 @@ from genmodels.data import Images, reason, tile, to_uint8
 from genmodels.device import fastest_precision, hardware, process_state, set_threads, to_fast_layout
 from genmodels.models.base import Model, TrainConfig, TrainingDiverged
 from genmodels.operations import device_of, reconstruct, sample
+from genmodels.places import absolute
 from genmodels.protocols import Decodes, Encodes, Samples
 from genmodels.registry import family_of
 from genmodels.states import State, check_same, identity, newest_whole, seal, states
@@ -296,10 +298,13 @@ class _Run:
         return identity(self.model, self.data)
 
     def _save_checkpoint(self, progress: float) -> None:
-        data = {"name": self.data.name, "shape": list(self.data.shape), "classes": list(self.data.classes)}
+        place = absolute(self.data.name)
+        data = {"name": place, "shape": list(self.data.shape), "classes": list(self.data.classes)}
         if self.data.attributes:
             data["attributes"] = {name: list(values) for name, values in self.data.attributes.items()}
         checkpoint.save(self.ema.module, self.folder / "checkpoint", data=data, training=self._account(progress))
+        if os.path.isabs(place):
+            checkpoint.write_json(self.folder, checkpoint.DATA_PLACE, {"place": place})
 
     def _account(self, progress: float) -> dict[str, Any]:
         """training.json: how these weights came to be."""

@@ -25,7 +25,7 @@ import torch
 from PIL import Image
 from torch.optim.swa_utils import AveragedModel
 
-from genmodels import checkpoint, data, operations
+from genmodels import checkpoint, data, operations, places
 from genmodels.models.base import Model
 from genmodels.protocols import Classifies
 from genmodels.registry import get_family
@@ -66,7 +66,7 @@ def main() -> int:
     film = sheet(frames)
     checkpoint.write_files(options.out.parent, {options.out.name: lambda path: path.write_bytes(film)})
     values = {
-        "data": options.data,
+        "data": places.data_label(options.data),
         "num_classes": len(images.classes),
         "columns": COLUMNS,
         "frame_size": list(frames[0].size),

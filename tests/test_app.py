@@ -267,7 +267,7 @@ def test_rows_come_one_by_one(client: Client) -> None:
 #: The app with a log of the calls of one function, each a bit slower than it is.
 COUNTING = """
 import sys, time
-import app
+from genmodels import app
 from {module} import {owner}
 real = {owner}.{name}
 
@@ -426,7 +426,7 @@ def test_routes_answer(app_address: str, route: str) -> None:
 
 
 def test_a_family_without_a_model_has_no_tab(monkeypatch: pytest.MonkeyPatch) -> None:
-    import app
+    from genmodels import app
 
     monkeypatch.setattr(wrappers, "available", lambda family: [] if family == "gan" else [f"{family}-mnist"])
     assert [tab.key for tab in app.tabs_shown()] == [family for family in FAMILIES if family != "gan"]

@@ -2,6 +2,7 @@
 
 import os
 import re
+import socket
 import sys
 from pathlib import Path
 
@@ -33,6 +34,31 @@ def refused(capsys: pytest.CaptureFixture, *arguments: object, code: int = 2) ->
     return message
 
 
+# -- app ---------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("port", ["0", "65536", "-1"])
+def test_a_port_that_is_none(capsys, port):
+    assert f"--port must be between 1 and 65535, not {port}" in refused(capsys, "app", f"--port={port}")
+
+
+def test_a_port_that_is_taken(tmp_path):
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        result = python("-m", "genmodels", "app", "--host", "127.0.0.1", "--port", port)
+    assert result.returncode == 1
+    assert result.stderr == (
+        f"genmodels: The app can't listen at 127.0.0.1, port {port}: it is taken, or the address isn't this computer's.\n"
+    )
+
+
+def test_the_app_without_gradio(capsys, monkeypatch):
+    monkeypatch.setattr(sys.modules["genmodels.__main__"], "find_spec", lambda name: None)
+    assert "pip install 'genmodels[app]'" in refused(capsys, "app")
+
+
 # -- list --------------------------------------------------------------------------------------------------------------
 
 
@@ -41,6 +67,12 @@ def test_list(capsys):
     lines = capsys.readouterr().out.splitlines()
     assert [line.split()[0] for line in lines] == list(checkpoint.bundled())
     assert all(re.search(r" \d+\.\d MB$", line) for line in lines)
+
+
+def test_list_where_no_models_are(capsys, monkeypatch):
+    monkeypatch.setattr(checkpoint, "BUNDLED", [])
+    assert "none (pip install genmodels-checkpoints)" in refused(capsys, "list")
+    assert "none (pip install genmodels-checkpoints)" in refused(capsys, "bench", "vae-mnist")
 
 
 def test_as_a_process(model, tmp_path):
@@ -60,7 +92,7 @@ def test_usage(capsys, arguments):
     message = capsys.readouterr().err
     assert message.startswith("usage: python -m genmodels")
     if arguments == ["paint"]:
-        assert all(command in message for command in ("list", "sample", "train", "evaluate", "bench", "push"))
+        assert all(command in message for command in ("app", "list", "sample", "train", "evaluate", "bench", "push"))
 
 
 # -- sample ------------------------------------------------------------------------------------------------------------
@@ -276,9 +308,9 @@ def test_the_seed_is_the_whole_run(image_folder, tmp_path):
 def test_evaluate(image_folder, tmp_path, capsys):
     data = {"name": str(image_folder), "shape": [1, 8, 8], "classes": ["down", "up"]}
     folder = checkpoint.save(build("autoencoder"), tmp_path / "model", data=data)
-    assert main(["evaluate", str(folder)]) == 0
+    assert main(["evaluate", str(folder), "--data", str(image_folder)]) == 0
     output, told = capsys.readouterr()
-    assert "test split, n = 10000, seed 0:" in output
+    assert "pictures test split, n = 10000, seed 0:" in output
     assert "reconstruction_psnr" in output
     assert re.search(r"model, reconstruction: 100%\|█+\| \d\d:\d\d<00:00, 100 % of all", told), told
     assert sorted(os.listdir(folder)) == ["README.md", "config.json", "metrics.json", "model.safetensors"]
@@ -306,7 +338,7 @@ def test_evaluate_in_two_processes(image_folder, tmp_path):
     data = {"name": str(image_folder), "shape": [1, 8, 8], "classes": ["down", "up"]}
     folder = checkpoint.save(build("autoencoder"), tmp_path / "model", data=data)
     launch = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2")
-    result = python(*launch, "-m", "genmodels", "evaluate", folder, "--samples", "7")
+    result = python(*launch, "-m", "genmodels", "evaluate", folder, "--samples", "7", "--data", image_folder)
     assert result.returncode == 0, result.stderr[-3000:]
     assert result.stdout.count("test split, n = 7, seed 0:") == 1
     assert checkpoint.read_json(folder, "metrics.json")["n"] == 7
@@ -322,7 +354,7 @@ def test_evaluate_without_the_data(model, capsys):
     assert main(["evaluate", model]) == 0
     output = capsys.readouterr().out
     assert "sampling_ms_16_cpu" in output
-    said = "reconstruction could not be measured: There is no data set 'bars'"
+    said = "reconstruction could not be measured: The pictures that model was trained on (folder 'bars') are not here"
     assert said in output
     assert said in (Path(model) / "README.md").read_text()
 
@@ -341,7 +373,8 @@ def test_a_referee_from_training_to_measuring(image_folder, tmp_path, capsys, mo
     assert "class_accuracy" in capsys.readouterr().out
     data = {"name": str(image_folder), "shape": [1, 8, 8], "classes": ["down", "up"]}
     folder = checkpoint.save(build("vae", num_classes=2), tmp_path / "vae", data=data)
-    assert main(["evaluate", str(folder), "--n", "12", "--referee", str(referee)]) == 0
+    measure = ["evaluate", folder, "--n", 12, "--data", image_folder, "--referee", referee]
+    assert main([str(a) for a in measure]) == 0
     assert checkpoint.read_json(folder, "metrics.json")["referee"]["hash"] == checkpoint.weights_hash(referee)
     assert "no model 'nonsense'" in refused(capsys, "evaluate", folder, "--referee", "nonsense")
 
