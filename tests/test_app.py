@@ -463,4 +463,3 @@ def test_a_family_without_a_model_has_no_tab(monkeypatch: pytest.MonkeyPatch) ->
     assert [tab.key for tab in app.tabs_shown()] == [family for family in FAMILIES if family != "gan"]
     monkeypatch.setattr(wrappers, "available", lambda family: [])
     assert [tab.key for tab in app.tabs_shown()] == list(FAMILIES)
-
