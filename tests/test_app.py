@@ -65,16 +65,28 @@ def arguments(endpoint: dict[str, Any], picture_file: Path) -> dict[str, Any]:
     return chosen
 
 
-def numbers(endpoint: dict[str, Any]) -> dict[str, tuple[float, float]]:
-    """The numeric parameters of an endpoint and their ranges."""
+def numbers(endpoint: dict[str, Any]) -> dict[str, tuple[str, float, float]]:
+    """The numeric parameters of an endpoint: the label of the field, and its range."""
     ranges = {}
     for parameter in endpoint["parameters"]:
         if parameter["component"] == "Slider":
             low, high = re.findall(r"-?[\d.]+", parameter["type"]["description"])
-            ranges[parameter["parameter_name"]] = float(low), float(high)
-        elif parameter["component"] == "Number":
-            ranges[parameter["parameter_name"]] = 0, wrappers.MAX_SEED  # all number fields are seeds
+            ranges[parameter["parameter_name"]] = parameter["label"], float(low), float(high)
+        elif parameter["component"] == "Number":  # all number fields are seeds
+            ranges[parameter["parameter_name"]] = parameter["label"], 0, wrappers.MAX_SEED
     return ranges
+
+
+def refusals(client: Client, calls: list[tuple[str, dict[str, Any]]]) -> list[str]:
+    """The sentences with which calls (endpoint, arguments) are refused, many at once."""
+    sentences = []
+    for some in (calls[i : i + AT_ONCE] for i in range(0, len(calls), AT_ONCE)):
+        asked = [client.submit(**values, api_name=name) for name, values in some]
+        for job in asked:
+            with pytest.raises(AppError) as refused:
+                job.result(BACKGROUND_LIMIT)
+            sentences.append(str(refused.value))
+    return sentences
 
 
 #: The app as it is, where every look-up of another host and every connection to one is written down.
@@ -125,18 +137,43 @@ def test_bad_numbers_are_refused_in_one_sentence(
     client: Client, endpoints: dict[str, Any], picture_file: Path, bad: Any
 ) -> None:
     calls = [
-        (name, arguments(endpoint, picture_file) | {number: bad}, f"{name} {number}={bad}")
+        (name, arguments(endpoint, picture_file) | {number: bad}, label)
         for name, endpoint in endpoints.items()
-        for number, (low, high) in numbers(endpoint).items()
+        for number, (label, low, high) in numbers(endpoint).items()
         if not (isinstance(bad, int) and low <= bad <= high)  # not bad for this one
     ]
     assert len(calls) > 20
-    for some in (calls[i : i + AT_ONCE] for i in range(0, len(calls), AT_ONCE)):
-        asked = [(client.submit(**values, api_name=name), where) for name, values, where in some]
-        for job, where in asked:
-            with pytest.raises(AppError) as refused:
-                job.result(BACKGROUND_LIMIT)
-            assert_one_sentence(str(refused.value), where)
+    for (name, _, label), said in zip(calls, refusals(client, [call[:2] for call in calls]), strict=True):
+        assert_one_sentence(said, f"{name} {label}={bad}")
+        assert f"“{label}”" in said or (bad is None and "seed" in said), f"{name}: {said}"
+
+
+@pytest.mark.parametrize("bad", ["unicorn", [[]], {}])
+def test_choices_that_are_not_offered_are_refused_with_the_field(
+    client: Client, endpoints: dict[str, Any], picture_file: Path, bad: Any
+) -> None:
+    calls = [
+        (name, arguments(endpoint, picture_file) | {parameter["parameter_name"]: bad}, parameter["label"])
+        for name, endpoint in endpoints.items()
+        for parameter in endpoint["parameters"]
+        if parameter["component"] in ("Radio", "Checkboxgroup")
+    ]
+    assert len(calls) > 20
+    for (name, _, label), said in zip(calls, refusals(client, [call[:2] for call in calls]), strict=True):
+        assert_one_sentence(said, f"{name} {label}={bad}")
+        assert said.startswith(f"“{label}” must be among "), f"{name}: {said}"
+
+
+def test_an_upload_without_a_file_is_refused(client: Client, endpoints: dict[str, Any], picture_file: Path) -> None:
+    uploads = {
+        name: parameter["parameter_name"]
+        for name, endpoint in endpoints.items()
+        for parameter in endpoint["parameters"]
+        if parameter["component"] == "Uploadbutton"
+    }
+    assert len(uploads) >= 6
+    calls = [(name, arguments(endpoints[name], picture_file) | {file: None}) for name, file in uploads.items()]
+    assert set(refusals(client, calls)) == {"There is no picture yet: draw one, pick an example or upload a file."}
 
 
 @pytest.mark.parametrize(

@@ -277,7 +277,7 @@ def open_critic(name: str) -> tuple[Any, ...]:
 
 def judge_file(name: str, path: str) -> tuple[Any, ...]:
     """An uploaded picture on the pad, and what the critic says of it."""
-    picture = wrappers.read_picture(path, name)
+    picture = wrappers.read_upload(path, name)
     return picture, judge(name, picture)
 
 

@@ -151,7 +151,7 @@ def finish_file(
     name: str, path: str, label: str | None, n: int, seed: int, temperature: float
 ) -> Iterator[tuple[Any, ...]]:
     """An uploaded picture on the pad, its lower half hidden, and endings of it."""
-    picture = wrappers.top_half(wrappers.read_picture(path, name))
+    picture = wrappers.top_half(wrappers.read_upload(path, name))
     yield from common.led_by(picture, states=finish(name, picture, label, n, seed, temperature))
 
 
@@ -218,5 +218,5 @@ def compare(name: str) -> str:
 
 def expect_file(name: str, path: str) -> tuple[Any, ...]:
     """An uploaded picture on the pad, how much its pixels surprise the model, and its bits/dim."""
-    picture = wrappers.read_picture(path, name)
+    picture = wrappers.read_upload(path, name)
     return picture, wrappers.expect(name, picture), likelihood.verdict(name, picture)

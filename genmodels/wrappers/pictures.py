@@ -23,6 +23,7 @@ from genmodels.wrappers.core import describe, own_folder
 
 #: {"pixels": base64 of uint8 H*W*C, "mask": base64 of uint8 H*W (1 = hidden) or "", "shape": [C, H, W]}
 Pad = dict[str, Any]
+NO_PICTURE = "There is no picture yet: draw one, pick an example or upload a file."
 
 
 # -- pictures in ------------------------------------------------------------------------------------------------------
@@ -39,7 +40,7 @@ def from_pad(name: str, pad: Any) -> tuple[Tensor, Tensor]:
     """A pad's value as image `(1, C, H, W)` in [-1, 1] and hidden pixels `(1, 1, H, W)`; ValueError if it doesn't fit."""
     channels, height, width = shape = describe(name)["shape"]
     if not isinstance(pad, dict) or not isinstance(pad.get("pixels"), str):
-        raise ValueError("There is no picture yet: draw one, pick an example or upload a file.")
+        raise ValueError(NO_PICTURE)
     pixels = _bytes(pad["pixels"], channels * height * width, f"The picture must have {shape} bytes")
     mask = pad.get("mask") or base64.b64encode(bytes(height * width)).decode()
     hidden = _bytes(mask, height * width, f"The mask must have {height}x{width} bytes")
@@ -68,6 +69,13 @@ def top_half(pad: Pad) -> Pad:
     _, height, width = pad["shape"]
     hidden = np.repeat(np.arange(height) >= height // 2, width).astype(np.uint8)
     return pad | {"mask": base64.b64encode(hidden.tobytes()).decode()}
+
+
+def read_upload(path: str | None, name: str) -> Pad:
+    """`read_picture` of the file that a visitor sent, if there is one; else ValueError."""
+    if not path:
+        raise ValueError(NO_PICTURE)
+    return read_picture(path, name)
 
 
 def read_picture(path: str, name: str) -> Pad:
