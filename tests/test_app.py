@@ -111,12 +111,17 @@ runpy.run_path("app.py", run_name="__main__")
 def test_every_endpoint_answers_without_another_host(
     client: Client, endpoints: dict[str, Any], picture_file: Path, start: Callable[..., Any], tmp_path: Path
 ) -> None:
-    """With the Hub not ruled out and no data set at hand. (The drawer of the Hub's models asks it, if it is opened.)"""
+    """With the Hub not ruled out and no data set at hand. (The drawer of the Hub's models asks it, if it is opened.)
+
+    And with the usual folders for temporary files taken by another user of the machine."""
     assert {name.split("_")[0] for name in endpoints} >= {
         f"/{family}" for family in FAMILIES if wrappers.available(family)
     }
     log, port = tmp_path / "hosts.log", free_port()
+    for taken in ("gradio", "genmodels-walks"):
+        (tmp_path / taken).write_text("somebody else's")
     env = {"GRADIO_SERVER_NAME": "127.0.0.1", "HF_HUB_OFFLINE": None, "GENMODELS_DATA": None}
+    env |= {"TMPDIR": str(tmp_path), "GRADIO_TEMP_DIR": None}
     process = start("-c", WATCHED, log, GRADIO_SERVER_PORT=str(port), **env)
     wait_until_served(f"http://127.0.0.1:{port}", process)
     with contextlib.closing(Client(f"http://127.0.0.1:{port}", verbose=False)) as watched:
@@ -500,3 +505,24 @@ def test_a_family_without_a_model_has_no_tab(monkeypatch: pytest.MonkeyPatch) ->
     assert [tab.key for tab in app.tabs_shown()] == [family for family in FAMILIES if family != "gan"]
     monkeypatch.setattr(wrappers, "available", lambda family: [])
     assert [tab.key for tab in app.tabs_shown()] == list(FAMILIES)
+
+
+# -- who may load what -------------------------------------------------------------------------------------------------
+
+
+@needs_a_denoiser
+def test_on_ones_own_computer_any_repo_will_do(client: Client) -> None:
+    said = client.predict("user/other", 7.5, 4, 64, 64, api_name="/diffusion_hub_cost")
+    assert said == "The Hub can&#x27;t be reached, and &#x27;user/other&#x27; is not on this computer."
+
+
+@needs_a_denoiser
+def test_where_others_reach_the_app_they_choose_among_what_is_offered(start: Callable[..., Any]) -> None:
+    port = free_port()
+    process = start("app.py", GRADIO_SERVER_PORT=str(port), GRADIO_SERVER_NAME="0.0.0.0", GENMODELS_HUB_MODELS=None)
+    wait_until_served(f"http://127.0.0.1:{port}", process)
+    with contextlib.closing(Client(f"http://127.0.0.1:{port}", verbose=False)) as stranger:
+        with pytest.raises(AppError, match="“Model” must be among stabilityai/sd-turbo, "):
+            stranger.predict("user/other", 7.5, 4, 64, 64, api_name="/diffusion_hub_cost")
+        offered = stranger.predict("stabilityai/sd-turbo", 0, 1, 512, 512, api_name="/diffusion_hub_cost")
+        assert "is not on this computer" in offered
