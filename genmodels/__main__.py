@@ -132,21 +132,45 @@ def _sample(options: argparse.Namespace) -> None:
 
     from genmodels import checkpoint, operations
     from genmodels.data import tile, to_uint8
+    from genmodels.wrappers.pictures import save_png, signed
 
     if not 1 <= options.n <= 100_000:
         raise ValueError(f"--n must be between 1 and 100000, not {options.n}.")
     if options.out.suffix not in (".png", ".npz"):
         raise ValueError(f"--out must end in .png or .npz, not {options.out.name!r}.")
-    model = checkpoint.load(options.model)
+    model, knobs = checkpoint.load(options.model), _assignments(options.set)
     label = options.label if options.label is not None else {"balanced": "balanced", "none": None}[options.labels]
-    pixels = to_uint8(operations.sample(model, options.n, options.seed, label, **_assignments(options.set))).cpu()
+    pixels = to_uint8(operations.sample(model, options.n, options.seed, label, **knobs)).cpu()
     options.out.parent.mkdir(parents=True, exist_ok=True)
     if options.out.suffix == ".png":
-        tile(pixels, scale=2).save(options.out)
+        told = {} if "prompt" in knobs else _told(options.model, label)
+        made = {"n": options.n, "seed": options.seed, **told, **knobs}
+        save_png(signed(tile(pixels, scale=2), _called(options.model), **made), options.out)
     else:
         labels = operations.as_labels(model, options.n, label)
         np.savez_compressed(options.out, images=pixels.permute(0, 2, 3, 1).numpy(), labels=labels.numpy())
     print(f"{options.n} images: {options.out}")
+
+
+def _told(source: str, label: int | str | None) -> dict[str, str]:
+    """What a model was told of the class, as the app writes it into a PNG."""
+    from genmodels import checkpoint
+    from genmodels.wrappers.core import NOT_NAMED, named_class
+
+    config = checkpoint.read_config(source)
+    count = config["config"].get("num_classes", 0)
+    classes = (config["data"]["classes"] or [str(i) for i in range(count)]) if count else []
+    if classes and label is None:
+        return {"class": NOT_NAMED}
+    return named_class(classes, label if isinstance(label, int) else None)
+
+
+def _called(source: str) -> str:
+    """What to call a model: a folder by its own name, a run's checkpoint by that of the run, anything else as it is."""
+    if not Path(source).is_dir():
+        return source
+    folder = Path(source).resolve()
+    return folder.parent.name if folder.name == "checkpoint" else folder.name
 
 
 def _train(options: argparse.Namespace) -> int:

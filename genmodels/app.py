@@ -14,6 +14,7 @@ import gradio as gr
 from genmodels import web, wrappers
 from genmodels.tabs import TABS, Tab
 from genmodels.tabs.common import Page
+from genmodels.wrappers import hub_repos
 
 PURPOSE = "Try the families of generative image models with your own hands: small networks, live on this computer."
 
@@ -102,5 +103,11 @@ def theme() -> gr.themes.Base:
 
 
 def main(port: int | None = None) -> None:
-    """Serve the app; without a port at GRADIO_SERVER_PORT, or at the first free one."""
-    build_app().launch(server_port=port, **launch_options())
+    """Serve the app, to this computer alone unless GRADIO_SERVER_NAME or GRADIO_SHARE say otherwise; without a port at
+    GRADIO_SERVER_PORT, or at the first free one."""
+    place = {
+        "server_name": os.environ.get("GRADIO_SERVER_NAME", "127.0.0.1"),
+        "share": os.environ.get("GRADIO_SHARE", "").lower() == "true",
+    }
+    hub_repos.allow_any_on_loopback(**place)
+    build_app().launch(server_port=port, **place, **launch_options())

@@ -65,30 +65,76 @@ def arguments(endpoint: dict[str, Any], picture_file: Path) -> dict[str, Any]:
     return chosen
 
 
-def numbers(endpoint: dict[str, Any]) -> dict[str, tuple[float, float]]:
-    """The numeric parameters of an endpoint and their ranges."""
+def numbers(endpoint: dict[str, Any]) -> dict[str, tuple[str, float, float]]:
+    """The numeric parameters of an endpoint: the label of the field, and its range."""
     ranges = {}
     for parameter in endpoint["parameters"]:
         if parameter["component"] == "Slider":
             low, high = re.findall(r"-?[\d.]+", parameter["type"]["description"])
-            ranges[parameter["parameter_name"]] = float(low), float(high)
-        elif parameter["component"] == "Number":
-            ranges[parameter["parameter_name"]] = 0, wrappers.MAX_SEED  # all number fields are seeds
+            ranges[parameter["parameter_name"]] = parameter["label"], float(low), float(high)
+        elif parameter["component"] == "Number":  # all number fields are seeds
+            ranges[parameter["parameter_name"]] = parameter["label"], 0, wrappers.MAX_SEED
     return ranges
 
 
-def test_every_endpoint_answers(client: Client, endpoints: dict[str, Any], picture_file: Path) -> None:
+def refusals(client: Client, calls: list[tuple[str, dict[str, Any]]]) -> list[str]:
+    """The sentences with which calls (endpoint, arguments) are refused, many at once."""
+    sentences = []
+    for some in (calls[i : i + AT_ONCE] for i in range(0, len(calls), AT_ONCE)):
+        asked = [client.submit(**values, api_name=name) for name, values in some]
+        for job in asked:
+            with pytest.raises(AppError) as refused:
+                job.result(BACKGROUND_LIMIT)
+            sentences.append(str(refused.value))
+    return sentences
+
+
+#: The app as it is, where every look-up of another host and every connection to one is written down.
+WATCHED = """
+import runpy, socket, sys
+
+def watch(event, arguments):
+    host = None
+    if event == "socket.connect" and isinstance(arguments[1], tuple):
+        host = arguments[1][0]
+    elif event in ("socket.getaddrinfo", "socket.gethostbyname"):
+        host = arguments[0]
+    if host not in (None, "", "localhost", "127.0.0.1", "::1", b"localhost", b"127.0.0.1"):
+        with open(sys.argv[1], "a") as log:
+            print(event, host, file=log)
+
+sys.addaudithook(watch)
+runpy.run_path("app.py", run_name="__main__")
+"""
+
+
+def test_every_endpoint_answers_without_another_host(
+    client: Client, endpoints: dict[str, Any], picture_file: Path, start: Callable[..., Any], tmp_path: Path
+) -> None:
+    """With the Hub not ruled out and no data set at hand. (The drawer of the Hub's models asks it, if it is opened.)
+
+    And with the usual folders for temporary files taken by another user of the machine."""
     assert {name.split("_")[0] for name in endpoints} >= {
         f"/{family}" for family in FAMILIES if wrappers.available(family)
     }
-    for name, endpoint in endpoints.items():
-        if name.endswith("_hub_generate"):
-            continue  # it needs a Hub: test_hub_pipelines.py presses it
-        result = client.predict(**arguments(endpoint, picture_file), api_name=name)
-        results = result if isinstance(result, tuple) else (result,)
-        for returned, value in zip(endpoint["returns"], results, strict=True):
-            if returned["component"] == "Image":
-                assert Path(value).stat().st_size > 0, f"{name} returned no picture"
+    log, port = tmp_path / "hosts.log", free_port()
+    for taken in ("gradio", "genmodels-walks"):
+        (tmp_path / taken).write_text("somebody else's")
+    env = {"GRADIO_SERVER_NAME": "127.0.0.1", "HF_HUB_OFFLINE": None, "GENMODELS_DATA": None}
+    env |= {"TMPDIR": str(tmp_path), "GRADIO_TEMP_DIR": None}
+    process = start("-c", WATCHED, log, GRADIO_SERVER_PORT=str(port), **env)
+    wait_until_served(f"http://127.0.0.1:{port}", process)
+    with contextlib.closing(Client(f"http://127.0.0.1:{port}", verbose=False)) as watched:
+        for name, endpoint in endpoints.items():
+            if name.endswith("_hub_generate"):
+                continue  # it needs a Hub: test_hub_pipelines.py presses it
+            visitor = client if "_hub_" in name else watched
+            result = visitor.predict(**arguments(endpoint, picture_file), api_name=name)
+            results = result if isinstance(result, tuple) else (result,)
+            for returned, value in zip(endpoint["returns"], results, strict=True):
+                if returned["component"] == "Image":
+                    assert Path(value).stat().st_size > 0, f"{name} returned no picture"
+    assert not log.exists(), log.read_text()
 
 
 @pytest.mark.parametrize("bad", [10**9, -1, "three", None])
@@ -96,18 +142,43 @@ def test_bad_numbers_are_refused_in_one_sentence(
     client: Client, endpoints: dict[str, Any], picture_file: Path, bad: Any
 ) -> None:
     calls = [
-        (name, arguments(endpoint, picture_file) | {number: bad}, f"{name} {number}={bad}")
+        (name, arguments(endpoint, picture_file) | {number: bad}, label)
         for name, endpoint in endpoints.items()
-        for number, (low, high) in numbers(endpoint).items()
+        for number, (label, low, high) in numbers(endpoint).items()
         if not (isinstance(bad, int) and low <= bad <= high)  # not bad for this one
     ]
     assert len(calls) > 20
-    for some in (calls[i : i + AT_ONCE] for i in range(0, len(calls), AT_ONCE)):
-        asked = [(client.submit(**values, api_name=name), where) for name, values, where in some]
-        for job, where in asked:
-            with pytest.raises(AppError) as refused:
-                job.result(BACKGROUND_LIMIT)
-            assert_one_sentence(str(refused.value), where)
+    for (name, _, label), said in zip(calls, refusals(client, [call[:2] for call in calls]), strict=True):
+        assert_one_sentence(said, f"{name} {label}={bad}")
+        assert f"“{label}”" in said or (bad is None and "seed" in said), f"{name}: {said}"
+
+
+@pytest.mark.parametrize("bad", ["unicorn", [[]], {}])
+def test_choices_that_are_not_offered_are_refused_with_the_field(
+    client: Client, endpoints: dict[str, Any], picture_file: Path, bad: Any
+) -> None:
+    calls = [
+        (name, arguments(endpoint, picture_file) | {parameter["parameter_name"]: bad}, parameter["label"])
+        for name, endpoint in endpoints.items()
+        for parameter in endpoint["parameters"]
+        if parameter["component"] in ("Radio", "Checkboxgroup")
+    ]
+    assert len(calls) > 20
+    for (name, _, label), said in zip(calls, refusals(client, [call[:2] for call in calls]), strict=True):
+        assert_one_sentence(said, f"{name} {label}={bad}")
+        assert said.startswith(f"“{label}” must be among "), f"{name}: {said}"
+
+
+def test_an_upload_without_a_file_is_refused(client: Client, endpoints: dict[str, Any], picture_file: Path) -> None:
+    uploads = {
+        name: parameter["parameter_name"]
+        for name, endpoint in endpoints.items()
+        for parameter in endpoint["parameters"]
+        if parameter["component"] == "Uploadbutton"
+    }
+    assert len(uploads) >= 6
+    calls = [(name, arguments(endpoints[name], picture_file) | {file: None}) for name, file in uploads.items()]
+    assert set(refusals(client, calls)) == {"There is no picture yet: draw one, pick an example or upload a file."}
 
 
 @pytest.mark.parametrize(
@@ -432,3 +503,24 @@ def test_a_family_without_a_model_has_no_tab(monkeypatch: pytest.MonkeyPatch) ->
     assert [tab.key for tab in app.tabs_shown()] == [family for family in FAMILIES if family != "gan"]
     monkeypatch.setattr(wrappers, "available", lambda family: [])
     assert [tab.key for tab in app.tabs_shown()] == list(FAMILIES)
+
+
+# -- who may load what -------------------------------------------------------------------------------------------------
+
+
+@needs_a_denoiser
+def test_on_ones_own_computer_any_repo_will_do(client: Client) -> None:
+    said = client.predict("user/other", 7.5, 4, 64, 64, api_name="/diffusion_hub_cost")
+    assert said == "The Hub can&#x27;t be reached, and &#x27;user/other&#x27; is not on this computer."
+
+
+@needs_a_denoiser
+def test_where_others_reach_the_app_they_choose_among_what_is_offered(start: Callable[..., Any]) -> None:
+    port = free_port()
+    process = start("app.py", GRADIO_SERVER_PORT=str(port), GRADIO_SERVER_NAME="0.0.0.0", GENMODELS_HUB_MODELS=None)
+    wait_until_served(f"http://127.0.0.1:{port}", process)
+    with contextlib.closing(Client(f"http://127.0.0.1:{port}", verbose=False)) as stranger:
+        with pytest.raises(AppError, match="“Model” must be among stabilityai/sd-turbo, "):
+            stranger.predict("user/other", 7.5, 4, 64, 64, api_name="/diffusion_hub_cost")
+        offered = stranger.predict("stabilityai/sd-turbo", 0, 1, 512, 512, api_name="/diffusion_hub_cost")
+        assert "is not on this computer" in offered

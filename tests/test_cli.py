@@ -12,7 +12,7 @@ import torch
 from helpers import build, python
 from PIL import Image
 
-from genmodels import checkpoint
+from genmodels import checkpoint, wrappers
 from genmodels.__main__ import _parser, main
 from genmodels.data import DATASETS
 from genmodels.registry import FAMILIES
@@ -105,6 +105,32 @@ def test_sample_to_png(model, tmp_path, capsys):
         assert image.size == (2 * (3 * 8 + 2 * 2), 2 * (3 * 8 + 2 * 2))
         assert image.mode == "L"
     assert capsys.readouterr().out == f"9 images: {file}\n"
+
+
+@pytest.mark.skipif(not wrappers.available("vae"), reason="no VAE is bundled")
+@pytest.mark.parametrize("label", [None, 1])
+def test_a_png_says_how_it_was_made_as_the_apps_does(label, tmp_path):
+    name, file = wrappers.available("vae")[0], tmp_path / "samples.png"
+    chosen = ["--label", str(label)] if label is not None else []
+    settings = ["--n", "3", "--seed", "8", *chosen, "--set", "temperature=0.7"]
+    assert main(["sample", name, *settings, "--out", str(file)]) == 0
+    with Image.open(file) as image:
+        assert image.text == wrappers.sample(name, 3, 8, label, temperature=0.7).info
+
+
+@pytest.mark.parametrize(
+    ("chosen", "said"),
+    [(["--label", "2"], "日本語"), (["--label", "0"], "café"), ([], "every class in turn"), (["--labels", "none"], "no class named")],
+)  # fmt: skip
+def test_a_png_names_class_and_model_in_any_script(chosen, said, tmp_path):
+    """A folder is called by its name alone."""
+    data = {"name": "words", "shape": [1, 8, 8], "classes": ["café", "mi", "日本語"]}
+    folder = checkpoint.save(build("vae"), tmp_path / "été" / "checkpoint", data=data)
+    file = tmp_path / "samples.png"
+    assert main(["sample", str(folder), "--n", "1", *chosen, "--out", str(file)]) == 0
+    with Image.open(file) as image:
+        assert image.text["class"] == said
+        assert image.text["model"] == "été"
 
 
 def test_sample_to_npz(model, tmp_path):

@@ -347,18 +347,37 @@ def test_the_setting_restricts_the_repos(monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 @pytest.mark.parametrize(
-    ("setting", "public", "any_repo"), [("", "", True), ("", "user/space", False), ("*", "user/space", True)]
+    ("place", "env", "any_repo"),
+    [
+        (None, {}, False),  # mounted by another program
+        (None, {"GENMODELS_HUB_MODELS": "*"}, True),
+        *((address, {}, True) for address in ("127.0.0.1", "localhost", "127.8.0.1", "::1", "[::1]")),
+        *((address, {}, False) for address in ("0.0.0.0", "::", "192.168.0.7", "example.org", "")),
+        ("127.0.0.1", {"SPACE_ID": "user/space"}, False),
+        ("127.0.0.1", {"GENMODELS_HUB_MODELS": "stabilityai/sd-turbo"}, False),
+    ],
 )
-def test_a_public_host_runs_what_it_offers(
-    monkeypatch: pytest.MonkeyPatch, setting: str, public: str, any_repo: bool
+def test_strangers_may_use_what_is_offered(
+    monkeypatch: pytest.MonkeyPatch, place: str | None, env: dict[str, str], any_repo: bool
 ) -> None:
-    monkeypatch.setenv("GENMODELS_HUB_MODELS", setting)
-    monkeypatch.delenv("SPACE_ID", raising=False)
-    if public:
-        monkeypatch.setenv("SPACE_ID", public)
-    suggested = tuple(suggestion.repo for suggestion in hub_repos.SUGGESTIONS)
-    assert hub_repos.allowed_ids() == (None if any_repo else suggested)
-    assert tuple(repo for _, repo in hub_repos.offered()) == suggested
+    for name in ("GENMODELS_HUB_MODELS", "SPACE_ID"):
+        monkeypatch.setenv(name, "")
+        monkeypatch.delenv(name)
+    for name, value in env.items():
+        monkeypatch.setenv(name, value)
+    if place is not None:
+        hub_repos.allow_any_on_loopback(place)
+    assert (hub_repos.allowed_ids() is None) == any_repo
+    assert next(repo for _, repo in hub_repos.offered()) == "stabilityai/sd-turbo"
+    if not any_repo:
+        with pytest.raises(ValueError, match=r"^This app doesn't run 'user/other'; it runs stabilityai/sd-turbo"):
+            hub_repos.check_id("user/other")
+
+
+def test_a_link_that_is_shared_is_for_strangers(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GENMODELS_HUB_MODELS", "")
+    hub_repos.allow_any_on_loopback("127.0.0.1", share=True)
+    assert hub_repos.allowed_ids() == tuple(suggestion.repo for suggestion in hub_repos.SUGGESTIONS)
 
 
 @pytest.mark.parametrize("suggestion", hub_repos.SUGGESTIONS)

@@ -6,6 +6,7 @@ import json
 import math
 import random
 import re
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -17,6 +18,7 @@ from genmodels import checkpoint, wrappers
 from genmodels.data import DATASETS
 from genmodels.registry import FAMILIES, INSTRUMENTS
 from genmodels.wrappers import core
+from genmodels.wrappers.pictures import save_png, signed
 
 NAMES = sorted(checkpoint.bundled())
 AUTOENCODERS, VAES = wrappers.available("autoencoder"), wrappers.available("vae")
@@ -243,12 +245,55 @@ def test_examples_and_outliers_are_pictures_of_the_models_shape(name):
 
 def as_downloaded(image: Image.Image) -> Image.Image:
     """Saved as PNG with its text, as the app serves it, and read again."""
-    from PIL.PngImagePlugin import PngInfo
+    from gradio.processing_utils import encode_pil_to_bytes
 
-    text = PngInfo()
-    for key, value in image.info.items():
-        text.add_text(key, value)
-    return Image.open(io.BytesIO(encoded(image, pnginfo=text)))
+    return Image.open(io.BytesIO(encode_pil_to_bytes(image, "png")))
+
+
+@pytest.mark.parametrize(
+    ("said", "read"),
+    [("café", "café"), ("日本語", "日本語"), ("a\nb", "a\nb"), ("🦙 half \ud83d", "🦙 half ?"), (["é", "日"], '["é", "日"]')],
+)  # fmt: skip
+def test_settings_survive_in_any_script(said, read, tmp_path):
+    """In the PNG that the app serves and in the one that the command line writes."""
+    image = signed(Image.new("L", (2, 2)), "vae-été", prompt=said, n=3)
+    save_png(image, tmp_path / "picture.png")
+    for found in (as_downloaded(image), Image.open(tmp_path / "picture.png")):
+        assert found.text == {
+            "Software": f"genmodels {genmodels.__version__}",
+            "model": "vae-été",
+            "prompt": read,
+            "n": "3",
+        }
+        found.close()
+
+
+FILM = """
+import pathlib, sys, time
+from genmodels import wrappers
+print(wrappers.walk({name!r}, (1, 2), frames=4)[1], flush=True)
+while not pathlib.Path(sys.argv[1]).exists():
+    time.sleep(0.05)
+"""
+
+
+@pytest.mark.parametrize("chosen", [None, "own"])
+def test_films_lie_in_a_folder_of_the_process(start, tmp_path, chosen):
+    """Whatever another user keeps in the machine's folder for temporary files, and no longer than the process lives."""
+    for name in ("genmodels-walks", "gradio"):
+        (tmp_path / name).write_text("somebody else's")
+    parent, end = tmp_path / (chosen or ""), tmp_path / "end"
+    env = {"TMPDIR": str(tmp_path), "GRADIO_TEMP_DIR": chosen and str(parent)}
+    processes = [start("-c", FILM.format(name=model_for(CONDITIONAL)), end, **env) for _ in range(2)]
+    films = [Path(process.stdout.readline().strip()) for process in processes]
+    assert all(film.is_file() and film.is_relative_to(parent) for film in films)
+    folders = [next(folder for folder in film.parents if folder.parent == parent) for film in films]
+    assert folders[0] != folders[1]
+    assert all(folder.stat().st_mode & 0o077 == 0 for folder in folders), "nobody else may look into it"
+    end.touch()
+    for process, folder in zip(processes, folders, strict=True):
+        assert process.wait(60) == 0
+        assert not folder.exists()
 
 
 @every_vae

@@ -5,12 +5,13 @@ import math
 import numpy as np
 import pytest
 import torch
-from helpers import build, encoded, picture, tiny_images, write_parquet
+from helpers import build, tiny_images
 from test_wrappers import pad, pixels, refused
 
 from genmodels import checkpoint, operations, wrappers
 from genmodels.evaluate import calibrate
-from genmodels.wrappers import critics, likelihoods
+from genmodels.real_images import real_images
+from genmodels.wrappers import likelihoods
 from genmodels.wrappers.core import get_model
 
 FLOWS = wrappers.available("flow")
@@ -185,30 +186,25 @@ def test_a_likelihood_among_test_images(name):
 
 
 @needs_a_flow
-def test_other_kinds_are_in_order(monkeypatch):
-    monkeypatch.setattr(critics, "_fetches", {})
-    monkeypatch.setenv("GENMODELS_DATA", "/nowhere")
+def test_other_kinds_are_in_order():
     rows = wrappers.compared(NAME, wrappers.examples(NAME)[3:4])
     bits = [row["bits"] for row in rows]
     assert bits == sorted(bits)
     assert sum(row["known"] for row in rows) == 1
-    assert {"all black", "all white", "a glyph", "noise"} <= {row["label"] for row in rows}
-    assert "an Omniglot glyph" not in {row["label"] for row in rows}, "the data can't be read"
+    assert {"all black", "all white", "an Omniglot glyph", "noise"} <= {row["label"] for row in rows}
     for row in rows:
         assert row["likelier_than"] == pytest.approx(100 * (likelihoods._test_bits(NAME) > row["bits"]).mean())
 
 
-@needs_a_flow
-def test_a_real_glyph_joins_where_there_are_any(tmp_path, monkeypatch):
-    """White on black, as the first flow's data are; the one with the median ink."""
-    monkeypatch.setattr(critics, "_fetches", {})
-    monkeypatch.setattr(critics, "PATIENCE", 60.0)
-    monkeypatch.setenv("GENMODELS_DATA", str(tmp_path))
-    _, height, width = wrappers.describe(NAME)["shape"]
-    images = [picture(i, (width, height)).point(lambda v, i=i: v // (i + 1)) for i in range(3)]
-    write_parquet(tmp_path / "omniglot/test-0.parquet", [(encoded(image), 0) for image in images])
-    found = {row["label"]: row["pad"] for row in wrappers.compared(NAME, wrappers.examples(NAME)[3:4])}
-    assert np.array_equal(pixels(found["an Omniglot glyph"])[..., 0], np.asarray(images[1]))
+@every_flow
+def test_a_real_glyph_is_on_the_models_own_background(name):
+    """The one of our Omniglot pictures whose ink is the median."""
+    glyph = pixels(dict(wrappers.plain_pictures(name))["an Omniglot glyph"])
+    background = wrappers.describe(name)["background"]
+    assert (glyph[0] == background).all()
+    all_ink = sorted(float(image.float().mean()) for image in real_images("omniglot").pixels)
+    ink = abs(glyph.astype(int) - background).mean()
+    assert ink == pytest.approx(all_ink[len(all_ink) // 2], rel=0.05)
 
 
 # -- between two pictures, and other classes ------------------------------------------------------------------------------

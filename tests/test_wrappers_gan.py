@@ -3,13 +3,12 @@
 import io
 import json
 import math
-import threading
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from helpers import build, encoded, picture, tiny_images, write_parquet
+from helpers import build, encoded, picture, python, tiny_images, write_parquet
 from PIL import ExifTags, Image, ImageSequence
 from test_wrappers import pad, pixels, refused
 
@@ -18,6 +17,7 @@ from genmodels.evaluate import CALIBRATION_SAMPLES, METRICS_FORMAT, calibrate
 from genmodels.wrappers import critics
 from genmodels.wrappers.core import calibration, get_model
 from genmodels.wrappers.pictures import from_pad
+from genmodels.wrappers.starters import known_images
 from genmodels.wrappers.styles import slerp
 
 GANS = wrappers.available("gan")
@@ -246,30 +246,15 @@ def test_calibration_of_what_judges():
 # -- the game ----------------------------------------------------------------------------------------------------------
 
 
-@pytest.fixture
-def no_fetches(monkeypatch):
-    monkeypatch.setattr(critics, "_fetches", {})
-
-
-@pytest.fixture
-def real_data(tmp_path, monkeypatch, no_fetches):
-    """40 pictures as the test split of the first GAN's data; their bytes."""
-    _, height, width = wrappers.describe(NAME)["shape"]
-    images = [picture(i, (width, height)) for i in range(40)]
-    data = wrappers.describe(NAME)["data"]
-    write_parquet(tmp_path / data / "test-0.parquet", [(encoded(image), i % 10) for i, image in enumerate(images)])
-    monkeypatch.setenv("GENMODELS_DATA", str(tmp_path))
-    monkeypatch.setattr(critics, "PATIENCE", 60)
-    return {np.asarray(image).tobytes() for image in images}
-
-
-def test_a_round_mixes_real_and_generated_pictures(real_data):
+def test_a_round_mixes_real_and_generated_pictures():
+    real = {pixels(wrappers.to_pad(image)).tobytes() for image in known_images(NAME).pixels}
     counts = set()
     for seed in range(12):
         dealt = wrappers.deal(NAME, seed)
-        assert dealt["missing"] == ""
+        assert dealt["group"] == 1
         assert len(dealt["pictures"]) == len(dealt["critic"]) == 8
-        assert [pixels(p).tobytes() in real_data for p in dealt["pictures"]] == [not s for s in dealt["sought"]]
+        assert [pixels(p).tobytes() in real for p in dealt["pictures"]] == [not s for s in dealt["sought"]]
+        assert len({p["pixels"] for p in dealt["pictures"]}) == 8, "no picture comes twice"
         counts.add(sum(dealt["sought"]))
     assert counts <= set(range(2, 7))
     assert len(counts) > 1
@@ -277,46 +262,38 @@ def test_a_round_mixes_real_and_generated_pictures(real_data):
     assert wrappers.deal(NAME, 3) != wrappers.deal(NAME, 4)
 
 
-def test_without_real_pictures_there_are_pairs(tmp_path, monkeypatch, no_fetches):
-    monkeypatch.setenv("GENMODELS_DATA", str(tmp_path))
-    monkeypatch.setattr(critics, "PATIENCE", 60)
-    dealt = wrappers.deal(NAME, 1)
-    assert dealt["missing"] == "The real test images can't be reached from here."
-    assert len(dealt["pictures"]) == 8
-    for answers in (dealt["sought"], dealt["critic"]):
-        assert [sum(answers[i : i + 2]) for i in range(0, 8, 2)] == [1] * 4
-    assert dealt == wrappers.deal(NAME, 1)
+@every_gan
+def test_every_gan_plays_with_real_pictures(name):
+    dealt = wrappers.deal(name, 0)
+    assert dealt["group"] == 1
+    assert {tuple(picture["shape"]) for picture in dealt["pictures"]} == {tuple(wrappers.describe(name)["shape"])}
 
 
-def test_a_failure_is_remembered_for_a_while(tmp_path, monkeypatch, no_fetches):
-    monkeypatch.setenv("GENMODELS_DATA", str(tmp_path))
-    monkeypatch.setattr(critics, "PATIENCE", 60)
-    refused(lambda: critics.real_images(NAME), "can't be reached")
-    first = list(critics._fetches.values())
-    refused(lambda: critics.real_images(NAME), "can't be reached")
-    assert list(critics._fetches.values()) == first, "not asked for again"
-    monkeypatch.setattr(critics, "RETRY_AFTER", 0)
-    refused(lambda: critics.real_images(NAME), "can't be reached")
-    assert list(critics._fetches.values()) != first
+ROUND = "import json; from genmodels import wrappers; print(json.dumps(wrappers.deal({name!r}, 5)))"
 
 
-def test_nobody_waits_for_a_slow_download(monkeypatch, no_fetches):
-    """The reader hangs as a Hub would that doesn't answer; then it answers."""
-    answer = threading.Event()
+def test_a_seed_deals_the_same_round_where_there_is_a_data_set_too(tmp_path):
+    """In processes of their own, one of which has other pictures under the name of the model's data."""
+    _, height, width = wrappers.describe(NAME)["shape"]
+    rows = [(encoded(picture(i, (width, height))), i % 10) for i in range(20)]
+    write_parquet(tmp_path / wrappers.describe(NAME)["data"] / "test-0.parquet", rows)
+    asked = [python("-c", ROUND.format(name=NAME), GENMODELS_DATA=data) for data in (None, str(tmp_path))]
+    without, beside = (json.loads(process.stdout) for process in asked)
+    assert without == beside == wrappers.deal(NAME, 5)
 
-    def slow(data, split, shape):
-        answer.wait(60)
-        return tiny_images(20, shape)
 
-    monkeypatch.setattr(critics, "load_dataset", slow)
-    monkeypatch.setattr(critics, "PATIENCE", 0)
-    dealt = wrappers.deal(NAME, 0)
-    assert dealt["missing"] == "The real test images are still on their way."
-    assert dealt["group"] == 2
-    answer.set()
-    for fetch in critics._fetches.values():
-        assert fetch.done.wait(60)
-    assert wrappers.deal(NAME, 0)["group"] == 1
+def test_a_model_of_other_data_deals_pairs(tmp_path, monkeypatch):
+    """Also if its data has the name of data that we know, but other classes."""
+    monkeypatch.setattr(checkpoint, "BUNDLED", [tmp_path])
+    for name, data in (("gan-bars", "bars"), ("gan-bars-too", "mnist")):
+        facts = {"name": data, "shape": [1, 8, 8], "classes": ["up", "down", "middle"]}
+        checkpoint.save(build("gan", num_classes=3), tmp_path / name, data=facts)
+        dealt = wrappers.deal(name, 1)
+        assert dealt["group"] == 2
+        assert len(dealt["pictures"]) == 8
+        for answers in (dealt["sought"], dealt["critic"]):
+            assert [sum(answers[i : i + 2]) for i in range(0, 8, 2)] == [1] * 4
+        assert dealt == wrappers.deal(name, 1)
 
 
 def test_marks():

@@ -7,6 +7,7 @@ import threading
 import numpy as np
 import pytest
 import torch
+from helpers import python
 from test_wrappers import pad, pixels, refused
 
 from genmodels import checkpoint, operations, wrappers
@@ -137,12 +138,22 @@ def test_rows_of_samples(name):
 @needs_a_writer
 def test_runs_differ_but_not_their_pictures():
     first, second = (end(wrappers.write(NAME, n=2, seed=9)) for _ in range(2))
-    assert first["run"] != second["run"]
+    assert first["run"] < second["run"]
     assert first["rows"] == second["rows"]
     assert first["info"] == second["info"]
     assert first["info"]["seed"] == "9"
     assert first["info"]["model"] == NAME
     assert first["rows"] != end(wrappers.write(NAME, n=2, seed=10))["rows"]
+
+
+LATER = "from genmodels import wrappers; print(next(wrappers.write({name!r}, n=1))['run'])"
+
+
+@needs_a_writer
+def test_a_later_server_has_later_runs():
+    """A page that outlives its server must not take the new one's run for its own."""
+    before = next(wrappers.write(NAME, n=1))["run"]
+    assert int(python("-c", LATER.format(name=NAME)).stdout) > before
 
 
 @needs_a_writer

@@ -107,7 +107,7 @@ def open_model(name: str, sigma: float, t: float) -> tuple[Any, ...]:
 
 def open_file(name: str, path: str, sigma: float) -> tuple[Any, ...]:
     """Show an uploaded picture on the pad and pass it through the network."""
-    picture = wrappers.read_picture(path, name)
+    picture = wrappers.read_upload(path, name)
     return picture, *see(name, picture, sigma)
 
 

@@ -4,6 +4,7 @@ import contextlib
 import functools
 import inspect
 import logging
+import os
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
@@ -62,16 +63,47 @@ def courtesy(function: Callable) -> Iterator[None]:
         raise gr.Error("Something went wrong on the server; its log says what.", print_exception=False) from None
 
 
-def check_bounds(number: Any, minimum: float | None, maximum: float | None) -> None:
-    """Refuse anything but a number in the field's range (a text, an empty field, NaN), in one sentence."""
-    unbounded = wrappers.LARGEST
-    low, high = -unbounded if minimum is None else minimum, unbounded if maximum is None else maximum
-    polite(wrappers.real)("The value", number, low, high)
+def check_number(field: gr.Number | gr.Slider, value: Any) -> None:
+    """Refuse anything but a number in the field's range (a text, NaN), in one sentence. A number field may be empty."""
+    if value is None and isinstance(field, gr.Number):
+        return
+    low = -wrappers.LARGEST if field.minimum is None else field.minimum
+    high = wrappers.LARGEST if field.maximum is None else field.maximum
+    wrappers.real(f"“{field.label}”", value, low, high)
 
 
-# Sliders and number fields ask this function before an event runs; gradio's own compares with the bounds at once, and
-# so lets NaN pass and fails on a text.
-gr.Number.raise_if_out_of_bounds = staticmethod(check_bounds)
+def check_choice(field: gr.Radio | gr.Dropdown | gr.CheckboxGroup, value: Any) -> None:
+    """Refuse what the field does not offer, in one sentence that says what it does, unless it takes other values too."""
+    boxes, offered = isinstance(field, gr.CheckboxGroup), [choice for _, choice in field.choices]
+    several = isinstance(value, list) and (boxes or getattr(field, "multiselect", False))
+    values = value if several else [value]
+    strange = [one for one in values if one not in offered and (one is not None or boxes)]
+    if strange and not getattr(field, "allow_custom_value", False):
+        among = ", ".join(map(str, offered))
+        raise ValueError(f"“{field.label}” must be among {among}, not {str(strange[0])[:40]!r}.")
+
+
+def check_first(kind: type, check: Callable) -> None:
+    """Let all fields of a kind pass their values through `check` before an event runs.
+
+    Gradio's own checks don't say which field they mean, let NaN pass and fail on a text.
+    """
+    preprocess = kind.preprocess
+
+    @functools.wraps(preprocess)
+    def checked(field: Any, payload: Any) -> Any:
+        polite(check)(field, payload)
+        return preprocess(field, payload)
+
+    kind.preprocess = checked
+
+
+for _kind in (gr.Number, gr.Slider):
+    check_first(_kind, check_number)
+for _kind in (gr.Radio, gr.Dropdown, gr.CheckboxGroup):
+    check_first(_kind, check_choice)
+# Uploads and pictures on show: Gradio's usual folder may belong to another user of the machine.
+os.environ.setdefault("GRADIO_TEMP_DIR", str(wrappers.own_folder()))
 
 
 class Page(NamedTuple):

@@ -338,7 +338,7 @@ def open_noise(name: str, t: float, seed: int) -> tuple[Any, ...]:
 
 def noise_file(name: str, path: str, t: float, label: str | None, seed: int, scheduler: str) -> tuple[Any, ...]:
     """An uploaded picture on the pad, with noise."""
-    picture = wrappers.read_picture(path, name)
+    picture = wrappers.read_upload(path, name)
     return picture, noise(name, picture, t, label, seed, scheduler)
 
 
@@ -411,7 +411,7 @@ def fill_file(
     guidance_scale: float,
 ) -> Iterator[tuple[Any, ...]]:  # fmt: skip
     """An uploaded picture on the pad, its lower half hidden, and fillings of it."""
-    picture = wrappers.top_half(wrappers.read_picture(path, name))
+    picture = wrappers.top_half(wrappers.read_upload(path, name))
     states = fill(name, picture, label, n, seed, num_inference_steps, scheduler, guidance_scale)
     yield from common.led_by(picture, states=states)
 

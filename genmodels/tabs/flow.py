@@ -144,7 +144,7 @@ def known_and_strange(name: str) -> tuple[gr.HTML, dict]:
 
 def back_file(name: str, path: str) -> tuple[Any, ...]:
     """An uploaded picture on the pad, there and back."""
-    picture = wrappers.read_picture(path, name)
+    picture = wrappers.read_upload(path, name)
     return picture, *there_and_back(name, picture)
 
 
@@ -182,7 +182,7 @@ def open_likely(name: str) -> tuple[Any, ...]:
 
 def likely_file(name: str, path: str) -> tuple[Any, ...]:
     """An uploaded picture on the pad, and how likely it is."""
-    picture = wrappers.read_picture(path, name)
+    picture = wrappers.read_upload(path, name)
     return picture, likelihood.verdict(name, picture)
 
 

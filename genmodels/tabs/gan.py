@@ -28,12 +28,13 @@ MIX = (
     "style of the picture on the left, the others that of the picture on top."
 )
 GAME = (
-    "Can you tell what was generated from what is real? Click it, then compare yourself with the critic, which has "
-    "learned nothing else."
+    "Look closely and click, then compare yourself with the critic, which has learned nothing but to tell what is "
+    "generated from what is real."
 )
 QUESTIONS = {
     1: "Which of these eight were <b>generated</b>? The others are real test images.",
-    2: "So both pictures of a pair are generated: which one came with <b>ψ = 0.5</b>, as a more typical picture of its class?",
+    2: "There are no real pictures of this model's kind here, so both pictures of a pair are generated: which one came "
+    "with <b>ψ = 0.5</b>, as a more typical picture of its class?",
 }
 TRUTHS = {1: {True: "generated", False: "real"}, 2: {True: "ψ = 0.5", False: "ψ = 1"}}
 CRITIC = (
@@ -194,9 +195,8 @@ def build_game(page: common.Page, shown: gr.HTML, names: list[str]) -> None:
 def deal(name: str, score: dict | None) -> tuple[Any, ...]:
     """A new round: pictures and question for the browser; what is true stays here until the visitor has picked."""
     dealt = wrappers.deal(name, random.randrange(wrappers.MAX_SEED))
-    question = f"{dealt['missing']} {QUESTIONS[dealt['group']]}"
     shown = {"pictures": dealt["pictures"], "group": dealt["group"], "answers": None}
-    return gr.HTML(value=[], round=shown), question, standing(None, score), dealt
+    return gr.HTML(value=[], round=shown), QUESTIONS[dealt["group"]], standing(None, score), dealt
 
 
 def reveal(picks: list[int], dealt: dict | None, score: dict | None) -> tuple[Any, ...]:
@@ -269,7 +269,7 @@ def open_critic(name: str) -> tuple[Any, ...]:
     own = wrappers.own_pictures(name)
     strips = [
         ("By this GAN", own),
-        ("By a VAE", wrappers.examples(name)),
+        ("Real test images", wrappers.real_pictures(name)),
         ("Of another kind", wrappers.outliers(name)),
     ]
     return common.fill_pad(name, own[0][1], [strip for strip in strips if strip[1]]), judge(name, own[0][1])
@@ -277,7 +277,7 @@ def open_critic(name: str) -> tuple[Any, ...]:
 
 def judge_file(name: str, path: str) -> tuple[Any, ...]:
     """An uploaded picture on the pad, and what the critic says of it."""
-    picture = wrappers.read_picture(path, name)
+    picture = wrappers.read_upload(path, name)
     return picture, judge(name, picture)
 
 

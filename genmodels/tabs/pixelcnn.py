@@ -29,7 +29,6 @@ LIKELY = (
     "pictures of other kinds: more likely does not mean more like a real one."
 )
 TEMPERATURE = "Below 1 it prefers what is likely, and at 0 it always takes the likeliest level."
-EXAMPLE_TEMPERATURE = 0.9
 TOOLS = ("pen", "erase", "hide", "keep")
 Written = Iterator[dict]
 
@@ -45,11 +44,6 @@ def build(page: common.Page) -> None:
     build_finish(page, names)
     build_expect(page, shown, names)
     common.how_it_works(FAMILY)
-
-
-def own(name: str) -> list[tuple[str, dict]]:
-    """Labelled pictures that the model wrote itself: it would find the strokes of other models' pictures strange."""
-    return wrappers.own_pictures(name, temperature=EXAMPLE_TEMPERATURE)
 
 
 def temperature_slider() -> gr.Slider:
@@ -146,7 +140,7 @@ def finish_otherwise(
 
 def open_finish(name: str, n: int, seed: int, temperature: float) -> Iterator[tuple[Any, ...]]:
     """Other data: an example with its lower half hidden."""
-    known = own(name)
+    known = common.examples(name)
     start = wrappers.top_half(known[min(3, len(known) - 1)][1])
     pad = common.fill_pad(name, start, [("Or pick one", known)], centre=False)
     offered = gr.Dropdown(choices=common.told(name), value=common.NOT_TOLD)
@@ -157,7 +151,7 @@ def finish_file(
     name: str, path: str, label: str | None, n: int, seed: int, temperature: float
 ) -> Iterator[tuple[Any, ...]]:
     """An uploaded picture on the pad, its lower half hidden, and endings of it."""
-    picture = wrappers.top_half(wrappers.read_picture(path, name))
+    picture = wrappers.top_half(wrappers.read_upload(path, name))
     yield from common.led_by(picture, states=finish(name, picture, label, n, seed, temperature))
 
 
@@ -208,21 +202,21 @@ def expected(question: dict) -> dict:
 
 def open_expect(name: str) -> tuple[Any, ...]:
     """Other data: its first example on the pad."""
-    known = own(name)
+    known = common.examples(name)
     return common.fill_pad(name, known[0][1], likelihood.strips(name, known)), wrappers.expect(name, known[0][1])
 
 
 def open_verdict(name: str) -> str:
     """The bits/dim of the first example of other data."""
-    return likelihood.verdict(name, own(name)[0][1])
+    return likelihood.verdict(name, common.examples(name)[0][1])
 
 
 def compare(name: str) -> str:
     """Pictures of other kinds and one of its own, the most likely first."""
-    return likelihood.compare(name, own(name)[3:4])
+    return likelihood.compare(name, common.examples(name)[3:4])
 
 
 def expect_file(name: str, path: str) -> tuple[Any, ...]:
     """An uploaded picture on the pad, how much its pixels surprise the model, and its bits/dim."""
-    picture = wrappers.read_picture(path, name)
+    picture = wrappers.read_upload(path, name)
     return picture, wrappers.expect(name, picture), likelihood.verdict(name, picture)

@@ -61,7 +61,7 @@ function play() {
 function take() {
   const value = props.value;
   if (!value || !value.frames || !value.frames.length) return;
-  if (film && (value.run < film.run || (value.run === film.run && stopped))) return; // overtaken, or no longer wanted
+  if (overtaken(value, film) || (film && value.run === film.run && stopped)) return; // an older one, or no longer wanted
   if (!film || value.run !== film.run) { pause(); stopped = false; follows = true; }
   film = value;
   scrubber.max = last();

@@ -25,6 +25,9 @@ function showPicture(canvas, picture) {
   canvas.getContext('2d').putImageData(asImage(bytesOf(picture.pixels), picture.shape), 0, 0);
 }
 
+// Runs are numbered upwards, from one server to the next: whether one that arrives is older than the one on show.
+const overtaken = (arrived, shown) => shown && arrived.run < shown.run;
+
 // For a pointer that asks the server: one request is in flight, and of those that wait the latest wins.
 // `ask(question)` answers {error} or what `show(answer, question)` takes; `complain(text)` shows a failure.
 function latestOnly(ask, show, complain) {
@@ -60,8 +63,8 @@ function crc(bytes) {
   for (const b of bytes) { c ^= b; for (let k = 0; k < 8; k++) c = c & 1 ? (c >>> 1) ^ 0xedb88320 : c >>> 1; }
   return (c ^ -1) >>> 0;
 }
-function chunk(key, text) {
-  const body = new TextEncoder().encode(`tEXt${key}\0${text}`), out = new Uint8Array(body.length + 8), d = new DataView(out.buffer);
+function chunk(key, text) { // as iTXt, which is UTF-8: not compressed, of no language
+  const body = new TextEncoder().encode(`iTXt${key}\0\0\0\0\0${text}`), out = new Uint8Array(body.length + 8), d = new DataView(out.buffer);
   d.setUint32(0, body.length - 4); out.set(body, 4); d.setUint32(body.length + 4, crc(body));
   return out;
 }

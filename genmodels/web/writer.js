@@ -84,7 +84,7 @@ function stop() {
 }
 function take() {
   const value = props.value;
-  if (!value || !value.rows) return;
+  if (!value || !value.rows || overtaken(value, writing)) return;
   if (!writing || value.run !== writing.run) {
     writing = { ...value, rows: [] };
     start = value.start ? bytesOf(value.start) : null;

@@ -20,7 +20,7 @@ from genmodels.wrappers.codes import (
     variations,
     walk,
 )  # fmt: skip
-from genmodels.wrappers.core import LARGEST, MAX_SEED, about, available, describe, real, whole
+from genmodels.wrappers.core import LARGEST, MAX_SEED, about, available, describe, own_folder, real, whole
 from genmodels.wrappers.critics import deal, judge, marks
 from genmodels.wrappers.denoising import (
     GRID_STEPS,
@@ -44,9 +44,9 @@ from genmodels.wrappers.denoising import (
 from genmodels.wrappers.flows import fades, sample_film, swap_class, there_and_back
 from genmodels.wrappers.likelihoods import compared, likelihood
 from genmodels.wrappers.measurements import figures, films
-from genmodels.wrappers.pictures import Pad, blank, read_picture, thumbnail, to_pad, top_half
+from genmodels.wrappers.pictures import Pad, blank, read_picture, read_upload, thumbnail, to_pad, top_half
 from genmodels.wrappers.sampling import sample
-from genmodels.wrappers.starters import examples, outliers, own_pictures, plain_pictures
+from genmodels.wrappers.starters import examples, outliers, own_pictures, plain_pictures, real_pictures
 from genmodels.wrappers.styles import loop, style_grid, style_layers
 from genmodels.wrappers.writing import MAX_WRITTEN, Writing, expect, expected_at, finish, write
 
@@ -55,8 +55,8 @@ __all__ = [
     "Writing", "about", "alike", "autoencode", "available", "between", "blank", "class_models", "compare_solvers",
     "compared", "compose", "deal", "decode_point", "describe", "diffuse", "examples", "expect", "expected_at",
     "fades", "figures", "fill", "films", "finish", "judge", "latent_map", "latents", "likelihood", "locate", "loop",
-    "marks", "noised", "outliers", "own_pictures", "phrases", "plain_pictures", "read_picture", "real", "redraw",
-    "sample", "sample_film", "solver_settings", "style_grid", "style_layers", "swap_class", "takes_few_steps",
+    "marks", "noised", "outliers", "own_folder", "own_pictures", "phrases", "plain_pictures", "read_picture", "read_upload", "real",
+    "real_pictures", "redraw", "sample", "sample_film", "solver_settings", "style_grid", "style_layers", "swap_class", "takes_few_steps",
     "text_models", "there_and_back", "thumbnail", "to_pad", "top_half", "traversal_strip", "traverse", "unknown_words", "variations",
     "walk", "whole", "write",
 ]  # fmt: skip

@@ -197,8 +197,8 @@ def _edited_code(name: str, values: Any, seed: Any, index: int | None) -> Tensor
         or isinstance(values, str)
         or not 1 <= len(values) <= describe(name)["latent_dim"]
     ):
-        raise ValueError(f"values must be a list of 1 to {describe(name)['latent_dim']} numbers.")
-    values = [real(f"Latent {i + 1}", v, -5, 5) for i, v in enumerate(values)]
+        raise ValueError(f"The knobs must be a list of 1 to {describe(name)['latent_dim']} numbers.")
+    values = [real(f"Knob {i + 1}", v, -5, 5) for i, v in enumerate(values)]
     label = operations.as_labels(model, 1, index)
     z = model.sample_codes(label, generators=seeded([whole("The seed", seed, 0, MAX_SEED)]))
     z[0, [latent["index"] for latent in latents(name, len(values))]] = torch.tensor(values)
@@ -222,7 +222,7 @@ def traversal_strip(
     """One of the strongest latents swept over its range, the others at these values."""
     index = class_index(name, label)
     z = _edited_code(name, values, seed, index)
-    which = whole("which", which, 0, len(values) - 1)
+    which = whole("The knob to sweep", which, 0, len(values) - 1)
     latent = latents(name, len(values))[which]
     z = z.repeat(whole("The number of images", n, 2, MAX_IMAGES), 1)
     z[:, latent["index"]] = torch.linspace(latent["low"], latent["high"], len(z))

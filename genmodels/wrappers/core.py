@@ -1,8 +1,15 @@
 """What every wrapper stands on: models that are loaded once, checks of what a visitor sends, one computation at a time."""
 
+import atexit
 import functools
+import itertools
+import os
+import shutil
+import tempfile
 import threading
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 from typing import Any, TypeVar
 
 import torch
@@ -16,9 +23,11 @@ from genmodels.models.base import Model
 MAX_IMAGES, MAX_SEED, MAX_FRAMES = 100, 2**31 - 1, 96
 LARGEST = 1e12  # of any number that a visitor sends
 MODELS_KEPT = 24
+NOT_NAMED = "no class named"
 Step = TypeVar("Step")
 _compute = threading.RLock()
 _load = threading.Lock()
+_runs = itertools.count(time.time_ns() // 10**6)
 
 
 @functools.lru_cache(maxsize=MODELS_KEPT)
@@ -35,6 +44,19 @@ def get_model(name: str, *abilities: type) -> Model:
         model = load_model(name)
     operations.require(model, *abilities)
     return model
+
+
+@functools.cache
+def own_folder() -> Path:
+    """Where this process keeps temporary files, apart from those of other users of the machine, until it ends.
+
+    In GRADIO_TEMP_DIR if that is set, so that Gradio may serve them.
+    """
+    parent = os.environ.get("GRADIO_TEMP_DIR") or tempfile.gettempdir()
+    os.makedirs(parent, exist_ok=True)
+    folder = tempfile.mkdtemp(prefix="genmodels-", dir=parent)
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return Path(folder)
 
 
 def check_name(name: Any) -> None:
@@ -79,6 +101,12 @@ def in_turns(steps: Iterator[Step]) -> Iterator[Step]:
         if step is None:
             return
         yield step
+
+
+def new_run() -> int:
+    """A number for something that is shown step by step: higher than all before it, also than those of a server that ran
+    before this one, whose last run a page may still show."""
+    return next(_runs)
 
 
 def whole(what: str, value: Any, low: int, high: int) -> int:
@@ -164,6 +192,11 @@ def about(family: str) -> str:
 
 def class_text(name: str, index: int | None) -> dict[str, str]:
     """The class as PNG text."""
+    return named_class(describe(name)["classes"] if describe(name)["conditional"] else [], index)
+
+
+def named_class(classes: Sequence[str], index: int | None) -> dict[str, str]:
+    """One of the classes that a model knows as PNG text; None = every one in turn."""
     if index is not None:
-        return {"class": describe(name)["classes"][index]}
-    return {"class": "every class in turn" if describe(name)["conditional"] else "none"}
+        return {"class": classes[index]}
+    return {"class": "every class in turn" if classes else "none"}

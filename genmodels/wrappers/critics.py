@@ -1,12 +1,8 @@
 """What a critic allows: its score of any picture, and the game of telling generated pictures from real ones."""
 
 import functools
-import logging
 import random
-import threading
-import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -14,16 +10,14 @@ import torch
 from torch import Tensor
 
 from genmodels import operations
-from genmodels.data import Images, load_dataset, to_float, to_uint8
+from genmodels.data import Images, to_float, to_uint8
 from genmodels.protocols import Judges, Samples
-from genmodels.wrappers.core import MAX_SEED, MODELS_KEPT, calibration, computing, describe, get_model, whole
+from genmodels.wrappers.core import MAX_SEED, MODELS_KEPT, calibration, computing, get_model, whole
 from genmodels.wrappers.pictures import Pad, from_pad, to_pad
+from genmodels.wrappers.starters import known_images
 
 CARDS, PAIRS, PAIR_PSI = 8, 4, 0.5
 FEWEST_FAKES, MOST_FAKES = 2, 6
-PATIENCE = 6.0  # seconds that a visitor waits for a data set, which may have to be downloaded
-RETRY_AFTER = 600.0  # seconds in which a data set that could not be read is not asked for again
-log = logging.getLogger(__name__)
 
 
 # -- the critic's score -----------------------------------------------------------------------------------------------
@@ -71,54 +65,6 @@ def threshold(name: str) -> float:
     return float(candidates[right.argmax()])
 
 
-# -- real pictures ----------------------------------------------------------------------------------------------------
-
-
-@dataclass
-class _Fetch:
-    """A data set on its way, read by a thread of its own: a download must keep nobody waiting."""
-
-    began: float
-    done: threading.Event = field(default_factory=threading.Event)
-    images: Images | None = None
-
-
-_fetches: dict[tuple, _Fetch] = {}
-_fetching = threading.Lock()
-
-
-def real_images(name: str, data: str | None = None) -> Images:
-    """The real test images of a model's data, or of other data in its shape, kept once they were read.
-
-    ValueError in one sentence for the visitor if there are none (yet): after PATIENCE at the latest, and at once while
-    they are not asked for again.
-    """
-    info = describe(name)
-    key = data or info["data"], tuple(info["shape"])
-    with _fetching:
-        fetch = _fetches.get(key)
-        failed = fetch is not None and fetch.done.is_set() and fetch.images is None
-        if fetch is None or (failed and time.monotonic() - fetch.began > RETRY_AFTER):
-            fetch = _fetches[key] = _Fetch(time.monotonic())
-            threading.Thread(target=_read, args=(fetch, *key), daemon=True).start()
-    fetch.done.wait(max(0.0, fetch.began + PATIENCE - time.monotonic()))
-    if not fetch.done.is_set():
-        raise ValueError("The real test images are still on their way.")
-    if fetch.images is None:
-        raise ValueError("The real test images can't be reached from here.")
-    return fetch.images
-
-
-def _read(fetch: _Fetch, data: str, shape: tuple[int, int, int]) -> None:
-    try:
-        images = load_dataset(data, "test", shape)
-        fetch.images = images if len(images) else None
-    except ValueError as error:
-        log.warning("No real test images of %s: %s", data, error)
-    finally:
-        fetch.done.set()
-
-
 # -- the game ---------------------------------------------------------------------------------------------------------
 
 
@@ -126,24 +72,20 @@ def deal(name: str, seed: int) -> dict[str, Any]:
     """A round of "spot the fake": eight pictures, of which two to six are generated and the others real test images.
 
     pictures: pads. sought: for each, whether it is to be picked. critic: whether the critic picks it. group: among how
-    many neighbours one is to be picked, or 1 if each picture counts for itself. missing: "", or why there are no real
-    pictures; then the round has four pairs of one class each, and the picture drawn with psi = 0.5 is to be picked.
+    many neighbours one is to be picked, or 1 if each picture counts for itself. A model of data of which we have no test
+    images gets four pairs of one class each instead, where the picture drawn with psi = 0.5 is to be picked.
     """
     seed = whole("The seed", seed, 0, MAX_SEED)
-    dice = random.Random(seed)
     get_model(name, Samples, Judges)
-    try:
-        real, missing = real_images(name), ""
-    except ValueError as error:
-        return _deal_pairs(name, dice) | {"name": name, "missing": str(error)}
-    return _deal_mixed(name, dice, real) | {"name": name, "missing": missing}
+    dice, real = random.Random(seed), known_images(name)
+    return _deal_pairs(name, dice) if real is None else _deal_mixed(name, dice, real)
 
 
 @computing
 def _deal_mixed(name: str, dice: random.Random, real: Images) -> dict[str, Any]:
     model = get_model(name, Samples, Judges)
     fakes = dice.sample(range(CARDS), dice.randint(FEWEST_FAKES, MOST_FAKES))
-    chosen = [dice.randrange(len(real)) for _ in range(CARDS)]
+    chosen = dice.sample(range(len(real)), CARDS)
     pixels = real.pixels[chosen].clone()
     labels = real.labels[chosen] if model.num_classes else torch.full((CARDS,), -1)
     for i in fakes:  # of the class of the picture whose place it takes, so that classes give nothing away

@@ -1,7 +1,6 @@
 """What a diffusion model allows: watch it denoise, noise a picture and go back, fill in, compare words and solvers."""
 
 import functools
-import itertools
 import math
 import re
 import time
@@ -18,6 +17,7 @@ from genmodels.protocols import Completes, Samples
 from genmodels.registry import get_family
 from genmodels.wrappers.core import (
     MAX_SEED,
+    NOT_NAMED,
     available,
     check_name,
     class_index,
@@ -25,6 +25,7 @@ from genmodels.wrappers.core import (
     describe,
     get_model,
     in_turns,
+    new_run,
     real,
     shown,
     whole,
@@ -36,7 +37,6 @@ FAMILY = "diffusion"
 MAX_DENOISED = 16
 KEPT_FRAMES = 40  # of a run, for the scrubber: more would be megabytes, and nobody sees them one by one
 MAX_CHARACTERS, MAX_PROMPTS = 400, 8
-NOT_NAMED = "no class named"
 PARTS = ("species", "body", "cloak", "head", "weapon", "shield")  # of a sentence about a hero
 #: The solvers by their names in `models.pipeline.SCHEDULERS`, as visitors read them. Here, because that file imports
 #: diffusers, which takes seconds.
@@ -54,11 +54,10 @@ SOLVERS = {
 GRID_PICTURES, GRID_SOLVERS, GRID_STEPS = 4, 5, (1, 2, 4, 8, 16, 32, 50)
 GRID_CALLS = 400  # of the network, for one comparison
 
-#: Pictures on their way from noise, for the browser: run (higher for each call), state ("running", "done" or
+#: Pictures on their way from noise, for the browser: run (see `new_run`), state ("running", "done" or
 #: "preview"), total (steps, 0 = not yet known), frames ({step, sigma, ms, noisy, clean}: two sheets as pads, clean None
 #: until the network has answered for the first time), info (the settings).
 Denoising = dict[str, Any]
-_runs = itertools.count(time.time_ns() // 10**6)  # so that a page that outlives the server finds its runs newer
 
 
 # -- which models -----------------------------------------------------------------------------------------------------
@@ -238,7 +237,7 @@ def _run(
 
     noise: is shown at once, in a state of its own, because the first step takes a while.
     """
-    facts = {"run": next(_runs), "info": info, "total": total}
+    facts = {"run": new_run(), "info": info, "total": total}
     calls = _order(solver) * (total or 3 * solver["num_inference_steps"])
     return in_turns(_states(name, moments, _order(solver), math.ceil(calls / KEPT_FRAMES), facts, noise))
 

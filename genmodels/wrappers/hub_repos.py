@@ -6,6 +6,7 @@ safetensors only, code from the Hub never runs. A repo that was fetched before w
 
 import functools
 import inspect
+import ipaddress
 import json
 import os
 import re
@@ -81,14 +82,27 @@ class Contents(NamedTuple):
 def allowed_ids() -> tuple[str, ...] | None:
     """The repos that visitors may use, or None for any.
 
-    GENMODELS_HUB_MODELS says it, as "user/a,user/b" or "*" for any. Else a public host (a Space) offers SUGGESTIONS
-    alone, and a computer of one's own any.
+    GENMODELS_HUB_MODELS says it, as "user/a,user/b" or "*" for any; else these are SUGGESTIONS alone.
     """
     setting = os.environ.get("GENMODELS_HUB_MODELS", "").strip()
-    if setting == "*" or not (setting or "SPACE_ID" in os.environ):
+    if setting == "*":
         return None
     listed = [repo.strip() for repo in setting.split(",")]
     return tuple(repo for repo in listed if repo) or tuple(suggestion.repo for suggestion in SUGGESTIONS)
+
+
+def allow_any_on_loopback(server_name: str, share: bool = False) -> None:
+    """Let whoever starts the app on a computer of their own, out of reach for others, use any repo.
+
+    server_name, share: as for Gradio's `launch`. Where GENMODELS_HUB_MODELS says something, that holds. For any other
+    address visitors may be strangers, and so they may where another program serves the app and nobody calls this.
+    """
+    try:
+        alone = server_name == "localhost" or ipaddress.ip_address(server_name.strip("[]")).is_loopback
+    except ValueError:
+        alone = False
+    if alone and not share and "SPACE_ID" not in os.environ and not os.environ.get("GENMODELS_HUB_MODELS", "").strip():
+        os.environ["GENMODELS_HUB_MODELS"] = "*"
 
 
 def offered() -> list[tuple[str, str]]:

@@ -8,14 +8,10 @@ import numpy as np
 import torch
 
 from genmodels import operations
-from genmodels.data import DATASETS
 from genmodels.protocols import HasLikelihood
-from genmodels.wrappers.core import MODELS_KEPT, calibrated, computing, describe, get_model
-from genmodels.wrappers.critics import real_images
-from genmodels.wrappers.pictures import Pad, from_pad, to_pad
+from genmodels.wrappers.core import MODELS_KEPT, calibrated, computing, get_model
+from genmodels.wrappers.pictures import Pad, from_pad
 from genmodels.wrappers.starters import outliers, plain_pictures
-
-GLYPHS = "omniglot"
 
 
 @computing
@@ -54,9 +50,8 @@ def _bits_histogram(name: str) -> dict[str, list]:
 
 def compared(name: str, known: Sequence[tuple[str, Pad]]) -> list[dict[str, Any]]:
     """The `known` pictures of the model's kind and those of others, the likeliest first: label, pad, known (whether of its
-    kind), bits, likelier_than. With a real glyph of Omniglot where that can be read."""
-    strange = [*plain_pictures(name), *outliers(name), *_real_glyphs(name)]
-    pads = [*known, *strange]
+    kind), bits, likelier_than."""
+    pads = [*known, *plain_pictures(name), *outliers(name)]
     rows = [
         {"label": label, "pad": pad, "known": i < len(known), "bits": bits, "likelier_than": _likelier_than(name, bits)}
         for i, ((label, pad), bits) in enumerate(zip(pads, _all_bits(name, [pad for _, pad in pads]), strict=True))
@@ -67,15 +62,3 @@ def compared(name: str, known: Sequence[tuple[str, Pad]]) -> list[dict[str, Any]
 @computing
 def _all_bits(name: str, pads: Sequence[Pad]) -> list[float]:
     return _bits(name, pads)
-
-
-def _real_glyphs(name: str) -> list[tuple[str, Pad]]:
-    """The median glyph of Omniglot by its ink, in the model's shape and on its background; none if it can't be read."""
-    try:
-        glyphs = real_images(name, GLYPHS)
-    except ValueError:
-        return []
-    ink = glyphs.pixels.float().flatten(1).mean(1)
-    chosen = glyphs.pixels[ink.argsort()[len(ink) // 2]]
-    inverted = describe(name)["background"] != DATASETS[GLYPHS].background
-    return [("an Omniglot glyph", to_pad(255 - chosen if inverted else chosen))]

@@ -5,6 +5,7 @@ import binascii
 import io
 import json
 import math
+import os
 import tempfile
 import time
 from pathlib import Path
@@ -13,14 +14,16 @@ from typing import Any
 import numpy as np
 import torch
 from PIL import ExifTags, Image
+from PIL.PngImagePlugin import PngInfo
 from torch import Tensor
 
 import genmodels
 from genmodels.data import formats, read_pixels, tile, to_float, to_picture, to_uint8
-from genmodels.wrappers.core import describe
+from genmodels.wrappers.core import describe, own_folder
 
 #: {"pixels": base64 of uint8 H*W*C, "mask": base64 of uint8 H*W (1 = hidden) or "", "shape": [C, H, W]}
 Pad = dict[str, Any]
+NO_PICTURE = "There is no picture yet: draw one, pick an example or upload a file."
 
 
 # -- pictures in ------------------------------------------------------------------------------------------------------
@@ -37,7 +40,7 @@ def from_pad(name: str, pad: Any) -> tuple[Tensor, Tensor]:
     """A pad's value as image `(1, C, H, W)` in [-1, 1] and hidden pixels `(1, 1, H, W)`; ValueError if it doesn't fit."""
     channels, height, width = shape = describe(name)["shape"]
     if not isinstance(pad, dict) or not isinstance(pad.get("pixels"), str):
-        raise ValueError("There is no picture yet: draw one, pick an example or upload a file.")
+        raise ValueError(NO_PICTURE)
     pixels = _bytes(pad["pixels"], channels * height * width, f"The picture must have {shape} bytes")
     mask = pad.get("mask") or base64.b64encode(bytes(height * width)).decode()
     hidden = _bytes(mask, height * width, f"The mask must have {height}x{width} bytes")
@@ -68,6 +71,13 @@ def top_half(pad: Pad) -> Pad:
     return pad | {"mask": base64.b64encode(hidden.tobytes()).decode()}
 
 
+def read_upload(path: str | None, name: str) -> Pad:
+    """`read_picture` of the file that a visitor sent, if there is one; else ValueError."""
+    if not path:
+        raise ValueError(NO_PICTURE)
+    return read_picture(path, name)
+
+
 def read_picture(path: str, name: str) -> Pad:
     """An uploaded file as the model sees pictures: upright, its shape, 8 bits; ink on light paper inverted for a model
     of light strokes on black. ValueError if the file is no picture or too large."""
@@ -93,9 +103,25 @@ def signed(image: Image.Image, name: str, **settings: Any) -> Image.Image:
 
 
 def signature(name: str, **settings: Any) -> dict[str, str]:
-    """Model, version and settings as PNG text."""
-    text = {key: value if isinstance(value, str) else json.dumps(value) for key, value in settings.items()}
-    return {"Software": f"genmodels {genmodels.__version__}", "model": name} | text
+    """Model, version and settings as PNG text, of any script."""
+    settings = {"Software": f"genmodels {genmodels.__version__}", "model": name} | settings
+    return {
+        key: _encodable(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False))
+        for key, value in settings.items()
+    }
+
+
+def _encodable(text: str) -> str:
+    """The text with a question mark for what UTF-8 can't hold: half of a pair of code units, or a file name's odd byte."""
+    return text.encode("utf-8", "replace").decode("utf-8")
+
+
+def save_png(image: Image.Image, path: str | os.PathLike) -> None:
+    """The picture with its text, as the app gives it to be downloaded."""
+    text = PngInfo()
+    for key, value in image.info.items():
+        text.add_text(key, value)  # what Latin-1 does not hold becomes an iTXt
+    image.save(path, "png", pnginfo=text)
 
 
 def single(x: Tensor, name: str, **settings: Any) -> Image.Image:
@@ -144,8 +170,8 @@ def loop_webp(x: Tensor, name: str, settings: dict[str, Any]) -> str:
 
 def _animation(x: Tensor, name: str, format: str, **options: Any) -> str:
     """Images enlarged to at least 256 pixels, one after the other for ever; older films of this app are removed."""
-    folder = Path(tempfile.gettempdir(), "genmodels-walks")
-    folder.mkdir(exist_ok=True)
+    folder = Path(own_folder(), "films")
+    folder.mkdir(parents=True, exist_ok=True)
     for old in folder.iterdir():
         if time.time() - old.stat().st_mtime > 3600:
             old.unlink(missing_ok=True)

@@ -2,7 +2,6 @@
 
 import base64
 import functools
-import itertools
 import math
 from collections.abc import Iterator
 from typing import Any
@@ -17,6 +16,7 @@ from genmodels.models.base import Model, seeded
 from genmodels.protocols import Completes, HasLikelihood
 from genmodels.wrappers.core import (
     MAX_SEED,
+    NOT_NAMED,
     check_name,
     class_index,
     class_text,
@@ -24,21 +24,20 @@ from genmodels.wrappers.core import (
     describe,
     get_model,
     in_turns,
+    new_run,
     whole,
 )
 from genmodels.wrappers.pictures import Pad, columns_for, from_pad, signature
 from genmodels.wrappers.sampling import knob
 
 MAX_WRITTEN = 16
-NOT_NAMED = "no class named"
 TENTHS, UNKNOWN = 10, 255  # bits travel as bytes: so many to the bit, and one that stands for "none"
 KEPT_EXPECTATIONS = 8  # up to 3 MB each
 
 #: Pictures as far as they are written, for the browser:
-#: run (another for each call), shape, count and columns (of pictures), rows (see `_row`), info (the settings),
+#: run (see `new_run`), shape, count and columns (of pictures), rows (see `_row`), info (the settings),
 #: start and mask (what was given, as a pad's pixels and mask) or None.
 Writing = dict[str, Any]
-_runs = itertools.count(1)
 
 
 def _get_writer(name: str) -> Model:
@@ -109,7 +108,7 @@ def _written(
 ) -> Iterator[Writing]:
     """The states of the writing, one per row. Each holds all rows so far, so that none is needed but the last seen."""
     writing = {
-        "run": next(_runs), "shape": list(model.image_shape), "count": len(x), "columns": columns_for(len(x)),
+        "run": new_run(), "shape": list(model.image_shape), "count": len(x), "columns": columns_for(len(x)),
         "start": None, "mask": None, **(start or {}), "info": info,
     }  # fmt: skip
     generators = seeded(range(seed, seed + len(x)))
