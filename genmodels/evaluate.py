@@ -27,6 +27,7 @@ from genmodels import checkpoint, metrics, shards
 from genmodels.bench import median_seconds
 from genmodels.data import DATASETS, Images, load_dataset, to_float, to_uint8
 from genmodels.device import hardware, process_state, set_threads, to_fast_layout
+from genmodels.figures import METRICS_FORMAT, config_hash, critics, measured, named
 from genmodels.models.base import Model
 from genmodels.models.referee import Referee, RefereeConfig
 from genmodels.operations import (
@@ -41,9 +42,7 @@ from genmodels.operations import (
 )
 from genmodels.places import absolute, data_label, without_paths
 from genmodels.protocols import Classifies, Decodes, Encodes, HasLikelihood, Judges, Samples
-from genmodels.registry import get_family
 
-METRICS_FORMAT = 3
 DEFAULT_N, LARGEST_N = 10_000, 100_000
 SIGMA = 0.5
 IMPORTANCE_SAMPLES = 16  # where they are codes; half as many where they are as large as images, and take a network each
@@ -215,7 +214,7 @@ class Evaluation:
 
     def _referee_entry(self) -> dict[str, str] | None:
         try:
-            return _named(self.referee_folder)
+            return named(self.referee_folder)
         except ValueError:
             return None
 
@@ -400,18 +399,6 @@ def bundled_referee(data: str) -> Path:
             "--data … --out …` and name its checkpoint with --referee."
         )
     return checkpoint.find(name)
-
-
-def critics(data: str, shape: tuple[int, int, int]) -> list[str]:
-    """The bundled models that can judge pictures of a data set, of that shape (C, H, W)."""
-    configs = {name: checkpoint.read_config(folder) for name, folder in checkpoint.bundled().items()}
-    return [
-        name
-        for name, config in configs.items()
-        if config["data"]["name"] == data
-        and tuple(config["config"]["image_shape"]) == tuple(shape)
-        and hasattr(get_family(config["family"]), "realism")
-    ]
 
 
 def _cache_root() -> Path:
@@ -865,7 +852,7 @@ def measure_judgements(e: Evaluation) -> dict[str, Metric]:
     """How often that critic takes a sample for real."""
     if not e.critics:
         return {}
-    critic = _named(e.critics[0])
+    critic = named(e.critics[0])
     share = metrics.fool_rate(e.rows("judged test", e.tests)["scores"], e.rows("judged samples", e.n)["scores"])
     protocol = (
         f"share of samples that the critic of {critic['name']} ({critic['hash']}) finds more real "
@@ -909,49 +896,6 @@ def measure_inception(e: Evaluation) -> dict[str, Metric]:
 
 
 INCEPTION = Part("Inception FID", (Samples,), draw_samples, measure_inception, 1000)
-
-
-# -- reading it back --------------------------------------------------------------------------------------------------
-
-
-def measured(source: str | os.PathLike) -> dict[str, Any]:
-    """A checkpoint's metrics.json; {} ("not measured") if there is none, or if its figures don't compare with today's.
-
-    They don't if the file's format is older, if they are those of other weights or settings, or if another referee
-    measured them than the one that is bundled for the data. What another critic said than today's is left out.
-    """
-    values = checkpoint.read_json(source, "metrics.json")
-    if values.get("format") != METRICS_FORMAT or values.get("weights") != checkpoint.weights_hash(source):
-        return {}
-    if values.get("config") != config_hash(source):
-        return {}
-    referee = values.get("referee")
-    name = f"referee-{values['data']['name']}"
-    if referee and name in checkpoint.bundled() and referee["hash"] != checkpoint.weights_hash(name):
-        return {}
-    if (share := values["metrics"].get("critic_share")) and share["critic"] != _critic_today(source):
-        del values["metrics"]["critic_share"]
-    return values
-
-
-def config_hash(source: str | os.PathLike) -> str:
-    """The first 16 hexadecimal digits of the SHA-256 of the settings in config.json: they change what a model does, too."""
-    config = checkpoint.read_config(source)
-    text = json.dumps([config["family"], config["config"]], sort_keys=True)
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
-
-
-def _critic_today(source: str | os.PathLike) -> dict[str, str] | None:
-    """The critic that would judge a model's samples now."""
-    config = checkpoint.read_config(source)
-    names = critics(config["data"]["name"], config["config"]["image_shape"])
-    return _named(names[0]) if names else None
-
-
-def _named(source: str | os.PathLike) -> dict[str, str]:
-    """How a metrics.json names the model that judged: {"name", "hash"}."""
-    folder = checkpoint.find(source)
-    return {"name": folder.name, "hash": checkpoint.weights_hash(folder)}
 
 
 # -- what the app compares a visitor's picture with -------------------------------------------------------------------

@@ -13,7 +13,8 @@ from PIL import ExifTags, Image, ImageSequence
 from test_wrappers import pad, pixels, refused
 
 from genmodels import checkpoint, wrappers
-from genmodels.evaluate import CALIBRATION_SAMPLES, METRICS_FORMAT, calibrate
+from genmodels.evaluate import CALIBRATION_SAMPLES, calibrate
+from genmodels.figures import METRICS_FORMAT, config_hash
 from genmodels.wrappers import critics
 from genmodels.wrappers.core import calibration, get_model
 from genmodels.wrappers.pictures import from_pad
@@ -349,6 +350,7 @@ def test_figures_say_what_was_measured_and_what_not(tmp_path, monkeypatch):
         "format": METRICS_FORMAT,
         "data": {"name": "bars"},
         "weights": checkpoint.weights_hash(tmp_path / "gan-a"),
+        "config": config_hash(tmp_path / "gan-a"),
         "metrics": {"parameters": {"value": 12345}, "frechet_distance": {"value": 1.5}, "bits_per_dim_bound": {"value": 1.25}},
         "references": {"frechet_distance of training images": {"value": 0.25}},
     }  # fmt: skip
