@@ -41,7 +41,8 @@ def ssim(x: Tensor, y: Tensor) -> Tensor:
     from torchmetrics.functional.image import structural_similarity_index_measure
 
     pairs = zip(((x + 1) / 2).split(50), ((y + 1) / 2).split(50), strict=True)  # small batches stay in the CPU's cache
-    return torch.cat([structural_similarity_index_measure(*p, data_range=1.0, reduction="none") for p in pairs])
+    measured = [structural_similarity_index_measure(a, b, data_range=1.0, reduction="none") for a, b in pairs]
+    return torch.cat([torch.as_tensor(each) for each in measured])
 
 
 def blur(x: Tensor, sigma: float) -> Tensor:
@@ -136,14 +137,20 @@ def frechet_distance(real: Tensor, fake: Tensor) -> float:
 
     dim = real.shape[-1]
     _check_features(f"A covariance of full rank in {dim} dimensions", dim + 1, real=real, fake=fake)
-    given = nn.Identity()
-    given.num_features = dim
     # Only one process computes it: torchmetrics would wait for the others.
-    metric = FrechetInceptionDistance(given, sync_on_compute=False).to(real.device)
+    metric = FrechetInceptionDistance(GivenFeatures(dim), sync_on_compute=False).to(real.device)
     centre = real.double().mean(0)  # the distance stays the same, its sums of squares lose fewer digits
     metric.update(real.double() - centre, real=True)
     metric.update(fake.double() - centre, real=False)
     return max(0.0, float(metric.compute()))
+
+
+class GivenFeatures(nn.Identity):
+    """Features `(N, num_features)`, where torchmetrics asks for the network that makes them."""
+
+    def __init__(self, num_features: int) -> None:
+        super().__init__()
+        self.num_features = num_features
 
 
 def kernel_distance(

@@ -2,32 +2,53 @@
 
 import math
 from collections.abc import Sequence
-from typing import Any, get_type_hints
+from typing import Any, TypeGuard, TypeVar, get_type_hints, overload
 
 import torch
 from torch import Tensor
 
 from genmodels import metrics
 from genmodels.models.autoencoder import ERASED
-from genmodels.models.base import Model, checked, draw_normal, seeded
-from genmodels.protocols import Decodes, Encodes, HasLikelihood, Samples, abilities
+from genmodels.models.base import checked, draw_normal, seeded
+from genmodels.protocols import (
+    ABILITIES,
+    AnyModel,
+    HasLikelihood,
+    ReadsCaptions,
+    Reconstructs,
+    Samples,
+    abilities,
+)
+
+A = TypeVar("A", bound=AnyModel)
 
 
-def require(model: Model, *protocols: type) -> None:
-    """Raises ValueError naming the ability that `model` lacks."""
-    for protocol in protocols:
-        if not isinstance(model, protocol):
+@overload
+def require(model: AnyModel, ability: type[A], /) -> A: ...
+@overload
+def require(model: AnyModel, *needed: type[AnyModel]) -> AnyModel: ...
+def require(model: AnyModel, *needed: type[AnyModel]) -> AnyModel:
+    """The same model, known to have an ability. Raises ValueError naming the ability, or the part of it, that it lacks."""
+    for ability in needed:
+        if not isinstance(model, ability):
             raise ValueError(
-                f"This {type(model).__name__} can't do that: it lacks the ability {protocol.__name__} "
+                f"This {type(model).__name__} can't do that: it lacks the ability {_lacking(model, ability)} "
                 f"(it has {', '.join(abilities(model)) or 'none'})."
             )
+    return model
 
 
-def device_of(model: Model) -> torch.device:
+def _lacking(model: AnyModel, ability: type[AnyModel]) -> str:
+    """The first of the abilities that make up one, or else that one."""
+    parts = (part for part in ability.__mro__[1:] if part in ABILITIES.values() and not isinstance(model, part))
+    return next(parts, ability).__name__
+
+
+def device_of(model: AnyModel) -> torch.device:
     return next(model.parameters()).device
 
 
-def as_labels(model: Model, n: int, label: int | Sequence[int] | str | None) -> Tensor:
+def as_labels(model: AnyModel, n: int, label: int | Sequence[int] | str | None) -> Tensor:
     """Labels `(n,)`: None = no class, an int = that class, "balanced" = every class in turn, or n ints.
 
     A model without classes has only None. Raises ValueError with the allowed range.
@@ -54,7 +75,7 @@ def as_labels(model: Model, n: int, label: int | Sequence[int] | str | None) -> 
     return labels
 
 
-def as_tokens(model: Model, n: int, captions: Sequence[str]) -> Tensor:
+def as_tokens(model: AnyModel, n: int, captions: Sequence[str]) -> Tensor:
     """Captions as labels `(n, L)`. Raises ValueError for a model that reads none, and for another number of them."""
     if not reads_captions(model):
         raise ValueError(f"This {type(model).__name__} was not trained on captions.")
@@ -63,14 +84,14 @@ def as_tokens(model: Model, n: int, captions: Sequence[str]) -> Tensor:
     return model.tokenize(captions)
 
 
-def reads_captions(model: Model) -> bool:
+def reads_captions(model: AnyModel) -> TypeGuard[ReadsCaptions]:
     """Whether the model was trained on captions instead of classes."""
-    return model.reads_captions and bool(model.config.vocabulary)
+    return isinstance(model, ReadsCaptions) and bool(model.vocabulary)
 
 
 @torch.no_grad()
 def sample(
-    model: Model,
+    model: AnyModel,
     n: int = 16,
     seed: int = 0,
     label: int | Sequence[int] | str | None = "balanced",
@@ -84,7 +105,7 @@ def sample(
     label: "balanced" = every class in turn, None = no class, an int, or n ints. captions: n of them instead, for a
     model that reads them. knobs: the family's own, such as temperature. Raises ValueError if the model can't sample, a class or knob doesn't exist, or a number is out of range.
     """
-    require(model, Samples)
+    model = require(model, Samples)
     if n < 1 or not 0 <= seed < 2**63 - n:
         raise ValueError(f"n must be at least 1, the seed from 0 to 2**63 - 1 - n; not {n} and {seed}.")
     knobs = _checked_knobs(model, knobs)
@@ -99,7 +120,7 @@ def sample(
     return torch.cat(images).clamp(-1, 1)
 
 
-def _checked_knobs(model: Model, knobs: dict[str, Any]) -> dict[str, Any]:
+def _checked_knobs(model: Samples, knobs: dict[str, Any]) -> dict[str, Any]:
     """The keyword arguments of the family's own `sample`; ValueError for an unknown one or a value of the wrong type."""
     known = {
         key: hint for key, hint in get_type_hints(model.sample).items() if key not in ("labels", "generators", "return")
@@ -110,25 +131,25 @@ def _checked_knobs(model: Model, knobs: dict[str, Any]) -> dict[str, Any]:
 
 
 @torch.no_grad()
-def reconstruct(model: Model, x: Tensor, labels: Tensor | None = None) -> Tensor:
+def reconstruct(model: AnyModel, x: Tensor, labels: Tensor | None = None) -> Tensor:
     """decode(encode(x))"""
-    require(model, Encodes, Decodes)
+    model = require(model, Reconstructs)
     return model.decode(model.encode(x, labels), labels).clamp(-1, 1)
 
 
 @torch.no_grad()
-def compresses(model: Model) -> bool:
+def compresses(model: AnyModel) -> bool:
     """Whether images pass through fewer numbers than they have themselves, so that `reconstruct` loses something."""
-    if not (isinstance(model, Encodes) and isinstance(model, Decodes)):
+    if not isinstance(model, Reconstructs):
         return False
     blank = torch.zeros(1, *model.image_shape, device=device_of(model))
     return model.encode(blank).numel() < math.prod(model.image_shape)
 
 
 @torch.no_grad()
-def bits_per_dim(model: Model, x: Tensor, labels: Tensor | None = None, *, seed: int = 0) -> Tensor:
+def bits_per_dim(model: AnyModel, x: Tensor, labels: Tensor | None = None, *, seed: int = 0) -> Tensor:
     """bits/dim of 8-bit images `(B,)`, exact or an upper bound estimated from one draw, which the seed makes repeatable."""
-    require(model, HasLikelihood)
+    model = require(model, HasLikelihood)
     with torch.random.fork_rng(devices=[x.device] if x.is_cuda else []):
         torch.manual_seed(seed)
         nats = model.log_likelihood(x, labels)
@@ -136,9 +157,9 @@ def bits_per_dim(model: Model, x: Tensor, labels: Tensor | None = None, *, seed:
 
 
 @torch.no_grad()
-def interpolate(model: Model, a: Tensor, b: Tensor, t: Tensor, labels: Tensor | None = None) -> Tensor:
+def interpolate(model: AnyModel, a: Tensor, b: Tensor, t: Tensor, labels: Tensor | None = None) -> Tensor:
     """Images `(T, C, H, W)` decoded on the straight line between the codes of two images `(C, H, W)`, at t `(T,)`."""
-    require(model, Encodes, Decodes)
+    model = require(model, Reconstructs)
     za, zb = model.encode(torch.stack([a, b]), labels)
     t = t.to(za).reshape(-1, *[1] * za.ndim)
     return model.decode(za + t * (zb - za), None).clamp(-1, 1)
@@ -154,6 +175,6 @@ def corrupt(x: Tensor, sigma: float, seeds: Sequence[int], hidden: Tensor | None
 
 
 @torch.no_grad()
-def anomaly_score(model: Model, x: Tensor, labels: Tensor | None = None) -> Tensor:
+def anomaly_score(model: AnyModel, x: Tensor, labels: Tensor | None = None) -> Tensor:
     """How badly the model reproduces each image `(B,)`: root mean squared error in grey levels (0..255)."""
     return metrics.mean_squared_error(reconstruct(model, x, labels), x).sqrt() * 127.5

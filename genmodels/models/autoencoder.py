@@ -22,7 +22,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from typing_extensions import Self
 
-from genmodels.models.base import Model, ModelConfig, TrainConfig, check_halves_twice
+from genmodels.models.base import Model, ModelConfig, TrainConfig, check_halves_twice, start_at_zero
 
 ERASED = 0.0  # the grey of an erased pixel
 
@@ -34,8 +34,7 @@ class Block(nn.Module):
         super().__init__()
         self.first = nn.Conv2d(width, width, 3, padding=1)
         self.last = nn.Conv2d(width, width, 3, padding=1)
-        nn.init.zeros_(self.last.weight)
-        nn.init.zeros_(self.last.bias)
+        start_at_zero(self.last)
 
     def forward(self, h: Tensor) -> Tensor:
         return h + self.last(F.silu(self.first(F.silu(h))))
@@ -56,6 +55,7 @@ class AutoencoderConfig(ModelConfig):
 
 class Autoencoder(Model):
     Config = AutoencoderConfig
+    config: AutoencoderConfig
 
     def __init__(self, config: AutoencoderConfig) -> None:
         super().__init__(config)

@@ -7,13 +7,15 @@ import dataclasses
 import math
 import sys
 import typing
-from collections.abc import Mapping, Sequence
+from collections.abc import ItemsView, Iterable, Iterator, Mapping, Sequence, ValuesView
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
 import torch
 from torch import Tensor, nn
 from typing_extensions import Self  # in typing since Python 3.11
+
+M = TypeVar("M", bound=nn.Module)
 
 
 @dataclass(frozen=True)
@@ -114,6 +116,8 @@ class Model(nn.Module):
     #: Submodules of other libraries: a checkpoint stores each in the file that its library reads, with that library's keys.
     components: ClassVar[Mapping[str, str]] = {}
 
+    config: ModelConfig  # a family says here which one it has
+
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
         self.config = config
@@ -149,6 +153,26 @@ class Model(nn.Module):
         raise TypeError(f"{type(self).__name__} is abstract: use a family from genmodels.registry")
 
 
+class ModuleList(nn.ModuleList, Generic[M]):
+    """One of torch, of modules of one class, which the type checker then knows: their methods have types."""
+
+    if TYPE_CHECKING:
+
+        def __init__(self, modules: Iterable[M]) -> None: ...
+        def __iter__(self) -> Iterator[M]: ...
+        def __reversed__(self) -> Iterator[M]: ...
+
+
+class ModuleDict(nn.ModuleDict, Generic[M]):
+    """One of torch, of modules of one class, which the type checker then knows: their methods have types."""
+
+    if TYPE_CHECKING:
+
+        def __init__(self, modules: Mapping[str, M]) -> None: ...
+        def items(self) -> ItemsView[str, M]: ...
+        def values(self) -> ValuesView[M]: ...
+
+
 class TrainingDiverged(RuntimeError):
     """Training can't go on: something is NaN or infinite. An objective may raise it in one sentence that names what."""
 
@@ -158,6 +182,12 @@ def check_halves_twice(image_shape: tuple[int, int, int]) -> None:
     _, height, width = image_shape
     if height % 4 or width % 4:
         raise ValueError(f"image_shape: height and width must be multiples of 4, not {height} and {width}")
+
+
+def start_at_zero(layer: nn.Module) -> None:
+    """Weights and biases 0: what the layer adds is nothing at first, and learnt from there."""
+    for parameter in layer.parameters():
+        nn.init.zeros_(parameter)
 
 
 def seeded(seeds: Sequence[int]) -> list[torch.Generator]:

@@ -24,15 +24,18 @@ import inspect
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypedDict
 
 import torch
 from torch import Generator, Tensor, nn
-from typing_extensions import Self
+from typing_extensions import Self, Unpack
 
 from genmodels.models.base import Model, ModelConfig, TrainConfig, draw_normal
 
 if TYPE_CHECKING:
+    from diffusers import ModelMixin
+    from transformers import PreTrainedModel
+
     from genmodels.models.pipeline import Condition, Step
 
 # pipeline.py imports diffusers, which takes seconds: so it is imported where a model is built or used, and not above.
@@ -70,6 +73,16 @@ class DiffusionConfig(ModelConfig):
         )  # fmt: skip
 
 
+class Knobs(TypedDict, total=False):
+    """What can be said to `sample` beyond labels and generators."""
+
+    num_inference_steps: int | None
+    guidance_scale: float | None
+    scheduler: str | None
+    eta: float
+    prompt: str | None
+
+
 class Diffusion(Model):
     """`unet` is one of diffusers' own, `text_encoder` (only with a vocabulary) of transformers'; both start untrained.
 
@@ -77,6 +90,7 @@ class Diffusion(Model):
     """
 
     Config = DiffusionConfig
+    config: DiffusionConfig
     reads_captions = True
     stored_in_half = True  # 5 MB instead of 11
     components: ClassVar[Mapping[str, str]] = {
@@ -98,7 +112,7 @@ class Diffusion(Model):
         pipeline.check(config.num_inference_steps, config.guidance_scale, 0.0)
         self.unet = build_unet(config)
         self.text_encoder = build_text_encoder(config) if config.vocabulary else None
-        self.register_buffer("angles", pipeline.angles().float(), persistent=False)
+        self.angles = nn.Buffer(pipeline.angles().float(), persistent=False)
         self._teacher: list[Diffusion] = []  # in a list, so that it is neither trained nor saved
 
     # -- the objective ------------------------------------------------------------------------------------------
@@ -152,8 +166,8 @@ class Diffusion(Model):
         """Noisy pictures carried from one angle to another, both `(B, 1, 1, 1)`, with guidance, by Heun's third-order rule."""
         from genmodels.models import pipeline
 
-        conditions = (self.condition(given, len(noisy), noisy.device) for given in (labels, None))
-        predict = pipeline.guided(self.unet, self.config.patch_size, *conditions, self.config.teacher_guidance)
+        condition, nothing = (self.condition(given, len(noisy), noisy.device) for given in (labels, None))
+        predict = pipeline.guided(self.unet, self.config.patch_size, condition, nothing, self.config.teacher_guidance)
 
         def velocity(x: Tensor, angle: Tensor) -> Tensor:
             v = predict(x, self._step_at(angle.flatten())).float()
@@ -197,6 +211,11 @@ class Diffusion(Model):
         return pipeline.text_condition(self.text_encoder, tokens)
 
     # -- captions -----------------------------------------------------------------------------------------------
+
+    @property
+    def vocabulary(self) -> tuple[str, ...]:
+        """The words of its captions; none for a model of classes."""
+        return self.config.vocabulary
 
     @staticmethod
     def vocabulary_of(captions: Sequence[str]) -> tuple[str, ...]:
@@ -265,7 +284,7 @@ class Diffusion(Model):
         return last.clean
 
     def sample_steps(
-        self, labels: Tensor, *, generators: Sequence[Generator], **knobs: int | float | str | None
+        self, labels: Tensor, *, generators: Sequence[Generator], **knobs: Unpack[Knobs]
     ) -> Iterator[Tensor]:
         """`sample`, with a frame of the noisy picture x_t, clipped to [-1, 1], before each step; knobs as in `sample`."""
         for step in self.trajectory(labels, generators=generators, **knobs):
@@ -327,8 +346,8 @@ class Diffusion(Model):
             labels = self._prompted(prompt, n).to(device)
         if (labels < 0).all():
             scale = 1.0  # guidance has nothing to go by: no need to ask the network twice
-        conditions = (self.condition(given, n, device) for given in (labels, None))
-        predict = pipeline.guided(self.unet, config.patch_size, *conditions, scale)
+        condition, nothing = (self.condition(given, n, device) for given in (labels, None))
+        predict = pipeline.guided(self.unet, config.patch_size, condition, nothing, scale)
 
         def edit(clean: Tensor) -> Tensor:
             return clean if keep is None else torch.where(keep[1], keep[0], clean)
@@ -345,7 +364,7 @@ class Diffusion(Model):
         *,
         generators: Sequence[Generator],
         rounds: int = 4,
-        **knobs: int | float | str | None,
+        **knobs: Unpack[Knobs],
     ) -> Tensor:
         """`x` with the pixels where `mask` `(B, 1, H, W)` is False filled in (inpainting), as in `complete_steps`."""
         *_, last = self.complete_steps(x, mask, labels, generators=generators, rounds=rounds, **knobs)
@@ -359,7 +378,7 @@ class Diffusion(Model):
         *,
         generators: Sequence[Generator],
         rounds: int = 4,
-        **knobs: int | float | str | None,
+        **knobs: Unpack[Knobs],
     ) -> Iterator["Step"]:
         """All that `complete` passes through; knobs as in `sample`.
 
@@ -371,12 +390,14 @@ class Diffusion(Model):
             raise ValueError(f"rounds must be from 0 to 50, not {rounds}.")
         labels = torch.full((len(x),), -1, device=x.device) if labels is None else labels
         fewer = max(1, (knobs.get("num_inference_steps") or self.config.num_inference_steps) // 3)
-        shared = {"generators": generators, "keep": (x, mask)}
-        for step in self.trajectory(labels, **shared, **knobs):
+        for step in self.trajectory(labels, generators=generators, keep=(x, mask), **knobs):
             yield step
+        knobs["num_inference_steps"] = fewer
         for _ in range(rounds):
-            again = {"start": step.clean, "strength": ROUND_STRENGTH} | knobs | {"num_inference_steps": fewer}
-            for step in self.trajectory(labels, **shared, **again):
+            again = self.trajectory(
+                labels, generators=generators, keep=(x, mask), start=step.clean, strength=ROUND_STRENGTH, **knobs
+            )
+            for step in again:
                 yield step
 
     def redraw(
@@ -386,7 +407,7 @@ class Diffusion(Model):
         *,
         generators: Sequence[Generator],
         strength: float = 0.5,
-        **knobs: int | float | str | None,
+        **knobs: Unpack[Knobs],
     ) -> Tensor:
         """Image to image (SDEdit, Meng et al. 2021): noise is added to `x`, and removed again; knobs as in `sample`.
 
@@ -476,7 +497,7 @@ def as_text(values: dict[str, Any]) -> str:
 # -- the networks, as their libraries build them ------------------------------------------------------------------------
 
 
-def build_unet(config: DiffusionConfig) -> nn.Module:
+def build_unet(config: DiffusionConfig) -> "ModelMixin":
     """A U-Net on patches, with the class, or the caption by cross-attention at the coarsest scale and by its mean."""
     import diffusers
 
@@ -511,7 +532,7 @@ def build_unet(config: DiffusionConfig) -> nn.Module:
     )
 
 
-def build_text_encoder(config: DiffusionConfig) -> nn.Module:
+def build_text_encoder(config: DiffusionConfig) -> "PreTrainedModel":
     """A small transformer in which every word of a caption sees all others."""
     import transformers
 

@@ -25,6 +25,7 @@ import itertools
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from types import EllipsisType
 from typing import NamedTuple
 
 import torch
@@ -32,7 +33,16 @@ import torch.nn.functional as F
 from torch import Generator, Tensor, nn
 from typing_extensions import Self
 
-from genmodels.models.base import Model, ModelConfig, TrainConfig, TrainingDiverged, draw_normal
+from genmodels.models.base import (
+    Model,
+    ModelConfig,
+    ModuleDict,
+    ModuleList,
+    TrainConfig,
+    TrainingDiverged,
+    draw_normal,
+    start_at_zero,
+)
 
 LOG_2PI = math.log(2 * math.pi)
 BOUND = 6.0  # the splines bend between -BOUND and BOUND; beyond, they are straight lines
@@ -127,8 +137,7 @@ class Residual(nn.Module):
         super().__init__()
         self.first = nn.Conv2d(width, width, 3, padding=1)
         self.last = nn.Conv2d(width, width, 3, padding=1)
-        nn.init.zeros_(self.last.weight)
-        nn.init.zeros_(self.last.bias)
+        start_at_zero(self.last)
 
     def forward(self, h: Tensor) -> Tensor:
         return h + self.last(F.silu(self.first(F.silu(h))))
@@ -154,8 +163,7 @@ class ChannelHead(nn.Module):
         super().__init__()
         self.before = nn.Conv2d(channel, width, 1) if channel else None
         self.last = nn.Conv2d(width, outputs, 1)
-        nn.init.zeros_(self.last.weight)
-        nn.init.zeros_(self.last.bias)
+        start_at_zero(self.last)
 
     def forward(self, h: Tensor, channels: Sequence[Tensor]) -> Tensor:
         if self.before is not None:
@@ -179,7 +187,7 @@ class ActNorm(nn.Module):
         super().__init__()
         self.mean = nn.Parameter(torch.zeros(channels, 1, 1))
         self.log_std = nn.Parameter(torch.zeros(channels, 1, 1))
-        self.register_buffer("initialised", torch.tensor(False))
+        self.initialised = nn.Buffer(torch.tensor(False))
 
     def to_noise(self, y: Tensor) -> tuple[Tensor, Tensor]:
         """y `(B, C, H, W)` -> (z, log |det dz/dy| `(B,)`)"""
@@ -216,7 +224,7 @@ class Coupling(nn.Module):
         self.others = [lattice(other, scale + 1) for other in ((0, 0), *CORNERS.values()) if other != corner]
         self.features = Features(3 * channels, config.widths[scale], config.blocks[scale], config.num_classes)
         outputs = 3 * config.bins + 1
-        self.heads = nn.ModuleList(ChannelHead(config.widths[scale], c, outputs) for c in range(channels))
+        self.heads = ModuleList(ChannelHead(config.widths[scale], c, outputs) for c in range(channels))
 
     def _features(self, state: Tensor, labels: Tensor) -> Tensor:
         return self.features(torch.cat([state[other] for other in self.others], 1), labels)
@@ -245,15 +253,14 @@ class CoarseCoupling(nn.Module):
         self.lattice = lattice((0, 0), config.scales)
         channels, height, width = (config.image_shape[0], *(side >> config.scales for side in config.image_shape[1:]))
         board = [sum(place) % 2 for place in itertools.product(range(channels), range(height), range(width))]
-        self.register_buffer("moving", torch.tensor([i for i, c in enumerate(board) if c == colour]), persistent=False)
-        self.register_buffer("staying", torch.tensor([float(c != colour) for c in board]), persistent=False)
+        self.moving = nn.Buffer(torch.tensor([i for i, c in enumerate(board) if c == colour]), persistent=False)
+        self.staying = nn.Buffer(torch.tensor([float(c != colour) for c in board]), persistent=False)
         hidden = config.coarse_width
         self.label = nn.Embedding(config.num_classes + 1, hidden)
         self.first = nn.Linear(len(board), hidden)
         self.second = nn.Linear(hidden, hidden)
         self.last = nn.Linear(hidden, len(self.moving) * (3 * config.bins + 1))
-        nn.init.zeros_(self.last.weight)
-        nn.init.zeros_(self.last.bias)
+        start_at_zero(self.last)
 
     def _curves(self, fields: Tensor, labels: Tensor) -> Tensor:
         h = self.first(fields * self.staying) + self.label(labels)
@@ -275,14 +282,17 @@ class CoarseCoupling(nn.Module):
         return self._replaced(z, fields, inverse_spline(fields[:, self.moving], self._curves(fields, labels)))
 
 
-def lattice(corner: tuple[int, int], scale: int) -> tuple:
+Lattice = tuple[EllipsisType, slice, slice]
+
+
+def lattice(corner: tuple[int, int], scale: int) -> Lattice:
     """The index of every 2^scale-th pixel of a picture, in both directions, from the corner of the square of that size."""
     step = 2**scale
     row, column = (place * step // 2 for place in corner)
     return ..., slice(row, None, step), slice(column, None, step)
 
 
-def replaced(state: Tensor, part: tuple, values: Tensor) -> Tensor:
+def replaced(state: Tensor, part: Lattice, values: Tensor) -> Tensor:
     """A copy of the state with new values in one part."""
     state = state.clone()
     state[part] = values
@@ -300,8 +310,7 @@ class Dequantizer(nn.Module):
         channels = 4 * config.image_shape[0]
         self.features = Features(channels, config.dequantizer_width, config.dequantizer_blocks, config.num_classes)
         self.last = nn.Conv2d(config.dequantizer_width, 2 * channels, 3, padding=1)
-        nn.init.zeros_(self.last.weight)
-        nn.init.zeros_(self.last.bias)
+        start_at_zero(self.last)
 
     def forward(self, x: Tensor, labels: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
         """Image in [-1, 1] and `noise`, uniform on (0, 1), of the same shape -> (u, log q(u|v) `(B,)`)."""
@@ -344,6 +353,7 @@ class Flow(Model):
     """Codes z are noise `(B, C, H, W)`, laid out like the picture: z at a pixel is what that pixel became."""
 
     Config = FlowConfig
+    config: FlowConfig
     likelihood_is_bound = True  # of the 8-bit image; the density of the dequantised one is exact
 
     def __init__(self, config: FlowConfig) -> None:
@@ -358,16 +368,18 @@ class Flow(Model):
             raise ValueError(f"widths and blocks need one number for each of the {config.scales} scales")
         if config.grey_levels < 2:
             raise ValueError(f"grey_levels must be at least 2, not {config.grey_levels}")
-        self._copy: tuple[tuple, Flow] | None = None  # see _in; in a tuple, so that it is no part of the model
+        self._copy: tuple[object, Flow] | None = None  # see _in; in a tuple, so that it is no part of the model
         self.dequantizer = Dequantizer(config)
         self.norm = ActNorm(channels)
-        self.layers = nn.ModuleDict()
-        for scale in range(config.scales):
-            for name, corner in CORNERS.items():
-                self.layers[f"scale{scale}_{name}"] = Coupling(config, scale, corner)
+        layers: dict[str, Coupling | CoarseCoupling] = {
+            f"scale{scale}_{name}": Coupling(config, scale, corner)
+            for scale in range(config.scales)
+            for name, corner in CORNERS.items()
+        }
         fields = channels * (height // square) * (width // square)
         for i in range(min(config.coarse_couplings, fields)):
-            self.layers[f"coarse{i}"] = CoarseCoupling(config, colour=i % 2)
+            layers[f"coarse{i}"] = CoarseCoupling(config, colour=i % 2)
+        self.layers = ModuleDict(layers)
 
     # -- the objective ------------------------------------------------------------------------------------------
 
@@ -537,7 +549,7 @@ class Flow(Model):
     def _states_back(self, z: Tensor, labels: Tensor) -> Iterator[Tensor]:
         """z and the states on its way back."""
         yield z
-        for layer in reversed(self.layers.values()):
+        for layer in reversed(list(self.layers.values())):
             z = layer.from_noise(z, labels)
             yield z
 

@@ -176,6 +176,7 @@ class Critic(nn.Module):
 
 class GAN(Model):
     Config = GANConfig
+    config: GANConfig
     #: The critic's weights are a file of their own: whoever only samples need not load them.
     side_modules: ClassVar[tuple[str, ...]] = ("discriminator",)
 
@@ -190,7 +191,7 @@ class GAN(Model):
         self.synthesis = Synthesis(config)
         self.discriminator = Critic(config)
         #: Running mean of w for every class, the last row for "no class": where truncation leads to.
-        self.register_buffer("w_mean", torch.zeros(config.num_classes + 1, config.style_dim))
+        self.w_mean = nn.Buffer(torch.zeros(config.num_classes + 1, config.style_dim))
 
     @property
     def num_layers(self) -> int:

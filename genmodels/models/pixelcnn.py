@@ -20,6 +20,7 @@ Papers: van den Oord et al. 2016 (PixelRNN, arXiv 1601.06759; Gated PixelCNN, ar
 """
 
 import copy
+import functools
 import itertools
 import math
 from collections.abc import Iterator, Sequence
@@ -30,7 +31,7 @@ import torch.nn.functional as F
 from torch import Generator, Tensor, nn
 from typing_extensions import Self
 
-from genmodels.models.base import Model, ModelConfig, TrainConfig
+from genmodels.models.base import Model, ModelConfig, ModuleList, TrainConfig, start_at_zero
 
 LIKELIHOOD_BATCH = (
     16  # logits take 0.8 MB per picture and colour: larger batches leave a processor's cache, and are slower
@@ -79,7 +80,8 @@ class Embedding(nn.Module):
         self.table = nn.Parameter((math.pi * level * harmonic).cos() * signs / math.sqrt(channels))
 
     def forward(self, levels: Tensor) -> Tensor:
-        return sum(F.embedding(level, table) for level, table in zip(levels.unbind(1), self.table, strict=True))
+        vectors = (F.embedding(level, table) for level, table in zip(levels.unbind(1), self.table, strict=True))
+        return functools.reduce(torch.add, vectors)
 
 
 class Vertical(nn.Module):
@@ -128,10 +130,9 @@ class Head(nn.Module):
     def __init__(self, width: int, channel: int, grey_levels: int) -> None:
         super().__init__()
         self.hidden = nn.Linear(width, width)
-        self.before = nn.ModuleList(nn.Embedding(grey_levels, width) for _ in range(channel))
+        self.before = ModuleList(nn.Embedding(grey_levels, width) for _ in range(channel))
         self.last = nn.Linear(width, grey_levels)
-        nn.init.zeros_(self.last.weight)
-        nn.init.zeros_(self.last.bias)
+        start_at_zero(self.last)
 
     def forward(self, h: Tensor, levels: Sequence[Tensor]) -> Tensor:
         hidden = self.hidden(h)
@@ -162,6 +163,7 @@ class PixelCNN(Model):
     """Levels are whole numbers `(B, C, H, W)` from 0 to grey_levels - 1; the order is raster order, channel by channel."""
 
     Config = PixelCNNConfig
+    config: PixelCNNConfig
     likelihood_is_bound = False
 
     def __init__(self, config: PixelCNNConfig) -> None:
@@ -177,9 +179,9 @@ class PixelCNN(Model):
         self.embedding = Embedding(channels, config.grey_levels, config.embedding_dim)
         self.rows_above = nn.Linear(6 * config.fold * config.embedding_dim, tall)
         self.pixels_left = nn.Linear(2 * config.embedding_dim, wide)
-        self.vertical = nn.ModuleList(Vertical(tall, d, classes) for d in config.dilations)
-        self.horizontal = nn.ModuleList(Horizontal(wide, tall, config.fold, d, classes) for d in config.dilations)
-        self.heads = nn.ModuleList(Head(wide, channel, config.grey_levels) for channel in range(channels))
+        self.vertical = ModuleList(Vertical(tall, d, classes) for d in config.dilations)
+        self.horizontal = ModuleList(Horizontal(wide, tall, config.fold, d, classes) for d in config.dilations)
+        self.heads = ModuleList(Head(wide, channel, config.grey_levels) for channel in range(channels))
 
     # -- the objective ------------------------------------------------------------------------------------------
 
@@ -199,11 +201,8 @@ class PixelCNN(Model):
     def _log_likelihood(self, levels: Tensor, labels: Tensor) -> Tensor:
         """log P of each image `(B,)`"""
         pairs = zip(self._logits(levels, labels), levels.unbind(1), strict=True)
-        return (
-            -sum(F.cross_entropy(z.flatten(0, 2), v.flatten(), reduction="none") for z, v in pairs)
-            .view(len(levels), -1)
-            .sum(1)
-        )
+        surprises = (F.cross_entropy(z.flatten(0, 2), v.flatten(), reduction="none") for z, v in pairs)
+        return -functools.reduce(torch.add, surprises).view(len(levels), -1).sum(1)
 
     def _logits(self, levels: Tensor, labels: Tensor) -> list[Tensor]:
         """Logits of every pixel's level, per channel `(B, H, W, grey_levels)`."""
@@ -296,8 +295,8 @@ class PixelCNN(Model):
     ) -> Iterator[tuple[Tensor, Tensor]]:
         """`complete`, row by row: (images, entropies) so far.
 
-        images: `(B, C, H, W)`, grey (0) where neither written nor given; entropies `(B, H, W)`: of the distributions that
-        the levels were drawn from, in bits per pixel, 0 where not written.
+        images: `(B, C, H, W)`, grey (0) where neither written nor given; entropies `(B, H, W)`: of the distributions of
+        the levels, also where they were given and not drawn, in bits per pixel; 0 in the rows to come.
         """
         shape = (len(x), 1, *self.image_shape[1:])
         if tuple(given.shape) != shape or given.dtype != torch.bool:

@@ -62,6 +62,7 @@ class Block(nn.Module):
 
 class Referee(Model):
     Config = RefereeConfig
+    config: RefereeConfig
     labels_are_attributes = True
 
     def __init__(self, config: RefereeConfig) -> None:

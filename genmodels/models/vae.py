@@ -26,7 +26,15 @@ import torch.nn.functional as F
 from torch import Generator, Tensor, nn
 from typing_extensions import Self
 
-from genmodels.models.base import Model, ModelConfig, TrainConfig, check_halves_twice, draw_normal
+from genmodels.models.base import (
+    Model,
+    ModelConfig,
+    ModuleList,
+    TrainConfig,
+    check_halves_twice,
+    draw_normal,
+    start_at_zero,
+)
 
 LOG_2PI = math.log(2 * math.pi)
 
@@ -38,8 +46,7 @@ class Residual(nn.Module):
         super().__init__()
         self.first = nn.Conv2d(width, width, 3, padding=1)
         self.last = nn.Conv2d(width, width, 3, padding=1)
-        nn.init.zeros_(self.last.weight)
-        nn.init.zeros_(self.last.bias)
+        start_at_zero(self.last)
 
     def forward(self, h: Tensor) -> Tensor:
         return h + self.last(F.silu(self.first(F.silu(h))))
@@ -107,8 +114,7 @@ class Coupling(nn.Module):
         self.first = nn.Linear(kept, config.prior_width)
         self.second = nn.Linear(config.prior_width, config.prior_width)
         self.last = nn.Linear(config.prior_width, 2 * moved)
-        nn.init.zeros_(self.last.weight)
-        nn.init.zeros_(self.last.bias)
+        start_at_zero(self.last)
 
     def _split(self, z: Tensor) -> tuple[Tensor, Tensor]:
         half = z.shape[1] // 2
@@ -155,6 +161,7 @@ class VAEConfig(ModelConfig):
 
 class VAE(Model):
     Config = VAEConfig
+    config: VAEConfig
     likelihood_is_bound = True
 
     def __init__(self, config: VAEConfig) -> None:
@@ -163,11 +170,11 @@ class VAE(Model):
         channels = config.image_shape[0]
         self.encoder = Encoder(config, 2 * config.latent_dim)
         self.decoder = Decoder(config, config.mixtures * (1 + 2 * channels))
-        self.prior = nn.ModuleList(Coupling(config, flip=i % 2 == 1) for i in range(config.prior_layers))
+        self.prior = ModuleList(Coupling(config, flip=i % 2 == 1) for i in range(config.prior_layers))
         nn.init.normal_(self.decoder.head.weight, std=0.01)
         # The components start spread over the grey levels, so that they specialise.
         spread = torch.linspace(-1, 1, config.mixtures) if config.mixtures > 1 else torch.zeros(1)
-        self.register_buffer("spread", spread, persistent=False)
+        self.spread = nn.Buffer(spread, persistent=False)
 
     # -- the objective ------------------------------------------------------------------------------------------
 
