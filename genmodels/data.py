@@ -244,7 +244,7 @@ def load_dataset(
     Raises ValueError that says what was not found and what exists, or that no picture can be read.
     """
     info = DATASETS.get(name)
-    tables, left_out = ([_known_table(name, split)], ()) if info else _foreign_tables(name, split)
+    tables, left_out = (_known_tables(name, split), ()) if info else _foreign_tables(name, split)
     for table in tables:
         images, table = _decode(name, table, shape or (info.shape if info else DEFAULT_SHAPE), info)
         if len(images):
@@ -288,7 +288,7 @@ def _with_attributes(images: Images, table, columns: tuple[str, ...]) -> Images:
     if not columns:
         images.labels, images.attributes = images.labels.unsqueeze(1), {"class": images.classes}
         return images
-    train = _known_table(images.name, "train")
+    train, *_ = _known_tables(images.name, "train")
     images.attributes = {column: tuple(sorted(set(train[column][:]))) for column in columns}
     labels = []
     for column, known in images.attributes.items():
@@ -298,7 +298,8 @@ def _with_attributes(images: Images, table, columns: tuple[str, ...]) -> Images:
     return images
 
 
-def _known_table(name: str, split: str):
+def _known_tables(name: str, split: str) -> list:
+    """The tables to read a split of one of DATASETS from, as `_foreign_tables`."""
     import datasets
 
     root = os.environ.get("GENMODELS_DATA")
@@ -306,7 +307,7 @@ def _known_table(name: str, split: str):
         files = sorted(Path(root, name).glob(f"{split}-*.parquet"))
         if not files:
             raise ValueError(f"GENMODELS_DATA is {root}, but there is no {name}/{split}-*.parquet in it.")
-        return datasets.load_dataset("parquet", data_files=[str(file) for file in files], split="train")
+        return [datasets.load_dataset("parquet", data_files=[str(file) for file in files], split="train")]
     hub = DATASETS[name].hub
     if hub is None:
         raise ValueError(

@@ -217,6 +217,21 @@ def test_known_data_set_that_is_not_there(tmp_path, monkeypatch):
         load_dataset("heroes")
 
 
+@pytest.mark.parametrize("splits", [("train", "test"), ("train",)], ids=str)
+def test_known_data_set_from_a_repository(tmp_path, monkeypatch, splits):
+    """As the Hub keeps it, here in a folder; where it has no test split, a tenth is held out."""
+    monkeypatch.delenv("GENMODELS_DATA", raising=False)
+    monkeypatch.setitem(DATASETS, "mnist", replace(DATASETS["mnist"], hub=str(tmp_path)))
+    for split in splits:
+        rows = [(encoded(picture(i, (28, 28))), i % 10) for i in range(20)]
+        write_parquet(tmp_path / f"{split}-0.parquet", [*rows[:3], (b"broken", 3), *rows[4:]])
+    train, test = (load_dataset("mnist", split) for split in ("train", "test"))
+    assert [len(train), len(test)] == ([19, 19] if "test" in splits else [17, 2])
+    assert train.labels[:4].tolist() == [0, 1, 2, 4]
+    assert [entry.path for entry in train.left_out] == ["image 3 (3.png)"]
+    assert load_dataset("mnist", attributes=True).labels[:4].tolist() == [[0], [1], [2], [4]]
+
+
 def attribute_table(file: Path, **columns: list[str]) -> None:
     """Pictures with a label and text columns, as the heroes have them."""
     count = len(next(iter(columns.values())))
