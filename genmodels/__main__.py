@@ -191,7 +191,7 @@ def _train(options: argparse.Namespace) -> int:
     kind |= {"strict": options.strict, "seed": _assignments(options.set).get("seed", family.recipe.seed)}
     images = data.load_dataset(options.data, "train", _shape(options.shape), **kind)
     test = data.load_dataset(options.data, "test", images.shape, **kind)  # now, not after hours: it may be refused
-    if process_state().is_main_process:
+    if is_main:
         _print_found(images, test)
     model, recipe = _untrained(options, family, images)
     interrupted = _on_interrupt()
