@@ -9,12 +9,12 @@ __version__ = "0.1.0"
 
 from genmodels.checkpoint import bundled, load, save
 from genmodels.data import DATASETS, load_dataset
-from genmodels.evaluate import evaluate
+from genmodels.evaluation import evaluate
 from genmodels.operations import anomaly_score, corrupt, interpolate, reconstruct, sample
 from genmodels.protocols import abilities
 from genmodels.publish import push
 from genmodels.registry import FAMILIES, get_family
-from genmodels.train import train
+from genmodels.training import train
 
 __all__ = [
     "DATASETS", "FAMILIES", "__version__", "abilities", "anomaly_score", "bundled", "corrupt", "evaluate", "get_family",

@@ -179,7 +179,8 @@ def _train(options: argparse.Namespace) -> int:
     from genmodels import data
     from genmodels.device import process_state
     from genmodels.registry import get_family
-    from genmodels.train import finish, train
+    from genmodels.training import train
+    from genmodels.training.completion import finish
 
     is_main = process_state().is_main_process
     family = get_family(options.family)
@@ -281,7 +282,7 @@ def _evaluate(options: argparse.Namespace) -> None:
     from genmodels import checkpoint
     from genmodels.card import write_card
     from genmodels.device import process_state
-    from genmodels.evaluate import evaluate
+    from genmodels.evaluation import evaluate
 
     names = list(checkpoint.bundled()) if options.all else options.models
     if not names:

@@ -10,7 +10,8 @@ from typing import Any
 
 from genmodels import checkpoint
 from genmodels.data import DATASETS
-from genmodels.evaluate import DEFAULT_N, measured
+from genmodels.evaluation.measurement import DEFAULT_N
+from genmodels.evaluation.report import measured
 from genmodels.registry import INSTRUMENTS, get_family
 
 IMAGES_ARE_FREE = "With the images that it generates you may do what you like."

@@ -26,10 +26,12 @@ from PIL import Image
 from torch.optim.swa_utils import AveragedModel
 
 from genmodels import checkpoint, data, operations, places
-from genmodels.models.base import Model
+from genmodels.models.base import Model, TrainingDiverged
 from genmodels.protocols import Classifies
 from genmodels.registry import get_family
-from genmodels.train import TrainingDiverged, finish, train, warm_ema
+from genmodels.training.completion import finish
+from genmodels.training.loop import train
+from genmodels.training.optimization import warm_ema
 
 FRAMES = 60
 FIRST_FRAME = 2e-3  # share of the run at which the second frame is taken; from there on in equal ratios

@@ -9,7 +9,7 @@ from helpers import batch, build, tiny_images
 
 from genmodels import operations
 from genmodels.models.autoencoder import ERASED, Autoencoder, AutoencoderConfig
-from genmodels.train import train
+from genmodels.training.loop import train
 
 
 def test_without_damage_it_sees_the_pictures_as_they_are():

@@ -299,7 +299,7 @@ def test_strict(image_folder, tmp_path, capsys):
 def test_a_run_that_exists(image_folder, tmp_path, capsys):
     """A second run does not overwrite the first."""
     from genmodels import load_dataset
-    from genmodels.train import train as run
+    from genmodels.training.loop import train as run
 
     model = build("vae", num_classes=2)
     recipe = type(model.recipe)(steps=1, batch_size=4)
@@ -387,7 +387,7 @@ def test_evaluate_without_the_data(model, capsys):
 
 def test_a_referee_from_training_to_measuring(image_folder, tmp_path, capsys, monkeypatch):
     """Of a folder of pictures: trained, measured itself, then named to measure another model."""
-    monkeypatch.setattr(sys.modules["genmodels.evaluate"], "STUDENT_STEPS", 4)
+    monkeypatch.setattr("genmodels.evaluation.student.STUDENT_STEPS", 4)
     settings = ("steps=4", "batch_size=4", "widths=[8,8]", "blocks=1", "feature_dim=8")
     options = ("--data", image_folder, "--out", tmp_path / "run", "--shape", "1,8,8", "--precision", "no")
     assert main([str(a) for a in ("train", "referee", *options, "--set", *settings)]) == 0

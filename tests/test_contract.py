@@ -11,7 +11,7 @@ from genmodels import card, checkpoint, operations
 from genmodels.models.base import ModelConfig, TrainConfig
 from genmodels.protocols import Classifies, Encodes, Judges, Samples, abilities
 from genmodels.registry import FAMILIES, INSTRUMENTS, family_of, get_family
-from genmodels.train import train
+from genmodels.training.loop import train
 
 every_model = pytest.mark.parametrize("family", FAMILIES | INSTRUMENTS)
 

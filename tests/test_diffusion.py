@@ -16,11 +16,13 @@ from torch import Tensor
 from genmodels import checkpoint, operations
 from genmodels.card import model_card
 from genmodels.data import Images, load_dataset
-from genmodels.evaluate import PARTS, Evaluation
+from genmodels.evaluation.measurement import Evaluation
+from genmodels.evaluation.parts import PARTS
 from genmodels.models import pipeline
 from genmodels.models.base import TrainConfig, seeded
 from genmodels.models.diffusion import Diffusion, DiffusionConfig
-from genmodels.train import finish, preview, train
+from genmodels.training.completion import finish, preview
+from genmodels.training.loop import train
 
 CAPTIONS = ("an elf in a red robe", "an orc, holding an axe", "a dwarf")
 DETERMINISTIC = [name for name in pipeline.SCHEDULERS if name != "ddpm"]  # which draws fresh noise at every step

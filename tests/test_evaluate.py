@@ -3,7 +3,6 @@
 import dataclasses
 import json
 import shutil
-import sys
 from pathlib import Path
 
 import pytest
@@ -12,16 +11,16 @@ import torch
 from helpers import build, encoded, having, python, tiny_images, write_parquet
 from PIL import Image
 
-from genmodels import card, checkpoint, data, evaluate, metrics, operations, shards
+from genmodels import card, checkpoint, data, evaluate, metrics, operations
 from genmodels.__main__ import main
 from genmodels.data import DATASETS, DatasetInfo, load_dataset
-from genmodels.evaluate import METRICS_FORMAT, Evaluation, measured
+from genmodels.evaluation import measurement, parts, samples, shards, student
+from genmodels.evaluation.measurement import Evaluation
+from genmodels.evaluation.report import METRICS_FORMAT, config_hash, measured
 from genmodels.models.base import Model
 from genmodels.models.flow import Flow
 from genmodels.protocols import Decodes, Encodes, HasLikelihood, Judges, Samples
 from genmodels.registry import FAMILIES
-
-evaluation = sys.modules["genmodels.evaluate"]  # the module: genmodels.evaluate is its function
 
 BARS = DatasetInfo("Bars", (1, 8, 8), ("up", "down", "middle"), 0)
 N = 24
@@ -38,7 +37,7 @@ def know_bars(root: Path) -> None:
     """Make the data set "bars" known, with chunks and a student small enough for tests; also in other processes."""
     DATASETS["bars"] = BARS
     shards.CHUNK = 10
-    evaluation.STUDENT_STEPS = 4
+    student.STUDENT_STEPS = 4
     write_bars(root)
 
 
@@ -58,7 +57,7 @@ def bars(tmp_path, monkeypatch) -> Path:
     """The data set "bars", an empty cache, and nothing bundled but what a test puts into the folder `bundled`."""
     monkeypatch.setitem(DATASETS, "bars", BARS)
     monkeypatch.setattr(shards, "CHUNK", 10)
-    monkeypatch.setattr(evaluation, "STUDENT_STEPS", 4)
+    monkeypatch.setattr(student, "STUDENT_STEPS", 4)
     monkeypatch.setattr(checkpoint, "BUNDLED", [tmp_path / "bundled"])
     monkeypatch.setenv("GENMODELS_DATA", str(tmp_path / "data"))
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
@@ -129,7 +128,7 @@ def test_every_figure_tells_how_it_came_to_be(tmp_path, vae, referee):
     assert result["data"] == {"name": "bars", "split": "test"}
     assert (result["n"], result["seed"]) == (N, 3)
     assert result["weights"] == checkpoint.weights_hash(vae)
-    assert result["config"] == evaluation.config_hash(vae)
+    assert result["config"] == config_hash(vae)
     assert result["referee"] == {"name": "referee-bars", "hash": checkpoint.weights_hash(referee)}
     assert {"hardware", "date", "version"} <= result.keys()
     for figure in [*result["metrics"].values(), *result["references"].values()]:
@@ -143,7 +142,8 @@ def test_every_figure_tells_how_it_came_to_be(tmp_path, vae, referee):
 
 def test_every_part_tells_its_progress(tmp_path, referee, monkeypatch):
     """From nothing to all, and so often that the time left can be told: after every batch, also within a chunk."""
-    monkeypatch.setattr(evaluation, "BATCH", 2)
+    for module in (measurement, parts, samples, student):
+        monkeypatch.setattr(module, "BATCH", 2)
     monkeypatch.setattr(shards, "CHUNK", 1000)
     told: dict[str, list[float]] = {}
     wholes = []
@@ -401,7 +401,7 @@ def test_what_failed_is_tried_again(tmp_path):
 
 FAILING = """
 from pathlib import Path
-from genmodels import shards
+from genmodels.evaluation import shards
 from genmodels.device import process_state
 shards.CHUNK = 10
 state = process_state()
@@ -502,7 +502,7 @@ def test_data_that_cannot_be_reached_and_then_can(tmp_path, vae, referee, monkey
         "accuracy",
         "new combinations",
     }  # what a VAE, or a data set like this, lacks
-    assert result["failed"].keys() == {part.name for part in evaluation.PARTS} - needless
+    assert result["failed"].keys() == {part.name for part in parts.PARTS} - needless
     assert all("-*.parquet in it" in reason for reason in result["failed"].values())
     monkeypatch.setenv("GENMODELS_DATA", str(tmp_path / "data"))
     assert evaluate(vae, N)["failed"] == {}

@@ -10,7 +10,7 @@ from helpers import batch, build, tiny_images
 from genmodels.data import to_uint8
 from genmodels.models.base import seeded
 from genmodels.models.flow import BOUND, Flow, FlowConfig, NonFiniteJacobian, inverse_spline, spline
-from genmodels.train import train
+from genmodels.training.loop import train
 
 LAYERS = list(Flow(FlowConfig.tiny()).layers)
 every_layer = pytest.mark.parametrize("name", LAYERS)

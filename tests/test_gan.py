@@ -17,7 +17,7 @@ from genmodels.data import Images
 from genmodels.models.base import seeded
 from genmodels.models.gan import GAN, GANConfig, gradient_norms
 from genmodels.registry import FAMILIES, get_family
-from genmodels.train import train
+from genmodels.training.loop import train
 
 RECIPE = dataclasses.replace(GAN.recipe, steps=12, batch_size=4)
 

@@ -10,7 +10,7 @@ from helpers import batch, build, tiny_images
 from genmodels import checkpoint
 from genmodels.data import Images
 from genmodels.models.referee import Referee, RefereeConfig
-from genmodels.train import train
+from genmodels.training.loop import train
 
 STILL = {"max_shift": 0.0, "max_turn": 0.0, "max_zoom": 0.0}
 

@@ -16,7 +16,8 @@ from test_train import fresh, losses, recipe, run, states, until
 
 from genmodels import checkpoint
 from genmodels.data import Images
-from genmodels.train import read_rows, train
+from genmodels.training.loop import train
+from genmodels.training.record import read_rows
 
 
 def test_stopped_and_resumed(tmp_path):
@@ -118,7 +119,7 @@ def test_a_folder_that_moved_is_known_by_its_pictures(tmp_path):
     ):
         train(fresh(), placed("/new/place", 11), recipe(steps=2), **options)
     assert list(train(fresh(), placed("/new/place"), recipe(steps=2), **options))[-1]["step"] == 2
-    assert checkpoint.read_config(tmp_path / "run/checkpoint")["data"]["name"] == "/new/place"
+    assert json.loads((tmp_path / "run/data.json").read_text()) == {"place": "/new/place"}
 
 
 def test_a_state_of_an_older_version_goes_on(tmp_path):
@@ -212,7 +213,7 @@ KILLED = """
 import sys, time
 sys.path.insert(0, {tests!r})
 import test_train
-from genmodels.train import train
+from genmodels.training.loop import train
 options = dict(recipe=test_train.recipe(), folder={folder!r}, precision="no", log_every=5, save_steps=10, resume=True)
 for row in train(test_train.fresh(), test_train.tiny_images(10), **options):
     print(row["step"], flush=True)

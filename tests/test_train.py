@@ -14,9 +14,11 @@ from helpers import python, tiny_images
 
 from genmodels import checkpoint
 from genmodels.data import Images
-from genmodels.models.base import Model, TrainConfig
+from genmodels.models.base import Model, TrainConfig, TrainingDiverged
 from genmodels.registry import get_family
-from genmodels.train import TrainingDiverged, learning_rate, read_rows, row_is_due, train
+from genmodels.training.loop import train
+from genmodels.training.optimization import learning_rate
+from genmodels.training.record import read_rows, row_is_due
 
 FAMILY = "vae"  # of those there are, the one whose objective draws the most random numbers
 TIMING = ("seconds", "images_per_s")
@@ -223,7 +225,7 @@ FULL = """
 import sys, resource
 sys.path.insert(0, {tests!r})
 import test_train
-from genmodels.train import train
+from genmodels.training.loop import train
 options = dict(recipe=test_train.recipe(), folder={folder!r}, precision="no", log_every=5, save_steps=10, resume=True)
 rows = train(test_train.fresh(), test_train.tiny_images(10), **options)
 next(rows)

@@ -9,7 +9,7 @@ from helpers import build, tiny_images
 from test_wrappers import pad, pixels, refused
 
 from genmodels import checkpoint, operations, wrappers
-from genmodels.evaluate import calibrate
+from genmodels.evaluation.calibration import calibrate
 from genmodels.real_images import real_images
 from genmodels.wrappers import likelihoods
 from genmodels.wrappers.core import get_model

@@ -13,8 +13,8 @@ from PIL import ExifTags, Image, ImageSequence
 from test_wrappers import pad, pixels, refused
 
 from genmodels import checkpoint, wrappers
-from genmodels.evaluate import CALIBRATION_SAMPLES, calibrate
-from genmodels.figures import METRICS_FORMAT, config_hash
+from genmodels.evaluation.calibration import CALIBRATION_SAMPLES, calibrate
+from genmodels.evaluation.report import METRICS_FORMAT, config_hash
 from genmodels.wrappers import critics
 from genmodels.wrappers.core import calibration, get_model
 from genmodels.wrappers.pictures import from_pad

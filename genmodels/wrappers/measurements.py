@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 from genmodels import card, checkpoint
-from genmodels.evaluate import measured
+from genmodels.evaluation.report import measured
 from genmodels.wrappers.core import available, check_name
 
 #: What `measured` gives: {"metrics": {key: {"value", …}}, "references": {…}, …}, or {} if nothing was measured.

@@ -11,14 +11,11 @@ Everything random is a function of (seed, step, process): the order of the data 
 objective of (seed, step). So a resumed run repeats what an uninterrupted one would have done.
 """
 
-import copy
 import dataclasses
 import errno
 import functools
 import json
-import math
 import os
-import platform
 import shutil
 import time
 from collections.abc import Callable, Iterator
@@ -28,20 +25,19 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError
-from torch import Tensor, nn
+from torch import Tensor
 from torch.optim.swa_utils import AveragedModel
 
 from genmodels import checkpoint
 from genmodels.data import Images, reason, tile, to_uint8
 from genmodels.device import fastest_precision, hardware, process_state, set_threads, to_fast_layout
 from genmodels.models.base import Model, TrainConfig, TrainingDiverged
-from genmodels.operations import device_of, reconstruct, sample
 from genmodels.places import absolute
-from genmodels.protocols import Decodes, Encodes, Samples
 from genmodels.registry import family_of
-from genmodels.states import State, check_same, identity, newest_whole, seal, states
-
-Row = dict[str, float]
+from genmodels.training.completion import preview
+from genmodels.training.optimization import adamw, learning_rate, set_frozen, warm_ema
+from genmodels.training.record import Row, read_rows, row_is_due, versions
+from genmodels.training.states import State, check_same, identity, newest_whole, seal, states
 
 
 def train(
@@ -129,7 +125,7 @@ class _Run:
         self.net = self.accelerator.prepare(model)
         self.ema.module.load_state_dict(model.state_dict())  # DDP has just given every process rank 0's weights
         self.optimizers = {
-            player: self.accelerator.prepare(_optimizer(parameters, self.recipe))
+            player: self.accelerator.prepare(adamw(parameters, self.recipe))
             for player, parameters in model.players().items()
         }
         self.step, self.seconds = 0, 0.0
@@ -182,7 +178,7 @@ class _Run:
             for group in optimizer.param_groups:
                 group["lr"] = rate
             others = [p for name, ps in self.model.players().items() if name != player for p in ps]
-            _freeze(others, True)
+            set_frozen(others, True)
             optimizer.zero_grad()
             try:
                 losses = self.net(x, labels, player=player)
@@ -194,7 +190,7 @@ class _Run:
             if self.recipe.max_grad_norm:
                 self.accelerator.clip_grad_norm_(self.model.players()[player], self.recipe.max_grad_norm)
             optimizer.step()
-            _freeze(others, False)
+            set_frozen(others, False)
             prefix = f"{player}/" if len(self.optimizers) > 1 else ""
             terms |= {prefix + key: value.detach() for key, value in losses.items()}
         self.ema.update_parameters(self.model)
@@ -371,63 +367,12 @@ class _Window:
         return {key: total / self.count for key, total in self.sums.items()}
 
 
-def preview(model: Model, data: Images, n: int = 64) -> Tensor | None:
-    """A picture of what the model has learnt `(n, C, H, W)`: samples, else reconstructions; None if it makes no pictures."""
-    if isinstance(model, Samples) and data.captions:
-        captions = data.captions[:n]
-        return sample(model, len(captions), captions=captions)
-    if isinstance(model, Samples):
-        return sample(model, n)
-    if isinstance(model, Encodes) and isinstance(model, Decodes):
-        x, labels = (part.to(device_of(model)) for part in data[:n])
-        return reconstruct(model, x, labels)
-    return None
-
-
-def learning_rate(recipe: TrainConfig, progress: float) -> float:
-    """Linear warm-up over the first `recipe.warmup` of the run, then a half cosine down to the final rate."""
-    if progress < recipe.warmup:
-        return recipe.learning_rate * max(progress, 1e-3 * recipe.warmup) / recipe.warmup
-    done = (progress - recipe.warmup) / max(1 - recipe.warmup, 1e-9)
-    low, high = recipe.final_learning_rate, recipe.learning_rate
-    return low + (high - low) * 0.5 * (1 + math.cos(math.pi * done))
-
-
-def row_is_due(step: int, log_every: int) -> bool:
-    """Whether a row ends with this step: the same steps whether or not the run was stopped before."""
-    return step % log_every == 0 or (step < log_every and str(step).rstrip("0") in ("1", "2", "5"))
-
-
 def hash_seed(*numbers: int) -> int:
     """A seed that differs for every tuple of small numbers (a polynomial modulo a Mersenne prime)."""
     seed = 17
     for number in numbers:
         seed = (seed * 1_000_003 + number + 1) % (2**61 - 1)
     return seed
-
-
-def read_rows(folder: str | os.PathLike | None) -> list[Row]:
-    """The rows in a run's metrics.jsonl; a half-written last line (power cut) is left out."""
-    file = Path(folder, "metrics.jsonl") if folder else None
-    if file is None or not file.is_file():
-        return []
-    rows = []
-    for line in file.read_text(encoding="utf-8").splitlines():
-        try:
-            rows.append(json.loads(line))
-        except ValueError:
-            break
-    return rows
-
-
-def versions() -> dict[str, str]:
-    from importlib.metadata import version
-
-    import genmodels
-
-    return {"genmodels": genmodels.__version__, "python": platform.python_version()} | {
-        package: version(package) for package in ("torch", "accelerate", "safetensors")
-    }
 
 
 def _check_fit(model: Model, data: Images) -> None:
@@ -479,67 +424,3 @@ def _agreed_precision(model: Model, data: Images, recipe: TrainConfig) -> str:
     with torch.random.fork_rng():
         choice = [fastest_precision(model, x.to(state.device), labels.to(state.device))]
     return broadcast_object_list(choice)[0]
-
-
-def _optimizer(parameters: list[nn.Parameter], recipe: TrainConfig) -> torch.optim.Optimizer:
-    """AdamW, with weight decay on matrices and kernels only."""
-    groups = [
-        {"params": [p for p in parameters if p.ndim >= 2], "weight_decay": recipe.weight_decay},
-        {"params": [p for p in parameters if p.ndim < 2], "weight_decay": 0.0},
-    ]
-    return torch.optim.AdamW(
-        [g for g in groups if g["params"]], lr=recipe.learning_rate, betas=recipe.betas, fused=True
-    )
-
-
-def warm_ema(decay: float) -> Callable[[list[Tensor], list[Tensor], Any], None]:
-    """An exponential moving average whose decay rises to `decay`, so that the first steps are soon forgotten."""
-
-    @torch.no_grad()
-    def update(averages: list[Tensor], currents: list[Tensor], num_averaged: Tensor | int) -> None:
-        n = float(num_averaged)
-        weight = 1 - min(decay, (1 + n) / (10 + n))
-        floats = [(a, c) for a, c in zip(averages, currents, strict=True) if a.is_floating_point()]
-        if floats:
-            torch._foreach_lerp_([a for a, _ in floats], [c for _, c in floats], weight)
-        for a, c in zip(averages, currents, strict=True):
-            if not a.is_floating_point():
-                a.copy_(c)
-
-    return update
-
-
-def _freeze(parameters: list[nn.Parameter], frozen: bool) -> None:
-    for parameter in parameters:
-        parameter.requires_grad_(not frozen)
-
-
-def finish(model: Model, folder: str | os.PathLike, test: Images) -> None:
-    """Complete a finished run's checkpoint: calibration on the test split, samples, card; float16 weights if no picture changes, or
-    if the family keeps such in any case."""
-    from genmodels.card import write_card
-    from genmodels.evaluate import calibrate
-
-    target = Path(folder) / "checkpoint"
-    values, training = checkpoint.read_config(target), checkpoint.read_json(target, "training.json")
-    half = model.stored_in_half or _half_is_enough(model, test)
-    checkpoint.save(
-        model, target, data=values["data"], training=training, calibration=calibrate(model, test) or None, half=half
-    )
-    picture = preview(model, test)
-    if picture is not None:
-        checkpoint.write_files(target, {"samples.png": tile(to_uint8(picture)).save})
-    write_card(target)
-
-
-def _half_is_enough(model: Model, test: Images) -> bool:
-    """Whether weights rounded to float16 draw the same pictures, to one grey level (or see the same in 64 pictures)."""
-    rounded = copy.deepcopy(model)
-    rounded.load_state_dict(
-        {k: v.half().float() if v.is_floating_point() else v for k, v in model.state_dict().items()}
-    )
-    before, after = preview(model, test), preview(rounded, test)
-    if before is None:
-        x = test[:64][0].to(device_of(model))
-        return torch.allclose(model.features(x), rounded.features(x), rtol=0.02, atol=0.02)
-    return bool((to_uint8(before).int() - to_uint8(after).int()).abs().max() <= 1)

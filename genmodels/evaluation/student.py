@@ -1,0 +1,72 @@
+"""How well a small classifier does that was trained on samples in the place of real images."""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from genmodels.data import Images, to_float
+from genmodels.evaluation.measurement import BATCH, Evaluation, Metric, evenly
+from genmodels.models.base import Model
+from genmodels.models.referee import Referee, RefereeConfig
+
+STUDENT_STEPS, STUDENT_BATCH = 1000, 64
+
+
+def measure_student(e: Evaluation) -> dict[str, Metric]:
+    """Test accuracy of a small classifier that was trained on the samples."""
+    if not (e.model.num_classes and classes_known(e)):
+        return {}
+    share = student_accuracy(e.rows("samples", e.n)["pixels"], e.labels(range(e.n)), e.test, e.report)
+    return {"trained_on_samples_accuracy": e.metric(100 * share, "%", f"trained on {e.n} samples; {STUDENT}")}
+
+
+def measure_real_student(e: Evaluation) -> dict[str, Metric]:
+    """The same, trained on as many real images: what the samples' accuracy is to be compared with."""
+    if not classes_known(e):
+        return {}
+    chosen = evenly(e.n, len(e.train))
+    share = student_accuracy(e.train.pixels[chosen], e.train.labels[chosen], e.test, e.report)
+    return {"trained_on_real_accuracy": e.metric(100 * share, "%", f"trained on {e.n} real images; {STUDENT}")}
+
+
+STUDENT = f"a small classifier after {STUDENT_STEPS} steps of {STUDENT_BATCH} images, tested on all real test images"
+
+
+def classes_known(e: Evaluation) -> bool:
+    """Whether the real images have classes."""
+    return int(e.test.labels.min()) >= 0
+
+
+def student_accuracy(pixels: Tensor, labels: Tensor, test: Images, report: Callable[[float], None]) -> float:
+    """Train a small classifier on uint8 images; the share of the test images that it gets right.
+
+    Ravuri & Vinyals 2019 (arXiv 1905.10887). On the CPU with one thread, so that the result is the same whatever the
+    number of processes and cores.
+    """
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(0)
+            student = _trained_student(pixels, labels, test, report)
+            right = [student.classify(student.features(x))[0].argmax(1) == y for x, y in test.batches(BATCH)]
+            return float(torch.cat(right).double().mean())
+    finally:
+        torch.set_num_threads(threads)
+
+
+def _trained_student(pixels: Tensor, labels: Tensor, test: Images, report: Callable[[float], None]) -> Model:
+    classes = len(test.classes)
+    config = RefereeConfig(test.shape, classes, attributes=(classes,), widths=(32, 64), blocks=1, feature_dim=64)
+    student = Referee(config).train().to(memory_format=torch.channels_last)
+    optimizer = torch.optim.AdamW(student.parameters(), 3e-3, weight_decay=0.05)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 3e-3, total_steps=STUDENT_STEPS)
+    for step in range(STUDENT_STEPS):
+        report(step / STUDENT_STEPS)
+        chosen = torch.randint(len(pixels), (STUDENT_BATCH,))
+        optimizer.zero_grad()
+        student(to_float(pixels[chosen]), labels[chosen])["loss"].backward()
+        optimizer.step()
+        schedule.step()
+    return student.eval().requires_grad_(False)

@@ -1,0 +1,58 @@
+"""What a finished run's checkpoint still needs: calibration, samples, the card, half precision where that changes nothing."""
+
+import copy
+import os
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from genmodels import checkpoint
+from genmodels.data import Images, tile, to_uint8
+from genmodels.models.base import Model
+from genmodels.operations import device_of, reconstruct, sample
+from genmodels.protocols import Decodes, Encodes, Samples
+
+
+def preview(model: Model, data: Images, n: int = 64) -> Tensor | None:
+    """A picture of what the model has learnt `(n, C, H, W)`: samples, else reconstructions; None if it makes no pictures."""
+    if isinstance(model, Samples) and data.captions:
+        captions = data.captions[:n]
+        return sample(model, len(captions), captions=captions)
+    if isinstance(model, Samples):
+        return sample(model, n)
+    if isinstance(model, Encodes) and isinstance(model, Decodes):
+        x, labels = (part.to(device_of(model)) for part in data[:n])
+        return reconstruct(model, x, labels)
+    return None
+
+
+def finish(model: Model, folder: str | os.PathLike, test: Images) -> None:
+    """Complete a finished run's checkpoint: calibration on the test split, samples, card; float16 weights if no picture changes, or
+    if the family keeps such in any case."""
+    from genmodels.card import write_card
+    from genmodels.evaluation.calibration import calibrate
+
+    target = Path(folder) / "checkpoint"
+    values, training = checkpoint.read_config(target), checkpoint.read_json(target, "training.json")
+    half = model.stored_in_half or _half_is_enough(model, test)
+    checkpoint.save(
+        model, target, data=values["data"], training=training, calibration=calibrate(model, test) or None, half=half
+    )
+    picture = preview(model, test)
+    if picture is not None:
+        checkpoint.write_files(target, {"samples.png": tile(to_uint8(picture)).save})
+    write_card(target)
+
+
+def _half_is_enough(model: Model, test: Images) -> bool:
+    """Whether weights rounded to float16 draw the same pictures, to one grey level (or see the same in 64 pictures)."""
+    rounded = copy.deepcopy(model)
+    rounded.load_state_dict(
+        {k: v.half().float() if v.is_floating_point() else v for k, v in model.state_dict().items()}
+    )
+    before, after = preview(model, test), preview(rounded, test)
+    if before is None:
+        x = test[:64][0].to(device_of(model))
+        return torch.allclose(model.features(x), rounded.features(x), rtol=0.02, atol=0.02)
+    return bool((to_uint8(before).int() - to_uint8(after).int()).abs().max() <= 1)

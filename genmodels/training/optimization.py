@@ -1,0 +1,52 @@
+"""The optimizer of every family, its learning rate, and the running average of the weights."""
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from genmodels.models.base import TrainConfig
+
+
+def learning_rate(recipe: TrainConfig, progress: float) -> float:
+    """Linear warm-up over the first `recipe.warmup` of the run, then a half cosine down to the final rate."""
+    if progress < recipe.warmup:
+        return recipe.learning_rate * max(progress, 1e-3 * recipe.warmup) / recipe.warmup
+    done = (progress - recipe.warmup) / max(1 - recipe.warmup, 1e-9)
+    low, high = recipe.final_learning_rate, recipe.learning_rate
+    return low + (high - low) * 0.5 * (1 + math.cos(math.pi * done))
+
+
+def adamw(parameters: list[nn.Parameter], recipe: TrainConfig) -> torch.optim.Optimizer:
+    """AdamW, with weight decay on matrices and kernels only."""
+    groups = [
+        {"params": [p for p in parameters if p.ndim >= 2], "weight_decay": recipe.weight_decay},
+        {"params": [p for p in parameters if p.ndim < 2], "weight_decay": 0.0},
+    ]
+    return torch.optim.AdamW(
+        [g for g in groups if g["params"]], lr=recipe.learning_rate, betas=recipe.betas, fused=True
+    )
+
+
+def warm_ema(decay: float) -> Callable[[list[Tensor], list[Tensor], Any], None]:
+    """An exponential moving average whose decay rises to `decay`, so that the first steps are soon forgotten."""
+
+    @torch.no_grad()
+    def update(averages: list[Tensor], currents: list[Tensor], num_averaged: Tensor | int) -> None:
+        n = float(num_averaged)
+        weight = 1 - min(decay, (1 + n) / (10 + n))
+        floats = [(a, c) for a, c in zip(averages, currents, strict=True) if a.is_floating_point()]
+        if floats:
+            torch._foreach_lerp_([a for a, _ in floats], [c for _, c in floats], weight)
+        for a, c in zip(averages, currents, strict=True):
+            if not a.is_floating_point():
+                a.copy_(c)
+
+    return update
+
+
+def set_frozen(parameters: list[nn.Parameter], frozen: bool) -> None:
+    for parameter in parameters:
+        parameter.requires_grad_(not frozen)
