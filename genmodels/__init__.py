@@ -5,8 +5,6 @@ model = genmodels.load("vae-mnist")
 images = genmodels.sample(model, n=16, seed=0)        # (16, 1, 28, 28) in [-1, 1]
 """
 
-__version__ = "0.1.0"
-
 from genmodels.checkpoint import bundled, load, save
 from genmodels.data import DATASETS, load_dataset
 from genmodels.evaluation import evaluate
@@ -15,6 +13,7 @@ from genmodels.protocols import abilities
 from genmodels.publish import push
 from genmodels.registry import FAMILIES, get_family
 from genmodels.training import train
+from genmodels.version import __version__
 
 __all__ = [
     "DATASETS", "FAMILIES", "__version__", "abilities", "anomaly_score", "bundled", "corrupt", "evaluate", "get_family",

@@ -2,8 +2,6 @@
 
 import inspect
 import math
-import statistics
-import time
 from collections.abc import Callable, Iterator
 
 import torch
@@ -13,10 +11,10 @@ from genmodels.device import hardware, set_threads
 from genmodels.models.base import Model, seeded
 from genmodels.operations import as_labels, device_of, reconstruct, sample
 from genmodels.protocols import Decodes, Encodes, Samples, SamplesStepwise
+from genmodels.timing import PATIENCE, REPEATS, median_seconds
 
-REPEATS, BATCHES = 15, (32, 64, 128, 256)
+BATCHES = (32, 64, 128, 256)
 NAIVE_PASSES = 5
-PATIENCE = 3.0  # seconds after which no further repeat of one measurement is begun: a model takes half a minute at most
 
 
 def bench_table(names: list[str]) -> Iterator[str]:
@@ -86,15 +84,3 @@ def best_batch(run: Callable[[int], object], seconds_per_image: float) -> tuple[
     speeds = {n: n / median_seconds(lambda n=n: run(n), 3) for n in sizes}
     best = max(speeds, key=speeds.__getitem__)
     return best, speeds[best]
-
-
-def median_seconds(run: Callable[[], object], repeats: int = REPEATS) -> float:
-    """Median wall time of `run()`, after one call to warm up, with the device's queue drained."""
-    seconds: list[float] = []
-    while len(seconds) <= repeats and (len(seconds) < 2 or sum(seconds) < PATIENCE):
-        start = time.perf_counter()
-        run()
-        if torch.cuda.is_available():
-            torch.cuda.synchronize()
-        seconds.append(time.perf_counter() - start)
-    return statistics.median(seconds[1:])

@@ -12,7 +12,7 @@ from genmodels import checkpoint
 from genmodels.data import DATASETS
 from genmodels.evaluation.measurement import DEFAULT_N
 from genmodels.evaluation.report import measured
-from genmodels.registry import INSTRUMENTS, get_family
+from genmodels.registry import INSTRUMENTS, about, get_family
 
 IMAGES_ARE_FREE = "With the images that it generates you may do what you like."
 OWNERS_LICENCE = (
@@ -99,13 +99,6 @@ def _diffusers(folder: Path, repo: str | None) -> list[str]:
         "```",
         "",
     ]
-
-
-def about(family: str) -> str:
-    """The opening text of the family's model file."""
-    import sys
-
-    return (sys.modules[get_family(family).__module__].__doc__ or "").strip()
 
 
 def _front_matter(folder: Path, family: str, data: str, metrics: dict[str, Any]) -> list[str]:

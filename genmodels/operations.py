@@ -8,8 +8,7 @@ import torch
 from torch import Tensor
 
 from genmodels import metrics
-from genmodels.models.autoencoder import ERASED
-from genmodels.models.base import checked, draw_normal, seeded
+from genmodels.models.base import ERASED, checked, draw_normal, seeded
 from genmodels.protocols import (
     ABILITIES,
     AnyModel,

@@ -1,5 +1,6 @@
 """The families, by name. Strings, so that importing the registry imports no model; a new family is one line here."""
 
+import sys
 from importlib import import_module
 
 from genmodels.models.base import Model
@@ -29,3 +30,8 @@ def family_of(model: Model) -> str:
     """The registry name of a model's class."""
     target = f"{type(model).__module__}:{type(model).__name__}"
     return next(name for name, path in (FAMILIES | INSTRUMENTS).items() if path == target)
+
+
+def about(family: str) -> str:
+    """The opening text of the family's model file."""
+    return (sys.modules[get_family(family).__module__].__doc__ or "").strip()

@@ -8,7 +8,8 @@ import torch.nn.functional as F
 from helpers import batch, build, tiny_images
 
 from genmodels import operations
-from genmodels.models.autoencoder import ERASED, Autoencoder, AutoencoderConfig
+from genmodels.models.autoencoder import Autoencoder, AutoencoderConfig
+from genmodels.models.base import ERASED
 from genmodels.training.loop import train
 
 

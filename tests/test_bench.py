@@ -8,7 +8,7 @@ import pytest
 import torch
 from helpers import build
 
-from genmodels import bench, checkpoint
+from genmodels import bench, checkpoint, timing
 
 
 class Clock:
@@ -31,25 +31,25 @@ class Clock:
 @pytest.fixture
 def clock(monkeypatch) -> Clock:
     clock = Clock()
-    monkeypatch.setattr(bench, "time", SimpleNamespace(perf_counter=lambda: clock.now))
+    monkeypatch.setattr(timing, "time", SimpleNamespace(perf_counter=lambda: clock.now))
     return clock
 
 
 def test_the_median_leaves_the_warm_up_out(clock):
-    assert bench.median_seconds(clock.running(0.9, 0.1, 0.5, 0.2), repeats=3) == pytest.approx(0.2)
+    assert timing.median_seconds(clock.running(0.9, 0.1, 0.5, 0.2), repeats=3) == pytest.approx(0.2)
     assert clock.calls == 4
 
 
 def test_a_slow_run_is_cut_off(clock):
     """After PATIENCE no further repeat is begun; one after the warm-up there is always."""
-    assert bench.median_seconds(clock.running(10.0)) == pytest.approx(10.0)
+    assert timing.median_seconds(clock.running(10.0)) == pytest.approx(10.0)
     assert clock.calls == 2
     clock.calls = 0
-    bench.median_seconds(clock.running(1.0))
+    timing.median_seconds(clock.running(1.0))
     assert clock.calls == 3
     clock.calls = 0
-    bench.median_seconds(clock.running(0.001))
-    assert clock.calls == bench.REPEATS + 1
+    timing.median_seconds(clock.running(0.001))
+    assert clock.calls == timing.REPEATS + 1
 
 
 def test_the_best_batch_is_the_fastest_per_image(clock):
@@ -59,7 +59,7 @@ def test_the_best_batch_is_the_fastest_per_image(clock):
         clock.now += seconds[n]
 
     assert bench.best_batch(run, 0.001) == (64, pytest.approx(64))
-    assert bench.best_batch(run, bench.PATIENCE / 50) == (32, pytest.approx(32)), "64 would take too long"
+    assert bench.best_batch(run, timing.PATIENCE / 50) == (32, pytest.approx(32)), "64 would take too long"
 
 
 def test_a_very_slow_model_has_a_small_batch(clock):

@@ -7,10 +7,10 @@ import pytest
 import torch
 from helpers import batch, build, tiny_images
 
-from genmodels import card, checkpoint, operations
+from genmodels import checkpoint, operations
 from genmodels.models.base import ModelConfig, TrainConfig
 from genmodels.protocols import Classifies, Encodes, Judges, Samples, abilities
-from genmodels.registry import FAMILIES, INSTRUMENTS, family_of, get_family
+from genmodels.registry import FAMILIES, INSTRUMENTS, about, family_of, get_family
 from genmodels.training.loop import train
 
 every_model = pytest.mark.parametrize("family", FAMILIES | INSTRUMENTS)
@@ -41,7 +41,7 @@ def test_config_survives_json(family):
 
 @every_model
 def test_file_opens_with_its_idea(family):
-    text = card.about(family)
+    text = about(family)
     assert len(text.splitlines()) >= 8
     assert text.startswith("**"), "the tab shows this text: it opens with the family's name in bold"
 

@@ -35,6 +35,7 @@ from genmodels.operations import (
 )
 from genmodels.places import absolute, data_label, without_paths
 from genmodels.protocols import Classifies
+from genmodels.version import __version__
 
 DEFAULT_N, LARGEST_N = 10_000, 100_000
 IMPORTANCE_SAMPLES = 16  # where they are codes; half as many where they are as large as images, and take a network each
@@ -135,8 +136,6 @@ class Evaluation:
         return values
 
     def _header(self) -> dict[str, Any]:
-        import genmodels
-
         return {
             "format": METRICS_FORMAT,
             "data": {"name": self.data["name"], "split": "test"},
@@ -144,7 +143,7 @@ class Evaluation:
             "seed": self.seed,
             "hardware": hardware(device_of(self.model)),
             "date": datetime.date.today().isoformat(),
-            "version": genmodels.__version__,
+            "version": __version__,
             "weights": self.weights,
             "config": config_hash(self.folder),
             "referee": self._referee_entry(),
@@ -344,9 +343,7 @@ def _cache_root() -> Path:
 
 
 def _key(kind: str, *values: Any) -> str:
-    import genmodels
-
-    text = json.dumps([METRICS_FORMAT, genmodels.__version__, *map(str, values)])
+    text = json.dumps([METRICS_FORMAT, __version__, *map(str, values)])
     return f"{kind}-{hashlib.sha256(text.encode()).hexdigest()[:16]}"
 
 

@@ -7,7 +7,6 @@ import torch
 from torch import Tensor
 
 from genmodels import checkpoint, metrics
-from genmodels.bench import median_seconds
 from genmodels.data import load_dataset, to_uint8
 from genmodels.device import hardware
 from genmodels.evaluation import shards
@@ -41,6 +40,7 @@ from genmodels.operations import (
     sample,
 )
 from genmodels.protocols import Classifies, Decodes, Encodes, HasLikelihood, Samples
+from genmodels.timing import median_seconds
 
 SIGMA = 0.5
 

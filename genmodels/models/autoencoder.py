@@ -22,9 +22,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from typing_extensions import Self
 
-from genmodels.models.base import Model, ModelConfig, TrainConfig, check_halves_twice, start_at_zero
-
-ERASED = 0.0  # the grey of an erased pixel
+from genmodels.models.base import ERASED, Model, ModelConfig, TrainConfig, check_halves_twice, start_at_zero
 
 
 class Block(nn.Module):

@@ -18,6 +18,9 @@ from typing_extensions import Self  # in typing since Python 3.11
 M = TypeVar("M", bound=nn.Module)
 
 
+ERASED = 0.0  # the grey of a pixel that is hidden from a model
+
+
 @dataclass(frozen=True)
 class ModelConfig:
     """Base of the families' configs: frozen, JSON values only, checked on the way in."""

@@ -5,6 +5,8 @@ import os
 import platform
 from pathlib import Path
 
+from genmodels.version import __version__
+
 Row = dict[str, float]
 
 
@@ -30,8 +32,6 @@ def read_rows(folder: str | os.PathLike | None) -> list[Row]:
 def versions() -> dict[str, str]:
     from importlib.metadata import version
 
-    import genmodels
-
-    return {"genmodels": genmodels.__version__, "python": platform.python_version()} | {
+    return {"genmodels": __version__, "python": platform.python_version()} | {
         package: version(package) for package in ("torch", "accelerate", "safetensors")
     }
