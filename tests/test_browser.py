@@ -294,11 +294,13 @@ def test_layers_are_scrubbed_and_played(visit: Callable[..., Page]) -> None:
     page = visit("/flow")
     film = page.locator(".gm-steps").first
     screen, scrubber, caption = (film.locator(f".gm-steps-{part}") for part in ("canvas", "scrubber", "caption"))
-    expect(caption).to_contain_text("complete", timeout=PATIENCE)
+    expect(caption).to_have_text("Noise", timeout=PATIENCE)  # where the flow begins, too
+    noise = pixels(screen)
+    scrubber.fill(scrubber.get_attribute("max"))
+    expect(caption).to_contain_text("complete")
     last = pixels(screen)
     scrubber.fill("0")
-    expect(caption).to_have_text("Noise")
-    assert pixels(screen) != last
+    assert pixels(screen) == noise != last
     film.get_by_role("button", name="Play").click()
     page.wait_for_function("bar => bar.value === bar.max", arg=scrubber.element_handle())
     assert pixels(screen) == last
@@ -420,7 +422,7 @@ def test_stop_keeps_what_is_written(visit: Callable[..., Page]) -> None:
     page = visit("/pixelcnn")
     writer = written(page)
     screen = writer.locator(".gm-writer-pictures")
-    when_rows(writer, 5, "writer.querySelector('.gm-steps-play').click()")
+    when_rows(writer, 5, "writer.querySelector('.gm-steps-stop').click()")
     expect(writer).to_have_attribute("data-state", "stopped")
     rows = int(writer.get_attribute("data-rows"))
     assert 5 <= rows < 28
@@ -589,7 +591,7 @@ def test_stop_keeps_the_last_frame(visit: Callable[..., Page]) -> None:
     film.evaluate("""(film, run) => new Promise((resolve) => {
       const observer = new MutationObserver(() => {
         if (film.dataset.run === run || film.dataset.state !== 'running' || Number(film.dataset.frames) < 4) return;
-        observer.disconnect(); film.querySelector('.gm-steps-play').click(); resolve();
+        observer.disconnect(); film.querySelector('.gm-steps-stop').click(); resolve();
       });
       observer.observe(film, { attributes: true });
     })""", run)  # fmt: skip

@@ -23,8 +23,11 @@ PAD_SCHEMA = {
     },
     "required": ["pixels", "mask", "shape"],
 }
+FAILED = "Something went wrong on the server; its log says what."
 SEED_LIMIT = 2**31 - 1
 figures = functools.cache(wrappers.figures)  # it reads all weights, and each tab is laid out twice
+#: A Markdown table that may be wider than the page, which the arrow keys can scroll.
+SCROLLED = '<div class="gm-scroll" role="region" title="Measured figures" tabindex="0">\n\n{}\n\n</div>'
 EACH = "Each class in turn"
 NOT_TOLD = "Not told"
 #: How many events run at once: those that compute, those that ask the Hub, and those that keep a large network busy for
@@ -60,7 +63,7 @@ def courtesy(function: Callable) -> Iterator[None]:
         raise gr.Error(str(error), print_exception=False) from None
     except Exception:
         log.exception("%s failed", function.__qualname__)
-        raise gr.Error("Something went wrong on the server; its log says what.", print_exception=False) from None
+        raise gr.Error(FAILED, print_exception=False) from None
 
 
 def check_number(field: gr.Number | gr.Slider, value: Any) -> None:
@@ -193,7 +196,8 @@ def how_it_works(key: str) -> None:
     """The opening text of the family's model file, word for word, and what was measured of its models."""
     with gr.Accordion("How it works", open=False, elem_classes="gm-about"):
         gr.Markdown(wrappers.about(key))
-        gr.Markdown(f"### Measured\n{figures(key)}", elem_classes="gm-figures")
+        table, _, meanings = figures(key).partition("\n\n")
+        gr.Markdown(f"### Measured\n{SCROLLED.format(table)}\n\n{meanings}", elem_classes="gm-figures")
 
 
 def classes(name: str) -> list[str]:
@@ -265,9 +269,9 @@ def picture(label: str, alt: str, *, kind: str = "", **options: Any) -> gr.Image
     )
 
 
-def text(label: str, kind: str = "gm-card", value: str | None = None) -> gr.HTML:
+def text(label: str, kind: str = "gm-card", value: str | None = None, **properties: Any) -> gr.HTML:
     """A place for a chart or a line of HTML; the label names it for programs only."""
-    return gr.HTML(value, label=label, elem_classes=kind, apply_default_css=False)
+    return gr.HTML(value, label=label, elem_classes=kind, apply_default_css=False, **properties)
 
 
 def animation(label: str, alt: str, format: str) -> gr.Image:

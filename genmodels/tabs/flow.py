@@ -68,7 +68,7 @@ def build_layers(page: common.Page, shown: gr.HTML, names: list[str]) -> None:
                 seed = common.seed_field("Seed")
                 dice = gr.Button("New noise", elem_classes="gm-dice")
         with gr.Column(elem_classes="gm-main"):
-            film = common.piece("steps", "Samples, layer by layer", start="end")
+            film = common.piece("steps", "Samples, layer by layer")
     page.first(shown, watch, [data, label, seed], film)
     page.on([label.input, seed.submit, seed.blur], watch, [data, label, seed], film, name="layers", live=True)
     page.on(dice.click, watch_others, [data, label], [seed, film], name="layers_dice")
@@ -107,7 +107,7 @@ def build_back(page: common.Page, names: list[str]) -> None:
                 decoded = common.picture("Decoded again", "The picture that the code decodes to")
                 chart = common.text("Numbers of z")
             quality = common.text("Difference", "gm-quality")
-            film = common.piece("steps", "Through the layers, there and back", start="0")
+            film = common.piece("steps", "Through the layers, there and back")
     results = [code, decoded, chart, quality, film]
     page.first(pad, open_back, data, [pad, *results])
     page.on(data.input, open_back, data, [pad, *results], name="back_open")

@@ -21,6 +21,11 @@ TEXT = (
 PROMPT = "a lighthouse on a cliff at sunset, oil painting"
 ASKING = "Asking the Hub what this model costs here …"
 LONG = 60  # seconds from which on minutes are told
+#: Gradio names the place of a picture that is still to come, but only an image may have such a name.
+NAME_EMPTY = """setTimeout(() => {
+  const place = element.closest('.gm-main').querySelector('.empty');
+  if (place) { place.setAttribute('role', 'img'); place.setAttribute('aria-label', 'No picture yet'); }
+}, 0);"""
 
 
 def build(page: common.Page) -> None:
@@ -39,34 +44,35 @@ def build(page: common.Page) -> None:
                     allow_custom_value=hub_repos.allowed_ids() is None,
                 )
                 cost = common.text("Cost", "gm-quality", ASKING)
+                again = gr.Button("Ask again", size="sm", elem_classes="gm-take", visible=False)
                 prompt = gr.Textbox(PROMPT, label="Prompt", lines=2, max_length=hub_pipelines.MAX_PROMPT)
                 negative = gr.Textbox(
                     "", label="Negative prompt", info="What to keep out.", max_length=hub_pipelines.MAX_PROMPT
                 )
                 settings = build_settings(start)
                 with gr.Row(elem_classes="gm-pair"):
-                    button = gr.Button("Generate", variant="primary")
+                    button = gr.Button("Generate", variant="primary", interactive=False)
                     stop = gr.Button("Stop")
             with gr.Column(elem_classes="gm-main"):
                 picture = common.picture("Picture", "The picture that the model made from the prompt", kind="gm-large")
-                note = common.text("State", "gm-quality")
+                note = common.text("State", "gm-quality", js_on_load=NAME_EMPTY)
     guidance, steps, width, height, seed, dice = settings
-    costs = [model, guidance, steps, width, height]
+    costs, told = [model, guidance, steps, width, height], [cost, button, again]
     drawer.expand(
-        common.polite(tell_cost), costs, cost,
+        common.polite(tell_cost), costs, told,
         api_visibility="private", concurrency_id="network", concurrency_limit=common.LANES["network"], show_progress="hidden",
     )  # fmt: skip
     page.on(
         model.change,
         choose,
         model,
-        [guidance, steps, width, height, cost],
+        [guidance, steps, width, height, *told],
         name="hub_choose",
         live=True,
         lane="network",
     )
-    changes = [guidance.release, steps.release, width.release, height.release]
-    page.on(changes, tell_cost, costs, cost, name="hub_cost", live=True, lane="network")
+    changes = [guidance.release, steps.release, width.release, height.release, again.click]
+    page.on(changes, tell_cost, costs, told, name="hub_cost", live=True, lane="network")
     page.on(dice.click, new_seed, None, seed, name="hub_dice")
     inputs = [model, prompt, negative, guidance, steps, width, height, seed]
     making = page.on(
@@ -98,15 +104,20 @@ def choose(repo: str) -> tuple[Any, ...]:
     """Another model: the settings that suit it, and what a picture costs with them."""
     found = hub_repos.suggestion(repo)
     settings = found.guidance_scale, found.num_inference_steps, found.side, found.side
-    return *settings, tell_cost(repo, *settings)
+    return *settings, *tell_cost(repo, *settings)
 
 
-def tell_cost(repo: str, guidance: float, steps: float, width: float, height: float) -> str:
-    """What one picture costs on this computer, or why there is none, as a sentence."""
+def tell_cost(repo: str, guidance: float, steps: float, width: float, height: float) -> tuple[Any, ...]:
+    """What one picture costs on this computer, or why there is none, as a sentence; whether to generate or to ask again."""
     try:
         cost = hub_pipelines.estimate(repo, guidance, steps, width, height)
     except ValueError as error:
-        return escape(str(error))
+        return escape(str(error)), gr.Button(interactive=False), gr.Button(visible=True)
+    return price(cost), gr.Button(interactive=True), gr.Button(visible=False)
+
+
+def price(cost: hub_pipelines.Estimate) -> str:
+    """What is to be downloaded and to be waited for, as a sentence."""
     download = f"To download first: <b>{size(cost.download)}</b>. " if cost.download else ""
     if cost.seconds is None:
         return f"{download}How long a picture takes is known after the first one."
@@ -141,10 +152,19 @@ def generate(
     height: float,
     seed: float,
 ) -> Iterator[tuple[Image.Image | dict, str]]:
-    """The picture as it becomes clear, and what is done; the last one is the finished picture."""
-    for progress in hub_pipelines.generate(
-        repo, prompt, negative_prompt, guidance, steps, width, height, seed
-    ):  # fmt: skip
+    """The picture as it becomes clear, and what is done; the last one is the finished picture, or why there is none."""
+    try:
+        yield from told(
+            repo, seed, hub_pipelines.generate(repo, prompt, negative_prompt, guidance, steps, width, height, seed)
+        )
+    except Exception as error:
+        yield gr.skip(), escape(str(error)) if isinstance(error, ValueError) else common.FAILED
+        raise
+
+
+def told(repo: str, seed: float, states: Iterator[hub_pipelines.Progress]) -> Iterator[tuple[Image.Image | dict, str]]:
+    """The previews, and each state of the work in words."""
+    for progress in states:
         parts = [progress.text]
         if progress.step:
             parts.append(f"step {progress.step} of {progress.total}")

@@ -9,17 +9,25 @@ const clean = root.querySelector('.gm-denoiser-clean');
 const scrubber = root.querySelector('.gm-steps-scrubber');
 const caption = root.querySelector('.gm-steps-caption');
 const button = root.querySelector('.gm-steps-play');
+const halt = root.querySelector('.gm-steps-stop'); // another button: a late click on Stop must not start a replay
 const save = root.querySelector('[data-action=save]');
 const MILLISECONDS = 180;
 
 let film = null, stopped = false, follows = true, timer = null;
+let waiting = false; // for the first frame of a run
 
 const at = () => Number(scrubber.value);
 const last = () => film.frames.length - 1;
-const going = () => film.state === 'running' && !stopped;
+const going = () => waiting || (film !== null && film.state === 'running' && !stopped);
 
 function draw() {
-  if (!film) return;
+  if (film) drawFrame();
+  halt.disabled = !going();
+  if (waiting) { root.dataset.state = 'waiting'; button.disabled = true; }
+  if (waiting || !film) caption.textContent = waiting ? 'Starting …' : '';
+}
+
+function drawFrame() {
   const frame = film.frames[at()];
   showPicture(noisy, frame.noisy);
   if (frame.clean) showPicture(clean, frame.clean); else clear(clean, noisy);
@@ -28,8 +36,8 @@ function draw() {
   root.dataset.state = stopped ? 'stopped' : film.state;
   root.dataset.frames = film.frames.length;
   root.dataset.run = film.run;
-  button.textContent = going() ? 'Stop' : timer ? 'Pause' : 'Play';
-  button.disabled = film.frames.length < 2 && !going();
+  button.textContent = timer ? 'Pause' : 'Play';
+  button.disabled = film.frames.length < 2 || going();
   scrubber.disabled = film.frames.length < 2;
   caption.textContent = say(frame);
   scrubber.setAttribute('aria-valuetext', caption.textContent);
@@ -62,7 +70,7 @@ function take() {
   const value = props.value;
   if (!value || !value.frames || !value.frames.length) return;
   if (overtaken(value, film) || (film && value.run === film.run && stopped)) return; // an older one, or no longer wanted
-  if (!film || value.run !== film.run) { pause(); stopped = false; follows = true; }
+  if (!film || value.run !== film.run) { pause(); stopped = waiting = false; follows = true; }
   film = value;
   scrubber.max = last();
   if (follows) scrubber.value = last();
@@ -71,7 +79,12 @@ function take() {
 
 button.addEventListener('click', () => {
   if (!film) return;
-  if (going()) { stopped = true; trigger('stop'); } else if (timer) pause(); else play();
+  if (timer) pause(); else play();
+  draw();
+});
+halt.addEventListener('click', () => {
+  if (waiting) waiting = false; else stopped = true;
+  trigger('stop');
   draw();
 });
 scrubber.addEventListener('input', () => { pause(); follows = at() === last(); draw(); });
@@ -80,5 +93,6 @@ save.addEventListener('click', () => {
   const frame = film.frames[at()], scale = Math.max(2, Math.min(8, Math.floor(1000 / clean.width)));
   download(clean, scale, { ...film.info, step: frame.step }, `${film.info.model}_${film.info.seed}.png`);
 });
+onWait((waits) => { waiting = waits; if (waits) pause(); draw(); });
 changed(' value ', take);
 take();

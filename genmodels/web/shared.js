@@ -28,6 +28,19 @@ function showPicture(canvas, picture) {
 // Runs are numbered upwards, from one server to the next: whether one that arrives is older than the one on show.
 const overtaken = (arrived, shown) => shown && arrived.run < shown.run;
 
+// Calls `then(true)` once an event that fills this piece has waited a moment for its first answer, and `then(false)` when
+// the wait is over. Gradio tells this only to its own status tracker beside the piece, where it then writes the time.
+function onWait(then) {
+  const tracker = element.closest('.block').querySelector('[data-testid=status-tracker]');
+  let timer = null, told = false;
+  const tell = (waits) => { timer = null; if (waits !== told) then(told = waits); };
+  new MutationObserver(() => {
+    const waits = tracker.querySelector('.progress-text') !== null;
+    if (waits) timer = timer || setTimeout(tell, 200, true);
+    else { clearTimeout(timer); tell(false); }
+  }).observe(tracker, { childList: true, subtree: true });
+}
+
 // For a pointer that asks the server: one request is in flight, and of those that wait the latest wins.
 // `ask(question)` answers {error} or what `show(answer, question)` takes; `complain(text)` shows a failure.
 function latestOnly(ask, show, complain) {

@@ -1,6 +1,6 @@
 // A film of a network's layers, drawn here so that scrubbing is instant. Its value is
 // {frames: [{pixels, shape: [channels, height, width], caption}]}, pixels as base64 of uint8 in height, width, channel order.
-// A new film is shown at the same step as the last one if it has as many frames, else at the step `props.start` ("end" or 0).
+// A new film is shown at the same step as the last one if it has as many frames, else at its beginning.
 const root = element.querySelector('.gm-steps');
 const canvas = root.querySelector('.gm-steps-canvas');
 const scrubber = root.querySelector('.gm-steps-scrubber');
@@ -39,7 +39,7 @@ function open() {
   const former = frames.length;
   frames = (props.value && props.value.frames) || [];
   scrubber.max = Math.max(0, frames.length - 1);
-  if (frames.length !== former) { pause(); scrubber.value = props.start === 'end' ? scrubber.max : 0; }
+  if (frames.length !== former) { pause(); scrubber.value = 0; }
   draw();
 }
 changed(' value ', open);

@@ -5,6 +5,7 @@ const root = element.querySelector('.gm-writer');
 const pictures = root.querySelector('.gm-writer-pictures');
 const unsure = root.querySelector('.gm-writer-bits');
 const button = root.querySelector('.gm-steps-play');
+const halt = root.querySelector('.gm-steps-stop'); // another button: a late click on Stop must not start a replay
 const speed = root.querySelector('.gm-writer-speed input');
 const caption = root.querySelector('.gm-steps-caption');
 const PAUSES = [1000, 600, 350, 200, 120, 70, 40, 20, 0]; // milliseconds between rows, by speed
@@ -14,11 +15,12 @@ let writing = null;      // the value, with those rows that may be shown
 let start = null, given = null;
 let shown = 0, last = 0, timer = null; // rows on show, since when, and what will show the next one
 let halted = false, cancelled = false, replaying = false;
+let waiting = false; // for the first row of a run
 
 const height = () => writing.shape[1];
 const pause = () => PAUSES[Number(speed.value)];
 const coming = () => !cancelled && writing.rows.length < height(); // from the server
-const going = () => !halted && (shown < writing.rows.length || coming());
+const going = () => writing !== null && !halted && (shown < writing.rows.length || coming());
 
 // ---- drawing -----------------------------------------------------------------------------------------------------
 // `colour(picture, y, x)` gives [r, g, b] of one point, or null where nothing is known yet.
@@ -61,8 +63,18 @@ function say() {
   const where = state === 'stopped' ? `Stopped after row ${shown} of ${h}` : `Row ${shown} of ${h}`;
   const mean = n ? `on average it was unsure by ${(sum / n / c).toFixed(2)} bits per pixel${c === 3 ? ' and colour' : ''}` : shown < h ? 'all of it was given' : 'nothing was hidden, so nothing was written';
   caption.textContent = shown ? `${where} · ${mean}` : where;
-  button.textContent = state === 'writing' ? 'Stop' : 'Replay';
   root.dataset.rows = shown; root.dataset.state = state;
+  sayButtons();
+}
+function sayButtons() {
+  halt.disabled = !(waiting || going());
+  button.disabled = !writing || waiting || going();
+  if (waiting) root.dataset.state = 'waiting';
+  if (waiting || !writing) caption.textContent = waiting ? 'Starting …' : '';
+}
+function wait(waits) {
+  waiting = waits;
+  if (writing) draw(); else sayButtons();
 }
 
 // ---- the course of time ------------------------------------------------------------------------------------------
@@ -89,7 +101,7 @@ function take() {
     writing = { ...value, rows: [] };
     start = value.start ? bytesOf(value.start) : null;
     given = value.mask ? bytesOf(value.mask).map((hidden) => !hidden) : null;
-    shown = 0; last = 0; halted = cancelled = replaying = false;
+    shown = 0; last = 0; halted = cancelled = replaying = waiting = false;
   }
   if (cancelled) return;
   for (const row of value.rows.slice(writing.rows.length)) writing.rows.push({ bytes: bytesOf(row.pixels), unsure: bytesOf(row.bits) });
@@ -97,10 +109,13 @@ function take() {
 }
 
 button.addEventListener('click', () => {
-  if (!writing) return;
-  if (going()) { stop(); return; }
   shown = 0; last = performance.now(); halted = false; replaying = true;
   advance();
+});
+halt.addEventListener('click', () => {
+  if (!waiting) { stop(); return; }
+  trigger('stop');
+  wait(false);
 });
 speed.addEventListener('input', () => {
   const rest = pause();
@@ -112,5 +127,6 @@ root.querySelector('[data-action=save]').addEventListener('click', () => {
   const scale = Math.max(2, Math.min(8, Math.floor(1000 / pictures.width)));
   download(pictures, scale, { ...writing.info, rows: shown }, `${writing.info.model}_${writing.info.seed}.png`);
 });
+onWait(wait);
 changed(' value ', take);
 take();
