@@ -11,10 +11,10 @@ from importlib import import_module
 
 import gradio as gr
 
-from genmodels import web, wrappers
+from genmodels import web
 from genmodels.tabs import TABS, Tab
 from genmodels.tabs.common import Page
-from genmodels.wrappers import hub_repos
+from genmodels.wrappers import core, hub_repos
 
 PURPOSE = "Try the families of generative image models with your own hands: small networks, live on this computer."
 
@@ -38,7 +38,7 @@ def build_app() -> gr.Blocks:
 
 def tabs_shown() -> list[Tab]:
     """The tabs of the families that have a trained model here; all of them, which then say so, if there is none at all."""
-    return [tab for tab in TABS if wrappers.available(tab.key)] or TABS
+    return [tab for tab in TABS if core.available(tab.key)] or TABS
 
 
 def chosen_tab(request: gr.Request) -> gr.Tabs:

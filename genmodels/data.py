@@ -1,4 +1,4 @@
-"""Data sets, and the only place (with wrappers.py) where uint8 arrays and PIL images meet the models' tensors."""
+"""Data sets, and the only place beside the wrappers where uint8 arrays and PIL images meet the models' tensors."""
 
 import functools
 import hashlib

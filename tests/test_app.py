@@ -15,8 +15,9 @@ from gradio_client.exceptions import AppError
 from helpers import free_port, wait_until_served
 from PIL import Image
 
-from genmodels import checkpoint, wrappers
+from genmodels import checkpoint
 from genmodels.registry import FAMILIES
+from genmodels.wrappers import core, denoisers, examples, pictures, solver_grid
 
 pytestmark = pytest.mark.skipif(not checkpoint.bundled(), reason="no bundled models")
 BACKGROUND_LIMIT = 60
@@ -24,7 +25,7 @@ AT_ONCE = 32  # requests; the queue takes 64
 needs_a_denoiser = pytest.mark.skipif(
     "diffusion-mnist" not in checkpoint.bundled(), reason="no diffusion model for digits"
 )
-needs_words = pytest.mark.skipif(not wrappers.text_models(), reason="no diffusion model of captions is bundled")
+needs_words = pytest.mark.skipif(not denoisers.text_models(), reason="no diffusion model of captions is bundled")
 
 
 @pytest.fixture(scope="module")
@@ -56,7 +57,7 @@ def arguments(endpoint: dict[str, Any], picture_file: Path) -> dict[str, Any]:
             chosen[name] = [0, 2, 4, 6]
         elif parameter["component"] == "Html":
             model = next(v for v in chosen.values() if v in checkpoint.bundled())
-            chosen[name] = wrappers.examples(model)[0][1]
+            chosen[name] = examples.of_kind(model)[0][1]
         elif parameter["component"] == "Uploadbutton":
             chosen[name] = handle_file(str(picture_file))
         else:
@@ -73,7 +74,7 @@ def numbers(endpoint: dict[str, Any]) -> dict[str, tuple[str, float, float]]:
             low, high = re.findall(r"-?[\d.]+", parameter["type"]["description"])
             ranges[parameter["parameter_name"]] = parameter["label"], float(low), float(high)
         elif parameter["component"] == "Number":  # all number fields are seeds
-            ranges[parameter["parameter_name"]] = parameter["label"], 0, wrappers.MAX_SEED
+            ranges[parameter["parameter_name"]] = parameter["label"], 0, core.MAX_SEED
     return ranges
 
 
@@ -114,9 +115,7 @@ def test_every_endpoint_answers_without_another_host(
     """With the Hub not ruled out and no data set at hand. (The drawer of the Hub's models asks it, if it is opened.)
 
     And with the usual folders for temporary files taken by another user of the machine."""
-    assert {name.split("_")[0] for name in endpoints} >= {
-        f"/{family}" for family in FAMILIES if wrappers.available(family)
-    }
+    assert {name.split("_")[0] for name in endpoints} >= {f"/{family}" for family in FAMILIES if core.available(family)}
     log, port = tmp_path / "hosts.log", free_port()
     for taken in ("gradio", "genmodels-walks"):
         (tmp_path / taken).write_text("somebody else's")
@@ -306,7 +305,7 @@ def test_the_map_answers_nonsense_with_a_sentence(app_address: str, point: Any) 
 
 
 def test_the_pointer_asks_what_is_expected(app_address: str) -> None:
-    pixels = wrappers.examples("pixelcnn-mnist")[3][1]["pixels"]
+    pixels = examples.of_kind("pixelcnn-mnist")[3][1]["pixels"]
     question = {"name": "pixelcnn-mnist", "pixels": pixels, "x": 14, "y": 9}
     (channel,) = component_server(app_address, question, "expected")["channels"]
     assert sum(channel["probabilities"]) == pytest.approx(1, abs=1e-3)
@@ -317,13 +316,13 @@ def test_the_pointer_asks_what_is_expected(app_address: str) -> None:
                {"pixels": 3}, {"name": "nothing"}, {"name": ["pixelcnn-mnist"]}, {"name": "vae-mnist"}, None, 3, []],
 )  # fmt: skip
 def test_questions_that_are_nonsense_are_answered_with_a_sentence(app_address: str, change: Any) -> None:
-    question = {"name": "pixelcnn-mnist", "pixels": wrappers.blank("pixelcnn-mnist")["pixels"], "x": 0, "y": 0}
+    question = {"name": "pixelcnn-mnist", "pixels": pictures.blank("pixelcnn-mnist")["pixels"], "x": 0, "y": 0}
     question = question | change if isinstance(change, dict) else change
     assert_one_sentence(component_server(app_address, question, "expected")["error"], repr(change))
 
 
 def test_a_mask_that_does_not_fit_is_refused(client: Client) -> None:
-    picture = wrappers.examples("pixelcnn-mnist")[0][1] | {"mask": "AAAA"}
+    picture = examples.of_kind("pixelcnn-mnist")[0][1] | {"mask": "AAAA"}
     with pytest.raises(AppError, match="28x28") as refused:
         client.predict(picture=picture, api_name="/pixelcnn_finish")
     assert_one_sentence(str(refused.value), "mask")
@@ -339,6 +338,7 @@ def test_rows_come_one_by_one(client: Client) -> None:
 COUNTING = """
 import sys, time
 from genmodels import app
+from genmodels.wrappers import core, denoisers, examples, pictures, solver_grid
 from {module} import {owner}
 real = {owner}.{name}
 
@@ -403,8 +403,8 @@ def test_solvers_are_compared_cell_by_cell(client: Client) -> None:
 @pytest.mark.parametrize(
     ("settings", "sentence"),
     [({"schedulers": []}, "Choose 1 to 5 solvers"), ({"steps": []}, "Choose 1 to 7 numbers of steps"),
-     ({"schedulers": list(wrappers.SOLVERS)}, "Choose 1 to 5 solvers"),
-     ({"schedulers": ["ddim", "heun", "ddpm", "euler"], "steps": list(wrappers.GRID_STEPS)}, "at most 400")],
+     ({"schedulers": list(denoisers.SOLVERS)}, "Choose 1 to 5 solvers"),
+     ({"schedulers": ["ddim", "heun", "ddpm", "euler"], "steps": list(solver_grid.GRID_STEPS)}, "at most 400")],
 )  # fmt: skip
 def test_comparisons_that_are_too_much_are_refused(client: Client, settings: dict, sentence: str) -> None:
     with pytest.raises(AppError, match=sentence) as refused:
@@ -424,7 +424,7 @@ def test_comparisons_that_are_too_much_are_refused(client: Client, settings: dic
 )
 def test_sentences_that_say_nothing_are_refused(client: Client, prompt: Any, sentence: str) -> None:
     for endpoint, name in (("/diffusion_words", "prompt"), ("/diffusion_same", "lines")):
-        values = {"name": wrappers.text_models()[0], name: prompt}
+        values = {"name": denoisers.text_models()[0], name: prompt}
         with pytest.raises(AppError, match=sentence if name == "prompt" or prompt else "1 to 8 sentences") as refused:
             client.predict(**values, api_name=endpoint)
         assert_one_sentence(str(refused.value), repr(prompt))
@@ -486,12 +486,12 @@ def test_knobs_have_the_names_of_the_field(endpoints: dict[str, Any]) -> None:
         "/diffusion_generate": "guidance_scale",
     }
     for endpoint, knob in knobs.items():
-        if not wrappers.available(endpoint[1:].partition("_")[0]):
+        if not core.available(endpoint[1:].partition("_")[0]):
             continue
         assert knob in {parameter["parameter_name"] for parameter in endpoints[endpoint]["parameters"]}
 
 
-@pytest.mark.parametrize("route", ["", *(family for family in FAMILIES if wrappers.available(family))])
+@pytest.mark.parametrize("route", ["", *(family for family in FAMILIES if core.available(family))])
 def test_routes_answer(app_address: str, route: str) -> None:
     assert httpx.get(f"{app_address}/{route}").status_code == 200
 
@@ -499,9 +499,9 @@ def test_routes_answer(app_address: str, route: str) -> None:
 def test_a_family_without_a_model_has_no_tab(monkeypatch: pytest.MonkeyPatch) -> None:
     from genmodels import app
 
-    monkeypatch.setattr(wrappers, "available", lambda family: [] if family == "gan" else [f"{family}-mnist"])
+    monkeypatch.setattr(core, "available", lambda family: [] if family == "gan" else [f"{family}-mnist"])
     assert [tab.key for tab in app.tabs_shown()] == [family for family in FAMILIES if family != "gan"]
-    monkeypatch.setattr(wrappers, "available", lambda family: [])
+    monkeypatch.setattr(core, "available", lambda family: [])
     assert [tab.key for tab in app.tabs_shown()] == list(FAMILIES)
 
 

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from genmodels import checkpoint, wrappers
+from genmodels import checkpoint
+from genmodels.wrappers import denoisers
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 from playwright.sync_api import Browser, Locator, Page, expect  # noqa: E402
@@ -516,7 +517,7 @@ def test_a_pixel_is_touched_on_a_phone(visit: Callable[..., Page]) -> None:
 needs_a_denoiser = pytest.mark.skipif(
     "diffusion-mnist" not in checkpoint.bundled(), reason="no diffusion model for digits"
 )
-needs_words = pytest.mark.skipif(not wrappers.text_models(), reason="no diffusion model of captions is bundled")
+needs_words = pytest.mark.skipif(not denoisers.text_models(), reason="no diffusion model of captions is bundled")
 
 
 def section(page: Page, title: str) -> Locator:
@@ -560,7 +561,7 @@ def test_steps_are_seen_live_and_scrubbed_afterwards(visit: Callable[..., Page])
     scrubber, noisy, clean, caption = (
         film.locator(f".{part}") for part in ("gm-steps-scrubber", "gm-denoiser-noisy", "gm-denoiser-clean", "gm-steps-caption")
     )  # fmt: skip
-    steps = wrappers.solver_settings("diffusion-mnist")["num_inference_steps"]
+    steps = denoisers.solver_settings("diffusion-mnist")["num_inference_steps"]
     expect(caption).to_contain_text(f"Done: {steps} steps")
     assert pixels(noisy) == pixels(clean), "at the end nothing is noise"
     views = set()

@@ -12,10 +12,11 @@ import torch
 from helpers import build, python
 from PIL import Image
 
-from genmodels import checkpoint, wrappers
+from genmodels import checkpoint
 from genmodels.__main__ import _parser, main
 from genmodels.data import DATASETS
 from genmodels.registry import FAMILIES
+from genmodels.wrappers import core, sampling
 
 
 @pytest.fixture
@@ -107,15 +108,15 @@ def test_sample_to_png(model, tmp_path, capsys):
     assert capsys.readouterr().out == f"9 images: {file}\n"
 
 
-@pytest.mark.skipif(not wrappers.available("vae"), reason="no VAE is bundled")
+@pytest.mark.skipif(not core.available("vae"), reason="no VAE is bundled")
 @pytest.mark.parametrize("label", [None, 1])
 def test_a_png_says_how_it_was_made_as_the_apps_does(label, tmp_path):
-    name, file = wrappers.available("vae")[0], tmp_path / "samples.png"
+    name, file = core.available("vae")[0], tmp_path / "samples.png"
     chosen = ["--label", str(label)] if label is not None else []
     settings = ["--n", "3", "--seed", "8", *chosen, "--set", "temperature=0.7"]
     assert main(["sample", name, *settings, "--out", str(file)]) == 0
     with Image.open(file) as image:
-        assert image.text == wrappers.sample(name, 3, 8, label, temperature=0.7).info
+        assert image.text == sampling.sample(name, 3, 8, label, temperature=0.7).info
 
 
 @pytest.mark.parametrize(

@@ -8,11 +8,12 @@ from pathlib import Path
 import pytest
 from helpers import build
 
-from genmodels import checkpoint, places, wrappers
+from genmodels import checkpoint, places
 from genmodels.__main__ import main
 from genmodels.card import write_card
 from genmodels.publish import to_upload
 from genmodels.registry import FAMILIES
+from genmodels.wrappers import core
 
 TINY = ("steps=1", "batch_size=4", "latent_dim=4", "widths=[4,8]")
 
@@ -121,7 +122,7 @@ def test_its_owner_chooses_the_licence(image_folder, tmp_path):
 def test_the_app_calls_it_by_the_folders_name(image_folder, tmp_path, monkeypatch):
     shutil.copytree(train(image_folder, tmp_path / "run"), tmp_path / "models" / "ae-of-mine")
     monkeypatch.setattr(checkpoint, "BUNDLED", [tmp_path / "models"])
-    shown = wrappers.describe("ae-of-mine")
+    shown = core.describe("ae-of-mine")
     assert (shown["data"], shown["title"]) == ("pictures", "pictures")
 
 

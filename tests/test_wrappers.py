@@ -14,26 +14,26 @@ from helpers import encoded, picture
 from PIL import Image
 
 import genmodels
-from genmodels import checkpoint, wrappers
+from genmodels import checkpoint
 from genmodels.data import DATASETS
 from genmodels.registry import FAMILIES, INSTRUMENTS
-from genmodels.wrappers import core
+from genmodels.wrappers import core, examples, latents, pictures, sampling
 from genmodels.wrappers.pictures import save_png, signed
 
 NAMES = sorted(checkpoint.bundled())
-AUTOENCODERS, VAES = wrappers.available("autoencoder"), wrappers.available("vae")
-MAPS = [name for name in VAES if wrappers.describe(name)["latent_dim"] == 2]
-CONDITIONAL = [name for name in VAES if wrappers.describe(name)["conditional"]]
-KNOBS = [name for name in CONDITIONAL if wrappers.describe(name)["latent_dim"] > 2]
+AUTOENCODERS, VAES = core.available("autoencoder"), core.available("vae")
+MAPS = [name for name in VAES if core.describe(name)["latent_dim"] == 2]
+CONDITIONAL = [name for name in VAES if core.describe(name)["conditional"]]
+KNOBS = [name for name in CONDITIONAL if core.describe(name)["latent_dim"] > 2]
 ENCODERS = AUTOENCODERS + VAES
 
 every_model = pytest.mark.parametrize("name", NAMES)
 #: One model for each shape of pictures and background that there is.
 one_of_a_kind = pytest.mark.parametrize(
-    "name", {(*wrappers.describe(n)["shape"], wrappers.describe(n)["background"]): n for n in NAMES}.values()
+    "name", {(*core.describe(n)["shape"], core.describe(n)["background"]): n for n in NAMES}.values()
 )
 #: One model for each data set.
-one_per_data = pytest.mark.parametrize("name", {wrappers.describe(name)["data"]: name for name in NAMES}.values())
+one_per_data = pytest.mark.parametrize("name", {core.describe(name)["data"]: name for name in NAMES}.values())
 every_vae = pytest.mark.parametrize("name", VAES)
 every_map = pytest.mark.parametrize("name", MAPS)
 
@@ -49,12 +49,12 @@ def refused(call, *words: object) -> None:
         assert str(word) in message, message
 
 
-def pad(name: str, index: int = 0) -> wrappers.Pad:
-    shape = wrappers.describe(name)["shape"]
-    return wrappers.to_pad(np.random.default_rng(index).integers(0, 256, shape, dtype=np.uint8))
+def pad(name: str, index: int = 0) -> pictures.Pad:
+    shape = core.describe(name)["shape"]
+    return pictures.to_pad(np.random.default_rng(index).integers(0, 256, shape, dtype=np.uint8))
 
 
-def pixels(value: wrappers.Pad) -> np.ndarray:
+def pixels(value: pictures.Pad) -> np.ndarray:
     channels, height, width = value["shape"]
     return np.frombuffer(base64.b64decode(value["pixels"]), np.uint8).reshape(height, width, channels)
 
@@ -63,31 +63,31 @@ def pixels(value: wrappers.Pad) -> np.ndarray:
 
 #: What is called with one number, the model that it needs, and the numbers that are allowed.
 WHOLE = {
-    "sample n": (CONDITIONAL, lambda m, v: wrappers.sample(m, n=v), 1, 100),
-    "sample seed": (CONDITIONAL, lambda m, v: wrappers.sample(m, n=1, seed=v), 0, 2**31 - 1),
-    "sample label": (CONDITIONAL, lambda m, v: wrappers.sample(m, n=1, label=v), 0, None),
-    "autoencode seed": (AUTOENCODERS, lambda m, v: wrappers.autoencode(m, pad(m), seed=v), 0, 2**31 - 1),
-    "variations n": (CONDITIONAL, lambda m, v: wrappers.variations(m, pad(m), n=v), 1, 100),
-    "variations seed": (CONDITIONAL, lambda m, v: wrappers.variations(m, pad(m), seed=v), 0, 2**31 - 1),
-    "variations label": (CONDITIONAL, lambda m, v: wrappers.variations(m, pad(m), label=v), 0, None),
-    "latents k": (KNOBS, wrappers.latents, 1, "latents"),
-    "traverse seed": (KNOBS, lambda m, v: wrappers.traverse(m, [0.0], seed=v), 0, 2**31 - 1),
-    "traverse label": (KNOBS, lambda m, v: wrappers.traverse(m, [0.0], label=v), 0, None),
-    "traversal_strip which": (KNOBS, lambda m, v: wrappers.traversal_strip(m, v, [0.0, 0.0]), 0, 1),
-    "traversal_strip n": (KNOBS, lambda m, v: wrappers.traversal_strip(m, 0, [0.0], n=v), 2, 100),
-    "walk seed": (CONDITIONAL, lambda m, v: wrappers.walk(m, (0, v)), 0, 2**31 - 1),
-    "walk label": (CONDITIONAL, lambda m, v: wrappers.walk(m, (0, 1), (0, v)), 0, None),
-    "walk frames": (CONDITIONAL, lambda m, v: wrappers.walk(m, (0, 1), frames=v), 2, 96),
+    "sample n": (CONDITIONAL, lambda m, v: sampling.sample(m, n=v), 1, 100),
+    "sample seed": (CONDITIONAL, lambda m, v: sampling.sample(m, n=1, seed=v), 0, 2**31 - 1),
+    "sample label": (CONDITIONAL, lambda m, v: sampling.sample(m, n=1, label=v), 0, None),
+    "autoencode seed": (AUTOENCODERS, lambda m, v: latents.autoencode(m, pad(m), seed=v), 0, 2**31 - 1),
+    "variations n": (CONDITIONAL, lambda m, v: latents.posterior_samples(m, pad(m), n=v), 1, 100),
+    "variations seed": (CONDITIONAL, lambda m, v: latents.posterior_samples(m, pad(m), seed=v), 0, 2**31 - 1),
+    "variations label": (CONDITIONAL, lambda m, v: latents.posterior_samples(m, pad(m), label=v), 0, None),
+    "latents k": (KNOBS, latents.strongest_latents, 1, "latents"),
+    "traverse seed": (KNOBS, lambda m, v: latents.traverse(m, [0.0], seed=v), 0, 2**31 - 1),
+    "traverse label": (KNOBS, lambda m, v: latents.traverse(m, [0.0], label=v), 0, None),
+    "traversal_strip which": (KNOBS, lambda m, v: latents.traversal_strip(m, v, [0.0, 0.0]), 0, 1),
+    "traversal_strip n": (KNOBS, lambda m, v: latents.traversal_strip(m, 0, [0.0], n=v), 2, 100),
+    "walk seed": (CONDITIONAL, lambda m, v: latents.latent_walk(m, (0, v)), 0, 2**31 - 1),
+    "walk label": (CONDITIONAL, lambda m, v: latents.latent_walk(m, (0, 1), (0, v)), 0, None),
+    "walk frames": (CONDITIONAL, lambda m, v: latents.latent_walk(m, (0, 1), frames=v), 2, 96),
 }
 REAL = {
-    "sample temperature": (CONDITIONAL, lambda m, v: wrappers.sample(m, n=1, temperature=v), 0, 2),
-    "autoencode sigma": (AUTOENCODERS, lambda m, v: wrappers.autoencode(m, pad(m), sigma=v), 0, 1),
-    "between t": (AUTOENCODERS, lambda m, v: wrappers.between(m, pad(m), pad(m, 1), v), 0, 1),
-    "decode_point x": (MAPS, lambda m, v: wrappers.decode_point(m, v, 0), -1e6, 1e6),
-    "decode_point y": (MAPS, lambda m, v: wrappers.decode_point(m, 0, v), -1e6, 1e6),
-    "variations temperature": (CONDITIONAL, lambda m, v: wrappers.variations(m, pad(m), temperature=v), 0, 8),
-    "traverse value": (KNOBS, lambda m, v: wrappers.traverse(m, [0.0, v]), -5, 5),
-    "walk temperature": (CONDITIONAL, lambda m, v: wrappers.walk(m, (0, 1), temperature=v), 0, 2),
+    "sample temperature": (CONDITIONAL, lambda m, v: sampling.sample(m, n=1, temperature=v), 0, 2),
+    "autoencode sigma": (AUTOENCODERS, lambda m, v: latents.autoencode(m, pad(m), sigma=v), 0, 1),
+    "between t": (AUTOENCODERS, lambda m, v: latents.mix_codes(m, pad(m), pad(m, 1), v), 0, 1),
+    "decode_point x": (MAPS, lambda m, v: latents.decode_point(m, v, 0), -1e6, 1e6),
+    "decode_point y": (MAPS, lambda m, v: latents.decode_point(m, 0, v), -1e6, 1e6),
+    "variations temperature": (CONDITIONAL, lambda m, v: latents.posterior_samples(m, pad(m), temperature=v), 0, 8),
+    "traverse value": (KNOBS, lambda m, v: latents.traverse(m, [0.0, v]), -5, 5),
+    "walk temperature": (CONDITIONAL, lambda m, v: latents.latent_walk(m, (0, 1), temperature=v), 0, 2),
 }
 NO_NUMBERS = [math.nan, math.inf, -math.inf, 10**400, -(10**400), True, False, "3", "", [], [1], {}, b"1", 1j]
 
@@ -100,12 +100,12 @@ def model_for(candidates: list[str]) -> str:
 
 @pytest.mark.parametrize("value", [*NO_NUMBERS, None, -1, 11, 2.5, 10**9], ids=lambda value: repr(value)[:20])
 def test_what_is_no_whole_number_in_range(value):
-    refused(lambda: core.whole("The seed", value, 0, 10), "The seed must be a whole number from 0 to 10, not ")
+    refused(lambda: core.check_int("The seed", value, 0, 10), "The seed must be a whole number from 0 to 10, not ")
 
 
 @pytest.mark.parametrize("value", [*NO_NUMBERS, None, -0.01, 2.01, 1e9], ids=lambda value: repr(value)[:20])
 def test_what_is_no_number_in_range(value):
-    refused(lambda: core.real("The noise", value, 0, 2), "The noise must be a number from 0 to 2, not ")
+    refused(lambda: core.check_float("The noise", value, 0, 2), "The noise must be a number from 0 to 2, not ")
 
 
 @pytest.mark.parametrize("case", WHOLE)
@@ -114,9 +114,9 @@ def test_whole_numbers(case):
     candidates, call, low, high = WHOLE[case]
     name = model_for(candidates)
     if high is None:
-        high = len(wrappers.describe(name)["classes"]) - 1
+        high = len(core.describe(name)["classes"]) - 1
     elif high == "latents":
-        high = wrappers.describe(name)["latent_dim"]
+        high = core.describe(name)["latent_dim"]
     refused(lambda: call(name, low - 1), low, high)
     refused(lambda: call(name, high + 1), low, high)
     call(name, low)
@@ -134,51 +134,51 @@ def test_numbers(case):
 
 
 def test_a_refusal_writes_out_the_largest_seed():
-    refused(lambda: wrappers.real("The value", -5, 0, wrappers.MAX_SEED), "from 0 to 2147483647, not -5.")
+    refused(lambda: core.check_float("The value", -5, 0, core.MAX_SEED), "from 0 to 2147483647, not -5.")
 
 
 @pytest.mark.parametrize("label", ["unicorn", "", "-1", "10.0"])
 def test_a_class_by_a_name_that_does_not_exist(label):
     name = model_for(CONDITIONAL)
-    refused(lambda: wrappers.sample(name, n=1, label=label), repr(label), *wrappers.describe(name)["classes"])
+    refused(lambda: sampling.sample(name, n=1, label=label), repr(label), *core.describe(name)["classes"])
 
 
 def test_a_class_of_a_model_without_classes():
     name = model_for([name for name in VAES if name not in CONDITIONAL])
-    refused(lambda: wrappers.sample(name, n=1, label=3), name, "no classes")
+    refused(lambda: sampling.sample(name, n=1, label=3), name, "no classes")
 
 
 @pytest.mark.parametrize("name", ["vae-nonsense", "", "../vae-mnist", "/etc", None, 3, ["vae-mnist"], {}, "x" * 10_000])
 def test_an_unknown_model_lists_the_models(name):
     value = {"pixels": "", "mask": "", "shape": [1, 28, 28]}
     for call in (
-        lambda: wrappers.sample(name),
-        lambda: wrappers.describe(name),
-        lambda: wrappers.blank(name),
-        lambda: wrappers.autoencode(name, value),
-        lambda: wrappers.between(name, value, value, 0.5),
-        lambda: wrappers.decode_point(name, 0, 0),
-        lambda: wrappers.locate(name, value),
-        lambda: wrappers.variations(name, value),
-        lambda: wrappers.traverse(name, [0.0]),
-        lambda: wrappers.walk(name, (0, 1)),
-        lambda: wrappers.read_picture("nothing.png", name),
+        lambda: sampling.sample(name),
+        lambda: core.describe(name),
+        lambda: pictures.blank(name),
+        lambda: latents.autoencode(name, value),
+        lambda: latents.mix_codes(name, value, value, 0.5),
+        lambda: latents.decode_point(name, 0, 0),
+        lambda: latents.encode_point(name, value),
+        lambda: latents.posterior_samples(name, value),
+        lambda: latents.traverse(name, [0.0]),
+        lambda: latents.latent_walk(name, (0, 1)),
+        lambda: pictures.read_picture("nothing.png", name),
     ):
         refused(call, *NAMES)
 
 
 def test_a_model_without_the_ability():
     name = model_for(AUTOENCODERS)
-    refused(lambda: wrappers.sample(name), "lacks the ability Samples")
-    refused(lambda: wrappers.walk(name, (0, 1)), "lacks the ability Samples")
-    refused(lambda: wrappers.variations(name, pad(name)), "no posterior")
-    refused(lambda: wrappers.latent_map(name), "a map needs exactly 2")
+    refused(lambda: sampling.sample(name), "lacks the ability Samples")
+    refused(lambda: latents.latent_walk(name, (0, 1)), "lacks the ability Samples")
+    refused(lambda: latents.posterior_samples(name, pad(name)), "no posterior")
+    refused(lambda: latents.latent_map(name), "a map needs exactly 2")
 
 
 @pytest.mark.parametrize("values", [[], None, "0", 3, [0.0] * 1000, {}])
 def test_knobs_that_are_no_list(values):
     name = model_for(KNOBS)
-    refused(lambda: wrappers.traverse(name, values), "list of 1 to", wrappers.describe(name)["latent_dim"])
+    refused(lambda: latents.traverse(name, values), "list of 1 to", core.describe(name)["latent_dim"])
 
 
 @pytest.mark.parametrize(
@@ -192,9 +192,9 @@ def test_knobs_that_are_no_list(values):
 def test_pads_that_do_not_fit(change):
     name = model_for(AUTOENCODERS)
     value = {**pad(name), **change} if isinstance(change, dict) and change else change
-    refused(lambda: wrappers.autoencode(name, value))
+    refused(lambda: latents.autoencode(name, value))
     refused(
-        lambda: wrappers.between(
+        lambda: latents.mix_codes(
             name, pad(name), value if not isinstance(change, dict) or "pixels" in change else None, 0
         )
     )
@@ -202,8 +202,8 @@ def test_pads_that_do_not_fit(change):
 
 def test_a_pad_of_another_model():
     name = model_for(AUTOENCODERS)
-    shape = (3, 32, 32) if wrappers.describe(name)["shape"] != [3, 32, 32] else (1, 28, 28)
-    refused(lambda: wrappers.autoencode(name, wrappers.to_pad(np.zeros(shape))), wrappers.describe(name)["shape"])
+    shape = (3, 32, 32) if core.describe(name)["shape"] != [3, 32, 32] else (1, 28, 28)
+    refused(lambda: latents.autoencode(name, pictures.to_pad(np.zeros(shape))), core.describe(name)["shape"])
 
 
 # -- describing --------------------------------------------------------------------------------------------------------
@@ -211,32 +211,32 @@ def test_a_pad_of_another_model():
 
 @every_model
 def test_describe(name):
-    info = wrappers.describe(name)
+    info = core.describe(name)
     assert json.loads(json.dumps(info)) == info
     assert info["family"] in FAMILIES | INSTRUMENTS
-    assert name in wrappers.available(info["family"])
+    assert name in core.available(info["family"])
     if info["data"] in DATASETS:
         assert info["shape"] == list(DATASETS[info["data"]].shape)
         assert info["title"] == DATASETS[info["data"]].title
-    assert pixels(wrappers.blank(name)).shape == (*info["shape"][1:], info["shape"][0])
-    assert set(pixels(wrappers.blank(name)).flatten()) == {info["background"]}
+    assert pixels(pictures.blank(name)).shape == (*info["shape"][1:], info["shape"][0])
+    assert set(pixels(pictures.blank(name)).flatten()) == {info["background"]}
 
 
 @pytest.mark.parametrize("family", FAMILIES)
 def test_about_is_the_files_own_text(family):
-    assert "Objective" in wrappers.about(family)
+    assert "Objective" in core.about(family)
 
 
 @one_per_data
 def test_examples_and_outliers_are_pictures_of_the_models_shape(name):
-    shape = wrappers.describe(name)["shape"]
-    shown = wrappers.examples(name) + wrappers.outliers(name)
+    shape = core.describe(name)["shape"]
+    shown = examples.of_kind(name) + examples.outliers(name)
     labels = [label for label, _ in shown]
     assert len(set(labels)) == len(labels)
     for _, value in shown:
         assert value["shape"] == shape
         assert pixels(value).std() > 5, "an empty picture"
-        with Image.open(io.BytesIO(base64.b64decode(wrappers.thumbnail(value).partition(",")[2]))) as image:
+        with Image.open(io.BytesIO(base64.b64decode(pictures.thumbnail(value).partition(",")[2]))) as image:
             assert np.array_equal(np.asarray(image).reshape(pixels(value).shape), pixels(value))
 
 
@@ -270,8 +270,8 @@ def test_settings_survive_in_any_script(said, read, tmp_path):
 
 FILM = """
 import pathlib, sys, time
-from genmodels import wrappers
-print(wrappers.walk({name!r}, (1, 2), frames=4)[1], flush=True)
+from genmodels.wrappers import latents
+print(latents.latent_walk({name!r}, (1, 2), frames=4)[1], flush=True)
 while not pathlib.Path(sys.argv[1]).exists():
     time.sleep(0.05)
 """
@@ -298,38 +298,38 @@ def test_films_lie_in_a_folder_of_the_process(start, tmp_path, chosen):
 
 @every_vae
 def test_a_picture_says_how_to_make_it_again(name):
-    label = wrappers.describe(name)["classes"][1] if name in CONDITIONAL else None
-    image = wrappers.sample(name, n=4, seed=7, label=label, temperature=0.5)
+    label = core.describe(name)["classes"][1] if name in CONDITIONAL else None
+    image = sampling.sample(name, n=4, seed=7, label=label, temperature=0.5)
     text = as_downloaded(image).text
     assert text["Software"] == f"genmodels {genmodels.__version__}"
     assert text["model"] == name
     assert text["class"] == (label or "none")
-    again = wrappers.sample(
+    again = sampling.sample(
         text["model"], n=json.loads(text["n"]), seed=json.loads(text["seed"]), label=label,
         temperature=json.loads(text["temperature"]),
     )  # fmt: skip
     assert np.array_equal(np.asarray(again), np.asarray(image))
-    assert not np.array_equal(np.asarray(wrappers.sample(name, n=4, seed=8, label=label)), np.asarray(image))
+    assert not np.array_equal(np.asarray(sampling.sample(name, n=4, seed=8, label=label)), np.asarray(image))
 
 
 def test_a_seed_is_a_picture_in_any_sheet():
     """Picture i has seed + i, whatever is drawn along with it; a class may be named or numbered."""
     name = model_for(CONDITIONAL)
-    _, height, width = wrappers.describe(name)["shape"]
-    classes = wrappers.describe(name)["classes"]
-    sheet = wrappers.sample(name, n=4, seed=20, label=classes[1])
-    assert np.array_equal(np.asarray(wrappers.sample(name, n=4, seed=20, label=1)), np.asarray(sheet))
+    _, height, width = core.describe(name)["shape"]
+    classes = core.describe(name)["classes"]
+    sheet = sampling.sample(name, n=4, seed=20, label=classes[1])
+    assert np.array_equal(np.asarray(sampling.sample(name, n=4, seed=20, label=1)), np.asarray(sheet))
     scale = sheet.width // (2 * width + 2)
     last = np.asarray(sheet)[(height + 2) * scale :: scale, (width + 2) * scale :: scale].astype(int)
-    alone = wrappers.sample(name, n=1, seed=23, label=1)
+    alone = sampling.sample(name, n=1, seed=23, label=1)
     assert np.abs(np.asarray(alone)[:: alone.width // width, :: alone.width // width].astype(int) - last).max() <= 1
 
 
 def test_pictures_are_enlarged_pixel_by_pixel():
     name = model_for(AUTOENCODERS)
-    _, height, width = wrappers.describe(name)["shape"]
+    _, height, width = core.describe(name)["shape"]
     value = pad(name)
-    seen = np.asarray(wrappers.autoencode(name, value)["seen"])
+    seen = np.asarray(latents.autoencode(name, value)["seen"])
     scale = seen.shape[0] // height
     assert scale * width >= 256
     small = pixels(value).squeeze()
@@ -342,31 +342,31 @@ def test_pictures_are_enlarged_pixel_by_pixel():
 @pytest.mark.parametrize("name", ENCODERS)
 def test_autoencode(name):
     value = pad(name)
-    clean = wrappers.autoencode(name, value)
-    assert len(clean["code"]) == wrappers.describe(name)["latent_dim"]
+    clean = latents.autoencode(name, value)
+    assert len(clean["code"]) == core.describe(name)["latent_dim"]
     assert all(math.isfinite(v) for v in clean["code"])
     assert clean["psnr_seen"] is None
     assert 0 <= clean["percentile"] <= 100
     counts, edges = clean["histogram"]["counts"], clean["histogram"]["edges"]
     assert len(edges) == len(counts) + 1
     assert sum(counts) > 0
-    noisy = wrappers.autoencode(name, value, sigma=0.5, seed=3)
+    noisy = latents.autoencode(name, value, sigma=0.5, seed=3)
     assert math.isfinite(noisy["psnr_seen"])
     assert noisy["score"] == clean["score"], "the score is that of the undamaged picture"
-    assert np.array_equal(np.asarray(noisy["seen"]), np.asarray(wrappers.autoencode(name, value, 0.5, 3)["seen"]))
-    assert not np.array_equal(np.asarray(noisy["seen"]), np.asarray(wrappers.autoencode(name, value, 0.5, 4)["seen"]))
+    assert np.array_equal(np.asarray(noisy["seen"]), np.asarray(latents.autoencode(name, value, 0.5, 3)["seen"]))
+    assert not np.array_equal(np.asarray(noisy["seen"]), np.asarray(latents.autoencode(name, value, 0.5, 4)["seen"]))
     json.dumps({key: item for key, item in noisy.items() if not isinstance(item, Image.Image)})
 
 
 def test_hidden_pixels_are_erased():
     name = model_for(AUTOENCODERS)
-    channels, height, width = wrappers.describe(name)["shape"]
+    channels, height, width = core.describe(name)["shape"]
     mask = np.zeros((height, width), np.uint8)
     mask[:, : width // 2] = 1
-    value = wrappers.to_pad(np.full((channels, height, width), 255)) | {
+    value = pictures.to_pad(np.full((channels, height, width), 255)) | {
         "mask": base64.b64encode(mask.tobytes()).decode()
     }
-    result = wrappers.autoencode(name, value)
+    result = latents.autoencode(name, value)
     seen = np.asarray(result["seen"])
     assert set(seen[:, : seen.shape[1] // 2].flatten()) == {128}
     assert set(seen[:, seen.shape[1] // 2 :].flatten()) == {255}
@@ -375,9 +375,9 @@ def test_hidden_pixels_are_erased():
 
 def test_noise_looks_more_unusual_than_the_models_own_kind():
     for name in AUTOENCODERS:
-        strange = dict(wrappers.outliers(name))["noise"]
-        scores = [wrappers.autoencode(name, value)["percentile"] for _, value in wrappers.examples(name)]
-        assert wrappers.autoencode(name, strange)["percentile"] > 99
+        strange = dict(examples.outliers(name))["noise"]
+        scores = [latents.autoencode(name, value)["percentile"] for _, value in examples.of_kind(name)]
+        assert latents.autoencode(name, strange)["percentile"] > 99
         if scores:
             assert np.median(scores) < 90
 
@@ -385,9 +385,9 @@ def test_noise_looks_more_unusual_than_the_models_own_kind():
 def test_between_begins_and_ends_at_the_two_pictures():
     name = model_for(AUTOENCODERS)
     a, b = pad(name, 1), pad(name, 2)
-    ends = [wrappers.between(name, a, b, t) for t in (0, 1)]
+    ends = [latents.mix_codes(name, a, b, t) for t in (0, 1)]
     for value, end in zip((a, b), ends, strict=True):
-        result = wrappers.autoencode(name, value)
+        result = latents.autoencode(name, value)
         assert np.array_equal(np.asarray(end["pixels"]), np.asarray(result["seen"]))
         difference = np.asarray(end["latent"]).astype(int) - np.asarray(result["reconstruction"])
         assert np.abs(difference).max() <= 1
@@ -398,7 +398,7 @@ def test_between_begins_and_ends_at_the_two_pictures():
 
 @every_map
 def test_the_map(name):
-    found = wrappers.latent_map(name)
+    found = latents.latent_map(name)
     assert json.loads(json.dumps(found)) == found
     assert len(found["points"]) == 2000
     assert {c for _, _, c in found["points"]} == set(range(len(found["classes"])))
@@ -408,22 +408,22 @@ def test_the_map(name):
 
 @every_map
 def test_points_beyond_the_map_are_at_its_edge(name):
-    extent = wrappers.latent_map(name)["extent"]
-    corner = wrappers.decode_point(name, extent, -extent)
-    assert len(base64.b64decode(corner)) == math.prod(wrappers.describe(name)["shape"])
-    assert wrappers.decode_point(name, 1e6, -1e6) == corner
-    assert wrappers.decode_point(name, 0, 0) != corner
-    assert wrappers.decode_point(name, 0, 0) == wrappers.decode_point(name, 0.0, -0.0)
+    extent = latents.latent_map(name)["extent"]
+    corner = latents.decode_point(name, extent, -extent)
+    assert len(base64.b64decode(corner)) == math.prod(core.describe(name)["shape"])
+    assert latents.decode_point(name, 1e6, -1e6) == corner
+    assert latents.decode_point(name, 0, 0) != corner
+    assert latents.decode_point(name, 0, 0) == latents.decode_point(name, 0.0, -0.0)
 
 
 @every_map
 def test_a_picture_lands_where_it_is_decoded(name):
-    extent = wrappers.latent_map(name)["extent"]
-    for value in (pad(name), wrappers.blank(name)):
-        place = wrappers.locate(name, value)
+    extent = latents.latent_map(name)["extent"]
+    for value in (pad(name), pictures.blank(name)):
+        place = latents.encode_point(name, value)
         assert abs(place["x"]) <= extent
         assert abs(place["y"]) <= extent
-        assert place["picture"]["pixels"] == wrappers.decode_point(name, place["x"], place["y"])
+        assert place["picture"]["pixels"] == latents.decode_point(name, place["x"], place["y"])
 
 
 # -- variations, knobs, walks ------------------------------------------------------------------------------------------
@@ -431,32 +431,32 @@ def test_a_picture_lands_where_it_is_decoded(name):
 
 def test_variations_without_spread_are_all_the_same():
     name = model_for(CONDITIONAL)
-    width = wrappers.describe(name)["shape"][2]
+    width = core.describe(name)["shape"][2]
     for temperature, same in ((0, True), (8, False)):
-        sheet = np.asarray(wrappers.variations(name, pad(name), n=2, temperature=temperature))
+        sheet = np.asarray(latents.posterior_samples(name, pad(name), n=2, temperature=temperature))
         sheet = sheet[:, :: sheet.shape[1] // (2 * width + 2)]
         assert np.array_equal(sheet[:, :width], sheet[:, width + 2 : 2 * width + 2]) == same
 
 
 def test_knobs():
     name = model_for(KNOBS)
-    found = wrappers.latents(name, 4)
+    found = latents.strongest_latents(name, 4)
     assert len({knob["index"] for knob in found}) == 4
-    assert found == wrappers.latents(name, 8)[:4]
+    assert found == latents.strongest_latents(name, 8)[:4]
     middle = [0.0] * 4
-    image = wrappers.traverse(name, middle, seed=1)
-    assert np.array_equal(np.asarray(image), np.asarray(wrappers.traverse(name, middle, seed=1)))
+    image = latents.traverse(name, middle, seed=1)
+    assert np.array_equal(np.asarray(image), np.asarray(latents.traverse(name, middle, seed=1)))
     for i in range(4):
         turned = middle.copy()
         turned[i] = 3.0
-        assert not np.array_equal(np.asarray(wrappers.traverse(name, turned, seed=1)), np.asarray(image))
+        assert not np.array_equal(np.asarray(latents.traverse(name, turned, seed=1)), np.asarray(image))
     assert json.loads(image.info["latents"]) == middle
 
 
 def test_a_walk_and_its_gif():
     name = model_for(CONDITIONAL)
-    classes = wrappers.describe(name)["classes"]
-    strip, file = wrappers.walk(name, (3, 4), (classes[0], 1), frames=6)
+    classes = core.describe(name)["classes"]
+    strip, file = latents.latent_walk(name, (3, 4), (classes[0], 1), frames=6)
     assert strip.info["seeds"] == "[3, 4]"
     assert json.loads(strip.info["classes"]) == classes[:2]
     with Image.open(file) as gif:
@@ -471,12 +471,12 @@ def test_a_walk_and_its_gif():
 
 def test_a_walk_ends_at_the_samples():
     name = model_for(CONDITIONAL)
-    _, height, width = wrappers.describe(name)["shape"]
-    strip, _ = wrappers.walk(name, (3, 4), (0, 1), frames=2)
+    _, height, width = core.describe(name)["shape"]
+    strip, _ = latents.latent_walk(name, (3, 4), (0, 1), frames=2)
     scale = strip.width // (2 * width + 2)
     ends = np.asarray(strip)[::scale, ::scale].astype(int)
     for seed, label, end in ((3, 0, ends[:, :width]), (4, 1, ends[:, width + 2 :])):
-        alone = np.asarray(wrappers.sample(name, n=1, seed=seed, label=label))
+        alone = np.asarray(sampling.sample(name, n=1, seed=seed, label=label))
         alone = alone[:: alone.shape[0] // height, :: alone.shape[1] // width].astype(int)
         assert np.abs(alone - end).max() <= 1
 
@@ -485,18 +485,18 @@ def test_a_walk_ends_at_the_samples():
 
 
 def test_a_drawing_on_paper_becomes_light_strokes_on_black(tmp_path):
-    name = model_for([name for name in NAMES if wrappers.describe(name)["background"] == 0])
+    name = model_for([name for name in NAMES if core.describe(name)["background"] == 0])
     image = Image.new("RGB", (300, 200), "white")
     image.paste("black", (140, 60, 160, 140))
     image.save(tmp_path / "scan.jpg")
-    found = pixels(wrappers.read_picture(str(tmp_path / "scan.jpg"), name))
+    found = pixels(pictures.read_picture(str(tmp_path / "scan.jpg"), name))
     assert found[0, 0, 0] < 10
     assert found[14, 14, 0] > 200
     Image.fromarray(255 - np.asarray(image)).save(tmp_path / "night.png")
-    night = pixels(wrappers.read_picture(str(tmp_path / "night.png"), name))
+    night = pixels(pictures.read_picture(str(tmp_path / "night.png"), name))
     assert np.abs(night.astype(int) - found).max() < 20
     Image.new("RGBA", (50, 50)).save(tmp_path / "clear.png")
-    assert pixels(wrappers.read_picture(str(tmp_path / "clear.png"), name)).max() == 0, "transparent means empty"
+    assert pixels(pictures.read_picture(str(tmp_path / "clear.png"), name)).max() == 0, "transparent means empty"
 
 
 @one_of_a_kind
@@ -505,7 +505,7 @@ def test_any_picture_fits(name, tmp_path):
         for size in ((1, 1), (7, 300), (64, 64)):
             file = tmp_path / f"{mode.replace(';', '')}-{size[0]}.tiff"
             Image.new(mode, size).save(file)
-            assert wrappers.read_picture(str(file), name)["shape"] == wrappers.describe(name)["shape"]
+            assert pictures.read_picture(str(file), name)["shape"] == core.describe(name)["shape"]
 
 
 def test_files_that_are_no_pictures(tmp_path):
@@ -515,7 +515,7 @@ def test_files_that_are_no_pictures(tmp_path):
     (tmp_path / "code.svg").write_text("<svg xmlns='http://www.w3.org/2000/svg'/>")
     for file in ("text.png", "empty.png", "code.svg", "missing.png", "."):
         refused(
-            lambda file=file: wrappers.read_picture(str(tmp_path / file), name), "can't be read as a picture", "PNG"
+            lambda file=file: pictures.read_picture(str(tmp_path / file), name), "can't be read as a picture", "PNG"
         )
 
 
@@ -526,7 +526,7 @@ def test_a_picture_that_is_too_large(tmp_path):
     name = model_for(NAMES)
     for size in ((10_000, 7_000), (40_000, 40_000)):
         (tmp_path / "huge.png").write_bytes(png_header(*size))
-        refused(lambda: wrappers.read_picture(str(tmp_path / "huge.png"), name), "at most 64")
+        refused(lambda: pictures.read_picture(str(tmp_path / "huge.png"), name), "at most 64")
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning", "ignore::PIL.Image.DecompressionBombWarning")  # Pillow's remarks
@@ -546,7 +546,7 @@ def test_damaged_files(format, tmp_path):
             damaged[dice.randrange(min(len(damaged), dice.choice([40, 200, len(data)])))] = dice.randrange(256)
         file.write_bytes(damaged)
         try:
-            wrappers.read_picture(str(file), name)
+            pictures.read_picture(str(file), name)
             outcomes.add("read")
         except ValueError as error:
             outcomes.add("refused in one sentence" if "\n" not in str(error) else str(error))

@@ -14,13 +14,13 @@ import torch
 from helpers import build
 from test_wrappers import pad, pixels, refused
 
-from genmodels import checkpoint, data, operations, wrappers
+from genmodels import checkpoint, data, operations
 from genmodels.data import tile_pixels, to_uint8
 from genmodels.models import pipeline
 from genmodels.models.base import Model, seeded
 from genmodels.protocols import Samples
-from genmodels.wrappers import core, denoising
-from genmodels.wrappers.denoising import Denoising
+from genmodels.wrappers import core, denoisers, diffusion, pictures, prompts, solver_grid
+from genmodels.wrappers.diffusion import Denoising
 from genmodels.wrappers.pictures import columns_for
 
 NAME, TEXT = "diffusion-trial", "diffusion-trial-text"
@@ -43,7 +43,7 @@ def trial(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(checkpoint, "BUNDLED", [*checkpoint.BUNDLED, folder])
         yield folder
-    for cached in (core.load_model, core._description, denoising._config, denoising.phrases):
+    for cached in (core.load_model, core._description, denoisers.model_config, prompts.phrases):
         cached.cache_clear()
 
 
@@ -57,14 +57,14 @@ def sheet(x: torch.Tensor, paper: int = 255) -> np.ndarray:
     return tile_pixels(to_uint8(x), columns_for(len(x)), paper=paper).movedim(0, 2).numpy()
 
 
-def tiles(value: wrappers.Pad, n: int, size: int = 8) -> list[np.ndarray]:
+def tiles(value: pictures.Pad, n: int, size: int = 8) -> list[np.ndarray]:
     """The pictures on a sheet, `(size, size, C)` each."""
     whole, columns = pixels(value), columns_for(n)
     places = [(i // columns * (size + 2), i % columns * (size + 2)) for i in range(n)]
     return [whole[y : y + size, x : x + size] for y, x in places]
 
 
-def masked(picture: wrappers.Pad, hidden: np.ndarray) -> wrappers.Pad:
+def masked(picture: pictures.Pad, hidden: np.ndarray) -> pictures.Pad:
     return picture | {"mask": base64.b64encode(hidden.astype(np.uint8).tobytes()).decode()}
 
 
@@ -75,9 +75,9 @@ def model_of(name: str) -> Model:
 # -- what is refused, and at once ----------------------------------------------------------------------------------------
 
 CALLS = {
-    "diffuse": lambda **k: wrappers.diffuse(NAME, **k),
-    "redraw": lambda **k: wrappers.redraw(NAME, pad(NAME), 0.5, **k),
-    "fill": lambda **k: wrappers.fill(NAME, pad(NAME), **k),
+    "diffuse": lambda **k: diffusion.sample_steps(NAME, **k),
+    "redraw": lambda **k: diffusion.img2img(NAME, pad(NAME), 0.5, **k),
+    "fill": lambda **k: diffusion.inpaint(NAME, pad(NAME), **k),
 }
 every_call = pytest.mark.parametrize("call", CALLS.values(), ids=CALLS)
 
@@ -120,30 +120,30 @@ def test_classes(call, label):
 
 @pytest.mark.parametrize("value", [0.01, 1.01])
 def test_shares_of_noise(value):
-    refused(lambda: wrappers.redraw(NAME, pad(NAME), value), "from 0.02 to 1")
-    refused(lambda: wrappers.noised(NAME, pad(NAME), value), "from 0.02 to 1")
+    refused(lambda: diffusion.img2img(NAME, pad(NAME), value), "from 0.02 to 1")
+    refused(lambda: diffusion.add_noise(NAME, pad(NAME), value), "from 0.02 to 1")
 
 
 @pytest.mark.parametrize("value", [None, {"pixels": "AAAA"}])
 def test_pictures_that_are_none(value):
-    refused(lambda: wrappers.redraw(NAME, value, 0.5), "picture")
-    refused(lambda: wrappers.noised(NAME, value, 0.5), "picture")
-    refused(lambda: wrappers.fill(NAME, value), "picture")
+    refused(lambda: diffusion.img2img(NAME, value, 0.5), "picture")
+    refused(lambda: diffusion.add_noise(NAME, value, 0.5), "picture")
+    refused(lambda: diffusion.inpaint(NAME, value), "picture")
 
 
 @pytest.mark.parametrize("mask", ["AAAA", "no base64"])
 def test_masks_of_another_shape(mask):
-    refused(lambda: wrappers.fill(NAME, pad(NAME) | {"mask": mask}), "mask", "8x8")
+    refused(lambda: diffusion.inpaint(NAME, pad(NAME) | {"mask": mask}), "mask", "8x8")
 
 
 @pytest.mark.skipif("vae-mnist" not in checkpoint.bundled(), reason="no VAE is bundled")
 def test_models_that_remove_no_noise():
     for call in (
-        lambda: wrappers.diffuse("vae-mnist"),
-        lambda: wrappers.fill("vae-mnist", pad("vae-mnist")),
-        lambda: wrappers.noised("vae-mnist", pad("vae-mnist"), 0.5),
-        lambda: wrappers.alike("vae-mnist"),
-        lambda: wrappers.compare_solvers("vae-mnist", ["ddim"], [1]),
+        lambda: diffusion.sample_steps("vae-mnist"),
+        lambda: diffusion.inpaint("vae-mnist", pad("vae-mnist")),
+        lambda: diffusion.add_noise("vae-mnist", pad("vae-mnist"), 0.5),
+        lambda: diffusion.same_noise("vae-mnist"),
+        lambda: solver_grid.compare_solvers("vae-mnist", ["ddim"], [1]),
     ):
         refused(call, "vae-mnist", "step by step")
 
@@ -152,26 +152,26 @@ def test_models_that_remove_no_noise():
 
 
 def test_the_offered_solvers_are_those_of_the_models():
-    assert set(wrappers.SOLVERS) == set(pipeline.SCHEDULERS)
+    assert set(denoisers.SOLVERS) == set(pipeline.SCHEDULERS)
 
 
 def test_who_reads_words_and_who_classes():
-    assert NAME in wrappers.class_models()
-    assert TEXT not in wrappers.class_models()
-    assert TEXT in wrappers.text_models()
-    assert NAME not in wrappers.text_models()
-    assert not wrappers.takes_few_steps(NAME)
+    assert NAME in denoisers.class_models()
+    assert TEXT not in denoisers.class_models()
+    assert TEXT in denoisers.text_models()
+    assert NAME not in denoisers.text_models()
+    assert not denoisers.takes_few_steps(NAME)
     config = model_of(NAME).config
-    assert wrappers.solver_settings(NAME) == {
+    assert denoisers.solver_settings(NAME) == {
         key: getattr(config, key) for key in ("num_inference_steps", "guidance_scale", "scheduler")
     }
 
 
-@pytest.mark.parametrize("scheduler", list(wrappers.SOLVERS))
+@pytest.mark.parametrize("scheduler", list(denoisers.SOLVERS))
 def test_frames_are_what_sampling_passes_through(scheduler):
     """The noise at once, one state per moment with all before it, and one more; the last frame is what `sample` gives."""
     told = TOLD | {"scheduler": scheduler}
-    opening, *states = wrappers.diffuse(NAME, n=3, seed=4, label="down", **told)
+    opening, *states = diffusion.sample_steps(NAME, n=3, seed=4, label="down", **told)
     (bare,) = opening["frames"]
     assert bare["noisy"] == states[0]["frames"][0]["noisy"]
     assert (bare["clean"], bare["step"], bare["ms"]) == (None, 1, 0)
@@ -195,7 +195,7 @@ def test_frames_are_what_sampling_passes_through(scheduler):
 
 
 def test_every_class_in_turn_with_the_models_own_settings():
-    last = end(wrappers.diffuse(NAME, n=5))
+    last = end(diffusion.sample_steps(NAME, n=5))
     config = model_of(NAME).config
     assert np.array_equal(pixels(last["frames"][-1]["clean"]), sheet(operations.sample(model_of(NAME), 5)))
     assert last["info"]["class"] == "every class in turn"
@@ -205,9 +205,9 @@ def test_every_class_in_turn_with_the_models_own_settings():
 
 
 def test_of_a_long_run_some_frames_are_kept():
-    states = list(wrappers.diffuse(NAME, n=1, num_inference_steps=100, scheduler="ddim"))
+    states = list(diffusion.sample_steps(NAME, n=1, num_inference_steps=100, scheduler="ddim"))
     assert len(states) == 103
-    assert all(len(state["frames"]) <= denoising.KEPT_FRAMES + 1 for state in states)
+    assert all(len(state["frames"]) <= diffusion.KEPT_FRAMES + 1 for state in states)
     assert [state["frames"][-1]["step"] for state in states[1:-2]] == list(range(1, 101)), "the newest is always there"
     last = [frame["step"] for frame in states[-1]["frames"]]
     assert last[:3] == [1, 4, 7]
@@ -215,7 +215,7 @@ def test_of_a_long_run_some_frames_are_kept():
 
 
 def test_later_runs_have_higher_numbers():
-    first, second = (next(wrappers.diffuse(NAME, n=1, **TOLD))["run"] for _ in range(2))
+    first, second = (next(diffusion.sample_steps(NAME, n=1, **TOLD))["run"] for _ in range(2))
     assert second > first
 
 
@@ -228,12 +228,12 @@ def test_who_stops_asking_stops_the_work(monkeypatch):
         return velocity(*args)
 
     monkeypatch.setattr(pipeline, "velocity", counted)
-    states = wrappers.diffuse(NAME, n=1, num_inference_steps=8)
+    states = diffusion.sample_steps(NAME, n=1, num_inference_steps=8)
     next(states)
     assert not calls, "the noise is there before the network is asked"
     next(states), next(states)
     assert len(calls) == 2
-    other = threading.Thread(target=lambda: wrappers.noised(NAME, pad(NAME), 0.5), daemon=True)
+    other = threading.Thread(target=lambda: diffusion.add_noise(NAME, pad(NAME), 0.5), daemon=True)
     other.start()
     other.join(60)
     assert not other.is_alive()
@@ -250,7 +250,7 @@ def test_who_stops_asking_stops_the_work(monkeypatch):
 def test_the_noise_is_that_of_the_formula(strength):
     """alpha x + sigma eps in closed form, with the noise of each picture's own seed."""
     picture = pad(NAME)
-    shown = wrappers.noised(NAME, picture, strength, n=2, seed=3)
+    shown = diffusion.add_noise(NAME, picture, strength, n=2, seed=3)
     assert shown["state"] == "preview"
     (frame,) = shown["frames"]
     x = torch.from_numpy(pixels(picture).copy()).movedim(2, 0) / 127.5 - 1
@@ -264,8 +264,8 @@ def test_the_noise_is_that_of_the_formula(strength):
 
 def test_denoising_begins_with_the_picture_on_show():
     picture = pad(NAME)
-    shown = wrappers.noised(NAME, picture, 0.6, n=2, seed=3, label="up", **TOLD)
-    states = list(wrappers.redraw(NAME, picture, 0.6, n=2, seed=3, label="up", **TOLD))
+    shown = diffusion.add_noise(NAME, picture, 0.6, n=2, seed=3, label="up", **TOLD)
+    states = list(diffusion.img2img(NAME, picture, 0.6, n=2, seed=3, label="up", **TOLD))
     for key in ("noisy", "clean", "sigma", "step"):
         assert states[0]["frames"][0][key] == shown["frames"][0][key]
     x = torch.from_numpy(pixels(picture).copy()).movedim(2, 0).expand(2, -1, -1, -1) / 127.5 - 1
@@ -275,9 +275,9 @@ def test_denoising_begins_with_the_picture_on_show():
 
 
 def test_with_all_the_noise_nothing_of_the_picture_is_left():
-    first, second = (end(wrappers.redraw(NAME, pad(NAME, i), 1, n=1, **TOLD))["frames"][-1] for i in range(2))
+    first, second = (end(diffusion.img2img(NAME, pad(NAME, i), 1, n=1, **TOLD))["frames"][-1] for i in range(2))
     near = np.abs(pixels(first["clean"]).astype(int) - pixels(second["clean"])).mean()
-    little = [end(wrappers.redraw(NAME, pad(NAME, i), 0.02, n=1, **TOLD))["frames"][-1] for i in range(2)]
+    little = [end(diffusion.img2img(NAME, pad(NAME, i), 0.02, n=1, **TOLD))["frames"][-1] for i in range(2)]
     far = np.abs(pixels(little[0]["clean"]).astype(int) - pixels(little[1]["clean"])).mean()
     assert near < 3 < 40 < far
 
@@ -289,7 +289,7 @@ def test_what_is_given_stays():
     """Whatever the mask is, in what the network sees at every step and in the result, to the last level."""
     hidden = np.random.default_rng(3).random((8, 8)) < 0.5
     picture = masked(pad(NAME), hidden)
-    last = end(wrappers.fill(NAME, picture, n=3, **TOLD))
+    last = end(diffusion.inpaint(NAME, picture, n=3, **TOLD))
     original = pixels(picture)
     for frame in last["frames"]:
         for one in tiles(frame["clean"], 3):
@@ -301,16 +301,18 @@ def test_what_is_given_stays():
 
 
 def test_nothing_hidden_and_everything_hidden():
-    last = end(wrappers.fill(NAME, pad(NAME), n=2, **TOLD))
+    last = end(diffusion.inpaint(NAME, pad(NAME), n=2, **TOLD))
     assert all(np.array_equal(one, pixels(pad(NAME))) for one in tiles(last["frames"][-1]["clean"], 2))
     hidden = masked(pad(NAME), np.ones((8, 8), bool))
-    first, second = (end(wrappers.fill(NAME, hidden | {"pixels": pad(NAME, i)["pixels"]}, 2, **TOLD)) for i in range(2))
+    first, second = (
+        end(diffusion.inpaint(NAME, hidden | {"pixels": pad(NAME, i)["pixels"]}, 2, **TOLD)) for i in range(2)
+    )
     assert first["frames"][-1]["clean"] == second["frames"][-1]["clean"], "what is hidden tells nothing"
 
 
 def test_fillings_are_what_the_model_completes():
-    half = wrappers.top_half(pad(NAME))
-    states = list(wrappers.fill(NAME, half, n=2, seed=5, label="up", **TOLD))
+    half = pictures.top_half(pad(NAME))
+    states = list(diffusion.inpaint(NAME, half, n=2, seed=5, label="up", **TOLD))
     x = torch.from_numpy(pixels(half).copy()).movedim(2, 0).expand(2, -1, -1, -1) / 127.5 - 1
     given = (torch.arange(8) < 4).view(1, 1, 8, 1).expand(2, 1, 8, 8)
     made = model_of(NAME).complete(x, given, torch.zeros(2).long(), generators=seeded([5, 6]), **TOLD)
@@ -322,8 +324,10 @@ def test_fillings_are_what_the_model_completes():
 
 
 def test_the_class_that_it_is_told():
-    half = wrappers.top_half(pad(NAME))
-    made = {label: end(wrappers.fill(NAME, half, 4, 0, label, **TOLD)) for label in (None, "balanced", "up", "down")}
+    half = pictures.top_half(pad(NAME))
+    made = {
+        label: end(diffusion.inpaint(NAME, half, 4, 0, label, **TOLD)) for label in (None, "balanced", "up", "down")
+    }
     assert len({str(last["frames"][-1]["clean"]) for last in made.values()}) == 4
     told = [last["info"]["class"] for last in made.values()]
     assert told == ["no class named", "every class in turn", "up", "down"]
@@ -338,31 +342,31 @@ def test_the_class_that_it_is_told():
      ("a " * 20, [20, 19]), ("unicorn, zebra!", ["none of these words", "trident"]), ("?!", ["none of these words"])],
 )  # fmt: skip
 def test_prompts_that_say_nothing(prompt, words):
-    refused(lambda: wrappers.diffuse(TEXT, prompt=prompt), *words)
-    refused(lambda: wrappers.alike(TEXT, prompts=[SENTENCE, prompt]), *words)
-    refused(lambda: wrappers.unknown_words(TEXT, prompt), *words)
+    refused(lambda: diffusion.sample_steps(TEXT, prompt=prompt), *words)
+    refused(lambda: diffusion.same_noise(TEXT, prompts=[SENTENCE, prompt]), *words)
+    refused(lambda: prompts.unknown_words(TEXT, prompt), *words)
 
 
 def test_words_are_for_models_that_read():
-    refused(lambda: wrappers.diffuse(NAME, prompt=SENTENCE), NAME, "no words")
-    refused(lambda: wrappers.alike(NAME, prompts=[SENTENCE]), NAME, "no words")
-    refused(lambda: wrappers.alike(TEXT), TEXT, "no classes")
-    refused(lambda: wrappers.alike(TEXT, prompts=[]), "1 to 8 sentences")
-    refused(lambda: wrappers.alike(TEXT, prompts=[SENTENCE] * 9), "1 to 8 sentences")
+    refused(lambda: diffusion.sample_steps(NAME, prompt=SENTENCE), NAME, "no words")
+    refused(lambda: diffusion.same_noise(NAME, prompts=[SENTENCE]), NAME, "no words")
+    refused(lambda: diffusion.same_noise(TEXT), TEXT, "no classes")
+    refused(lambda: diffusion.same_noise(TEXT, prompts=[]), "1 to 8 sentences")
+    refused(lambda: diffusion.same_noise(TEXT, prompts=[SENTENCE] * 9), "1 to 8 sentences")
 
 
 def test_pictures_of_a_sentence():
-    last = end(wrappers.diffuse(TEXT, n=2, seed=1, prompt=SENTENCE, **TOLD))
+    last = end(diffusion.sample_steps(TEXT, n=2, seed=1, prompt=SENTENCE, **TOLD))
     drawn = operations.sample(model_of(TEXT), 2, 1, None, prompt=SENTENCE, **TOLD)
     assert np.array_equal(pixels(last["frames"][-1]["clean"]), sheet(drawn))
     assert last["info"]["prompt"] == SENTENCE
-    other = end(wrappers.diffuse(TEXT, n=2, seed=1, prompt="a red robe", **TOLD))
+    other = end(diffusion.sample_steps(TEXT, n=2, seed=1, prompt="a red robe", **TOLD))
     assert other["frames"][-1]["clean"] != last["frames"][-1]["clean"]
 
 
 def test_unknown_words_are_named():
-    assert wrappers.unknown_words(TEXT, SENTENCE.upper()) == []
-    assert wrappers.unknown_words(TEXT, "a Unicorn elf, and a unicorn robe!") == ["unicorn", "and"]
+    assert prompts.unknown_words(TEXT, SENTENCE.upper()) == []
+    assert prompts.unknown_words(TEXT, "a Unicorn elf, and a unicorn robe!") == ["unicorn", "and"]
 
 
 def test_sentences_are_composed_like_captions(data_root):
@@ -370,35 +374,35 @@ def test_sentences_are_composed_like_captions(data_root):
     import pyarrow.parquet
 
     (file,) = data_root.glob("heroes/test-*.parquet")
-    table = pyarrow.parquet.read_table(file, columns=["caption", *denoising.PARTS]).to_pylist()
+    table = pyarrow.parquet.read_table(file, columns=["caption", *diffusion.PARTS]).to_pylist()
     assert len(table) > 1000
     for row in table:
-        assert wrappers.compose(**{part: row[part] for part in denoising.PARTS}) == row["caption"]
-    assert data.DATASETS["heroes"].attributes == denoising.PARTS
+        assert prompts.compose(**{part: row[part] for part in diffusion.PARTS}) == row["caption"]
+    assert data.DATASETS["heroes"].attributes == diffusion.PARTS
 
 
 def test_a_sentence_needs_somebody():
-    assert wrappers.compose("elf", "a blue robe", "a red cloak", weapon="a trident") == SENTENCE
-    assert wrappers.compose("dwarf", None, None, None, None, "a shield") == "a dwarf, holding a shield"
-    refused(lambda: wrappers.compose("", "a blue robe"), "species")
-    refused(lambda: wrappers.compose(None, "a blue robe"), "species")
+    assert prompts.compose("elf", "a blue robe", "a red cloak", weapon="a trident") == SENTENCE
+    assert prompts.compose("dwarf", None, None, None, None, "a shield") == "a dwarf, holding a shield"
+    refused(lambda: prompts.compose("", "a blue robe"), "species")
+    refused(lambda: prompts.compose(None, "a blue robe"), "species")
 
 
 @pytest.mark.skipif("referee-heroes" not in checkpoint.bundled(), reason="no referee for heroes is bundled")
 def test_only_phrases_that_the_model_knows_are_offered():
-    found = wrappers.phrases(TEXT)
+    found = prompts.phrases(TEXT)
     assert found == {
         "species": ["elf"], "body": ["", "a blue robe", "a red robe"], "cloak": ["", "a blue cloak", "a red cloak"],
         "head": [""], "weapon": ["", "a trident"], "shield": [""],
     }  # fmt: skip
-    assert wrappers.phrases(NAME) == {}
+    assert prompts.phrases(NAME) == {}
 
 
 # -- the same noise ------------------------------------------------------------------------------------------------------
 
 
 def test_one_noise_for_every_class():
-    made = wrappers.alike(NAME, seed=6, **TOLD)
+    made = diffusion.same_noise(NAME, seed=6, **TOLD)
     assert [title for title, _ in made["pictures"]] == ["up", "down", "middle"]
     for label, (_, picture) in enumerate(made["pictures"]):
         alone = operations.sample(model_of(NAME), 1, 6, label, **TOLD)
@@ -410,7 +414,7 @@ def test_one_noise_for_every_class():
 
 def test_one_noise_for_every_sentence():
     prompts = [SENTENCE, "a red robe"]
-    made = wrappers.alike(TEXT, 6, prompts, **TOLD)
+    made = diffusion.same_noise(TEXT, 6, prompts, **TOLD)
     assert [title for title, _ in made["pictures"]] == prompts
     for prompt, picture in made["pictures"]:
         alone = operations.sample(model_of(TEXT), 1, 6, None, prompt=prompt, **TOLD)
@@ -421,7 +425,7 @@ def test_one_noise_for_every_sentence():
 
 
 def test_every_cell_is_a_sample_with_its_time_and_calls():
-    states = list(wrappers.compare_solvers(NAME, ["heun", "ddim"], [4, 1, 2], seed=2, label="up"))
+    states = list(solver_grid.compare_solvers(NAME, ["heun", "ddim"], [4, 1, 2], seed=2, label="up"))
     last = states[-1]
     assert last["steps"] == [1, 2, 4]
     assert last["solvers"] == ["Heun", "DDIM"]
@@ -435,16 +439,16 @@ def test_every_cell_is_a_sample_with_its_time_and_calls():
     for line, scheduler in zip(last["cells"], ("heun", "ddim"), strict=True):
         for cell, steps in zip(line, last["steps"], strict=True):
             x = operations.sample(model_of(NAME), 4, 2, 0, num_inference_steps=steps, scheduler=scheduler)
-            tiled = wrappers.to_pad(tile_pixels(to_uint8(x), 2, gap=1, paper=255))
-            assert cell["picture"] == wrappers.thumbnail(tiled)
+            tiled = pictures.to_pad(tile_pixels(to_uint8(x), 2, gap=1, paper=255))
+            assert cell["picture"] == pictures.thumbnail(tiled)
             assert cell["ms"] > 0
 
 
 @pytest.mark.parametrize(
     ("solvers", "steps"),
     [([], [1]), (["ddim"], []), (["dpm"], [1]), (["ddim"], [3]), (["ddim"], [math.nan]), (["ddim"], [10**6]),
-     (list(wrappers.SOLVERS), [1]), (None, [1]), (["ddim"], None), ("ddim", [1]), (["ddim"], [True]), ([{}], [1]),
-     (["ddim"], [[1]]), (["ddim", "heun", "ddpm", "euler", "deis"], list(wrappers.GRID_STEPS))],
+     (list(denoisers.SOLVERS), [1]), (None, [1]), (["ddim"], None), ("ddim", [1]), (["ddim"], [True]), ([{}], [1]),
+     (["ddim"], [[1]]), (["ddim", "heun", "ddpm", "euler", "deis"], list(solver_grid.GRID_STEPS))],
 )  # fmt: skip
 def test_comparisons_that_cannot_be(solvers, steps):
-    refused(lambda: wrappers.compare_solvers(NAME, solvers, steps), "hoose")
+    refused(lambda: solver_grid.compare_solvers(NAME, solvers, steps), "hoose")

@@ -8,13 +8,13 @@ import torch
 from helpers import build, tiny_images
 from test_wrappers import pad, pixels, refused
 
-from genmodels import checkpoint, operations, wrappers
+from genmodels import checkpoint, operations
 from genmodels.evaluation.calibration import calibrate
 from genmodels.real_images import real_images
-from genmodels.wrappers import likelihoods
+from genmodels.wrappers import core, examples, flows, latents, likelihoods, pictures, sampling
 from genmodels.wrappers.core import get_model
 
-FLOWS = wrappers.available("flow")
+FLOWS = core.available("flow")
 every_flow = pytest.mark.parametrize("name", FLOWS)
 needs_a_flow = pytest.mark.skipif(not FLOWS, reason="no flow is bundled")
 NAME = FLOWS[0] if FLOWS else ""
@@ -22,7 +22,7 @@ NAME = FLOWS[0] if FLOWS else ""
 
 def shrunk(image, name: str) -> np.ndarray:
     """A picture that was enlarged pixel by pixel, at its own size."""
-    scale = image.width // wrappers.describe(name)["shape"][2]
+    scale = image.width // core.describe(name)["shape"][2]
     return np.asarray(image)[::scale, ::scale].reshape(image.height // scale, image.width // scale, -1)
 
 
@@ -48,21 +48,21 @@ def test_calibration_of_what_has_a_likelihood():
 @needs_a_flow
 @pytest.mark.parametrize("value", [-1, 2**31])
 def test_seeds_of_films(value):
-    refused(lambda: wrappers.sample_film(NAME, seed=value), 0, 2**31 - 1)
+    refused(lambda: flows.sample_layers(NAME, seed=value), 0, 2**31 - 1)
 
 
 @needs_a_flow
 @pytest.mark.parametrize("value", [-0.01, 2.01])
 def test_temperatures(value):
-    refused(lambda: wrappers.sample_film(NAME, temperature=value), "temperature", "from 0 to 2")
+    refused(lambda: flows.sample_layers(NAME, temperature=value), "temperature", "from 0 to 2")
 
 
 @needs_a_flow
 @pytest.mark.parametrize("label", ["unicorn", 10**6])
 def test_classes(label):
     for call in (
-        lambda: wrappers.sample_film(NAME, label=label),
-        lambda: wrappers.swap_class(NAME, pad(NAME), label),
+        lambda: flows.sample_layers(NAME, label=label),
+        lambda: flows.swap_class(NAME, pad(NAME), label),
     ):
         refused(call)
 
@@ -71,10 +71,10 @@ def test_classes(label):
 @pytest.mark.parametrize("value", [None, {"pixels": "AAAA"}])
 def test_pictures_that_are_none(value):
     for call in (
-        lambda: wrappers.there_and_back(NAME, value),
-        lambda: wrappers.likelihood(NAME, value),
-        lambda: wrappers.fades(NAME, pad(NAME), value),
-        lambda: wrappers.swap_class(NAME, value),
+        lambda: flows.round_trip(NAME, value),
+        lambda: likelihoods.likelihood(NAME, value),
+        lambda: flows.interpolate(NAME, pad(NAME), value),
+        lambda: flows.swap_class(NAME, value),
     ):
         refused(call, "picture")
 
@@ -83,15 +83,15 @@ def test_pictures_that_are_none(value):
 @pytest.mark.skipif("vae-mnist" not in checkpoint.bundled(), reason="no VAE is bundled")
 def test_models_that_can_do_something_else():
     vae = "vae-mnist"
-    refused(lambda: wrappers.there_and_back(vae, pad(vae)), vae, "layers")
-    refused(lambda: wrappers.sample_film(vae), vae, "layers")
-    refused(lambda: wrappers.likelihood(vae, pad(vae)), vae, "likelihoods")
-    refused(lambda: wrappers.autoencode(NAME, pad(NAME)), NAME, "anomaly scores")
-    refused(lambda: wrappers.walk(NAME, (0, 1)), NAME, "codes")
+    refused(lambda: flows.round_trip(vae, pad(vae)), vae, "layers")
+    refused(lambda: flows.sample_layers(vae), vae, "layers")
+    refused(lambda: likelihoods.likelihood(vae, pad(vae)), vae, "likelihoods")
+    refused(lambda: latents.autoencode(NAME, pad(NAME)), NAME, "anomaly scores")
+    refused(lambda: latents.latent_walk(NAME, (0, 1)), NAME, "codes")
 
     if "gan-mnist" in checkpoint.bundled():
-        refused(lambda: wrappers.likelihood("gan-mnist", pad("gan-mnist")), "HasLikelihood")
-        refused(lambda: wrappers.swap_class("gan-mnist", pad("gan-mnist")), "Encodes")
+        refused(lambda: likelihoods.likelihood("gan-mnist", pad("gan-mnist")), "HasLikelihood")
+        refused(lambda: flows.swap_class("gan-mnist", pad("gan-mnist")), "Encodes")
 
 
 # -- there and back ----------------------------------------------------------------------------------------------------
@@ -100,9 +100,9 @@ def test_models_that_can_do_something_else():
 @every_flow
 def test_every_picture_comes_back(name):
     """Noise, flat pictures and examples, to the last grey level; what is shown is what was computed."""
-    flat = [wrappers.to_pad(np.full(wrappers.describe(name)["shape"], v, np.uint8)) for v in (0, 1, 127, 255)]
-    for given in [pad(name), *flat, wrappers.own_pictures(name, 1)[0][1]]:
-        made = wrappers.there_and_back(name, given)
+    flat = [pictures.to_pad(np.full(core.describe(name)["shape"], v, np.uint8)) for v in (0, 1, 127, 255)]
+    for given in [pad(name), *flat, examples.own_pictures(name, 1)[0][1]]:
+        made = flows.round_trip(name, given)
         assert made["difference"] == 0
         assert np.array_equal(shrunk(made["decoded"], name), pixels(given))
 
@@ -118,18 +118,18 @@ def test_a_difference_is_found(monkeypatch):
         return x
 
     monkeypatch.setattr(type(model), "decode", forgetful)
-    flat = wrappers.to_pad(np.full(wrappers.describe(NAME)["shape"], 250, np.uint8))
-    assert wrappers.there_and_back(NAME, flat)["difference"] == 245
+    flat = pictures.to_pad(np.full(core.describe(NAME)["shape"], 250, np.uint8))
+    assert flows.round_trip(NAME, flat)["difference"] == 245
 
 
 @every_flow
 def test_the_film_goes_there_and_back(name):
-    given = wrappers.own_pictures(name, 1)[0][1]
-    made = wrappers.there_and_back(name, given)
+    given = examples.own_pictures(name, 1)[0][1]
+    made = flows.round_trip(name, given)
     frames = made["film"]["frames"]
     layers = len(get_model(name).layer_names)
     assert len(frames) == 2 * layers + 1
-    assert all(frame["shape"] == wrappers.describe(name)["shape"] for frame in frames)
+    assert all(frame["shape"] == core.describe(name)["shape"] for frame in frames)
     assert frames[0]["pixels"] == frames[-1]["pixels"] == given["pixels"]
     for i in range(layers + 1):
         there, back = (pixels(frames[j]).astype(int) for j in (i, -1 - i))
@@ -142,7 +142,7 @@ def test_the_film_goes_there_and_back(name):
 
 @needs_a_flow
 def test_the_histogram_is_a_density():
-    made = wrappers.there_and_back(NAME, pad(NAME))
+    made = flows.round_trip(NAME, pad(NAME))
     marks = made["histogram"]
     width = marks["edges"][1] - marks["edges"][0]
     assert len(marks["density"]) == len(marks["edges"]) - 1
@@ -153,20 +153,20 @@ def test_the_histogram_is_a_density():
 
 @every_flow
 def test_samples_grow_layer_by_layer(name):
-    film = wrappers.sample_film(name, seed=4, label=1, temperature=0.7)
+    film = flows.sample_layers(name, seed=4, label=1, temperature=0.7)
     frames = film["frames"]
     assert len(frames) == len(get_model(name).layer_names) + 1
     assert all(frame["caption"] for frame in frames)
-    channels, height, width = wrappers.describe(name)["shape"]
+    channels, height, width = core.describe(name)["shape"]
     last = pixels(frames[-1])
     assert last.shape == (2 * height + 2, 4 * width + 6, channels)
-    sheet = np.asarray(wrappers.sample(name, n=8, seed=4, label=1, temperature=0.7))
+    sheet = np.asarray(sampling.sample(name, n=8, seed=4, label=1, temperature=0.7))
     scale = sheet.shape[1] // (3 * (width + 2) - 2)
     assert np.array_equal(
         last[:height, :width], sheet[::scale, ::scale].reshape(*sheet[::scale, ::scale].shape[:2], -1)[:height, :width]
     )
-    assert wrappers.sample_film(name, seed=4, label=1, temperature=0.7) == film
-    assert wrappers.sample_film(name, seed=5, label=1, temperature=0.7) != film
+    assert flows.sample_layers(name, seed=4, label=1, temperature=0.7) == film
+    assert flows.sample_layers(name, seed=5, label=1, temperature=0.7) != film
 
 
 # -- how likely --------------------------------------------------------------------------------------------------------
@@ -174,12 +174,12 @@ def test_samples_grow_layer_by_layer(name):
 
 @every_flow
 def test_a_likelihood_among_test_images(name):
-    black = wrappers.to_pad(np.zeros(wrappers.describe(name)["shape"], np.uint8))
-    noise, flat = wrappers.likelihood(name, pad(name)), wrappers.likelihood(name, black)
+    black = pictures.to_pad(np.zeros(core.describe(name)["shape"], np.uint8))
+    noise, flat = likelihoods.likelihood(name, pad(name)), likelihoods.likelihood(name, black)
     assert noise["is_bound"]
     assert flat["bits"] < noise["bits"]
     assert noise["likelier_than"] == 0
-    assert wrappers.likelihood(name, pad(name)) == noise, "the same picture, the same figure"
+    assert likelihoods.likelihood(name, pad(name)) == noise, "the same picture, the same figure"
     counts = noise["histogram"]["counts"]
     assert sum(counts) >= 0.99 * len(likelihoods._test_bits(name))
     assert noise["histogram"]["edges"][0] == 0
@@ -187,7 +187,7 @@ def test_a_likelihood_among_test_images(name):
 
 @needs_a_flow
 def test_other_kinds_are_in_order():
-    rows = wrappers.compared(NAME, wrappers.examples(NAME)[3:4])
+    rows = likelihoods.compared(NAME, examples.of_kind(NAME)[3:4])
     bits = [row["bits"] for row in rows]
     assert bits == sorted(bits)
     assert sum(row["known"] for row in rows) == 1
@@ -199,8 +199,8 @@ def test_other_kinds_are_in_order():
 @every_flow
 def test_a_real_glyph_is_on_the_models_own_background(name):
     """The one of our Omniglot pictures whose ink is the median."""
-    glyph = pixels(dict(wrappers.plain_pictures(name))["an Omniglot glyph"])
-    background = wrappers.describe(name)["background"]
+    glyph = pixels(dict(examples.plain_pictures(name))["an Omniglot glyph"])
+    background = core.describe(name)["background"]
     assert (glyph[0] == background).all()
     all_ink = sorted(float(image.float().mean()) for image in real_images("omniglot").pixels)
     ink = abs(glyph.astype(int) - background).mean()
@@ -212,12 +212,12 @@ def test_a_real_glyph_is_on_the_models_own_background(name):
 
 @every_flow
 def test_fades_end_at_the_pictures(name):
-    a, b = (picture for _, picture in wrappers.own_pictures(name, 2))
-    made = wrappers.fades(name, a, b)
-    _, _, width = wrappers.describe(name)["shape"]
+    a, b = (picture for _, picture in examples.own_pictures(name, 2))
+    made = flows.interpolate(name, a, b)
+    _, _, width = core.describe(name)["shape"]
     sheets = {}
     for key, sheet in made.items():
-        scale = sheet.height // wrappers.describe(name)["shape"][1]
+        scale = sheet.height // core.describe(name)["shape"][1]
         sheets[key] = np.asarray(sheet)[::scale, ::scale].astype(int)
         sheets[key] = sheets[key].reshape(*sheets[key].shape[:2], -1)
         assert abs(sheets[key][:, :width] - pixels(a)).max() <= 1
@@ -230,13 +230,13 @@ def test_fades_end_at_the_pictures(name):
 
 @every_flow
 def test_classes_are_swapped(name):
-    classes = wrappers.describe(name)["classes"]
-    given = wrappers.own_pictures(name, 2)[1][1]
-    made = wrappers.swap_class(name, given, classes[1])
+    classes = core.describe(name)["classes"]
+    given = examples.own_pictures(name, 2)[1][1]
+    made = flows.swap_class(name, given, classes[1])
     assert made["class"] == classes[1]
     assert [title for title, _ in made["pictures"]] == classes
     shown = [picture["pixels"] for _, picture in made["pictures"]]
     assert shown[1] == given["pixels"], "decoded as what it was encoded as, it comes back"
     assert len(set(shown)) == len(classes)
-    guessed = wrappers.swap_class(name, given)
-    assert guessed == wrappers.swap_class(name, given, guessed["class"])
+    guessed = flows.swap_class(name, given)
+    assert guessed == flows.swap_class(name, given, guessed["class"])

@@ -12,16 +12,26 @@ from helpers import build, encoded, picture, python, tiny_images, write_parquet
 from PIL import ExifTags, Image, ImageSequence
 from test_wrappers import pad, pixels, refused
 
-from genmodels import checkpoint, wrappers
+from genmodels import checkpoint
 from genmodels.evaluation.calibration import CALIBRATION_SAMPLES, calibrate
 from genmodels.evaluation.report import METRICS_FORMAT, config_hash
-from genmodels.wrappers import critics
+from genmodels.wrappers import (
+    core,
+    discriminator,
+    examples,
+    metrics_table,
+    pictures,
+    sampling,
+    spot_the_fake,
+    style_mixing,
+    training_films,
+)
 from genmodels.wrappers.core import calibration, get_model
+from genmodels.wrappers.examples import known_images
 from genmodels.wrappers.pictures import from_pad
-from genmodels.wrappers.starters import known_images
-from genmodels.wrappers.styles import slerp
+from genmodels.wrappers.style_mixing import slerp
 
-GANS = wrappers.available("gan")
+GANS = core.available("gan")
 pytestmark = pytest.mark.skipif(not GANS, reason="no GAN is bundled")
 every_gan = pytest.mark.parametrize("name", GANS)
 NAME = GANS[0] if GANS else ""
@@ -34,7 +44,7 @@ def shrunk(image: Image.Image, width: int) -> np.ndarray:
 
 
 def frames(file: str, name: str) -> list[np.ndarray]:
-    width = wrappers.describe(name)["shape"][2]
+    width = core.describe(name)["shape"][2]
     with Image.open(file) as film:
         return [shrunk(frame.copy(), width) for frame in ImageSequence.Iterator(film)]
 
@@ -43,26 +53,26 @@ def frames(file: str, name: str) -> list[np.ndarray]:
 
 #: What is called with one number, and the range that a refusal names.
 WHOLE = {
-    "loop seed": (lambda v: wrappers.loop(NAME, seed=v, frames=8), 0, 2**31 - 1),
-    "loop stops": (lambda v: wrappers.loop(NAME, stops=v, frames=8), 2, 8),
-    "loop frames": (lambda v: wrappers.loop(NAME, frames=v), 8, 96),
-    "style_grid row_seed": (lambda v: wrappers.style_grid(NAME, row_seed=v), 0, 2**31 - 1),
-    "style_grid column_seed": (lambda v: wrappers.style_grid(NAME, column_seed=v), 0, 2**31 - 1),
-    "style_grid crossover": (lambda v: wrappers.style_grid(NAME, crossover=v), 0, None),
-    "style_grid rows": (lambda v: wrappers.style_grid(NAME, rows=v), 1, 10),
-    "style_grid columns": (lambda v: wrappers.style_grid(NAME, columns=v), 1, 10),
+    "loop seed": (lambda v: style_mixing.latent_loop(NAME, seed=v, frames=8), 0, 2**31 - 1),
+    "loop stops": (lambda v: style_mixing.latent_loop(NAME, stops=v, frames=8), 2, 8),
+    "loop frames": (lambda v: style_mixing.latent_loop(NAME, frames=v), 8, 96),
+    "style_grid row_seed": (lambda v: style_mixing.style_grid(NAME, row_seed=v), 0, 2**31 - 1),
+    "style_grid column_seed": (lambda v: style_mixing.style_grid(NAME, column_seed=v), 0, 2**31 - 1),
+    "style_grid crossover": (lambda v: style_mixing.style_grid(NAME, crossover=v), 0, None),
+    "style_grid rows": (lambda v: style_mixing.style_grid(NAME, rows=v), 1, 10),
+    "style_grid columns": (lambda v: style_mixing.style_grid(NAME, columns=v), 1, 10),
 }
 PSI = {
-    "sample": lambda v: wrappers.sample(NAME, n=1, truncation_psi=v),
-    "loop": lambda v: wrappers.loop(NAME, frames=8, truncation_psi=v),
-    "style_grid": lambda v: wrappers.style_grid(NAME, truncation_psi=v),
+    "sample": lambda v: sampling.sample(NAME, n=1, truncation_psi=v),
+    "loop": lambda v: style_mixing.latent_loop(NAME, frames=8, truncation_psi=v),
+    "style_grid": lambda v: style_mixing.style_grid(NAME, truncation_psi=v),
 }
 
 
 @pytest.mark.parametrize("case", WHOLE)
 def test_whole_numbers(case):
     call, low, high = WHOLE[case]
-    high = wrappers.style_layers(NAME) if high is None else high
+    high = style_mixing.style_layers(NAME) if high is None else high
     for value in (low - 1, high + 1):
         refused(lambda value=value: call(value), low, high)
     call(low)
@@ -79,36 +89,36 @@ def test_truncation(case):
 
 @pytest.mark.parametrize("space", ["x", None, ["z"]])
 def test_a_walk_goes_through_z_or_w(space):
-    refused(lambda: wrappers.loop(NAME, space=space), "z or w")
+    refused(lambda: style_mixing.latent_loop(NAME, space=space), "z or w")
 
 
 @pytest.mark.parametrize("label", ["unicorn", 1000])
 def test_classes_that_do_not_exist(label):
-    refused(lambda: wrappers.loop(NAME, label=label, frames=8), "class")
-    refused(lambda: wrappers.style_grid(NAME, label=label), "class")
+    refused(lambda: style_mixing.latent_loop(NAME, label=label, frames=8), "class")
+    refused(lambda: style_mixing.style_grid(NAME, label=label), "class")
 
 
 @pytest.mark.parametrize("name", ["nonsense", "", None, 3, ["gan-mnist"], "../gan-mnist"])
 def test_models_that_do_not_exist(name):
     calls = (
-        wrappers.loop, wrappers.style_grid, wrappers.style_layers, wrappers.films,
-        lambda name: wrappers.deal(name, 0), lambda name: wrappers.judge(name, {}),
+        style_mixing.latent_loop, style_mixing.style_grid, style_mixing.style_layers, training_films.films,
+        lambda name: spot_the_fake.deal(name, 0), lambda name: discriminator.judge(name, {}),
     )  # fmt: skip
     for call in calls:
         refused(lambda call=call: call(name), NAME)
 
 
 def test_models_without_the_ability():
-    other = wrappers.available("autoencoder")[0]
-    refused(lambda: wrappers.judge(other, pad(other)), "Judges")
-    refused(lambda: wrappers.deal(other, 0), "Samples")
-    for name in wrappers.available("vae")[:1]:
-        refused(lambda name=name: wrappers.style_layers(name), name, "no styles")
+    other = core.available("autoencoder")[0]
+    refused(lambda: discriminator.judge(other, pad(other)), "Judges")
+    refused(lambda: spot_the_fake.deal(other, 0), "Samples")
+    for name in core.available("vae")[:1]:
+        refused(lambda name=name: style_mixing.style_layers(name), name, "no styles")
 
 
 @pytest.mark.parametrize("value", [None, {"pixels": "AAAA"}])
 def test_pictures_that_the_critic_cannot_see(value):
-    refused(lambda: wrappers.judge(NAME, value))
+    refused(lambda: discriminator.judge(NAME, value))
 
 
 # -- walks -------------------------------------------------------------------------------------------------------------
@@ -128,12 +138,12 @@ def test_slerp_turns_at_constant_speed_on_the_sphere():
 @every_gan
 @pytest.mark.parametrize("space", ["z", "w"])
 def test_a_walk_passes_the_samples_of_its_seeds(name, space):
-    classes = wrappers.describe(name)["classes"]
-    strip, file = wrappers.loop(name, seed=5, stops=2, space=space, frames=8, truncation_psi=0.7)
+    classes = core.describe(name)["classes"]
+    strip, file = style_mixing.latent_loop(name, seed=5, stops=2, space=space, frames=8, truncation_psi=0.7)
     film = frames(file, name)
     assert len(film) == 8
     for i, frame in ((0, film[0]), (1, film[4])):
-        alone = wrappers.sample(name, n=1, seed=5 + i, label=(5 + i) % len(classes), truncation_psi=0.7)
+        alone = sampling.sample(name, n=1, seed=5 + i, label=(5 + i) % len(classes), truncation_psi=0.7)
         assert np.abs(shrunk(alone, frame.shape[1]) - frame).max() <= 1
     assert json.loads(strip.info["stops"]) == 2
 
@@ -141,7 +151,7 @@ def test_a_walk_passes_the_samples_of_its_seeds(name, space):
 @pytest.mark.parametrize("space", ["z", "w"])
 def test_a_walk_is_closed(space):
     """Through two stops it leads there and back on the same way."""
-    _, file = wrappers.loop(NAME, seed=0, stops=2, label=3, space=space, frames=8)
+    _, file = style_mixing.latent_loop(NAME, seed=0, stops=2, label=3, space=space, frames=8)
     film = frames(file, NAME)
     for i in range(1, 4):
         assert np.abs(film[i] - film[8 - i]).max() <= 1
@@ -149,13 +159,13 @@ def test_a_walk_is_closed(space):
 
 
 def test_z_and_w_are_different_ways():
-    films = [frames(wrappers.loop(NAME, stops=3, label=1, space=space, frames=9)[1], NAME) for space in "zw"]
+    films = [frames(style_mixing.latent_loop(NAME, stops=3, label=1, space=space, frames=9)[1], NAME) for space in "zw"]
     for i, (a, b) in enumerate(zip(*films, strict=True)):
         assert (np.abs(a - b).max() <= 1) == (i % 3 == 0)
 
 
 def test_the_file_of_a_walk():
-    _, file = wrappers.loop(NAME, seed=9, label=0, frames=10)
+    _, file = style_mixing.latent_loop(NAME, seed=9, label=0, frames=10)
     with Image.open(file) as film:
         assert film.format == "WEBP"
         assert film.n_frames == 10
@@ -166,7 +176,7 @@ def test_the_file_of_a_walk():
     settings = json.loads(exif[ExifTags.Base.ImageDescription])
     assert settings["model"] == NAME
     assert settings["seed"] == 9
-    assert settings["class"] == wrappers.describe(NAME)["classes"][0]
+    assert settings["class"] == core.describe(NAME)["classes"][0]
 
 
 # -- styles ------------------------------------------------------------------------------------------------------------
@@ -174,7 +184,7 @@ def test_the_file_of_a_walk():
 
 def cells(name: str, table: Image.Image, rows: int, columns: int) -> np.ndarray:
     """The pictures of a style table `(rows + 1, columns + 1, H, W, 3)`; there is none in the first corner."""
-    _, height, width = wrappers.describe(name)["shape"]
+    _, height, width = core.describe(name)["shape"]
     scale = table.width // (width + 6 + columns * (width + 2) - 2)
     small = shrunk(table, table.width // scale)
     top = [0, *(height + 6 + i * (height + 2) for i in range(rows))]
@@ -184,8 +194,8 @@ def cells(name: str, table: Image.Image, rows: int, columns: int) -> np.ndarray:
 
 @every_gan
 def test_style_mixing_at_both_ends_of_the_crossover(name):
-    layers = wrappers.style_layers(name)
-    tables = [cells(name, wrappers.style_grid(name, 3, 50, c, rows=2, columns=3), 2, 3) for c in range(layers + 1)]
+    layers = style_mixing.style_layers(name)
+    tables = [cells(name, style_mixing.style_grid(name, 3, 50, c, rows=2, columns=3), 2, 3) for c in range(layers + 1)]
     for row, column in np.ndindex(2, 3):
         cell = [table[row + 1, column + 1] for table in tables]
         assert np.abs(cell[0] - tables[0][0, column + 1]).max() <= 1, "all layers follow the top"
@@ -194,10 +204,10 @@ def test_style_mixing_at_both_ends_of_the_crossover(name):
 
 
 def test_the_sources_of_a_style_table_are_samples():
-    image = wrappers.style_grid(NAME, 3, 50, 1, label=2, rows=1, columns=2, truncation_psi=0.5)
+    image = style_mixing.style_grid(NAME, 3, 50, 1, label=2, rows=1, columns=2, truncation_psi=0.5)
     table = cells(NAME, image, 1, 2)
     for seed, cell in ((3, table[1, 0]), (50, table[0, 1]), (51, table[0, 2])):
-        alone = wrappers.sample(NAME, n=1, seed=seed, label=2, truncation_psi=0.5)
+        alone = sampling.sample(NAME, n=1, seed=seed, label=2, truncation_psi=0.5)
         assert np.abs(shrunk(alone, cell.shape[1]) - cell).max() <= 1
     assert json.loads(image.info["crossover"]) == 1
     assert image.getpixel((0, 0))[3] == 0, "no picture in the corner"
@@ -209,8 +219,8 @@ def test_the_sources_of_a_style_table_are_samples():
 @every_gan
 def test_the_critic_ranks_a_picture_among_known_scores(name):
     model, known = get_model(name), calibration(name)
-    for value in (wrappers.blank(name), pad(name), wrappers.own_pictures(name)[3][1]):
-        seen = wrappers.judge(name, value)
+    for value in (pictures.blank(name), pad(name), examples.own_pictures(name)[3][1]):
+        seen = discriminator.judge(name, value)
         assert seen["score"] == pytest.approx(float(model.realism(from_pad(name, value)[0])), abs=1e-5)
         for key, scores in (("above_test", known["realism_test"]), ("above_samples", known["realism_samples"])):
             assert seen[key] == pytest.approx(100 * float((scores < seen["score"]).float().mean()), abs=1e-3)
@@ -227,7 +237,7 @@ def test_no_threshold_separates_better(name):
     def right(threshold: float) -> float:
         return float((test >= threshold).mean() + (samples < threshold).mean())
 
-    best = right(critics.threshold(name))
+    best = right(discriminator.threshold(name))
     assert best >= 1
     for threshold in np.quantile(np.concatenate([test, samples]), np.linspace(0, 1, 101)):
         assert right(threshold) <= best + 1e-9
@@ -248,10 +258,10 @@ def test_calibration_of_what_judges():
 
 
 def test_a_round_mixes_real_and_generated_pictures():
-    real = {pixels(wrappers.to_pad(image)).tobytes() for image in known_images(NAME).pixels}
+    real = {pixels(pictures.to_pad(image)).tobytes() for image in known_images(NAME).pixels}
     counts = set()
     for seed in range(12):
-        dealt = wrappers.deal(NAME, seed)
+        dealt = spot_the_fake.deal(NAME, seed)
         assert dealt["group"] == 1
         assert len(dealt["pictures"]) == len(dealt["critic"]) == 8
         assert [pixels(p).tobytes() in real for p in dealt["pictures"]] == [not s for s in dealt["sought"]]
@@ -259,28 +269,28 @@ def test_a_round_mixes_real_and_generated_pictures():
         counts.add(sum(dealt["sought"]))
     assert counts <= set(range(2, 7))
     assert len(counts) > 1
-    assert wrappers.deal(NAME, 3) == wrappers.deal(NAME, 3)
-    assert wrappers.deal(NAME, 3) != wrappers.deal(NAME, 4)
+    assert spot_the_fake.deal(NAME, 3) == spot_the_fake.deal(NAME, 3)
+    assert spot_the_fake.deal(NAME, 3) != spot_the_fake.deal(NAME, 4)
 
 
 @every_gan
 def test_every_gan_plays_with_real_pictures(name):
-    dealt = wrappers.deal(name, 0)
+    dealt = spot_the_fake.deal(name, 0)
     assert dealt["group"] == 1
-    assert {tuple(picture["shape"]) for picture in dealt["pictures"]} == {tuple(wrappers.describe(name)["shape"])}
+    assert {tuple(picture["shape"]) for picture in dealt["pictures"]} == {tuple(core.describe(name)["shape"])}
 
 
-ROUND = "import json; from genmodels import wrappers; print(json.dumps(wrappers.deal({name!r}, 5)))"
+ROUND = "import json; from genmodels.wrappers import spot_the_fake; print(json.dumps(spot_the_fake.deal({name!r}, 5)))"
 
 
 def test_a_seed_deals_the_same_round_where_there_is_a_data_set_too(tmp_path):
     """In processes of their own, one of which has other pictures under the name of the model's data."""
-    _, height, width = wrappers.describe(NAME)["shape"]
+    _, height, width = core.describe(NAME)["shape"]
     rows = [(encoded(picture(i, (width, height))), i % 10) for i in range(20)]
-    write_parquet(tmp_path / wrappers.describe(NAME)["data"] / "test-0.parquet", rows)
+    write_parquet(tmp_path / core.describe(NAME)["data"] / "test-0.parquet", rows)
     asked = [python("-c", ROUND.format(name=NAME), GENMODELS_DATA=data) for data in (None, str(tmp_path))]
     without, beside = (json.loads(process.stdout) for process in asked)
-    assert without == beside == wrappers.deal(NAME, 5)
+    assert without == beside == spot_the_fake.deal(NAME, 5)
 
 
 def test_a_model_of_other_data_deals_pairs(tmp_path, monkeypatch):
@@ -289,23 +299,23 @@ def test_a_model_of_other_data_deals_pairs(tmp_path, monkeypatch):
     for name, data in (("gan-bars", "bars"), ("gan-bars-too", "mnist")):
         facts = {"name": data, "shape": [1, 8, 8], "classes": ["up", "down", "middle"]}
         checkpoint.save(build("gan", num_classes=3), tmp_path / name, data=facts)
-        dealt = wrappers.deal(name, 1)
+        dealt = spot_the_fake.deal(name, 1)
         assert dealt["group"] == 2
         assert len(dealt["pictures"]) == 8
         for answers in (dealt["sought"], dealt["critic"]):
             assert [sum(answers[i : i + 2]) for i in range(0, 8, 2)] == [1] * 4
-        assert dealt == wrappers.deal(name, 1)
+        assert dealt == spot_the_fake.deal(name, 1)
 
 
 def test_marks():
     mixed = {"pictures": [0] * 8, "group": 1, "sought": [True] * 3 + [False] * 5, "critic": [False] * 8}
-    assert wrappers.marks(mixed, [0, 1, 2]) | {"picked": 0} == {"picked": 0, "visitor": 8, "critic": 5, "of": 8}
-    assert wrappers.marks(mixed, [])["visitor"] == 5
-    assert wrappers.marks(mixed, [7, 7.0, 0])["picked"] == [True, *[False] * 6, True]
+    assert spot_the_fake.marks(mixed, [0, 1, 2]) | {"picked": 0} == {"picked": 0, "visitor": 8, "critic": 5, "of": 8}
+    assert spot_the_fake.marks(mixed, [])["visitor"] == 5
+    assert spot_the_fake.marks(mixed, [7, 7.0, 0])["picked"] == [True, *[False] * 6, True]
     pairs = {"pictures": [0] * 8, "group": 2, "sought": [True, False] * 4, "critic": [True, False] * 3 + [False, True]}
-    assert wrappers.marks(pairs, [0, 3, 4, 7]) | {"picked": 0} == {"picked": 0, "visitor": 2, "critic": 3, "of": 4}
+    assert spot_the_fake.marks(pairs, [0, 3, 4, 7]) | {"picked": 0} == {"picked": 0, "visitor": 2, "critic": 3, "of": 4}
     for picks in ([], [0, 1, 2, 4], [0, 2, 4], [0, 1, 2, 3, 4, 5, 6, 7]):
-        refused(lambda picks=picks: wrappers.marks(pairs, picks), "each pair")
+        refused(lambda picks=picks: spot_the_fake.marks(pairs, picks), "each pair")
 
 
 @pytest.mark.parametrize(
@@ -313,15 +323,15 @@ def test_marks():
 )
 def test_picks_that_are_no_positions(picks):
     dealt = {"pictures": [0] * 8, "group": 1, "sought": [True] * 8, "critic": [True] * 8}
-    refused(lambda: wrappers.marks(dealt, picks), "pick")
+    refused(lambda: spot_the_fake.marks(dealt, picks), "pick")
 
 
 # -- films and figures -------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", [name for name in GANS if wrappers.films(name)])
+@pytest.mark.parametrize("name", [name for name in GANS if training_films.films(name)])
 def test_films_are_cut_as_their_account_says(name):
-    films = wrappers.films(name)
+    films = training_films.films(name)
     assert films[0]["run"] == "healthy"
     size = 0
     for film in films:
@@ -338,14 +348,14 @@ def test_films_are_cut_as_their_account_says(name):
 
 def test_films_travel_with_a_checkpoint():
     assert {f"{stem}.{ending}" for stem in ("film", "collapse") for ending in ("webp", "json")} <= set(checkpoint.FILES)
-    assert wrappers.films(wrappers.available("autoencoder")[0]) == []
+    assert training_films.films(core.available("autoencoder")[0]) == []
 
 
 def test_figures_say_what_was_measured_and_what_not(tmp_path, monkeypatch):
     monkeypatch.setattr(checkpoint, "BUNDLED", [tmp_path])
     for name in ("gan-a", "gan-b"):
         checkpoint.save(build("gan"), tmp_path / name)
-    assert "evaluate" in wrappers.figures("gan")
+    assert "evaluate" in metrics_table.figures("gan")
     values = {
         "format": METRICS_FORMAT,
         "data": {"name": "bars"},
@@ -355,7 +365,7 @@ def test_figures_say_what_was_measured_and_what_not(tmp_path, monkeypatch):
         "references": {"frechet_distance of training images": {"value": 0.25}},
     }  # fmt: skip
     checkpoint.write_json(tmp_path / "gan-a", "metrics.json", values)
-    text = wrappers.figures("gan")
+    text = metrics_table.figures("gan")
     rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in text.splitlines() if line.startswith("|")]
     assert rows[0] == ["model", "parameters", "Fréchet distance", "of real images", "bits/dim"]
     assert rows[2] == ["gan-a", "12,345", "1.50", "0.25", "≤ 1.250"]

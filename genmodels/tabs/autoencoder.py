@@ -4,8 +4,9 @@ from typing import Any
 
 import gradio as gr
 
-from genmodels import web, wrappers
+from genmodels import web
 from genmodels.tabs import common
+from genmodels.wrappers import core, examples, latents, pictures
 
 FAMILY = "autoencoder"
 BOTTLENECK = (
@@ -20,7 +21,7 @@ BETWEEN = (
 
 def build(page: common.Page) -> None:
     """Lay out the tab and wire its events."""
-    names = wrappers.available(FAMILY)
+    names = core.available(FAMILY)
     if not names:
         common.nothing_installed()
         return
@@ -64,7 +65,7 @@ def build(page: common.Page) -> None:
 
 def see(name: str, picture: dict, sigma: float) -> tuple[Any, ...]:
     """What the autoencoder sees, its code, the reconstruction, the difference, how good and how unusual it is."""
-    seen = wrappers.autoencode(name, picture, sigma=sigma)
+    seen = latents.autoencode(name, picture, sigma=sigma)
     marks = seen["histogram"]
     chart = web.histogram(marks["counts"], marks["edges"], seen["score"], "easy to rebuild", "hard to rebuild")
     words = f'<p class="gm-verdict">{verdict(seen["percentile"])}</p>'
@@ -90,13 +91,13 @@ def quality(seen: dict) -> str:
 
 def between(name: str, a: dict, b: dict, t: float) -> tuple[Any, Any]:
     """The decoded mixture of two codes, and the mixture of the pixels, at `t` of the way from A to B."""
-    both = wrappers.between(name, a, b, t)
+    both = latents.mix_codes(name, a, b, t)
     return both["latent"], both["pixels"]
 
 
 def open_model(name: str, sigma: float, t: float) -> tuple[Any, ...]:
     """Show the first example of another model everywhere: pads, pipeline and interpolation."""
-    known, strange = common.examples(name), wrappers.outliers(name)
+    known, strange = common.known_pictures(name), examples.outliers(name)
     first, last = known[0][1], known[min(3, len(known) - 1)][1]
     strips = [("Pictures of the kind it knows", known), ("Something it has never seen", strange)]
     pad = common.fill_pad(name, first, strips)
@@ -107,7 +108,7 @@ def open_model(name: str, sigma: float, t: float) -> tuple[Any, ...]:
 
 def open_file(name: str, path: str, sigma: float) -> tuple[Any, ...]:
     """Show an uploaded picture on the pad and pass it through the network."""
-    picture = wrappers.read_upload(path, name)
+    picture = pictures.read_upload(path, name)
     return picture, *see(name, picture, sigma)
 
 

@@ -11,7 +11,8 @@ from typing import Any, NamedTuple
 import gradio as gr
 from gradio.events import Dependency
 
-from genmodels import web, wrappers
+from genmodels import web
+from genmodels.wrappers import core, examples, metrics_table, pictures
 
 PAD_SCHEMA = {
     "type": "object",
@@ -25,7 +26,7 @@ PAD_SCHEMA = {
 }
 FAILED = "Something went wrong on the server; its log says what."
 SEED_LIMIT = 2**31 - 1
-figures = functools.cache(wrappers.figures)  # it reads all weights, and each tab is laid out twice
+figures = functools.cache(metrics_table.figures)  # it reads all weights, and each tab is laid out twice
 #: A Markdown table that may be wider than the page, which the arrow keys can scroll.
 SCROLLED = '<div class="gm-scroll" role="region" title="Measured figures" tabindex="0">\n\n{}\n\n</div>'
 EACH = "Each class in turn"
@@ -36,7 +37,7 @@ LANES = {"cpu": 2, "network": 4, "large": 1}
 log = logging.getLogger(__name__)
 
 
-def polite(function: Callable) -> Callable:
+def user_errors(function: Callable) -> Callable:
     """Turn a `ValueError` into a message of one sentence for the visitor, and hide any other failure behind one."""
 
     @functools.wraps(function)
@@ -54,7 +55,7 @@ def polite(function: Callable) -> Callable:
 
 @contextlib.contextmanager
 def courtesy(function: Callable) -> Iterator[None]:
-    """What `polite` does with the errors of a function."""
+    """What `user_errors` does with the errors of a function."""
     try:
         yield
     except gr.Error:
@@ -70,9 +71,9 @@ def check_number(field: gr.Number | gr.Slider, value: Any) -> None:
     """Refuse anything but a number in the field's range (a text, NaN), in one sentence. A number field may be empty."""
     if value is None and isinstance(field, gr.Number):
         return
-    low = -wrappers.LARGEST if field.minimum is None else field.minimum
-    high = wrappers.LARGEST if field.maximum is None else field.maximum
-    wrappers.real(f"“{field.label}”", value, low, high)
+    low = -core.LARGEST if field.minimum is None else field.minimum
+    high = core.LARGEST if field.maximum is None else field.maximum
+    core.check_float(f"“{field.label}”", value, low, high)
 
 
 def check_choice(field: gr.Radio | gr.Dropdown | gr.CheckboxGroup, value: Any) -> None:
@@ -95,7 +96,7 @@ def check_first(kind: type, check: Callable) -> None:
 
     @functools.wraps(preprocess)
     def checked(field: Any, payload: Any) -> Any:
-        polite(check)(field, payload)
+        user_errors(check)(field, payload)
         return preprocess(field, payload)
 
     kind.preprocess = checked
@@ -106,7 +107,7 @@ for _kind in (gr.Number, gr.Slider):
 for _kind in (gr.Radio, gr.Dropdown, gr.CheckboxGroup):
     check_first(_kind, check_choice)
 # Uploads and pictures on show: Gradio's usual folder may belong to another user of the machine.
-os.environ.setdefault("GRADIO_TEMP_DIR", str(wrappers.own_folder()))
+os.environ.setdefault("GRADIO_TEMP_DIR", str(core.own_folder()))
 
 
 class Page(NamedTuple):
@@ -132,7 +133,7 @@ class Page(NamedTuple):
         lane: the queue to wait in, one of LANES.
         """
         options = {
-            "fn": polite(function),
+            "fn": user_errors(function),
             "inputs": inputs,
             "outputs": outputs,
             "api_name": f"{self.key}_{name}" if self.home else f"{self.key}_page_{name}",
@@ -147,7 +148,7 @@ class Page(NamedTuple):
     def first(self, shown: gr.HTML, function: Callable, inputs: Any = None, outputs: Any = None) -> Dependency:
         """Fill `outputs` when `shown` (a pad or a `beacon`) first appears, so that a tab nobody opens costs nothing."""
         return shown.mounted(
-            polite(function),
+            user_errors(function),
             inputs,
             outputs,
             api_name=f"{self.key}_{'' if self.home else 'page_'}first_{function.__name__}",
@@ -166,14 +167,14 @@ def beacon() -> gr.HTML:
 def choices(names: Sequence[str]) -> list[tuple[str, str]]:
     """(title, name) pairs for a radio of models, e.g. ("Digits", "vae-mnist"); of two of the same data, the special one
     with what makes it so: ("Digits (fast)", "diffusion-mnist-fast")."""
-    titles = [wrappers.describe(name)["title"] for name in names]
+    titles = [core.describe(name)["title"] for name in names]
     special = [_special(name) if titles.count(title) > 1 else "" for title, name in zip(titles, names, strict=True)]
     return [(f"{t} ({s})" if s else t, name) for t, s, name in zip(titles, special, names, strict=True)]
 
 
 def _special(name: str) -> str:
     """What a model's name says beside its family and its data."""
-    facts = wrappers.describe(name)
+    facts = core.describe(name)
     return name.removeprefix(facts["family"]).replace(facts["data"], "").strip("-")
 
 
@@ -182,9 +183,9 @@ def nothing_installed() -> None:
     gr.Markdown("`checkpoints/` holds no trained model of this family: make one with `python -m genmodels train`.")
 
 
-def examples(name: str) -> list[tuple[str, dict]]:
+def known_pictures(name: str) -> list[tuple[str, dict]]:
     """Labelled pictures of the model's kind; an empty one if there is nothing to draw them with."""
-    return wrappers.examples(name) or [("nothing", wrappers.blank(name))]
+    return examples.of_kind(name) or [("nothing", pictures.blank(name))]
 
 
 def heading(title: str, text: str, *, first: bool = False) -> None:
@@ -195,13 +196,13 @@ def heading(title: str, text: str, *, first: bool = False) -> None:
 def how_it_works(key: str) -> None:
     """The opening text of the family's model file, word for word, and what was measured of its models."""
     with gr.Accordion("How it works", open=False, elem_classes="gm-about"):
-        gr.Markdown(wrappers.about(key))
+        gr.Markdown(core.about(key))
         table, _, meanings = figures(key).partition("\n\n")
         gr.Markdown(f"### Measured\n{SCROLLED.format(table)}\n\n{meanings}", elem_classes="gm-figures")
 
 
 def classes(name: str) -> list[str]:
-    return wrappers.describe(name)["classes"]
+    return core.describe(name)["classes"]
 
 
 def share(percent: float) -> str:
@@ -228,10 +229,10 @@ def class_of(label: str | None) -> str | None:
 
 def told(name: str) -> list[str]:
     """What a model may be told of the class of a picture that is there already."""
-    return [NOT_TOLD, EACH, *(classes(name) if wrappers.describe(name)["conditional"] else [])]
+    return [NOT_TOLD, EACH, *(classes(name) if core.describe(name)["conditional"] else [])]
 
 
-def told_dropdown(name: str) -> gr.Dropdown:
+def class_choice(name: str) -> gr.Dropdown:
     """What the model is told. Other values pass, because the choices change with the data: the wrappers check them."""
     return gr.Dropdown(told(name), value=NOT_TOLD, label="As", allow_custom_value=True, min_width=120)
 
@@ -298,7 +299,7 @@ def upload_button() -> gr.UploadButton:
     return gr.UploadButton("Upload a picture", file_types=["image"], size="sm", elem_classes="gm-upload")
 
 
-def piece(name: str, label: str, value: Any = None, **properties: Any) -> gr.HTML:
+def component(name: str, label: str, value: Any = None, **properties: Any) -> gr.HTML:
     """A hand-written component: `web/<name>.html` and `.js` (see `web.script`), with its own properties."""
     return gr.HTML(
         value=value,
@@ -316,9 +317,9 @@ def pad(label: str, tools: Sequence[str] = ("pen", "erase"), *, compact: bool = 
     tools: "pen", "erase", "hide" (patches from the model) and "keep" (a slider that hides all rows from some row on).
     """
     settings = {"compact": "true" if compact else "false", "tools": list(tools)}
-    component = piece("pad", label, **settings, background=0, centre=False, strips=[])
-    component.api_info = lambda: PAD_SCHEMA
-    return component
+    made = component("pad", label, **settings, background=0, centre=False, strips=[])
+    made.api_info = lambda: PAD_SCHEMA
+    return made
 
 
 def fill_pad(
@@ -328,7 +329,7 @@ def fill_pad(
 
     centre: whether a drawing is brought to the middle, where the digits that the model knows are.
     """
-    facts = wrappers.describe(name)
+    facts = core.describe(name)
     shown = [(title, [{"label": label, **picture} for label, picture in rows]) for title, rows in strips]
     return gr.HTML(
         value=value,

@@ -7,8 +7,9 @@ from typing import Any
 
 import gradio as gr
 
-from genmodels import web, wrappers
+from genmodels import web
 from genmodels.tabs import common, hub
+from genmodels.wrappers import denoisers, diffusion, examples, pictures, prompts, solver_grid
 
 FAMILY = "diffusion"
 GENERATE = (
@@ -51,7 +52,7 @@ Denoised = Iterator[dict]
 
 def build(page: common.Page) -> None:
     """Lay out the tab and wire its events, section by section."""
-    names, texts = wrappers.class_models(), wrappers.text_models()
+    names, texts = denoisers.class_models(), denoisers.text_models()
     if names + texts:
         build_sections(page, names, texts)
     else:
@@ -63,7 +64,7 @@ def build(page: common.Page) -> None:
 def build_sections(page: common.Page, names: list[str], texts: list[str]) -> None:
     """What needs a bundled model: of classes (`names`) or of captions (`texts`)."""
     shown = common.beacon()
-    patient = [name for name in names if not wrappers.takes_few_steps(name)]
+    patient = [name for name in names if not denoisers.takes_few_steps(name)]
     if names:
         build_generate(page, shown, names)
     if texts:
@@ -81,27 +82,27 @@ def build_sections(page: common.Page, names: list[str], texts: list[str]) -> Non
 
 
 def film_of(label: str = "What the network sees in it") -> gr.HTML:
-    return common.piece("denoiser", label)
+    return common.component("denoiser", label)
 
 
 def steps_slider(name: str) -> gr.Slider:
-    start = wrappers.solver_settings(name)["num_inference_steps"]
+    start = denoisers.solver_settings(name)["num_inference_steps"]
     return gr.Slider(1, MOST_STEPS, start, step=1, label="Steps")
 
 
 def solver_dropdown(name: str) -> gr.Dropdown:
-    offered = [(title, key) for key, title in wrappers.SOLVERS.items()]
-    return gr.Dropdown(offered, value=wrappers.solver_settings(name)["scheduler"], label="Solver", info=SOLVER)
+    offered = [(title, key) for key, title in denoisers.SOLVERS.items()]
+    return gr.Dropdown(offered, value=denoisers.solver_settings(name)["scheduler"], label="Solver", info=SOLVER)
 
 
 def guidance_slider(name: str, info: str = GUIDANCE) -> gr.Slider:
-    start = wrappers.solver_settings(name)["guidance_scale"]
+    start = denoisers.solver_settings(name)["guidance_scale"]
     return gr.Slider(0, 8, start, step=0.25, label="Guidance", info=info)
 
 
 def own_settings(name: str) -> tuple[int, str, float]:
     """Steps, solver and guidance of a model, where nothing else is chosen."""
-    settings = wrappers.solver_settings(name)
+    settings = denoisers.solver_settings(name)
     return settings["num_inference_steps"], settings["scheduler"], settings["guidance_scale"]
 
 
@@ -109,7 +110,7 @@ def own_settings(name: str) -> tuple[int, str, float]:
 
 
 def build_generate(page: common.Page, shown: gr.HTML, names: list[str]) -> None:
-    common.heading("Generate", GENERATE + FAST * any(map(wrappers.takes_few_steps, names)), first=True)
+    common.heading("Generate", GENERATE + FAST * any(map(denoisers.takes_few_steps, names)), first=True)
     with gr.Row(elem_classes="gm-split"):
         with gr.Column(elem_classes="gm-side"):
             data = common.data_radio(names)
@@ -120,7 +121,7 @@ def build_generate(page: common.Page, shown: gr.HTML, names: list[str]) -> None:
             steps = steps_slider(names[0])
             button = gr.Button("Generate", variant="primary")
             with gr.Accordion("More", open=False):
-                n = gr.Slider(1, wrappers.MAX_DENOISED, wrappers.MAX_DENOISED, step=1, label="How many")
+                n = gr.Slider(1, diffusion.MAX_DENOISED, diffusion.MAX_DENOISED, step=1, label="How many")
                 solver, guidance = solver_dropdown(names[0]), guidance_slider(names[0])
         with gr.Column(elem_classes="gm-main"):
             film = film_of()
@@ -140,7 +141,7 @@ def generate(
     name: str, label: str | None, n: int, seed: int, num_inference_steps: int, scheduler: str, guidance_scale: float
 ) -> Denoised:
     """`n` pictures of one class, or of each in turn, step by step."""
-    yield from wrappers.diffuse(
+    yield from diffusion.sample_steps(
         name, n, seed, common.class_of(label), num_inference_steps=num_inference_steps, scheduler=scheduler,
         guidance_scale=guidance_scale,
     )  # fmt: skip
@@ -167,7 +168,7 @@ def open_generate(name: str, n: int, seed: int) -> Iterator[tuple[Any, ...]]:
 
 def build_words(page: common.Page, shown: gr.HTML, names: list[str]) -> None:
     common.heading("Pictures from words", WORDS)
-    parts = wrappers.phrases(names[0])
+    parts = prompts.phrases(names[0])
     with gr.Row(elem_classes="gm-split"):
         with gr.Column(elem_classes="gm-side"):
             data = common.data_radio(names)
@@ -180,7 +181,7 @@ def build_words(page: common.Page, shown: gr.HTML, names: list[str]) -> None:
                 dice = gr.Button("Another one", elem_classes="gm-dice", visible=bool(parts))
             button = gr.Button("Draw", variant="primary")
             with gr.Accordion("More", open=False):
-                n = gr.Slider(1, wrappers.MAX_DENOISED, 8, step=1, label="How many")
+                n = gr.Slider(1, diffusion.MAX_DENOISED, 8, step=1, label="How many")
                 steps, guidance = steps_slider(names[0]), guidance_slider(names[0], WORD_GUIDANCE)
         with gr.Column(elem_classes="gm-main"):
             film = film_of()
@@ -200,7 +201,7 @@ def build_words(page: common.Page, shown: gr.HTML, names: list[str]) -> None:
 
 def part_dropdowns(name: str) -> list[gr.Dropdown]:
     """One per part of the sentence to begin with; hidden for a model that has none."""
-    parts = wrappers.phrases(name)
+    parts = prompts.phrases(name)
     start = first_parts(name)
     return [part_dropdown(title, parts.get(part, []), start.get(part)) for part, title in PARTS.items()]
 
@@ -212,13 +213,13 @@ def part_dropdown(title: str, offered: Sequence[str], value: str | None) -> gr.D
 
 
 def first_parts(name: str) -> dict[str, str]:
-    return pick(wrappers.phrases(name), random.Random(FIRST_SENTENCE))
+    return pick(prompts.phrases(name), random.Random(FIRST_SENTENCE))
 
 
 def sentence(name: str) -> str:
     """A sentence to begin with, if there are parts of any."""
     parts = first_parts(name)
-    return wrappers.compose(**parts) if parts else ""
+    return prompts.compose(**parts) if parts else ""
 
 
 def pick(parts: dict[str, list[str]], chance: random.Random) -> dict[str, str]:
@@ -229,10 +230,10 @@ def draw(
     name: str, prompt: str, n: int, seed: int, num_inference_steps: int, guidance_scale: float
 ) -> Iterator[tuple[Any, ...]]:
     """`n` pictures of a sentence, step by step, led by what of it the model does not know."""
-    states = wrappers.diffuse(
+    states = diffusion.sample_steps(
         name, n, seed, prompt=prompt, num_inference_steps=num_inference_steps, guidance_scale=guidance_scale
     )
-    unknown = [f"“{escape(word)}”" for word in wrappers.unknown_words(name, prompt)]
+    unknown = [f"“{escape(word)}”" for word in prompts.unknown_words(name, prompt)]
     note = (
         f"It has never read <b>{', '.join(unknown)}</b>, and draws the rest."
         if unknown
@@ -246,7 +247,7 @@ def compose(
     species: str, body: str, cloak: str, head: str, weapon: str, shield: str,
 ) -> Iterator[tuple[Any, ...]]:  # fmt: skip
     """The sentence of these parts, and pictures of it."""
-    prompt = wrappers.compose(species, body, cloak, head, weapon, shield)
+    prompt = prompts.compose(species, body, cloak, head, weapon, shield)
     yield from led(draw(name, prompt, n, seed, num_inference_steps, guidance_scale), prompt)
 
 
@@ -254,11 +255,11 @@ def surprise(
     name: str, n: int, seed: int, num_inference_steps: int, guidance_scale: float
 ) -> Iterator[tuple[Any, ...]]:
     """A sentence of parts chosen at random, its parts, and pictures of it."""
-    parts = wrappers.phrases(name)
+    parts = prompts.phrases(name)
     if not parts:
         raise gr.Error(f"There are no parts of sentences for {name}: write a sentence.", print_exception=False)
     chosen = pick(parts, random.Random())
-    prompt = wrappers.compose(**chosen)
+    prompt = prompts.compose(**chosen)
     yield from led(draw(name, prompt, n, seed, num_inference_steps, guidance_scale), *chosen.values(), prompt)
 
 
@@ -289,7 +290,7 @@ def build_noise(page: common.Page, names: list[str]) -> None:
         with gr.Column(elem_classes="gm-main"):
             with gr.Row(elem_classes=["gm-endings", "gm-from-here"]):
                 t = gr.Slider(0.02, 1, START_T, step=0.02, label="Noise t", min_width=160)
-                label = common.told_dropdown(names[0])
+                label = common.class_choice(names[0])
                 button = gr.Button("Denoise from here", variant="primary", min_width=140)
             film = film_of()
             with gr.Accordion("More", open=False):
@@ -311,12 +312,12 @@ def build_noise(page: common.Page, names: list[str]) -> None:
 
 def noise(name: str, picture: dict, t: float, label: str | None, seed: int, scheduler: str) -> dict:
     """A picture with noise, four times, and what the network sees in it at one look."""
-    return wrappers.noised(name, picture, t, seed=seed, label=common.told_class(label), scheduler=scheduler)
+    return diffusion.add_noise(name, picture, t, seed=seed, label=common.told_class(label), scheduler=scheduler)
 
 
 def denoise(name: str, picture: dict, t: float, label: str | None, seed: int, scheduler: str) -> Denoised:
     """The same noisy pictures, denoised step by step."""
-    yield from wrappers.redraw(name, picture, t, seed=seed, label=common.told_class(label), scheduler=scheduler)
+    yield from diffusion.img2img(name, picture, t, seed=seed, label=common.told_class(label), scheduler=scheduler)
 
 
 def noise_otherwise(name: str, picture: dict, t: float, label: str | None, scheduler: str) -> tuple[Any, ...]:
@@ -327,18 +328,18 @@ def noise_otherwise(name: str, picture: dict, t: float, label: str | None, sched
 
 def open_noise(name: str, t: float, seed: int) -> tuple[Any, ...]:
     """Other data: one of its examples with noise."""
-    known = common.examples(name)
+    known = common.known_pictures(name)
     start, (_, solver, _) = known[min(3, len(known) - 1)][1], own_settings(name)
     offered = gr.Dropdown(choices=common.told(name), value=common.NOT_TOLD)
     pad = common.fill_pad(
-        name, start, [("Or pick one", known), ("Something it has never seen", wrappers.outliers(name))]
+        name, start, [("Or pick one", known), ("Something it has never seen", examples.outliers(name))]
     )
     return pad, offered, solver, noise(name, start, t, common.NOT_TOLD, seed, solver)
 
 
 def noise_file(name: str, path: str, t: float, label: str | None, seed: int, scheduler: str) -> tuple[Any, ...]:
     """An uploaded picture on the pad, with noise."""
-    picture = wrappers.read_upload(path, name)
+    picture = pictures.read_upload(path, name)
     return picture, noise(name, picture, t, label, seed, scheduler)
 
 
@@ -354,8 +355,8 @@ def build_fill(page: common.Page, names: list[str]) -> None:
             upload = common.upload_button()
         with gr.Column(elem_classes="gm-main"):
             with gr.Row(elem_classes="gm-endings"):
-                n = gr.Slider(1, wrappers.MAX_DENOISED, 8, step=1, label="How many", min_width=160)
-                label = common.told_dropdown(names[0])
+                n = gr.Slider(1, diffusion.MAX_DENOISED, 8, step=1, label="How many", min_width=160)
+                label = common.class_choice(names[0])
                 dice = gr.Button("Other fillings", elem_classes="gm-dice", min_width=140)
             film = film_of()
             with gr.Accordion("More", open=False):
@@ -381,7 +382,7 @@ def fill(
     guidance_scale: float,
 ) -> Denoised:  # fmt: skip
     """`n` fillings of the hidden part of a picture, step by step."""
-    yield from wrappers.fill(
+    yield from diffusion.inpaint(
         name, picture, n, seed, common.told_class(label), num_inference_steps=num_inference_steps, scheduler=scheduler,
         guidance_scale=guidance_scale,
     )  # fmt: skip
@@ -398,8 +399,8 @@ def fill_otherwise(
 
 def open_fill(name: str, n: int, seed: int) -> Iterator[tuple[Any, ...]]:
     """Other data: an example with its lower half hidden, and the settings of that model."""
-    known, settings = common.examples(name), own_settings(name)
-    start = wrappers.top_half(known[min(3, len(known) - 1)][1])
+    known, settings = common.known_pictures(name), own_settings(name)
+    start = pictures.top_half(known[min(3, len(known) - 1)][1])
     pad = common.fill_pad(name, start, [("Or pick one", known)], centre=False)
     offered = gr.Dropdown(choices=common.told(name), value=common.NOT_TOLD)
     states = fill(name, start, common.NOT_TOLD, n, seed, *settings)
@@ -411,7 +412,7 @@ def fill_file(
     guidance_scale: float,
 ) -> Iterator[tuple[Any, ...]]:  # fmt: skip
     """An uploaded picture on the pad, its lower half hidden, and fillings of it."""
-    picture = wrappers.top_half(wrappers.read_upload(path, name))
+    picture = pictures.top_half(pictures.read_upload(path, name))
     states = fill(name, picture, label, n, seed, num_inference_steps, scheduler, guidance_scale)
     yield from common.led_by(picture, states=states)
 
@@ -421,7 +422,7 @@ def fill_file(
 
 def build_same(page: common.Page, shown: gr.HTML, names: list[str]) -> None:
     common.heading("Same noise, told otherwise", SAME)
-    reads = names[0] in wrappers.text_models()
+    reads = names[0] in denoisers.text_models()
     with gr.Row(elem_classes="gm-split"):
         with gr.Column(elem_classes="gm-side"):
             data = common.data_radio(names)
@@ -446,22 +447,22 @@ def build_same(page: common.Page, shown: gr.HTML, names: list[str]) -> None:
 
 def sentences(name: str) -> str:
     """A sentence that grows by a part with every line, for a model of captions."""
-    parts = wrappers.phrases(name) if name in wrappers.text_models() else {}
+    parts = prompts.phrases(name) if name in denoisers.text_models() else {}
     if not parts:
         return ""
     chance = random.Random(4)
     chosen = {part: chance.choice([p for p in offered if p]) for part, offered in parts.items()}
     grown = [dict(list(chosen.items())[:k]) for k in range(1, len(chosen) + 1)]
-    return "\n".join(wrappers.compose(**some) for some in grown)
+    return "\n".join(prompts.compose(**some) for some in grown)
 
 
 def same(name: str, lines: str, seed: int, guidance_scale: float) -> str:
     """Pictures of the same noise: of every class, or of every line for a model of captions."""
-    reads = name in wrappers.text_models()
+    reads = name in denoisers.text_models()
     prompts = [line for line in (lines or "").splitlines() if line.strip()] if reads else None
-    made = wrappers.alike(name, seed, prompts, guidance_scale=guidance_scale)
-    tiles = [(wrappers.thumbnail(pad), (title,), False) for title, pad in made["pictures"]]
-    noise = (wrappers.thumbnail(made["noise"]), ("the noise",), True)
+    made = diffusion.same_noise(name, seed, prompts, guidance_scale=guidance_scale)
+    tiles = [(pictures.thumbnail(pad), (title,), False) for title, pad in made["pictures"]]
+    noise = (pictures.thumbnail(made["noise"]), ("the noise",), True)
     words = f"{len(tiles)} pictures of one noise, in {made['ms']:.0f} ms of computing."
     return f'{web.gallery([noise, *tiles], 4 if reads else 6)}<p class="gm-verdict">{words}</p>'
 
@@ -474,7 +475,7 @@ def same_otherwise(name: str, lines: str, guidance_scale: float) -> tuple[Any, .
 
 def open_same(name: str, seed: int) -> tuple[Any, ...]:
     """Another model: its classes, or sentences for it."""
-    reads, lines, guidance = name in wrappers.text_models(), sentences(name), own_settings(name)[2]
+    reads, lines, guidance = name in denoisers.text_models(), sentences(name), own_settings(name)[2]
     return gr.Textbox(value=lines, visible=reads), guidance, gr.Button(visible=reads), same(name, lines, seed, guidance)
 
 
@@ -487,12 +488,12 @@ def build_solvers(page: common.Page, names: list[str]) -> None:
         with gr.Column(elem_classes="gm-side"):
             data = common.data_radio(names)
             label = common.class_dropdown("Class", names[0], each=True)
-            offered = [(title, key) for key, title in wrappers.SOLVERS.items()]
+            offered = [(title, key) for key, title in denoisers.SOLVERS.items()]
             solvers = gr.CheckboxGroup(
                 offered, value=START_SOLVERS, label="Solvers, at most five", elem_classes="gm-many"
             )
             steps = gr.CheckboxGroup(
-                list(wrappers.GRID_STEPS), value=START_STEPS, label="Steps", elem_classes="gm-many"
+                list(solver_grid.GRID_STEPS), value=START_STEPS, label="Steps", elem_classes="gm-many"
             )
             with gr.Row(elem_classes="gm-seed"):
                 button = gr.Button("Compare", variant="primary")
@@ -500,7 +501,7 @@ def build_solvers(page: common.Page, names: list[str]) -> None:
             with gr.Accordion("More", open=False):
                 seed, guidance = common.seed_field("Seed"), guidance_slider(names[0])
         with gr.Column(elem_classes="gm-main"):
-            waiting = [(wrappers.SOLVERS[key], [None] * len(START_STEPS)) for key in START_SOLVERS]
+            waiting = [(denoisers.SOLVERS[key], [None] * len(START_STEPS)) for key in START_SOLVERS]
             cells = common.text("Solvers by steps", value=web.solvers(START_STEPS, waiting))
     inputs = [data, label, solvers, steps, seed, guidance]
     running = page.on([button.click, seed.submit], compare, inputs, cells, name="compare")
@@ -513,7 +514,7 @@ def compare(
 ) -> Iterator[Any]:
     """The same noise by every solver in every number of steps, cell by cell, with the time of each."""
     finished = -1
-    for state in wrappers.compare_solvers(name, schedulers, steps, seed, common.class_of(label), guidance_scale):
+    for state in solver_grid.compare_solvers(name, schedulers, steps, seed, common.class_of(label), guidance_scale):
         yield table(state) if state["finished"] > finished else gr.skip()
         finished = state["finished"]
 

@@ -5,8 +5,9 @@ from typing import Any
 
 import gradio as gr
 
-from genmodels import web, wrappers
+from genmodels import web
 from genmodels.tabs import common, generate, likelihood
+from genmodels.wrappers import core, examples, flows, pictures
 
 FAMILY = "flow"
 GENERATE = (
@@ -41,7 +42,7 @@ LIKELIEST = "The most likely one"
 
 def build(page: common.Page) -> None:
     """Lay out the tab and wire its events, section by section."""
-    names = wrappers.available(FAMILY)
+    names = core.available(FAMILY)
     if not names:
         common.nothing_installed()
         return
@@ -68,7 +69,7 @@ def build_layers(page: common.Page, shown: gr.HTML, names: list[str]) -> None:
                 seed = common.seed_field("Seed")
                 dice = gr.Button("New noise", elem_classes="gm-dice")
         with gr.Column(elem_classes="gm-main"):
-            film = common.piece("steps", "Samples, layer by layer")
+            film = common.component("steps", "Samples, layer by layer")
     page.first(shown, watch, [data, label, seed], film)
     page.on([label.input, seed.submit, seed.blur], watch, [data, label, seed], film, name="layers", live=True)
     page.on(dice.click, watch_others, [data, label], [seed, film], name="layers_dice")
@@ -77,7 +78,7 @@ def build_layers(page: common.Page, shown: gr.HTML, names: list[str]) -> None:
 
 def watch(name: str, label: str | None, seed: int) -> dict:
     """Eight samples on their way from noise to pictures, one frame per layer undone."""
-    return wrappers.sample_film(name, seed, common.class_of(label), temperature=TEMPERATURE.value)
+    return flows.sample_layers(name, seed, common.class_of(label), temperature=TEMPERATURE.value)
 
 
 def watch_others(name: str, label: str | None) -> tuple[Any, ...]:
@@ -107,7 +108,7 @@ def build_back(page: common.Page, names: list[str]) -> None:
                 decoded = common.picture("Decoded again", "The picture that the code decodes to")
                 chart = common.text("Numbers of z")
             quality = common.text("Difference", "gm-quality")
-            film = common.piece("steps", "Through the layers, there and back")
+            film = common.component("steps", "Through the layers, there and back")
     results = [code, decoded, chart, quality, film]
     page.first(pad, open_back, data, [pad, *results])
     page.on(data.input, open_back, data, [pad, *results], name="back_open")
@@ -117,7 +118,7 @@ def build_back(page: common.Page, names: list[str]) -> None:
 
 def there_and_back(name: str, picture: dict) -> tuple[Any, ...]:
     """The code of a picture, what it decodes to, the code's numbers as a histogram, the difference, and the layers."""
-    made = wrappers.there_and_back(name, picture)
+    made = flows.round_trip(name, picture)
     marks = made["histogram"]
     note = f"mean {made['mean']:.2f}, standard deviation {made['std']:.2f}; the line is N(0,\u00a01)"
     chart = web.noise_histogram(marks["density"], marks["normal"], marks["edges"], "Numbers of z", note)
@@ -137,14 +138,14 @@ def open_back(name: str) -> tuple[Any, ...]:
 
 def known_and_strange(name: str) -> tuple[gr.HTML, dict]:
     """A pad with the first example on it and strips of pictures of the model's kind and of others; that example."""
-    known = common.examples(name)
-    strips = [("Pictures of the kind it knows", known), ("Something it has never seen", wrappers.outliers(name))]
+    known = common.known_pictures(name)
+    strips = [("Pictures of the kind it knows", known), ("Something it has never seen", examples.outliers(name))]
     return common.fill_pad(name, known[0][1], strips), known[0][1]
 
 
 def back_file(name: str, path: str) -> tuple[Any, ...]:
     """An uploaded picture on the pad, there and back."""
-    picture = wrappers.read_upload(path, name)
+    picture = pictures.read_upload(path, name)
     return picture, *there_and_back(name, picture)
 
 
@@ -171,18 +172,18 @@ def build_likely(page: common.Page, shown: gr.HTML, names: list[str]) -> None:
 
 def compare(name: str) -> str:
     """Pictures of other kinds and an example, the most likely first."""
-    return likelihood.compare(name, common.examples(name)[3:4])
+    return likelihood.compare(name, common.known_pictures(name)[3:4])
 
 
 def open_likely(name: str) -> tuple[Any, ...]:
     """Other data: its first example on the pad."""
-    known = common.examples(name)
+    known = common.known_pictures(name)
     return common.fill_pad(name, known[0][1], likelihood.strips(name, known)), likelihood.verdict(name, known[0][1])
 
 
 def likely_file(name: str, path: str) -> tuple[Any, ...]:
     """An uploaded picture on the pad, and how likely it is."""
-    picture = wrappers.read_upload(path, name)
+    picture = pictures.read_upload(path, name)
     return picture, likelihood.verdict(name, picture)
 
 
@@ -207,13 +208,13 @@ def build_between(page: common.Page, names: list[str]) -> None:
 
 def between(name: str, a: dict, b: dict) -> tuple[Any, Any]:
     """From A to B in nine steps, through the codes and through the pixels."""
-    both = wrappers.fades(name, a, b)
+    both = flows.interpolate(name, a, b)
     return both["latent"], both["pixels"]
 
 
 def open_between(name: str) -> tuple[Any, ...]:
     """Two examples of other data."""
-    known = common.examples(name)
+    known = common.known_pictures(name)
     ends = [known[min(i, len(known) - 1)][1] for i in (3, 8)]
     pads = [common.fill_pad(name, end, [(f"Choose {x}", known)]) for end, x in zip(ends, "AB", strict=True)]
     return *pads, *between(name, *ends)
@@ -240,8 +241,8 @@ def build_swap(page: common.Page, names: list[str]) -> None:
 
 def swap(name: str, picture: dict, label: str | None) -> str:
     """The picture's code, decoded as each class."""
-    made = wrappers.swap_class(name, picture, None if label == LIKELIEST else label)
-    tiles = [(wrappers.thumbnail(pad), (title,), title == made["class"]) for title, pad in made["pictures"]]
+    made = flows.swap_class(name, picture, None if label == LIKELIEST else label)
+    tiles = [(pictures.thumbnail(pad), (title,), title == made["class"]) for title, pad in made["pictures"]]
     found = " (under which it is the most likely)" if label == LIKELIEST else ""
     words = f"Encoded as <b>{made['class']}</b>{found}, decoded as every class."
     return f'{web.gallery(tiles, 5)}<p class="gm-verdict">{words}</p>'
@@ -249,7 +250,7 @@ def swap(name: str, picture: dict, label: str | None) -> str:
 
 def open_swap(name: str) -> tuple[Any, ...]:
     """Other data: an example on the pad, its class left to the flow."""
-    known = common.examples(name)
+    known = common.known_pictures(name)
     start = known[min(3, len(known) - 1)][1]
     offered = gr.Dropdown(choices=[LIKELIEST, *common.classes(name)], value=LIKELIEST)
     return common.fill_pad(name, start, [("Or pick one", known)]), offered, swap(name, start, LIKELIEST)

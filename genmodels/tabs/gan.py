@@ -6,8 +6,9 @@ from typing import Any
 import gradio as gr
 from gradio.data_classes import FileData
 
-from genmodels import web, wrappers
+from genmodels import web
 from genmodels.tabs import common, generate
+from genmodels.wrappers import core, discriminator, examples, pictures, spot_the_fake, style_mixing, training_films
 
 FAMILY = "gan"
 GENERATE = (
@@ -58,7 +59,7 @@ RUNS = {
 
 def build(page: common.Page) -> None:
     """Lay out the tab and wire its events, section by section."""
-    names = wrappers.available(FAMILY)
+    names = core.available(FAMILY)
     if not names:
         common.nothing_installed()
         return
@@ -68,7 +69,7 @@ def build(page: common.Page) -> None:
     build_mix(page, shown, names)
     build_game(page, shown, names)
     build_critic(page, names)
-    if filmed := [name for name in names if wrappers.films(name)]:
+    if filmed := [name for name in names if training_films.films(name)]:
         build_film(page, shown, filmed)
     common.how_it_works(FAMILY)
 
@@ -110,7 +111,7 @@ def walk(
     name: str, label: str | None, seed: int, stops: int, space: str, frames: int, truncation_psi: float
 ) -> tuple[Any, ...]:
     """The pictures that the walk passes, and the walk as animated WebP."""
-    strip, film = wrappers.loop(name, seed, stops, common.class_of(label), space, frames, truncation_psi)
+    strip, film = style_mixing.latent_loop(name, seed, stops, common.class_of(label), space, frames, truncation_psi)
     return strip, film, film
 
 
@@ -130,7 +131,7 @@ def open_walk(name: str, seed: int, *settings: Any) -> tuple[Any, ...]:
 
 def build_mix(page: common.Page, shown: gr.HTML, names: list[str]) -> None:
     common.heading("Mix styles", MIX)
-    layers = wrappers.style_layers(names[0])
+    layers = style_mixing.style_layers(names[0])
     with gr.Row(elem_classes="gm-split"):
         with gr.Column(elem_classes="gm-side"):
             data = common.data_radio(names)
@@ -153,7 +154,7 @@ def build_mix(page: common.Page, shown: gr.HTML, names: list[str]) -> None:
 
 def mix(name: str, label: str | None, crossover: int, row_seed: int, column_seed: int, truncation_psi: float) -> Any:
     """The table of mixtures: rows give the coarse styles, columns the fine ones."""
-    return wrappers.style_grid(
+    return style_mixing.style_grid(
         name, row_seed, column_seed, crossover, label=common.class_of(label), truncation_psi=truncation_psi
     )
 
@@ -183,7 +184,7 @@ def build_game(page: common.Page, shown: gr.HTML, names: list[str]) -> None:
                 again = gr.Button("New round")
             result = common.text("Result", "gm-result")
         with gr.Column(elem_classes="gm-main"):
-            board = common.piece("board", "Pictures to pick", [], round={})
+            board = common.component("board", "Pictures to pick", [], round={})
             board.api_info = lambda: PICKS_SCHEMA
     dealt, score = gr.State(None), gr.State(None)
     outputs = [board, question, result, dealt]
@@ -194,7 +195,7 @@ def build_game(page: common.Page, shown: gr.HTML, names: list[str]) -> None:
 
 def deal(name: str, score: dict | None) -> tuple[Any, ...]:
     """A new round: pictures and question for the browser; what is true stays here until the visitor has picked."""
-    dealt = wrappers.deal(name, random.randrange(wrappers.MAX_SEED))
+    dealt = spot_the_fake.deal(name, random.randrange(core.MAX_SEED))
     shown = {"pictures": dealt["pictures"], "group": dealt["group"], "answers": None}
     return gr.HTML(value=[], round=shown), QUESTIONS[dealt["group"]], standing(None, score), dealt
 
@@ -203,7 +204,7 @@ def reveal(picks: list[int], dealt: dict | None, score: dict | None) -> tuple[An
     """The truth beside the visitor's and the critic's picks, and the score of this visit."""
     if not dealt:
         raise ValueError("This round is over, or none has begun: take a new round.")
-    marks = wrappers.marks(dealt, picks)
+    marks = spot_the_fake.marks(dealt, picks)
     answers = [
         {"sought": sought, "truth": TRUTHS[dealt["group"]][sought], "visitor": mine == sought, "critic": its == sought}
         for sought, mine, its in zip(dealt["sought"], marks["picked"], dealt["critic"], strict=True)
@@ -248,7 +249,7 @@ def build_critic(page: common.Page, names: list[str]) -> None:
 
 def judge(name: str, picture: dict) -> str:
     """The critic's score of a picture, among those of real test images and of generated pictures."""
-    seen = wrappers.judge(name, picture)
+    seen = discriminator.judge(name, picture)
     marks = seen["histogram"]
     chart = web.two_histograms(
         ("real test images", marks["test"]),
@@ -266,18 +267,18 @@ def judge(name: str, picture: dict) -> str:
 
 def open_critic(name: str) -> tuple[Any, ...]:
     """Other data: the first of this GAN's own pictures on the pad."""
-    own = wrappers.own_pictures(name)
+    own = examples.own_pictures(name)
     strips = [
         ("By this GAN", own),
-        ("Real test images", wrappers.real_pictures(name)),
-        ("Of another kind", wrappers.outliers(name)),
+        ("Real test images", examples.real_pictures(name)),
+        ("Of another kind", examples.outliers(name)),
     ]
     return common.fill_pad(name, own[0][1], [strip for strip in strips if strip[1]]), judge(name, own[0][1])
 
 
 def judge_file(name: str, path: str) -> tuple[Any, ...]:
     """An uploaded picture on the pad, and what the critic says of it."""
-    picture = wrappers.read_upload(path, name)
+    picture = pictures.read_upload(path, name)
     return picture, judge(name, picture)
 
 
@@ -287,12 +288,12 @@ def judge_file(name: str, path: str) -> tuple[Any, ...]:
 def build_film(page: common.Page, shown: gr.HTML, names: list[str]) -> None:
     common.heading("Training, filmed", FILM)
     data = common.data_radio(names)
-    screen = common.piece("film", "Step of the training", [])
+    screen = common.component("film", "Step of the training", [])
     page.first(shown, films, data, screen)
     page.on(data.input, films, data, screen, name="film")
 
 
 def films(name: str) -> list[dict]:
     """The films of a model's training: a sheet of frames as a file, and for each frame its step and classes covered."""
-    found = wrappers.films(name)
+    found = training_films.films(name)
     return [film | {"title": RUNS[film["run"]], "sheet": FileData(path=film["sheet"]).model_dump()} for film in found]

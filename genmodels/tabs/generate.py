@@ -7,8 +7,8 @@ from typing import Any, NamedTuple
 
 import gradio as gr
 
-from genmodels import wrappers
 from genmodels.tabs import common
+from genmodels.wrappers import sampling
 
 
 class Knob(NamedTuple):
@@ -41,7 +41,7 @@ def build(page: common.Page, shown: gr.HTML, names: list[str], text: str, knob: 
     def generate(name: str, label: str | None, n: int, seed: int, knob_value: float) -> tuple[Any, str]:
         """A grid of `n` samples of one class, or of each class in turn, and what made them."""
         label = common.class_of(label)
-        grid = wrappers.sample(name, n=n, seed=seed, label=label, **{knob.key: knob_value})
+        grid = sampling.sample(name, n=n, seed=seed, label=label, **{knob.key: knob_value})
         kind = "each class in turn" if label is None else f"class {label}"
         return grid, f"{name} · seed {seed:.0f} · {kind} · {knob.label.lower()} {knob_value:g}"
 

@@ -59,7 +59,7 @@ def build(page: common.Page) -> None:
     guidance, steps, width, height, seed, dice = settings
     costs, told = [model, guidance, steps, width, height], [cost, button, again]
     drawer.expand(
-        common.polite(tell_cost), costs, told,
+        common.user_errors(tell_cost), costs, told,
         api_visibility="private", concurrency_id="network", concurrency_limit=common.LANES["network"], show_progress="hidden",
     )  # fmt: skip
     page.on(

@@ -1,7 +1,8 @@
 """What the tabs of families with a likelihood share: the bits/dim of a picture among test images, and of other kinds."""
 
-from genmodels import web, wrappers
+from genmodels import web
 from genmodels.tabs import common
+from genmodels.wrappers import examples, likelihoods, pictures
 
 Pictures = list[tuple[str, dict]]  # labelled, as pads
 WHY = "Why? A likelihood adds up how well each pixel can be told from the others, and in a simple picture every pixel can."
@@ -9,7 +10,7 @@ WHY = "Why? A likelihood adds up how well each pixel can be told from the others
 
 def verdict(name: str, picture: dict) -> str:
     """The bits/dim of a picture among those of real test images."""
-    seen = wrappers.likelihood(name, picture)
+    seen = likelihoods.likelihood(name, picture)
     marks = seen["histogram"]
     title = "Real test images, by bits/dim"
     chart = web.histogram(marks["counts"], marks["edges"], seen["bits"], "more likely", "less likely", title)
@@ -21,8 +22,8 @@ def verdict(name: str, picture: dict) -> str:
 def compare(name: str, known: Pictures) -> str:
     """Pictures of other kinds and the `known` ones, the most likely first, and which of the others the model prefers to
     real test images."""
-    rows = wrappers.compared(name, known)
-    tiles = [(wrappers.thumbnail(row["pad"]), (row["label"], f"{row['bits']:.2f}"), row["known"]) for row in rows]
+    rows = likelihoods.compared(name, known)
+    tiles = [(pictures.thumbnail(row["pad"]), (row["label"], f"{row['bits']:.2f}"), row["known"]) for row in rows]
     fooled = [row["label"] for row in rows if row["likelier_than"] > 50 and not row["known"]]
     words = "None of these is more likely than the median test image."
     if fooled:
@@ -35,5 +36,5 @@ def strips(name: str, known: Pictures) -> list[tuple[str, Pictures]]:
     """Pictures to try, for the strips of a pad: the `known` ones of the model's kind, plain ones, and of other kinds."""
     return [
         ("Pictures of the kind it knows", known),
-        ("Something it has never seen", [*wrappers.plain_pictures(name), *wrappers.outliers(name)]),
+        ("Something it has never seen", [*examples.plain_pictures(name), *examples.outliers(name)]),
     ]

@@ -6,8 +6,8 @@ from typing import Any
 
 import gradio as gr
 
-from genmodels import wrappers
 from genmodels.tabs import common, likelihood
+from genmodels.wrappers import autoregressive, core, pictures
 
 FAMILY = "pixelcnn"
 WRITE = (
@@ -35,7 +35,7 @@ Written = Iterator[dict]
 
 def build(page: common.Page) -> None:
     """Lay out the tab and wire its events, section by section."""
-    names = wrappers.available(FAMILY)
+    names = core.available(FAMILY)
     if not names:
         common.nothing_installed()
         return
@@ -63,10 +63,10 @@ def build_write(page: common.Page, shown: gr.HTML, names: list[str]) -> None:
                 seed = common.seed_field("Seed")
                 dice = gr.Button("New seed", elem_classes="gm-dice")
             temperature = temperature_slider()
-            n = gr.Slider(1, wrappers.MAX_WRITTEN, wrappers.MAX_WRITTEN, step=1, label="How many")
+            n = gr.Slider(1, autoregressive.MAX_WRITTEN, autoregressive.MAX_WRITTEN, step=1, label="How many")
             button = gr.Button("Write", variant="primary")
         with gr.Column(elem_classes="gm-main"):
-            film = common.piece("writer", "What it has written")
+            film = common.component("writer", "What it has written")
     inputs = [data, label, n, seed, temperature]
     triggers = [button.click, label.input, n.input, temperature.input, seed.submit, seed.blur]
     writing = [
@@ -80,7 +80,7 @@ def build_write(page: common.Page, shown: gr.HTML, names: list[str]) -> None:
 
 def write(name: str, label: str | None, n: int, seed: int, temperature: float) -> Written:
     """`n` pictures of one class, or of each in turn, row by row."""
-    yield from wrappers.write(name, n, seed, common.class_of(label), temperature)
+    yield from autoregressive.sample_rows(name, n, seed, common.class_of(label), temperature)
 
 
 def write_another(name: str, label: str | None, n: int, temperature: float) -> Iterator[tuple[Any, ...]]:
@@ -106,10 +106,10 @@ def build_finish(page: common.Page, names: list[str]) -> None:
             upload = common.upload_button()
         with gr.Column(elem_classes="gm-main"):
             with gr.Row(elem_classes="gm-endings"):
-                n = gr.Slider(1, wrappers.MAX_WRITTEN, 8, step=1, label="How many", min_width=160)
-                label = common.told_dropdown(names[0])
+                n = gr.Slider(1, autoregressive.MAX_WRITTEN, 8, step=1, label="How many", min_width=160)
+                label = common.class_choice(names[0])
                 dice = gr.Button("Other endings", elem_classes="gm-dice", min_width=140)
-            film = common.piece("writer", "How it goes on")
+            film = common.component("writer", "How it goes on")
             with gr.Accordion("More", open=False):
                 seed = common.seed_field("Seed")
                 temperature = temperature_slider()
@@ -127,7 +127,7 @@ def build_finish(page: common.Page, names: list[str]) -> None:
 
 def finish(name: str, picture: dict, label: str | None, n: int, seed: int, temperature: float) -> Written:
     """`n` endings of a picture whose hidden pixels the model writes, row by row."""
-    yield from wrappers.finish(name, picture, n, seed, common.told_class(label), temperature)
+    yield from autoregressive.complete_rows(name, picture, n, seed, common.told_class(label), temperature)
 
 
 def finish_otherwise(
@@ -140,8 +140,8 @@ def finish_otherwise(
 
 def open_finish(name: str, n: int, seed: int, temperature: float) -> Iterator[tuple[Any, ...]]:
     """Other data: an example with its lower half hidden."""
-    known = common.examples(name)
-    start = wrappers.top_half(known[min(3, len(known) - 1)][1])
+    known = common.known_pictures(name)
+    start = pictures.top_half(known[min(3, len(known) - 1)][1])
     pad = common.fill_pad(name, start, [("Or pick one", known)], centre=False)
     offered = gr.Dropdown(choices=common.told(name), value=common.NOT_TOLD)
     yield from common.led_by(pad, offered, states=finish(name, start, common.NOT_TOLD, n, seed, temperature))
@@ -151,7 +151,7 @@ def finish_file(
     name: str, path: str, label: str | None, n: int, seed: int, temperature: float
 ) -> Iterator[tuple[Any, ...]]:
     """An uploaded picture on the pad, its lower half hidden, and endings of it."""
-    picture = wrappers.top_half(wrappers.read_upload(path, name))
+    picture = pictures.top_half(pictures.read_upload(path, name))
     yield from common.led_by(picture, states=finish(name, picture, label, n, seed, temperature))
 
 
@@ -166,7 +166,7 @@ def build_expect(page: common.Page, shown: gr.HTML, names: list[str]) -> None:
             pad = common.pad("Draw here, or pick a picture")
             upload = common.upload_button()
         with gr.Column(elem_classes="gm-main"):
-            plane = common.piece("expected", "Point at a pixel", server_functions=[expected])
+            plane = common.component("expected", "Point at a pixel", server_functions=[expected])
     common.heading("How likely is it?", LIKELY)
     with gr.Row(elem_classes="gm-split"):
         with gr.Column(elem_classes="gm-side"):
@@ -186,14 +186,14 @@ def build_expect(page: common.Page, shown: gr.HTML, names: list[str]) -> None:
 
 def expect(name: str, picture: dict) -> dict:
     """How much each pixel of a picture surprises the model."""
-    return wrappers.expect(name, picture)
+    return autoregressive.surprise_map(name, picture)
 
 
 def expected(question: dict) -> dict:
     """For the script: what the model expects at {name, pixels, x, y}, or an error in one sentence."""
     try:
         picture = {"pixels": question["pixels"], "mask": ""}
-        return {"channels": wrappers.expected_at(question["name"], picture, question["x"], question["y"])}
+        return {"channels": autoregressive.pixel_distribution(question["name"], picture, question["x"], question["y"])}
     except (KeyError, TypeError):
         return {"error": "A question is {name, pixels, x, y}."}
     except ValueError as error:
@@ -202,21 +202,23 @@ def expected(question: dict) -> dict:
 
 def open_expect(name: str) -> tuple[Any, ...]:
     """Other data: its first example on the pad."""
-    known = common.examples(name)
-    return common.fill_pad(name, known[0][1], likelihood.strips(name, known)), wrappers.expect(name, known[0][1])
+    known = common.known_pictures(name)
+    return common.fill_pad(name, known[0][1], likelihood.strips(name, known)), autoregressive.surprise_map(
+        name, known[0][1]
+    )
 
 
 def open_verdict(name: str) -> str:
     """The bits/dim of the first example of other data."""
-    return likelihood.verdict(name, common.examples(name)[0][1])
+    return likelihood.verdict(name, common.known_pictures(name)[0][1])
 
 
 def compare(name: str) -> str:
     """Pictures of other kinds and one of its own, the most likely first."""
-    return likelihood.compare(name, common.examples(name)[3:4])
+    return likelihood.compare(name, common.known_pictures(name)[3:4])
 
 
 def expect_file(name: str, path: str) -> tuple[Any, ...]:
     """An uploaded picture on the pad, how much its pixels surprise the model, and its bits/dim."""
-    picture = wrappers.read_upload(path, name)
-    return picture, wrappers.expect(name, picture), likelihood.verdict(name, picture)
+    picture = pictures.read_upload(path, name)
+    return picture, autoregressive.surprise_map(name, picture), likelihood.verdict(name, picture)

@@ -5,8 +5,9 @@ from typing import Any
 
 import gradio as gr
 
-from genmodels import __version__, wrappers
+from genmodels import __version__
 from genmodels.tabs import common, generate
+from genmodels.wrappers import core, latents
 
 FAMILY = "vae"
 KNOBS = 6
@@ -34,11 +35,11 @@ WALK = (
 
 def build(page: common.Page) -> None:
     """Lay out the tab and wire its events, section by section; a section whose models are missing is left out."""
-    names = wrappers.available(FAMILY)
+    names = core.available(FAMILY)
     if not names:
         common.nothing_installed()
         return
-    facts = {name: wrappers.describe(name) for name in names}
+    facts = {name: core.describe(name) for name in names}
     maps = [name for name in names if facts[name]["latent_dim"] == 2]
     knobs = [name for name in names if name.startswith("vae-beta")]
     plain = [name for name in names if name not in maps + knobs]
@@ -63,7 +64,7 @@ def build_map(page: common.Page, names: list[str]) -> None:
         with gr.Column(scale=3, min_width=300):
             data = common.data_radio(names)
             label = "Latent map: move the pointer or use the arrow keys to decode a point"
-            plane = common.piece("latent_map", label, server_functions=[decode], map={})
+            plane = common.component("latent_map", label, server_functions=[decode], map={})
         with gr.Column(scale=1, min_width=280, elem_classes="gm-side"):
             pad = common.pad("Draw here: the star shows where it lands")
     title = "Variations of your picture, by the larger VAE: other codes z ~ q(z|x)"
@@ -79,7 +80,7 @@ def build_map(page: common.Page, names: list[str]) -> None:
 def decode(point: dict) -> dict:
     """For the map's script: the pixels decoded at {name, x, y}, or an error in one sentence."""
     try:
-        return {"pixels": wrappers.decode_point(point["name"], point["x"], point["y"])}
+        return {"pixels": latents.decode_point(point["name"], point["x"], point["y"])}
     except (KeyError, TypeError):
         return {"error": "A point is {name, x, y}."}
     except ValueError as error:
@@ -88,18 +89,18 @@ def decode(point: dict) -> dict:
 
 def locate(name: str, picture: dict, spread: float) -> tuple[Any, Any]:
     """Where a picture lands on the map, and variations of it by the larger VAE of the same data: decodes of z ~ q(z|x)."""
-    place = wrappers.locate(name, picture)
-    larger = f"{FAMILY}-{wrappers.describe(name)['data']}"
-    larger = larger if larger in wrappers.available(FAMILY) else name
-    return {"x": place["x"], "y": place["y"]}, wrappers.variations(larger, picture, temperature=spread)
+    place = latents.encode_point(name, picture)
+    larger = f"{FAMILY}-{core.describe(name)['data']}"
+    larger = larger if larger in core.available(FAMILY) else name
+    return {"x": place["x"], "y": place["y"]}, latents.posterior_samples(larger, picture, temperature=spread)
 
 
 def open_map(name: str, spread: float) -> tuple[Any, ...]:
     """Another map, with its first example on the pad."""
-    known = common.examples(name)
+    known = common.known_pictures(name)
     place, several = locate(name, known[0][1], spread)
     info = {"Software": f"genmodels {__version__}", "model": name}
-    plane = gr.HTML(value=place, map={"name": name, **wrappers.latent_map(name), "info": info})
+    plane = gr.HTML(value=place, map={"name": name, **latents.latent_map(name), "info": info})
     return plane, common.fill_pad(name, known[0][1], [("Or pick one", known)]), several
 
 
@@ -111,7 +112,7 @@ def build_knobs(page: common.Page, shown: gr.HTML, name: str) -> None:
     with gr.Row(elem_classes="gm-split"):
         with gr.Column(elem_classes="gm-side"):
             hero = common.picture("Decoded hero", "The hero that the knobs decode to")
-            species = common.class_dropdown("Species", name, value=wrappers.describe(name)["classes"].index("human"))
+            species = common.class_dropdown("Species", name, value=core.describe(name)["classes"].index("human"))
             with gr.Row(elem_classes="gm-seed"):
                 seed = common.seed_field("Seed")
                 dice = gr.Button("Another hero", elem_classes="gm-dice")
@@ -128,7 +129,7 @@ def build_knobs(page: common.Page, shown: gr.HTML, name: str) -> None:
     def traverse(species: str, which: int, seed: int, *values: float) -> tuple[Any, Any]:
         """The hero at these knob values, and one knob swept through its range."""
         given = {"values": list(values), "seed": seed, "label": species}
-        return wrappers.traverse(name, **given), wrappers.traversal_strip(name, which, **given)
+        return latents.traverse(name, **given), latents.traversal_strip(name, which, **given)
 
     def another(species: str, which: int, *values: float) -> tuple[Any, ...]:
         """A hero of a new random seed, which comes back first."""
@@ -137,7 +138,7 @@ def build_knobs(page: common.Page, shown: gr.HTML, name: str) -> None:
 
     def open_knobs(species: str, which: int, seed: int) -> tuple[Any, ...]:
         """Every knob at the middle of its range."""
-        found = wrappers.latents(name, KNOBS)
+        found = latents.strongest_latents(name, KNOBS)
         sliders = [gr.Slider(minimum=row["low"], maximum=row["high"], value=row["value"]) for row in found]
         return *sliders, *traverse(species, which, seed, *(row["value"] for row in found))
 
@@ -186,7 +187,7 @@ def walk(
     name: str, label_a: str, label_b: str, seed_a: int, seed_b: int, frames: int, temperature: float
 ) -> tuple[Any, ...]:
     """The filmstrip and the GIF of a walk between two samples."""
-    strip, gif = wrappers.walk(
+    strip, gif = latents.latent_walk(
         name, (seed_a, seed_b), labels=(label_a, label_b), frames=frames, temperature=temperature
     )
     return strip, gif, gif

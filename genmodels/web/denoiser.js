@@ -1,5 +1,5 @@
 // Pictures on their way from noise, and beside them the clean ones that the network sees in them. Its value is what
-// `wrappers.diffuse` yields: {run, state: "running" | "done" | "preview", total, frames: [{step, sigma, ms, noisy, clean}],
+// `diffusion.sample_steps` yields: {run, state: "running" | "done" | "preview", total, frames: [{step, sigma, ms, noisy, clean}],
 // info}, the next one with a frame more. The newest frame is on show, unless the scrubber is held at another. clean is null
 // in the very first: until the network answers, there is the noise alone.
 // Event: "stop", when the server need not go on.

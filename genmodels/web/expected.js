@@ -1,4 +1,4 @@
-// What the model expects of the pixel under the pointer, knowing only those before it. Its value is what `wrappers.expect`
+// What the model expects of the pixel under the pointer, knowing only those before it. Its value is what `autoregressive.surprise_map`
 // returns: {name, shape, pixels, bits}. server.expected({name, pixels, x, y}) answers {channels} or {error}.
 const root = element.querySelector('.gm-expected');
 const picture = root.querySelector('.gm-expected-picture');

@@ -1,4 +1,4 @@
-// Pictures that fill in row by row, and beside them how unsure the model was. Its value is what `wrappers.write` yields:
+// Pictures that fill in row by row, and beside them how unsure the model was. Its value is what `autoregressive.sample_rows` yields:
 // {run, shape, count, columns, rows: [{pixels, bits}], start, mask, info}, the next one with a row more in `rows`.
 // Rows are shown as they come or, at a lower speed, later. Event: "stop", when the server need not go on.
 const root = element.querySelector('.gm-writer');

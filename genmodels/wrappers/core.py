@@ -82,19 +82,19 @@ def calibrated(name: str, key: str, what: str) -> Tensor:
     return tensors[key]
 
 
-def computing(function: Callable) -> Callable:
+def locked(function: Callable) -> Callable:
     """Only one computation at a time, without gradients."""
 
     @functools.wraps(function)
-    def locked(*args: Any, **kwargs: Any) -> Any:
+    def guarded(*args: Any, **kwargs: Any) -> Any:
         with _compute, torch.inference_mode():
             return function(*args, **kwargs)
 
-    return locked
+    return guarded
 
 
-def in_turns(steps: Iterator[Step]) -> Iterator[Step]:
-    """`computing` for what takes many steps: each is one computation, so that between two of them others take turns."""
+def locked_steps(steps: Iterator[Step]) -> Iterator[Step]:
+    """`locked` for what takes many steps: each is one computation, so that between two of them others take turns."""
     while True:
         with _compute, torch.inference_mode():
             step = next(steps, None)
@@ -109,7 +109,7 @@ def new_run() -> int:
     return next(_runs)
 
 
-def whole(what: str, value: Any, low: int, high: int) -> int:
+def check_int(what: str, value: Any, low: int, high: int) -> int:
     """`value` as an int in [low, high], or ValueError with the range. Accepts 3.0 (JSON has no ints), not 3.5 or True."""
     if (
         isinstance(value, bool)
@@ -121,7 +121,7 @@ def whole(what: str, value: Any, low: int, high: int) -> int:
     return int(value)
 
 
-def real(what: str, value: Any, low: float, high: float) -> float:
+def check_float(what: str, value: Any, low: float, high: float) -> float:
     """`value` as a float in [low, high], or ValueError with the range."""
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not low <= value <= high:  # NaN fails too
         raise ValueError(f"{what} must be a number from {low:.10g} to {high:.10g}, not {shown(value)}.")
@@ -143,7 +143,7 @@ def class_index(name: str, label: int | str | None) -> int | None:
         return classes.index(label)
     if isinstance(label, str):
         raise ValueError(f"There is no class {shown(label)}; the classes are {', '.join(classes)}.")
-    return whole("The class", label, 0, len(classes) - 1)
+    return check_int("The class", label, 0, len(classes) - 1)
 
 
 def describe(name: str) -> dict[str, Any]:

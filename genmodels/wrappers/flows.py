@@ -14,14 +14,7 @@ from genmodels import operations
 from genmodels.data import tile_pixels, to_uint8
 from genmodels.models.base import Model, seeded
 from genmodels.protocols import Decodes, Encodes, HasLikelihood, SamplesStepwise
-from genmodels.wrappers.core import (
-    MAX_SEED,
-    class_index,
-    computing,
-    describe,
-    get_model,
-    whole,
-)
+from genmodels.wrappers.core import MAX_SEED, check_int, class_index, describe, get_model, locked
 from genmodels.wrappers.pictures import Pad, from_pad, sheet, single, to_pad
 from genmodels.wrappers.sampling import knob
 
@@ -46,8 +39,8 @@ def _get_invertible(name: str) -> Model:
 # -- there and back ---------------------------------------------------------------------------------------------------
 
 
-@computing
-def there_and_back(name: str, pad: Pad) -> dict[str, Any]:
+@locked
+def round_trip(name: str, pad: Pad) -> dict[str, Any]:
     """A picture turned into noise and back again. Where in its grey level's bin a pixel lies is drawn as in training.
 
     Returns code and decoded (pictures), difference (the largest of any pixel, in grey levels), film (all layers there
@@ -115,12 +108,12 @@ def _film(name: str, steps: Sequence[Tensor], captions: Sequence[str]) -> Film:
     return {"frames": [{**frame, "caption": text} for frame, text in zip(frames, captions, strict=True)]}
 
 
-@computing
-def sample_film(name: str, seed: int = 0, label: int | str | None = None, **knobs: float) -> Film:
+@locked
+def sample_layers(name: str, seed: int = 0, label: int | str | None = None, **knobs: float) -> Film:
     """Samples on their way from noise to pictures, one frame per layer undone. label None = every class in turn."""
     model = _get_invertible(name)
     operations.require(model, SamplesStepwise)
-    seed = whole("The seed", seed, 0, MAX_SEED)
+    seed = check_int("The seed", seed, 0, MAX_SEED)
     knobs = {key: knob(key, value) for key, value in knobs.items()}
     index = class_index(name, label)
     labels = operations.as_labels(model, FILM_PICTURES, "balanced" if index is None else index)
@@ -134,8 +127,8 @@ def sample_film(name: str, seed: int = 0, label: int | str | None = None, **knob
 # -- between two pictures, and other classes ----------------------------------------------------------------------------
 
 
-@computing
-def fades(name: str, pad_a: Pad, pad_b: Pad) -> dict[str, Image.Image]:
+@locked
+def interpolate(name: str, pad_a: Pad, pad_b: Pad) -> dict[str, Image.Image]:
     """From one picture to another in nine steps: through their codes ("latent") and as a cross-fade ("pixels")."""
     model = _get_invertible(name)
     t = torch.linspace(0, 1, STEPS_BETWEEN)
@@ -148,7 +141,7 @@ def fades(name: str, pad_a: Pad, pad_b: Pad) -> dict[str, Image.Image]:
     }
 
 
-@computing
+@locked
 def swap_class(name: str, pad: Pad, label: int | str | None = None) -> dict[str, Any]:
     """A picture encoded as one of a class, and its code decoded as one of every class.
 

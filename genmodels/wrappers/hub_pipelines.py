@@ -23,7 +23,7 @@ from torch import Tensor, nn
 from genmodels.data import reason
 from genmodels.device import device, free_memory, set_threads
 from genmodels.wrappers import hub_repos
-from genmodels.wrappers.core import MAX_SEED, real, whole
+from genmodels.wrappers.core import MAX_SEED, check_float, check_int
 from genmodels.wrappers.pictures import signed
 
 if importlib.util.find_spec("spaces"):
@@ -103,17 +103,17 @@ def check_order(
     if not prompt.strip():
         raise ValueError("Say in the prompt what the picture shall show; it is empty.")
     for what, side in (("The width", width), ("The height", height)):
-        if whole(what, side, MIN_SIDE, MAX_SIDE) % SIDE_STEP:
+        if check_int(what, side, MIN_SIDE, MAX_SIDE) % SIDE_STEP:
             raise ValueError(f"{what} must be a multiple of {SIDE_STEP}, not {side:g}.")
     return Order(
         hub_repos.check_id(repo),
         prompt.strip(),
         negative_prompt.strip(),
-        real("The guidance scale", guidance_scale, 0, MAX_GUIDANCE),
-        whole("The number of steps", num_inference_steps, 1, MAX_STEPS),
+        check_float("The guidance scale", guidance_scale, 0, MAX_GUIDANCE),
+        check_int("The number of steps", num_inference_steps, 1, MAX_STEPS),
         int(width),
         int(height),
-        whole("The seed", seed, 0, MAX_SEED),
+        check_int("The seed", seed, 0, MAX_SEED),
     )
 
 

@@ -9,12 +9,12 @@ import torch
 
 from genmodels import operations
 from genmodels.protocols import HasLikelihood
-from genmodels.wrappers.core import MODELS_KEPT, calibrated, computing, get_model
+from genmodels.wrappers.core import MODELS_KEPT, calibrated, get_model, locked
+from genmodels.wrappers.examples import outliers, plain_pictures
 from genmodels.wrappers.pictures import Pad, from_pad
-from genmodels.wrappers.starters import outliers, plain_pictures
 
 
-@computing
+@locked
 def likelihood(name: str, pad: Pad) -> dict[str, Any]:
     """What a picture costs in bits/dim without naming its class, whether that is a bound, the share in percent of test
     images that cost more ("likelier_than"), and the histogram of these."""
@@ -59,6 +59,6 @@ def compared(name: str, known: Sequence[tuple[str, Pad]]) -> list[dict[str, Any]
     return sorted(rows, key=lambda row: row["bits"])
 
 
-@computing
+@locked
 def _all_bits(name: str, pads: Sequence[Pad]) -> list[float]:
     return _bits(name, pads)

@@ -7,13 +7,13 @@ from genmodels.protocols import Samples
 from genmodels.wrappers.core import (
     MAX_IMAGES,
     MAX_SEED,
+    check_float,
+    check_int,
     class_index,
     class_text,
-    computing,
     get_model,
-    real,
+    locked,
     shown,
-    whole,
 )
 from genmodels.wrappers.pictures import sheet
 
@@ -37,14 +37,14 @@ def knob(key: str, value: float | str) -> float | str:
         if not isinstance(value, str):
             raise ValueError(f"{what} must be text, not {shown(value)}.")
         return value
-    return whole(what, value, low, high) if key == "num_inference_steps" else real(what, value, low, high)
+    return check_int(what, value, low, high) if key == "num_inference_steps" else check_float(what, value, low, high)
 
 
-@computing
+@locked
 def sample(name: str, n: int = 16, seed: int = 0, label: int | str | None = None, **knobs: float | str) -> Image.Image:
     """n new pictures as one sheet; picture i has seed + i. label None = every class in turn. knobs: see KNOBS."""
     model = get_model(name, Samples)
-    n, seed = whole("The number of images", n, 1, MAX_IMAGES), whole("The seed", seed, 0, MAX_SEED)
+    n, seed = check_int("The number of images", n, 1, MAX_IMAGES), check_int("The seed", seed, 0, MAX_SEED)
     knobs = {key: knob(key, value) for key, value in knobs.items()}
     index = class_index(name, label)
     x = operations.sample(model, n, seed, "balanced" if index is None else index, **knobs)

@@ -10,15 +10,7 @@ from genmodels import operations
 from genmodels.data import tile, to_uint8
 from genmodels.models.base import Model, seeded
 from genmodels.protocols import Samples
-from genmodels.wrappers.core import (
-    MAX_FRAMES,
-    MAX_SEED,
-    class_index,
-    class_text,
-    computing,
-    get_model,
-    whole,
-)
+from genmodels.wrappers.core import MAX_FRAMES, MAX_SEED, check_int, class_index, class_text, get_model, locked
 from genmodels.wrappers.pictures import loop_webp, sheet, signed
 from genmodels.wrappers.sampling import knob
 
@@ -58,7 +50,7 @@ def slerp(a: Tensor, b: Tensor, t: Tensor) -> Tensor:
     return direction * torch.lerp(*lengths, t)
 
 
-@computing
+@locked
 def _loop_images(model: Model, z: Tensor, labels: Tensor, frames: int, space: str, psi: float) -> Tensor:
     """Images on the closed path through the stops z `(K, D)`: slerp in z, or straight lines in w.
 
@@ -75,7 +67,7 @@ def _loop_images(model: Model, z: Tensor, labels: Tensor, frames: int, space: st
     return model.synthesize(torch.lerp(*ends, t.unsqueeze(2))).clamp(-1, 1)
 
 
-def loop(
+def latent_loop(
     name: str,
     seed: int = 0,
     stops: int = 4,
@@ -90,8 +82,8 @@ def loop(
     label None: stop i shows class (seed + i) modulo the number of classes. space: "z" or "w", see `_loop_images`.
     """
     model = _get_styled(name)
-    seed, stops = whole("The seed", seed, 0, MAX_SEED), whole("The number of stops", stops, 2, MAX_STOPS)
-    frames = whole("The number of frames", frames, 8, MAX_FRAMES)
+    seed, stops = check_int("The seed", seed, 0, MAX_SEED), check_int("The number of stops", stops, 2, MAX_STOPS)
+    frames = check_int("The number of frames", frames, 8, MAX_FRAMES)
     psi = knob("truncation_psi", truncation_psi)
     if space not in SPACES:
         raise ValueError("The walk must go through z or w.")
@@ -108,7 +100,7 @@ def loop(
 # -- style mixing -----------------------------------------------------------------------------------------------------
 
 
-@computing
+@locked
 def style_grid(
     name: str,
     row_seed: int = 0,
@@ -125,11 +117,14 @@ def style_grid(
     """
     model = _get_styled(name)
     seeds = (
-        whole("The seed of the rows", row_seed, 0, MAX_SEED),
-        whole("The seed of the columns", column_seed, 0, MAX_SEED),
+        check_int("The seed of the rows", row_seed, 0, MAX_SEED),
+        check_int("The seed of the columns", column_seed, 0, MAX_SEED),
     )
-    counts = whole("The number of rows", rows, 1, MAX_SOURCES), whole("The number of columns", columns, 1, MAX_SOURCES)
-    crossover = whole("The crossover layer", crossover, 0, model.num_layers)
+    counts = (
+        check_int("The number of rows", rows, 1, MAX_SOURCES),
+        check_int("The number of columns", columns, 1, MAX_SOURCES),
+    )
+    crossover = check_int("The crossover layer", crossover, 0, model.num_layers)
     psi = knob("truncation_psi", truncation_psi)
     index = class_index(name, label)
     left, top = (_styles(model, seed, n, index, psi) for seed, n in zip(seeds, counts, strict=True))

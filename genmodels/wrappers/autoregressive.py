@@ -17,15 +17,15 @@ from genmodels.protocols import Completes, HasLikelihood
 from genmodels.wrappers.core import (
     MAX_SEED,
     NOT_NAMED,
+    check_int,
     check_name,
     class_index,
     class_text,
-    computing,
     describe,
     get_model,
-    in_turns,
+    locked,
+    locked_steps,
     new_run,
-    whole,
 )
 from genmodels.wrappers.pictures import Pad, columns_for, from_pad, signature
 from genmodels.wrappers.sampling import knob
@@ -53,7 +53,7 @@ def _get_writer(name: str) -> Model:
 # -- writing ----------------------------------------------------------------------------------------------------------
 
 
-def write(
+def sample_rows(
     name: str, n: int = MAX_WRITTEN, seed: int = 0, label: int | str | None = None, temperature: float = 1.0
 ) -> Iterator[Writing]:
     """n new pictures, row by row; picture i has seed + i. label None = every class in turn.
@@ -62,7 +62,7 @@ def write(
     the work.
     """
     model = _get_writer(name)
-    n, seed = whole("The number of images", n, 1, MAX_WRITTEN), whole("The seed", seed, 0, MAX_SEED)
+    n, seed = check_int("The number of images", n, 1, MAX_WRITTEN), check_int("The seed", seed, 0, MAX_SEED)
     index, temperature = class_index(name, label), knob("temperature", temperature)
     labels = operations.as_labels(model, n, "balanced" if index is None else index)
     x = torch.zeros(n, *model.image_shape)
@@ -70,7 +70,7 @@ def write(
     return _written(model, x, torch.zeros_like(x[:, :1], dtype=torch.bool), labels, seed, temperature, info)
 
 
-def finish(
+def complete_rows(
     name: str,
     pad: Pad,
     n: int = 8,
@@ -80,11 +80,11 @@ def finish(
 ) -> Iterator[Writing]:
     """The hidden pixels of a picture, written n times, row by row; the others stay as they are.
 
-    label: a class, "balanced" for every class in turn, or None: then the model isn't told one. See `write`.
+    label: a class, "balanced" for every class in turn, or None: then the model isn't told one. See `sample_rows`.
     """
     model = _get_writer(name)
     image, hidden = from_pad(name, pad)
-    n, seed = whole("The number of completions", n, 1, MAX_WRITTEN), whole("The seed", seed, 0, MAX_SEED)
+    n, seed = check_int("The number of completions", n, 1, MAX_WRITTEN), check_int("The seed", seed, 0, MAX_SEED)
     temperature = knob("temperature", temperature)
     everyone = isinstance(label, str) and label == "balanced"
     index = None if everyone else class_index(name, label)
@@ -113,7 +113,7 @@ def _written(
     }  # fmt: skip
     generators = seeded(range(seed, seed + len(x)))
     rows: list[dict[str, str]] = []
-    steps = in_turns(model.write(x, given, labels, generators=generators, temperature=temperature))
+    steps = locked_steps(model.write(x, given, labels, generators=generators, temperature=temperature))
     for row, (images, entropies) in enumerate(steps):
         rows.append(_row(images[:, :, row], entropies[:, row], given[:, 0, row]))
         yield {**writing, "rows": list(rows)}
@@ -136,8 +136,8 @@ def _text(values: np.ndarray) -> str:
 # -- what it expects --------------------------------------------------------------------------------------------------
 
 
-@computing
-def expect(name: str, pad: Pad) -> dict[str, Any]:
+@locked
+def surprise_map(name: str, pad: Pad) -> dict[str, Any]:
     """How much each pixel of a picture surprises the model, given those before it, without naming the class.
 
     Returns name, shape and pixels of the picture, and bits: the surprise of each pixel, -log2 of the probability that it
@@ -150,8 +150,8 @@ def expect(name: str, pad: Pad) -> dict[str, Any]:
     return facts | {"bits": _text(surprise.numpy())}
 
 
-@computing
-def expected_at(name: str, pad: Pad, x: int, y: int) -> list[dict[str, Any]]:
+@locked
+def pixel_distribution(name: str, pad: Pad, x: int, y: int) -> list[dict[str, Any]]:
     """What the model expects of the pixel in column x and row y, knowing those before it; one dict per channel, of which
     each also knows the channels before it.
 
@@ -159,7 +159,7 @@ def expected_at(name: str, pad: Pad, x: int, y: int) -> list[dict[str, Any]]:
     surprise that was to be expected, in bits).
     """
     height, width = describe(name)["shape"][1:]
-    x, y = whole("The column", x, 0, width - 1), whole("The row", y, 0, height - 1)
+    x, y = check_int("The column", x, 0, width - 1), check_int("The row", y, 0, height - 1)
     levels, log_p = _expectations(name, pad)
     found = []
     for level, log in zip(levels[:, y, x].tolist(), log_p[:, y, x].double(), strict=True):

@@ -1,71 +1,22 @@
-"""What a critic allows: its score of any picture, and the game of telling generated pictures from real ones."""
+"""The game of telling generated pictures from real ones, against the GAN's own discriminator."""
 
-import functools
 import random
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from genmodels import operations
 from genmodels.data import Images, to_float, to_uint8
 from genmodels.protocols import Judges, Samples
-from genmodels.wrappers.core import MAX_SEED, MODELS_KEPT, calibration, computing, get_model, whole
-from genmodels.wrappers.pictures import Pad, from_pad, to_pad
-from genmodels.wrappers.starters import known_images
+from genmodels.wrappers.core import MAX_SEED, check_int, get_model, locked
+from genmodels.wrappers.discriminator import threshold
+from genmodels.wrappers.examples import known_images
+from genmodels.wrappers.pictures import Pad, to_pad
 
 CARDS, PAIRS, PAIR_PSI = 8, 4, 0.5
 FEWEST_FAKES, MOST_FAKES = 2, 6
-
-
-# -- the critic's score -----------------------------------------------------------------------------------------------
-
-
-@computing
-def judge(name: str, pad: Pad) -> dict[str, Any]:
-    """How real the critic finds a picture: score, the share in percent of test images ("above_test") and of generated
-    pictures ("above_samples") that it finds less real, and the histograms of both."""
-    model = get_model(name, Judges)
-    score = float(model.realism(from_pad(name, pad)[0]))
-    test, samples = _known_scores(name)
-    return {
-        "score": score,
-        "above_test": float((test < score).mean() * 100),
-        "above_samples": float((samples < score).mean() * 100),
-        "histogram": _histograms(name),
-    }
-
-
-def _known_scores(name: str) -> tuple[np.ndarray, np.ndarray]:
-    """The critic's scores of the test images and of samples, both sorted."""
-    tensors = calibration(name)
-    if "realism_test" not in tensors:
-        raise ValueError(f"The model {name!r} keeps no scores of its critic.")
-    return tensors["realism_test"].numpy(), tensors["realism_samples"].numpy()
-
-
-@functools.lru_cache(maxsize=MODELS_KEPT)
-def _histograms(name: str) -> dict[str, list[float]]:
-    """Shares of test images and of samples in 40 bins, over the range that one in two hundred leaves on each side."""
-    both = _known_scores(name)
-    low, high = np.quantile(np.concatenate(both), [0.005, 0.995])
-    counts = [np.histogram(scores, bins=40, range=(low, high)) for scores in both]
-    test, samples = ((found / len(s)).tolist() for (found, _), s in zip(counts, both, strict=True))
-    return {"test": test, "samples": samples, "edges": counts[0][1].tolist()}
-
-
-@functools.lru_cache(maxsize=MODELS_KEPT)
-def threshold(name: str) -> float:
-    """The score below which the critic's best guess is "generated": there it is right most often, if half are."""
-    test, samples = _known_scores(name)
-    candidates = np.concatenate([test, samples])
-    right = 1 - np.searchsorted(test, candidates) / len(test) + np.searchsorted(samples, candidates) / len(samples)
-    return float(candidates[right.argmax()])
-
-
-# -- the game ---------------------------------------------------------------------------------------------------------
 
 
 def deal(name: str, seed: int) -> dict[str, Any]:
@@ -75,13 +26,13 @@ def deal(name: str, seed: int) -> dict[str, Any]:
     many neighbours one is to be picked, or 1 if each picture counts for itself. A model of data of which we have no test
     images gets four pairs of one class each instead, where the picture drawn with psi = 0.5 is to be picked.
     """
-    seed = whole("The seed", seed, 0, MAX_SEED)
+    seed = check_int("The seed", seed, 0, MAX_SEED)
     get_model(name, Samples, Judges)
     dice, real = random.Random(seed), known_images(name)
     return _deal_pairs(name, dice) if real is None else _deal_mixed(name, dice, real)
 
 
-@computing
+@locked
 def _deal_mixed(name: str, dice: random.Random, real: Images) -> dict[str, Any]:
     model = get_model(name, Samples, Judges)
     fakes = dice.sample(range(CARDS), dice.randint(FEWEST_FAKES, MOST_FAKES))
@@ -94,7 +45,7 @@ def _deal_mixed(name: str, dice: random.Random, real: Images) -> dict[str, Any]:
     return {"pictures": _pads(pixels), "sought": [i in fakes for i in range(CARDS)], "critic": picks, "group": 1}
 
 
-@computing
+@locked
 def _deal_pairs(name: str, dice: random.Random) -> dict[str, Any]:
     """The critic picks the picture of a pair to which it gives the higher score: truncation leads to typical pictures."""
     model = get_model(name, Samples, Judges)
@@ -120,7 +71,7 @@ def marks(dealt: dict[str, Any], picks: Any) -> dict[str, Any]:
     count, group = len(dealt["pictures"]), dealt["group"]
     if not isinstance(picks, Sequence) or isinstance(picks, str) or len(picks) > count:
         raise ValueError(f"The picks must be a list of at most {count} positions.")
-    positions = {whole("A pick", pick, 0, count - 1) for pick in picks}
+    positions = {check_int("A pick", pick, 0, count - 1) for pick in picks}
     picked = [i in positions for i in range(count)]
     starts = range(0, count, group)
     if group > 1 and any(sum(picked[i : i + group]) != 1 for i in starts):

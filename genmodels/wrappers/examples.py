@@ -9,7 +9,7 @@ from genmodels import operations
 from genmodels.data import DATASETS, Images, fit_picture, to_uint8
 from genmodels.protocols import Samples
 from genmodels.real_images import real_images
-from genmodels.wrappers.core import computing, describe, get_model
+from genmodels.wrappers.core import describe, get_model, locked
 from genmodels.wrappers.pictures import Pad, to_pad
 
 GLYPH = 10  # of our pictures of Omniglot: a Greek φ, with the median ink
@@ -32,7 +32,7 @@ def real_pictures(name: str, n: int = 10) -> list[tuple[str, Pad]]:
     return [(images.classes[label], to_pad(images.pixels[label])) for label in labels]
 
 
-def examples(name: str, n: int = 10) -> list[tuple[str, Pad]]:
+def of_kind(name: str, n: int = 10) -> list[tuple[str, Pad]]:
     """Labelled pictures of the model's kind: real ones, else its own, else (if it does not sample) none."""
     return real_pictures(name, n) or (own_pictures(name, n) if isinstance(get_model(name), Samples) else [])
 
@@ -43,7 +43,7 @@ def _spread(n: int, count: int) -> list[int]:
 
 
 @functools.lru_cache(maxsize=16)
-@computing
+@locked
 def own_pictures(name: str, n: int = 10) -> list[tuple[str, Pad]]:
     """Labelled samples of the model itself, of up to n classes."""
     model = get_model(name, Samples)

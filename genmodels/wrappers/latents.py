@@ -16,22 +16,22 @@ from genmodels.data import to_uint8
 from genmodels.metrics import mean_squared_error, psnr
 from genmodels.models.base import Model, draw_normal, seeded
 from genmodels.protocols import Decodes, Encodes, Samples
-from genmodels.wrappers.core import (
+from genmodels.wrappers.core import (  # fmt: skip
     MAX_FRAMES,
     MAX_IMAGES,
     MAX_SEED,
     MODELS_KEPT,
     calibrated,
     calibration,
+    check_float,
+    check_int,
     check_name,
     class_index,
     class_text,
-    computing,
     describe,
     get_model,
-    real,
-    whole,
-)  # fmt: skip
+    locked,
+)
 from genmodels.wrappers.pictures import Pad, from_pad, gif, sheet, single, to_pad
 
 PROBES = 8  # codes around which the effect of a latent is measured
@@ -40,7 +40,7 @@ PROBES = 8  # codes around which the effect of a latent is measured
 # -- there and back -----------------------------------------------------------------------------------------------------
 
 
-@computing
+@locked
 def autoencode(name: str, pad: Pad, sigma: float = 0.0, seed: int = 0) -> dict[str, Any]:
     """What a model makes of a picture, with noise of standard deviation sigma added and the hidden pixels erased.
 
@@ -50,7 +50,7 @@ def autoencode(name: str, pad: Pad, sigma: float = 0.0, seed: int = 0) -> dict[s
     """
     model = get_model(name, Encodes, Decodes)
     scores = calibrated(name, "scores", "anomaly scores").numpy()
-    sigma, seed = real("The noise", sigma, 0, 1), whole("The seed", seed, 0, MAX_SEED)
+    sigma, seed = check_float("The noise", sigma, 0, 1), check_int("The seed", seed, 0, MAX_SEED)
     x, hidden = from_pad(name, pad)
     seen = operations.corrupt(x, sigma, [seed], hidden).clamp(-1, 1)
     start = time.perf_counter()
@@ -86,11 +86,11 @@ def _finite_psnr(x: Tensor, y: Tensor) -> float:
     return min(99.0, psnr(float(mean_squared_error(x, y).mean())))
 
 
-@computing
-def between(name: str, pad_a: Pad, pad_b: Pad, t: float) -> dict[str, Image.Image]:
+@locked
+def mix_codes(name: str, pad_a: Pad, pad_b: Pad, t: float) -> dict[str, Image.Image]:
     """Decoded at (1 - t) z_a + t z_b ("latent"), and the cross-fade of the pixels ("pixels")."""
     model = get_model(name, Encodes, Decodes)
-    t = real("The position", t, 0, 1)
+    t = check_float("The position", t, 0, 1)
     a, b = from_pad(name, pad_a)[0], from_pad(name, pad_b)[0]
     latent = operations.interpolate(model, a[0], b[0], torch.tensor([t]))[0]
     return {
@@ -121,18 +121,18 @@ def decode_point(name: str, x: float, y: float) -> str:
     """The picture at a point of the map, base64 of uint8 H*W*C. Off the map means at its edge."""
     check_name(name)
     extent = latent_map(name)["extent"]
-    point = [max(-extent, min(extent, real("The position", v, -1e6, 1e6))) for v in (x, y)]
+    point = [max(-extent, min(extent, check_float("The position", v, -1e6, 1e6))) for v in (x, y)]
     return to_pad(_decode_codes(name, [point])[0])["pixels"]
 
 
-@computing
+@locked
 def _decode_codes(name: str, codes: Sequence[Sequence[float]]) -> Tensor:
     model = get_model(name, Decodes)
     return to_uint8(model.decode(torch.tensor(codes)))
 
 
-@computing
-def locate(name: str, pad: Pad) -> dict[str, Any]:
+@locked
+def encode_point(name: str, pad: Pad) -> dict[str, Any]:
     """Where a picture lands on the map, and what is decoded there."""
     model = get_model(name, Encodes, Decodes)
     extent = latent_map(name)["extent"]
@@ -141,16 +141,16 @@ def locate(name: str, pad: Pad) -> dict[str, Any]:
     return {"x": x, "y": y, "picture": to_pad(to_uint8(model.decode(z))[0])}
 
 
-@computing
-def variations(
+@locked
+def posterior_samples(
     name: str, pad: Pad, label: int | str | None = None, n: int = 8, seed: int = 0, temperature: float = 1.0
 ) -> Image.Image:
     """Decodes of codes drawn from q(z|x): what the model takes for the same picture."""
     model = get_model(name, Encodes, Decodes)
     if not hasattr(model, "posterior"):
         raise ValueError(f"The model {name!r} has no posterior q(z|x) to draw variations from.")
-    n, seed = whole("The number of images", n, 1, MAX_IMAGES), whole("The seed", seed, 0, MAX_SEED)
-    temperature = real("The spread", temperature, 0, 8)
+    n, seed = check_int("The number of images", n, 1, MAX_IMAGES), check_int("The seed", seed, 0, MAX_SEED)
+    temperature = check_float("The spread", temperature, 0, 8)
     index = class_index(name, label)
     x = from_pad(name, pad)[0]
     labels = operations.as_labels(model, n, index)
@@ -172,11 +172,11 @@ def _get_sampler(name: str) -> Model:
 
 
 @functools.lru_cache(maxsize=8)
-@computing
-def latents(name: str, k: int = 8) -> list[dict[str, float]]:
+@locked
+def strongest_latents(name: str, k: int = 8) -> list[dict[str, float]]:
     """The k latents that change the picture most when they move from -2 to 2, averaged over a few other codes."""
     model = _get_sampler(name)
-    k = whole("The number of latents", k, 1, describe(name)["latent_dim"])
+    k = check_int("The number of latents", k, 1, describe(name)["latent_dim"])
     labels = operations.as_labels(model, PROBES, "balanced")
     codes = model.sample_codes(labels, generators=seeded(range(PROBES)))
     d = codes.shape[1]
@@ -198,14 +198,14 @@ def _edited_code(name: str, values: Any, seed: Any, index: int | None) -> Tensor
         or not 1 <= len(values) <= describe(name)["latent_dim"]
     ):
         raise ValueError(f"The knobs must be a list of 1 to {describe(name)['latent_dim']} numbers.")
-    values = [real(f"Knob {i + 1}", v, -5, 5) for i, v in enumerate(values)]
+    values = [check_float(f"Knob {i + 1}", v, -5, 5) for i, v in enumerate(values)]
     label = operations.as_labels(model, 1, index)
-    z = model.sample_codes(label, generators=seeded([whole("The seed", seed, 0, MAX_SEED)]))
-    z[0, [latent["index"] for latent in latents(name, len(values))]] = torch.tensor(values)
+    z = model.sample_codes(label, generators=seeded([check_int("The seed", seed, 0, MAX_SEED)]))
+    z[0, [latent["index"] for latent in strongest_latents(name, len(values))]] = torch.tensor(values)
     return z
 
 
-@computing
+@locked
 def traverse(name: str, values: Sequence[float], seed: int = 0, label: int | str | None = None) -> Image.Image:
     """The picture whose strongest latents have these values; the other latents come from the seed."""
     index = class_index(name, label)
@@ -215,16 +215,16 @@ def traverse(name: str, values: Sequence[float], seed: int = 0, label: int | str
     return single(image, name, seed=seed, latents=list(values), **class_text(name, index))
 
 
-@computing
+@locked
 def traversal_strip(
     name: str, which: int, values: Sequence[float], seed: int = 0, label: int | str | None = None, n: int = 9
 ) -> Image.Image:
     """One of the strongest latents swept over its range, the others at these values."""
     index = class_index(name, label)
     z = _edited_code(name, values, seed, index)
-    which = whole("The knob to sweep", which, 0, len(values) - 1)
-    latent = latents(name, len(values))[which]
-    z = z.repeat(whole("The number of images", n, 2, MAX_IMAGES), 1)
+    which = check_int("The knob to sweep", which, 0, len(values) - 1)
+    latent = strongest_latents(name, len(values))[which]
+    z = z.repeat(check_int("The number of images", n, 2, MAX_IMAGES), 1)
     z[:, latent["index"]] = torch.linspace(latent["low"], latent["high"], len(z))
     model = get_model(name)
     images = model.decode(z, operations.as_labels(model, len(z), index))
@@ -236,7 +236,7 @@ def traversal_strip(
 # -- walks ------------------------------------------------------------------------------------------------------------
 
 
-@computing
+@locked
 def _walk_images(model: Model, seeds: list[int], indices: list[int | None], frames: int, temperature: float) -> Tensor:
     """Images on the line between two samples' codes; between two classes the label is blended along."""
     ends = [operations.as_labels(model, 1, index) for index in indices]
@@ -249,7 +249,7 @@ def _walk_images(model: Model, seeds: list[int], indices: list[int | None], fram
     return model.decode(torch.lerp(codes[0], codes[1], t), torch.lerp(one_hot[0].float(), one_hot[1].float(), t))
 
 
-def walk(
+def latent_walk(
     name: str,
     seeds: tuple[int, int],
     labels: tuple[int | str | None, int | str | None] = (None, None),
@@ -258,9 +258,9 @@ def walk(
 ) -> tuple[Image.Image, str]:
     """From one sample to another through the latent space: a film strip, and the path of a GIF that goes there and back."""
     model = _get_sampler(name)
-    seeds = [whole("The seed", seed, 0, MAX_SEED) for seed in seeds]
-    frames = whole("The number of frames", frames, 2, MAX_FRAMES)
-    temperature = real("The temperature", temperature, 0, 2)
+    seeds = [check_int("The seed", seed, 0, MAX_SEED) for seed in seeds]
+    frames = check_int("The number of frames", frames, 2, MAX_FRAMES)
+    temperature = check_float("The temperature", temperature, 0, 2)
     indices = [class_index(name, label) for label in labels]
     x = _walk_images(model, seeds, indices, frames, temperature)
     classes = [class_text(name, index)["class"] for index in indices]

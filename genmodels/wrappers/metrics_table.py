@@ -3,9 +3,9 @@
 from collections.abc import Callable
 from typing import Any
 
-from genmodels import card, checkpoint
+from genmodels import card
 from genmodels.evaluation.report import measured
-from genmodels.wrappers.core import available, check_name
+from genmodels.wrappers.core import available
 
 #: What `measured` gives: {"metrics": {key: {"value", …}}, "references": {…}, …}, or {} if nothing was measured.
 Measured = dict[str, Any]
@@ -64,22 +64,3 @@ MEANINGS = {
     "largest error": "*Largest error*: by how many of 256 grey levels any pixel of a test image differs when it comes back "
     "from its code.",
 }
-
-#: What the run was -> the files of its film, without their endings.
-FILMS = {"healthy": "film", "collapsed": "collapse"}
-
-
-def films(name: str) -> list[dict[str, Any]]:
-    """Films of training, the same latents at many steps: those that a checkpoint holds, the healthy run first; [] if it has none.
-
-    Each: run ("healthy" or "collapsed"), sheet (path of a WebP with all frames, row by row), columns (frames per row),
-    frame_size (width and height in pixels), num_classes, frames ([{"step", "classes"}], classes = how many are covered).
-    """
-    check_name(name)
-    folder = checkpoint.find(name)
-    found = []
-    for run, stem in FILMS.items():
-        sheet, account = folder / f"{stem}.webp", checkpoint.read_json(folder, f"{stem}.json")
-        if account and sheet.is_file():
-            found.append({"run": run, "sheet": str(sheet.resolve())} | account)
-    return found

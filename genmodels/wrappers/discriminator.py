@@ -1,0 +1,57 @@
+"""What a critic allows: its score of any picture, and the game of telling generated pictures from real ones."""
+
+import functools
+from typing import Any
+
+import numpy as np
+
+from genmodels.protocols import Judges
+from genmodels.wrappers.core import MODELS_KEPT, calibration, get_model, locked
+from genmodels.wrappers.pictures import Pad, from_pad
+
+# -- the critic's score -----------------------------------------------------------------------------------------------
+
+
+@locked
+def judge(name: str, pad: Pad) -> dict[str, Any]:
+    """How real the critic finds a picture: score, the share in percent of test images ("above_test") and of generated
+    pictures ("above_samples") that it finds less real, and the histograms of both."""
+    model = get_model(name, Judges)
+    score = float(model.realism(from_pad(name, pad)[0]))
+    test, samples = _known_scores(name)
+    return {
+        "score": score,
+        "above_test": float((test < score).mean() * 100),
+        "above_samples": float((samples < score).mean() * 100),
+        "histogram": _histograms(name),
+    }
+
+
+def _known_scores(name: str) -> tuple[np.ndarray, np.ndarray]:
+    """The critic's scores of the test images and of samples, both sorted."""
+    tensors = calibration(name)
+    if "realism_test" not in tensors:
+        raise ValueError(f"The model {name!r} keeps no scores of its critic.")
+    return tensors["realism_test"].numpy(), tensors["realism_samples"].numpy()
+
+
+@functools.lru_cache(maxsize=MODELS_KEPT)
+def _histograms(name: str) -> dict[str, list[float]]:
+    """Shares of test images and of samples in 40 bins, over the range that one in two hundred leaves on each side."""
+    both = _known_scores(name)
+    low, high = np.quantile(np.concatenate(both), [0.005, 0.995])
+    counts = [np.histogram(scores, bins=40, range=(low, high)) for scores in both]
+    test, samples = ((found / len(s)).tolist() for (found, _), s in zip(counts, both, strict=True))
+    return {"test": test, "samples": samples, "edges": counts[0][1].tolist()}
+
+
+@functools.lru_cache(maxsize=MODELS_KEPT)
+def threshold(name: str) -> float:
+    """The score below which the critic's best guess is "generated": there it is right most often, if half are."""
+    test, samples = _known_scores(name)
+    candidates = np.concatenate([test, samples])
+    right = 1 - np.searchsorted(test, candidates) / len(test) + np.searchsorted(samples, candidates) / len(samples)
+    return float(candidates[right.argmax()])
+
+
+# -- the game ---------------------------------------------------------------------------------------------------------

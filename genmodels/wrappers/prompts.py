@@ -1,0 +1,91 @@
+"""What a model of captions is told: sentences, their words, and sentences from parts."""
+
+import functools
+import re
+from collections.abc import Sequence
+from typing import Any
+
+from torch import Tensor
+
+from genmodels import checkpoint
+from genmodels.wrappers.core import describe
+from genmodels.wrappers.denoisers import get_denoiser, model_config
+
+MAX_CHARACTERS, MAX_PROMPTS = 400, 8
+PARTS = ("species", "body", "cloak", "head", "weapon", "shield")  # of a sentence about a hero
+
+
+def check_prompt(name: str, prompt: Any) -> str:
+    """The prompt, or ValueError that says what is wrong with it: empty, too long, or of unknown words only."""
+    get_denoiser(name)
+    if not model_config(name).vocabulary:
+        raise ValueError(f"The model {name!r} knows classes and no words.")
+    if not isinstance(prompt, str) or not prompt.strip():
+        raise ValueError("The sentence is empty: say what to draw.")
+    if len(prompt) > MAX_CHARACTERS:
+        raise ValueError(f"The sentence has {len(prompt)} characters; at most {MAX_CHARACTERS} are allowed.")
+    count, limit = len(re.findall(r"\w+|[^\w\s]+", prompt)), model_config(name).text_length - 1
+    if count > limit:
+        raise ValueError(f"The sentence has {count} words and signs; at most {limit} are allowed.")
+    if set(_words(prompt)) <= set(get_denoiser(name).unknown_words(prompt)):
+        raise ValueError(f"The model knows none of these words; it knows, for example: {', '.join(_telling(name))}.")
+    return prompt
+
+
+def _words(text: str) -> list[str]:
+    return re.findall(r"\w+", text.lower())
+
+
+def _telling(name: str, n: int = 12) -> list[str]:
+    """Some of the longer words that a model knows, from all over its vocabulary."""
+    words = [word for word in model_config(name).vocabulary if len(word) > 3]
+    return words[:: max(1, len(words) // n)][:n]
+
+
+def prompt_tokens(name: str, prompts: Sequence[Any]) -> Tensor:
+    return get_denoiser(name).tokenize([check_prompt(name, prompt) for prompt in prompts])
+
+
+def unknown_words(name: str, prompt: str) -> list[str]:
+    """The words of a prompt that the model has never seen in a caption, each once."""
+    return get_denoiser(name).unknown_words(check_prompt(name, prompt))
+
+
+@functools.lru_cache(maxsize=16)
+def phrases(name: str) -> dict[str, list[str]]:
+    """Parts of a sentence, in the words of the model's captions: species, body, cloak, head, weapon, shield -> phrases.
+
+    They are what the referee of the same data tells apart, as far as the model knows the words. "" = without. {} where
+    there is no such referee, or where it tells other things apart.
+    """
+    known, referee = set(model_config(name).vocabulary), f"referee-{describe(name)['data']}"
+    if not known or referee not in checkpoint.bundled():
+        return {}
+    parts = checkpoint.read_config(referee)["data"].get("attributes", {})
+    if tuple(parts) != PARTS:
+        return {}
+    return {part: [phrase for phrase in parts[part] if known.issuperset(_words(phrase))] for part in PARTS}
+
+
+def compose(
+    species: str | None,
+    body: str | None = None,
+    cloak: str | None = None,
+    head: str | None = None,
+    weapon: str | None = None,
+    shield: str | None = None,
+) -> str:
+    """A sentence like those of the training set from its parts, "" or None = without. ValueError without a species.
+
+    >>> compose("elf", "a blue robe", "a red cloak", weapon="a trident")
+    'an elf in a blue robe with a red cloak, holding a trident'
+    """
+    if not species:
+        raise ValueError("Say who it is: a sentence needs a species.")
+    article = "an" if species[0] in "aeiou" else "a"
+    on_head = "wearing" if (head or "").startswith(("a ", "an ")) else "with"  # "horns" are not worn
+    worn = (
+        (f" in {body}" if body else "") + (f" with {cloak}" if cloak else "") + (f", {on_head} {head}" if head else "")
+    )
+    held = " and ".join(filter(None, (weapon, shield)))
+    return f"{article} {species}{worn}" + (f", holding {held}" if held else "")
