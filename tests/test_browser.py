@@ -1,16 +1,21 @@
 """The app in a real Chromium: draw, drag, generate, download; no console error, no request to another host."""
 
+import contextlib
 import io
+import re
 import shutil
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from subprocess import Popen
 
 import numpy as np
 import pytest
+from gradio_client import Client
+from helpers import free_port, wait_until_served
 from PIL import Image
 
-from genmodels import checkpoint
+from genmodels import checkpoint, web
 from genmodels.wrappers import denoisers
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
@@ -709,9 +714,176 @@ def test_a_hero_is_drawn_from_words(visit: Callable[..., Page]) -> None:
         place.get_by_role("button", name="Draw", exact=True).click()
         expect(page.get_by_text(said).first).to_be_visible(timeout=PATIENCE)
     run = film.get_attribute("data-run")
-    sentence.fill("a dwarf")
+    sentence.fill("a dwarf, café 日本語")
     place.get_by_role("button", name="Draw", exact=True).click()
     denoised(place, run)
+    with page.expect_download() as download:
+        film.get_by_role("button", name="Download PNG").click()
+    with Image.open(download.value.path()) as file:
+        assert file.text["prompt"] == "a dwarf, café 日本語"
+
+
+# ---- between click and answer ----------------------------------------------------------------------------------------
+
+#: Presses a button by its text and gives all states of a piece until it is done again: [state, caption, Stop, Play].
+STATES = """(piece, text) => new Promise((resolve) => {
+  const seen = [], find = (name) => piece.querySelector('.gm-steps-' + name);
+  const observer = new MutationObserver(() => {
+    const state = piece.dataset.state;
+    seen.push([state, find('caption').textContent, !find('stop').disabled, !find('play').disabled]);
+    if (state === 'done' && seen.some(([before]) => before !== 'done')) { observer.disconnect(); setTimeout(resolve, 50, seen); }
+  });
+  observer.observe(piece, { attributes: true, attributeFilter: ['data-state', 'data-frames', 'data-rows'] });
+  [...document.querySelectorAll('button')].find((b) => b.textContent.trim() === text).click();
+})"""
+
+
+def slowly(page: Page) -> None:
+    """Let every answer of the server's queue come two seconds later."""
+
+    def wait(route: sync_api.Route) -> None:
+        time.sleep(2)
+        route.continue_()
+
+    page.route("**/queue/data*", wait)
+
+
+@pytest.mark.parametrize(
+    ("path", "piece", "button"),
+    [
+        ("/pixelcnn", ".gm-writer", "Write"),
+        pytest.param("/diffusion", ".gm-denoiser", "Generate", marks=needs_a_denoiser),
+    ],
+)
+def test_a_run_says_that_it_starts_and_stop_never_replays(
+    visit: Callable[..., Page], path: str, piece: str, button: str
+) -> None:
+    page = visit(path)
+    film = page.locator(piece).first
+    expect(film).to_have_attribute("data-state", "done", timeout=PATIENCE)
+    page.wait_for_timeout(1000)  # until the rest of the page has its first answers
+    slowly(page)
+    seen = film.evaluate(STATES, button)
+    page.unroute("**/queue/data*")
+    assert seen[0] == ["waiting", "Starting …", True, False]
+    assert {state for state, *_ in seen} == {"waiting", "writing" if piece == ".gm-writer" else "running", "done"}
+    assert all(stop and not play for state, _, stop, play in seen if state in ("writing", "running"))
+    stop, screen = film.get_by_role("button", name="Stop"), film.locator("canvas").first
+    expect(stop).to_be_disabled()
+    stop.scroll_into_view_if_needed()
+    box, shown = stop.bounding_box(), pixels(screen)
+    page.mouse.click(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)  # too late
+    page.wait_for_timeout(100)
+    assert film.get_attribute("data-state") == "done"
+    assert pixels(screen) == shown
+
+
+@needs_a_denoiser
+def test_stop_while_others_come_first(visit: Callable[..., Page], app_address: str) -> None:
+    """The queue is busy with the long work of two others: who stops waiting is not served any more."""
+    page = visit("/diffusion")
+    place = section(page, "Generate")
+    film = denoised(place)
+    run = film.get_attribute("data-run")
+    page.wait_for_timeout(1000)
+    with contextlib.closing(Client(app_address, verbose=False)) as other:
+        jobs = [other.submit(n=16, num_inference_steps=100, api_name="/diffusion_generate") for _ in range(2)]
+        while not all(job.outputs() for job in jobs):
+            page.wait_for_timeout(50)
+        place.get_by_role("button", name="Generate").click()
+        expect(film).to_have_attribute("data-state", "waiting")
+        film.get_by_role("button", name="Stop").click()
+        expect(film).to_have_attribute("data-state", "done")
+        for job in jobs:
+            job.cancel()
+    page.wait_for_timeout(3000)
+    assert (film.get_attribute("data-run"), film.get_attribute("data-state")) == (run, "done")
+    place.get_by_role("button", name="Generate").click()
+    denoised(place, run)
+
+
+def test_a_page_that_outlives_its_server_shows_what_the_new_one_writes(
+    browser: Browser, start: Callable[..., Popen]
+) -> None:
+    port = free_port()
+    page = browser.new_page()
+    for seed in ("3", "4"):
+        server = start("app.py", GRADIO_SERVER_PORT=str(port), GRADIO_SERVER_NAME="127.0.0.1")
+        wait_until_served(f"http://127.0.0.1:{port}", server)
+        if seed == "3":
+            page.goto(f"http://127.0.0.1:{port}/pixelcnn")
+        former = pixels(written(page).locator(".gm-writer-pictures"))
+        page.get_by_label("Seed", exact=True).first.fill(seed)
+        page.get_by_role("button", name="Write", exact=True).click()
+        canvas = page.locator(".gm-writer-pictures").first
+        page.wait_for_function(
+            "([canvas, former]) => canvas.toDataURL() !== former", arg=[canvas.element_handle(), former]
+        )
+        written(page)
+        server.terminate()
+        server.wait(20)
+    page.close()
+
+
+# ---- what only a browser shows ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("said", ["café", "日本語", "🦙, \n", "a\\0b"])
+def test_a_picture_that_the_page_writes_keeps_any_script(visit: Callable[..., Page], said: str) -> None:
+    page = visit("/autoencoder")
+    page.add_script_tag(content=web.asset("shared.js"))
+    with page.expect_download() as download:
+        page.evaluate("""(said) => {
+          const canvas = Object.assign(document.createElement('canvas'), { width: 3, height: 2 });
+          canvas.getContext('2d').fillRect(0, 0, 3, 2);
+          download(canvas, 4, { Software: 'genmodels', prompt: said }, 'picture.png');
+        }""", said)  # fmt: skip
+    with Image.open(download.value.path()) as file:
+        file.load()
+        assert file.size == (12, 8)
+        assert file.text == {"Software": "genmodels", "prompt": said}
+
+
+@pytest.mark.parametrize("size", list(SIZES))
+def test_text_in_dropdowns_ends_before_the_arrow(visit: Callable[..., Page], size: str) -> None:
+    page = visit("/?tab=diffusion" if denoisers.text_models() else "/vae", size)
+    expect(page.get_by_role("combobox").first).to_be_visible(timeout=PATIENCE)
+    gaps = page.evaluate("""() => [...document.querySelectorAll('input[role=combobox]')].filter((e) => e.offsetParent).map((e) => {
+      const arrow = e.parentElement.querySelector('.icon-wrap path').getBoundingClientRect();
+      return arrow.left - (e.getBoundingClientRect().right - parseFloat(getComputedStyle(e).paddingRight));
+    })""")
+    assert gaps
+    assert min(gaps) >= 0
+
+
+def test_the_footer_ends_with_a_word(visit: Callable[..., Page]) -> None:
+    page = visit("/?tab=vae")
+    expect(page.locator("footer")).to_have_text(re.compile("Use via API"), timeout=PATIENCE)
+    assert page.locator("footer").inner_text().strip().endswith("Use via API")
+
+
+def test_keys_scroll_the_table_of_figures(visit: Callable[..., Page]) -> None:
+    page = visit("/vae", "phone")
+    picture(page, "Samples")
+    page.get_by_text("How it works").click()
+    table = page.locator(".gm-scroll")
+    table.scroll_into_view_if_needed()
+    assert table.evaluate("e => e.scrollWidth > e.clientWidth")
+    table.focus()
+    page.keyboard.press("ArrowRight")
+    page.wait_for_function("table => table.scrollLeft > 0", arg=table.element_handle())
+
+
+def test_the_drawer_without_a_network(visit: Callable[..., Page]) -> None:
+    page = visit("/diffusion")
+    page.get_by_text("Pictures from words, by a model of the Hub").click()
+    reason = "The Hub can't be reached, and 'stabilityai/sd-turbo' is not on this computer."
+    expect(page.get_by_text(reason)).to_be_visible(timeout=PATIENCE)
+    expect(page.get_by_role("button", name="Generate", exact=True).last).to_be_disabled()
+    expect(page.get_by_role("button", name="Ask again")).to_be_visible()
+    expect(page.get_by_role("img", name="No picture yet")).to_be_visible()
+    page.get_by_label("Prompt", exact=True).press("Shift+Enter")
+    expect(page.locator(".block.gm-quality", has_text=reason)).to_have_count(2, timeout=PATIENCE)
 
 
 @pytest.mark.parametrize(

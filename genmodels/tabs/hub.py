@@ -15,8 +15,8 @@ from genmodels.wrappers import hub_pipelines, hub_repos
 
 TITLE = "Pictures from words, by a model of the Hub"
 TEXT = (
-    "The same idea with up to a thousand times as many weights, and with words in place of classes: choose a model, or "
-    "name any diffusers repo of the Hugging Face Hub. Weights come as safetensors only, and no code from the repo runs."
+    "The same idea with up to a thousand times as many weights, and with words in place of classes: choose a model{} of the "
+    "Hugging Face Hub. Weights come as safetensors only, and no code from the repo runs."
 )
 PROMPT = "a lighthouse on a cliff at sunset, oil painting"
 ASKING = "Asking the Hub what this model costs here …"
@@ -32,16 +32,17 @@ def build(page: common.Page) -> None:
     """Lay out the drawer and wire its events; the Hub is asked only once it is opened."""
     offered = hub_repos.offered()
     start = hub_repos.suggestion(offered[0][1])
+    any_repo = hub_repos.allowed_ids() is None
     with gr.Accordion(TITLE, open=False, elem_classes="gm-about") as drawer:
-        gr.Markdown(TEXT, elem_classes="gm-lead")
+        gr.Markdown(TEXT.format(", or name any diffusers repo," if any_repo else ""), elem_classes="gm-lead")
         with gr.Row(elem_classes="gm-split"):
             with gr.Column(elem_classes="gm-side"):
                 model = gr.Dropdown(
                     offered,
                     value=start.repo,
                     label="Model",
-                    info="One of these, or user/name." if hub_repos.allowed_ids() is None else "One of these.",
-                    allow_custom_value=hub_repos.allowed_ids() is None,
+                    info="One of these, or user/name." if any_repo else "One of these.",
+                    allow_custom_value=any_repo,
                 )
                 cost = common.text("Cost", "gm-quality", ASKING)
                 again = gr.Button("Ask again", size="sm", elem_classes="gm-take", visible=False)

@@ -28,15 +28,14 @@ function showPicture(canvas, picture) {
 // Runs are numbered upwards, from one server to the next: whether one that arrives is older than the one on show.
 const overtaken = (arrived, shown) => shown && arrived.run < shown.run;
 
-// Calls `then(true)` once an event that fills this piece has waited a moment for its first answer, and `then(false)` when
+// `then(true)` is called once an event that fills this piece has waited a moment for its first answer, `then(false)` when
 // the wait is over. Gradio tells this only to its own status tracker beside the piece, where it then writes the time.
 function onWait(then) {
   const tracker = element.closest('.block').querySelector('[data-testid=status-tracker]');
   let timer = null, told = false;
   const tell = (waits) => { timer = null; if (waits !== told) then(told = waits); };
   new MutationObserver(() => {
-    const waits = tracker.querySelector('.progress-text') !== null;
-    if (waits) timer = timer || setTimeout(tell, 200, true);
+    if (tracker.querySelector('.progress-text')) timer = timer || setTimeout(tell, 200, true);
     else { clearTimeout(timer); tell(false); }
   }).observe(tracker, { childList: true, subtree: true });
 }
