@@ -7,56 +7,81 @@ import os
 
 os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")  # before the import: no telemetry, no version check
 
-from importlib import import_module
+from importlib.resources import files
+from pathlib import Path
 
 import gradio as gr
+from starlette.middleware import Middleware
+from starlette.middleware.gzip import GZipMiddleware
+from starlette.routing import Mount
+from starlette.staticfiles import StaticFiles
 
-from genmodels import web
-from genmodels.tabs import TABS, Tab
-from genmodels.tabs.common import Page
-from genmodels.wrappers import core, hub_repos
+from genmodels.tabs import page
+from genmodels.wrappers import hub_repos
 
-PURPOSE = "Try the families of generative image models with your own hands: small networks, live on this computer."
+WEB = Path(str(files("genmodels") / "web" / "elements"))
+ELEMENTS = "/elements"
+#: How many events of a queue run at once: those that compute, those that ask the Hub, and those that keep a large network
+#: busy for minutes, for which the others must not wait.
+LANES = {"cpu": 2, "network": 4, "large": 1}
+SCRIPT = r"""
+const root = (window.gradio_config?.root ?? location.origin).replace(/\/$/, "");
+const sheet = document.createElement("link");
+sheet.rel = "stylesheet"; sheet.href = `${root}%(elements)s/page.css?%(version)s`;
+document.head.append(sheet);
+import(`${root}%(elements)s/page.js?%(version)s`).then((module) => module.start(element, server, props));
+"""
 
 
 def build_app() -> gr.Blocks:
-    """The whole app: one page with a tab per family, and each family alone at `/<key>` for embedding."""
+    """The whole app: one page that lays itself out from a spec, each family alone at `/<key>`, and an endpoint per section."""
+    spec = page.spec()
     with gr.Blocks(title="genmodels", analytics_enabled=False, delete_cache=(3600, 3600)) as demo:
-        gr.Markdown(f"# genmodels\n{PURPOSE}", elem_classes="gm-header")
-        with gr.Tabs() as tabs:
-            for tab in tabs_shown():
-                with gr.Tab(tab.title, id=tab.key):
-                    import_module(tab.module).build(Page(tab.key))
-        demo.load(chosen_tab, None, tabs, api_visibility="private", queue=False, show_progress="hidden")
-    for tab in tabs_shown():
-        with demo.route(tab.title, f"/{tab.key}", show_in_navbar=False):
-            gr.Markdown(f"# {tab.title}\nOne of the models of [genmodels](./?tab={tab.key}).", elem_classes="gm-header")
-            import_module(tab.module).build(Page(tab.key, home=False))
+        component(spec)
+        for section in page.sections().values():
+            if section.models():
+                endpoint(section)
+        for lane, limit in LANES.items():
+            name = f"work_{lane}"
+            gr.api(page.follow, api_name=name, api_visibility="private", concurrency_id=lane, concurrency_limit=limit)
+    for tab in spec["tabs"]:
+        with demo.route(tab["title"], f"/{tab['key']}", show_in_navbar=False):
+            component(spec | {"tabs": [tab]}, route=tab["key"])
     demo.queue(max_size=64, default_concurrency_limit=2)
     return demo
 
 
-def tabs_shown() -> list[Tab]:
-    """The tabs of the families that have a trained model here; all of them, which then say so, if there is none at all."""
-    return [tab for tab in TABS if core.available(tab.key)] or TABS
+def component(spec: dict, route: str = "") -> gr.HTML:
+    """The page as a component: it brings nothing but the spec and the function by which its scripts ask."""
+    script = SCRIPT % {"elements": ELEMENTS, "version": spec["version"]}
+    return gr.HTML(
+        "", js_on_load=script, server_functions=[page.ask], spec=spec, route=route, apply_default_css=False, elem_classes="gm-root"
+    )  # fmt: skip
 
 
-def chosen_tab(request: gr.Request) -> gr.Tabs:
-    """Open the tab that the address asks for, as in `/?tab=vae`."""
-    key = request.query_params.get("tab")
-    return gr.Tabs(selected=key) if key in {tab.key for tab in tabs_shown()} else gr.Tabs()
+def endpoint(section) -> None:
+    """A section as an endpoint (and an MCP tool) of its state's keys, e.g. `vae_map(model, x, y)`."""
+    gr.api(
+        page.polite(section.function()),
+        api_name=section.endpoint,
+        concurrency_id=section.lane,
+        concurrency_limit=LANES[section.lane],
+    )
 
 
 def launch_options() -> dict:
-    """What `launch` needs besides host and port: looks, limits, and nothing that leaves the computer."""
+    """What `launch` needs besides host and port: looks, limits, our modules, and nothing that leaves the computer."""
     return {
         "theme": theme(),
-        "css": web.stylesheet(),
         "ssr_mode": False,
         "run_history": False,
         "footer_links": ["api"],
         "max_file_size": "10mb",
         "enable_monitoring": False,
+        "app_kwargs": {
+            "routes": [Mount(ELEMENTS, StaticFiles(directory=WEB))],
+            "middleware": [Middleware(GZipMiddleware, minimum_size=1000)],
+        },
     }
 
 

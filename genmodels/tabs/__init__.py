@@ -1,21 +1,6 @@
-"""The tabs of the app: layout and wiring only; whatever is computed comes from `genmodels.wrappers`."""
+"""The tabs of the app: texts, diagrams and sections; whatever is computed comes from `genmodels.wrappers`."""
 
-from typing import NamedTuple
-
-
-class Tab(NamedTuple):
-    """One tab: its key (route and prefix of its endpoints), its title, the module whose `build(page)` lays it out."""
-
-    key: str
-    title: str
-    module: str
-
-
+#: The modules whose `TAB` is a tab of the page, in its order.
 TABS = [
-    Tab("autoencoder", "Autoencoder", "genmodels.tabs.autoencoder"),
-    Tab("vae", "VAE", "genmodels.tabs.vae"),
-    Tab("gan", "GAN", "genmodels.tabs.gan"),
-    Tab("flow", "Flow", "genmodels.tabs.flow"),
-    Tab("pixelcnn", "PixelCNN", "genmodels.tabs.pixelcnn"),
-    Tab("diffusion", "Diffusion", "genmodels.tabs.diffusion"),
+    "genmodels.tabs.vae",
 ]

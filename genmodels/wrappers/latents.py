@@ -4,6 +4,7 @@ import functools
 import math
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,7 @@ from genmodels import operations
 from genmodels.data import to_uint8
 from genmodels.metrics import mean_squared_error, psnr
 from genmodels.models.base import Model, draw_normal, seeded
-from genmodels.protocols import Decodes, Encodes, Samples
+from genmodels.protocols import Decodes, Encodes, HasPosterior, Samples, SamplesCodes
 from genmodels.wrappers.core import (  # fmt: skip
     MAX_FRAMES,
     MAX_IMAGES,
@@ -33,6 +34,8 @@ from genmodels.wrappers.core import (  # fmt: skip
     locked,
 )
 from genmodels.wrappers.pictures import Pad, from_pad, gif, sheet, single, to_pad
+from genmodels.wrappers.section import Answer, packed, pictures
+from genmodels.wrappers.state import EACH, State, class_label, class_of, drawing, numbers, real, seed, whole
 
 PROBES = 8  # codes around which the effect of a latent is measured
 
@@ -267,3 +270,101 @@ def latent_walk(
     settings = {"seeds": seeds, "classes": classes, "frames": frames, "temperature": temperature}
     shown = x[torch.linspace(0, frames - 1, min(frames, 12)).round().long()]
     return sheet(shown, name, len(shown), **settings), gif(x, name, settings)
+
+
+# -- as sections -------------------------------------------------------------------------------------------------------
+
+MAP_REACH = 8.0  # beyond any map
+KNOBS = 6
+
+
+def points(name: str) -> Answer:
+    """What the map of a model is drawn from; see `latent_map`."""
+    return dict(latent_map(name))
+
+
+@dataclass(frozen=True)
+class MapState(State):
+    x: float = real("z₁", 0.0, -MAP_REACH, MAP_REACH, shown=False)
+    y: float = real("z₂", 0.0, -MAP_REACH, MAP_REACH, shown=False)
+
+
+def map_point(state: MapState) -> Answer:
+    """picture: what is decoded at a point; off the map means at its edge."""
+    extent = latent_map(state.model)["extent"]
+    point = [max(-extent, min(extent, v)) for v in (state.x, state.y)]
+    return {"picture": packed(_decode_codes(state.model, [point]))}
+
+
+@dataclass(frozen=True)
+class PictureState(State):
+    picture: str = drawing()
+
+
+@locked
+def where(state: PictureState) -> Answer:
+    """Where a picture lies on the map: mean and std of q(z|x), two numbers each."""
+    model = get_model(state.model, HasPosterior)
+    mean, log_std = model.posterior(from_pad(state.model, state.pad_of("picture"))[0])
+    return {"mean": mean[0].tolist(), "std": log_std[0].exp().tolist()}
+
+
+@dataclass(frozen=True)
+class VariationsState(State):
+    picture: str = drawing()
+    spread: float = real(
+        "Spread", 3.0, 0, 4, step=0.1, info="1 is how unsure the VAE is of the picture's code: hardly at all."
+    )
+    seed: int = seed()
+
+
+@locked
+def variations(state: VariationsState) -> Answer:
+    """samples: decodes of eight codes drawn from q(z|x), the spread times as far from its mean."""
+    model = get_model(state.model, HasPosterior)
+    x, labels = from_pad(state.model, state.pad_of("picture"))[0], operations.as_labels(get_model(state.model), 8, None)
+    mean, log_std = model.posterior(x, labels[:1])
+    noise = draw_normal(mean.shape[1:], seeded(range(state.seed, state.seed + 8)), mean.device)
+    return {"samples": pictures(model.decode(mean + state.spread * log_std.exp() * noise, labels))}
+
+
+@dataclass(frozen=True)
+class KnobsState(State):
+    values: list[float] = numbers("Its strongest numbers", (0.0,) * KNOBS, -3.0, 3.0, step=0.1)
+    label: str = class_label(EACH, label="Class")
+    seed: int = seed()
+    swept: int = whole("Sweep number", 1, 1, KNOBS, info="This one goes through its whole range below.")
+
+
+@locked
+def knobs(state: KnobsState) -> Answer:
+    """picture: that of a code with these values in its strongest latents; strip: one of them swept over its range."""
+    index = class_index(state.model, class_of(state.label))
+    z = _edited_code(state.model, state.values, state.seed, index)
+    model, which = get_model(state.model, SamplesCodes), min(state.swept, len(state.values)) - 1
+    latent = strongest_latents(state.model, len(state.values))[which]
+    swept = z.repeat(9, 1)
+    swept[:, latent["index"]] = torch.linspace(latent["low"], latent["high"], 9)
+    images = model.decode(torch.cat([z, swept]), operations.as_labels(get_model(state.model), 10, index))
+    return {"picture": pictures(images[:1]), "strip": pictures(images[1:])}
+
+
+@dataclass(frozen=True)
+class WalkState(State):
+    first: int = seed("First seed", 1)
+    last: int = seed("Last seed", 2)
+    first_label: str = class_label(label="From class", default=None)
+    last_label: str = class_label(label="To class", default=None)
+    frames: int = whole("Frames", 24, 2, MAX_FRAMES, advanced=True)
+    temperature: float = real("Temperature", 1.0, 0, 2, advanced=True)
+
+
+@locked
+def walk_film(state: WalkState) -> Answer:
+    """film: every picture on the straight line between two codes, there; strip: twelve of them."""
+    model = get_model(state.model, SamplesCodes)
+    indices = [class_index(state.model, label) for label in (state.first_label, state.last_label)]
+    x = _walk_images(model, [state.first, state.last], indices, state.frames, state.temperature)
+    few = torch.linspace(0, state.frames - 1, min(state.frames, 12)).round().long()
+    captions = [f"picture {i + 1} of {len(x)}" for i in range(len(x))]
+    return {"film": {"frames": pictures(x), "captions": captions}, "strip": pictures(x[few])}

@@ -1,5 +1,8 @@
 """New pictures from every model that samples."""
 
+import time
+from dataclasses import dataclass
+
 from PIL import Image
 
 from genmodels import operations
@@ -16,6 +19,10 @@ from genmodels.wrappers.core import (
     shown,
 )
 from genmodels.wrappers.pictures import sheet
+from genmodels.wrappers.section import Answer, pictures
+from genmodels.wrappers.state import EACH, State, class_label, class_of
+from genmodels.wrappers.state import seed as state_seed
+from genmodels.wrappers.state import whole as state_whole
 
 MAX_STEPS = 200  # that a visitor may ask for; the model itself takes more
 #: What a visitor may set of a family's own `sample`: how to call it, and its range, or None for what the model checks.
@@ -49,3 +56,27 @@ def sample(name: str, n: int = 16, seed: int = 0, label: int | str | None = None
     index = class_index(name, label)
     x = operations.sample(model, n, seed, "balanced" if index is None else index, **knobs)
     return sheet(x, name, n=n, seed=seed, **class_text(name, index), **knobs)
+
+
+# -- as a section ------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class GenerateState(State):
+    """New pictures of a class, or of each in turn. A family's own state adds its knob, called as its `sample` calls it."""
+
+    label: str = class_label(EACH)
+    seed: int = state_seed()
+    n: int = state_whole("How many", 16, 1, 64, advanced=True)
+
+
+@locked
+def generate(state: GenerateState) -> Answer:
+    """samples: n new pictures, of which picture i has seed + i; words: what made them; ms: the network's time."""
+    model = get_model(state.model, Samples)
+    knobs = state.picked(*(key for key in state.kinds() if key in KNOBS))
+    index = class_index(state.model, class_of(state.label))
+    start = time.perf_counter()
+    x = operations.sample(model, state.n, state.seed, "balanced" if index is None else index, **knobs)
+    ms = 1000 * (time.perf_counter() - start)
+    return {"samples": pictures(x), "words": f"{state.n} pictures in **{ms:.0f} ms**", "ms": ms}

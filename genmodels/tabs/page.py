@@ -1,0 +1,195 @@
+"""The page: what the browser lays it out from, and the two ways by which it asks."""
+
+import base64
+import binascii
+import functools
+import importlib
+import inspect
+import io
+import logging
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+import anyio
+from markdown_it import MarkdownIt
+
+from genmodels.tabs import TABS
+from genmodels.tabs.base import Tab
+from genmodels.version import __version__
+from genmodels.wrappers import core, examples, latents, metrics_table, pictures
+from genmodels.wrappers.section import Answer, Section
+from genmodels.wrappers.state import Refused
+
+PURPOSE = "Try the families of generative image models with your own hands: small networks, live on this computer."
+BROKEN = "Something went wrong on the server; its log says what."
+AT_ONCE = 2  # direct calls that compute at the same time; more wait, by the order in which they came
+MAX_UPLOAD = 14_000_000  # characters of base64: 10 MB
+log = logging.getLogger(__name__)
+
+
+@functools.cache
+def tabs() -> dict[str, Tab]:
+    """The tabs by key."""
+    found = [importlib.import_module(module).TAB for module in TABS]
+    return {tab.key: tab for tab in found}
+
+
+@functools.cache
+def sections() -> dict[str, Section]:
+    """All sections by key."""
+    return {section.key: section for tab in tabs().values() for section in tab.sections}
+
+
+def shown_tabs() -> list[Tab]:
+    """The tabs of the families that have a trained model here; all of them, which then say so, if there is none at all."""
+    return [tab for tab in tabs().values() if core.available(tab.key)] or list(tabs().values())
+
+
+def spec() -> dict[str, Any]:
+    """What the browser lays the page out from: JSON."""
+    shown = [tab.spec() for tab in shown_tabs()]
+    names = dict.fromkeys(name for tab in shown for section in tab["sections"] for name in section["models"])
+    return {"version": __version__, "purpose": PURPOSE, "tabs": shown, "facts": {name: facts(name) for name in names}}
+
+
+def facts(name: str) -> dict[str, Any]:
+    """What the page knows of a model."""
+    info = core.describe(name)
+    told = {key: info[key] for key in ("data", "title", "shape", "background")}
+    return told | {"variant": name.removeprefix(info["family"]).replace(info["data"], "").strip("-")}
+
+
+# -- touch: direct calls ----------------------------------------------------------------------------------------------
+
+
+@functools.cache
+def _turns() -> anyio.CapacityLimiter:
+    return anyio.CapacityLimiter(AT_ONCE)
+
+
+async def ask(question: Any) -> Answer:
+    """For the page's scripts: {"section", "state"} → the answer, or {"error": one sentence, "field": the state's key}."""
+    return await anyio.to_thread.run_sync(answer, question, limiter=_turns())
+
+
+def answer(question: Any) -> Answer:
+    """The same, at once."""
+    try:
+        if not isinstance(question, Mapping) or not isinstance(question.get("section"), str):
+            raise ValueError("A question is {section, state}.")
+        key, state = question["section"], question.get("state") or {}
+        if key in HELPERS:
+            return HELPERS[key](state)
+        section = sections().get(key)
+        if section is None or section.work:
+            raise ValueError(f"There is no section {key[:40]!r} that answers at once.")
+        return section.answer(section.parse(state))
+    except ValueError as error:
+        return refusal(error)
+    except Exception:
+        log.exception("A section failed")
+        return {"error": BROKEN}
+
+
+def refusal(error: ValueError) -> Answer:
+    return {"error": str(error), "field": error.field if isinstance(error, Refused) else ""}
+
+
+def polite(function: Callable[..., Any]) -> Callable[..., Any]:
+    """An endpoint whose refusals read as one sentence, and whose failures are hidden behind one."""
+    import gradio as gr
+
+    def said(error: Exception) -> gr.Error:
+        if not isinstance(error, ValueError):
+            log.exception("%s failed", function.__name__)
+        return gr.Error(str(error) if isinstance(error, ValueError) else BROKEN, print_exception=False)
+
+    def once(*args: Any, **kwargs: Any) -> Any:
+        try:
+            return function(*args, **kwargs)
+        except Exception as error:
+            raise said(error) from None
+
+    def steps(*args: Any, **kwargs: Any) -> Iterator[Any]:
+        try:
+            yield from function(*args, **kwargs)
+        except Exception as error:
+            raise said(error) from None
+
+    guarded: Any = steps if inspect.isgeneratorfunction(function) else once
+    guarded.__name__, guarded.__doc__ = function.__name__, function.__doc__
+    guarded.__signature__, guarded.__annotations__ = inspect.signature(function), function.__annotations__
+    return guarded
+
+
+# -- work: Gradio's queue ---------------------------------------------------------------------------------------------
+
+
+def follow(section: str, state: dict) -> Iterator[dict]:
+    """The answers of a work section, one by one; a refusal is an answer too. It ends when the visitor stops listening."""
+    try:
+        found = sections().get(section) if isinstance(section, str) else None
+        if found is None or not found.work:
+            raise ValueError(f"There is no section {str(section)[:40]!r} that works step by step.")
+        yield from found.answer(found.parse(state))
+    except ValueError as error:
+        yield refusal(error)
+    except Exception:
+        log.exception("A section failed")
+        yield {"error": BROKEN}
+
+
+# -- what the page itself asks ----------------------------------------------------------------------------------------
+
+
+def _model(state: Any) -> str:
+    name = state.get("model") if isinstance(state, Mapping) else None
+    core.check_name(name)
+    return name
+
+
+def _examples(state: Any) -> Answer:
+    """Strips of pictures to start from: of the model's kind, and of others."""
+    name = _model(state)
+    strips = [("Pictures of the kind it knows", examples.of_kind(name))]
+    strips += [("Something it has never seen", [*examples.plain_pictures(name), *examples.outliers(name)])]
+    return {
+        "strips": [{"label": title, "pictures": [{"label": text, **pad} for text, pad in rows]} for title, rows in strips]
+    }
+
+
+def _upload(state: Any) -> Answer:
+    """An uploaded file as the model sees pictures."""
+    name, text = _model(state), state.get("file")
+    if not isinstance(text, str) or not text:
+        raise ValueError(pictures.NO_PICTURE)
+    if len(text) > MAX_UPLOAD:
+        raise ValueError("The file is too large; at most 10 MB are allowed.")
+    try:
+        raw = base64.b64decode(text, validate=True)
+    except (binascii.Error, ValueError) as error:
+        raise ValueError("The file must come as base64.") from error
+    return pictures.read_picture(io.BytesIO(raw), name)
+
+
+@functools.cache
+def _about_text(key: str) -> str:
+    text = f"{core.about(key)}\n\n### Measured\n\n{metrics_table.figures(key)}"
+    html = MarkdownIt("commonmark", {"html": False}).enable("table").render(text)
+    table = '<div class="gm-scroll" tabindex="0" role="region" aria-label="Measured figures"><table>'
+    return html.replace("<table>", table).replace("</table>", "</table></div>")
+
+
+def _about(state: Any) -> Answer:
+    key = state.get("tab") if isinstance(state, Mapping) else None
+    if key not in tabs():
+        raise ValueError(f"There is no tab {str(key)[:40]!r}.")
+    return {"html": _about_text(key)}
+
+
+HELPERS: dict[str, Callable[[Any], Answer]] = {
+    "page.examples": _examples,
+    "page.upload": _upload,
+    "page.about": _about,
+    "page.points": lambda state: latents.points(_model(state)),
+}

@@ -1,0 +1,116 @@
+// The page: the families' tabs, the address, and what all of them share. `start` is called by Gradio's component.
+import { GradioBackend } from './backend.js';
+import { make } from './controls.js';
+import './tab.js';
+import './map.js';
+// autoencoder and gan
+// flow and pixelcnn
+// diffusion
+
+export class Page extends HTMLElement {
+  spec = null;
+  backend = null;
+  data = null;
+  seed = 0;
+  picture = null; // a drawing travels from tab to tab
+
+  connectedCallback() {
+    if (this.laidOut) return;
+    this.laidOut = true;
+    this.classList.add('gm-page');
+    const asked = new URLSearchParams(location.search);
+    const only = asked.get('only');
+    const section = only ?? (asked.get('section') ? `${asked.get('tab')}.${asked.get('section')}` : null);
+    const key = only?.split('.')[0] ?? this.route ?? asked.get('tab');
+    this.tabs = {};
+    this.box = make('main', { class: 'gm-tabs-box' });
+    this.only = this.spec.tabs.some((tab) => tab.sections.some((s) => s.key === only)) ? only : null;
+    const state = Object.fromEntries([...asked].filter(([name]) => !['tab', 'section', 'only', '__theme', '__sign', 'view'].includes(name)));
+    if (!this.only && !this.route) this.append(this.header());
+    this.append(this.box);
+    this.open(this.spec.tabs.some((tab) => tab.key === key) ? key : this.spec.tabs[0].key, section, state);
+    addEventListener('popstate', () => this.fromAddress());
+    addEventListener('scroll', () => (this.frame ??= requestAnimationFrame(() => ((this.frame = null), this.tabs[this.current]?.chosen()))), { passive: true });
+  }
+
+  header() {
+    const list = make('div', { class: 'gm-families', role: 'tablist', 'aria-label': 'Families' });
+    for (const tab of this.spec.tabs) {
+      list.append(make('button', { type: 'button', role: 'tab', id: `tab-${tab.key}`, value: tab.key, textContent: tab.title, 'aria-controls': `panel-${tab.key}`, onclick: () => this.press(tab.key) }));
+    }
+    list.addEventListener('keydown', (event) => {
+      const step = { ArrowRight: 1, ArrowLeft: -1, Home: -99, End: 99 }[event.key];
+      if (!step) return;
+      event.preventDefault();
+      const keys = this.spec.tabs.map((tab) => tab.key);
+      const at = Math.abs(step) > 1 ? (step < 0 ? 0 : keys.length - 1) : (keys.indexOf(this.current) + step + keys.length) % keys.length;
+      this.press(keys[at]);
+      list.children[at].focus();
+    });
+    this.list = list;
+    return make('header', { class: 'gm-header' }, make('a', { class: 'gm-skip', href: '#gm-content', textContent: 'Skip to the demos' }), make('div', { class: 'gm-brand' }, make('strong', { textContent: 'genmodels' }), make('span', { textContent: this.spec.purpose })), list);
+  }
+
+  press(key) {
+    if (key === this.current) return;
+    history.pushState(null, '', address({ tab: key }));
+    this.open(key);
+    scrollTo({ top: 0 });
+  }
+
+  open(key, section = null, state = {}) {
+    this.current = key;
+    if (!this.tabs[key]) {
+      const tab = document.createElement('gm-tab');
+      Object.assign(tab, { spec: this.spec.tabs.find((one) => one.key === key), page: this, only: this.only, id: `panel-${key}` });
+      tab.setAttribute('role', 'tabpanel');
+      tab.setAttribute('aria-labelledby', `tab-${key}`);
+      if (state.model && this.spec.facts[state.model]) this.data = this.spec.facts[state.model].data;
+      this.tabs[key] = tab;
+      this.box.append(tab);
+      if (section) this.restore(tab, section, state);
+    }
+    for (const [name, tab] of Object.entries(this.tabs)) tab.hidden = name !== key;
+    for (const button of this.list?.children ?? []) {
+      button.setAttribute('aria-selected', String(button.value === key));
+      button.tabIndex = button.value === key ? 0 : -1;
+    }
+    if (section && !this.only) requestAnimationFrame(() => this.tabs[key].goTo(section));
+  }
+
+  /** A state from the address: numbers are numbers there, too. */
+  restore(tab, key, state) {
+    const section = tab.sections?.find((one) => one.spec.key === key);
+    if (!section || !Object.keys(state).length) return;
+    const typed = Object.entries(state).map(([name, text]) => [name, ['real', 'whole', 'seed'].includes(section.spec.fields[name]?.kind) && text !== '' ? Number(text) : text]);
+    section.restore(Object.fromEntries(typed));
+  }
+
+  fromAddress() {
+    const asked = new URLSearchParams(location.search);
+    const key = asked.get('tab') ?? this.spec.tabs[0].key;
+    if (this.spec.tabs.some((tab) => tab.key === key)) this.open(key, asked.get('section') ? `${key}.${asked.get('section')}` : null);
+  }
+
+  /** The address follows what is read, without a step for Back. */
+  wrote(tab, section) {
+    if (this.only || this.route || tab !== this.current) return;
+    history.replaceState(null, '', address(section ? { tab, section } : { tab }));
+  }
+}
+
+function address(values) {
+  const now = new URLSearchParams(location.search);
+  const kept = now.get('__theme') ? { __theme: now.get('__theme') } : {};
+  return `?${new URLSearchParams({ ...values, ...kept })}`;
+}
+
+customElements.define('gm-page', Page);
+
+/** @param {HTMLElement} element @param {object} server @param {object} props of the gr.HTML component: spec, route */
+export function start(element, server, props) {
+  if (element.querySelector('gm-page')) return;
+  const page = document.createElement('gm-page');
+  Object.assign(page, { spec: props.spec, route: props.route || null, backend: new GradioBackend(server, window.gradio_config?.root ?? location.origin) });
+  element.replaceChildren(page);
+}

@@ -1,0 +1,76 @@
+// PNG files that say how they were made: text chunks of any script (iTXt, in UTF-8), written and read.
+
+function crc(bytes) {
+  let c = -1;
+  for (const b of bytes) {
+    c ^= b;
+    for (let k = 0; k < 8; k++) c = c & 1 ? (c >>> 1) ^ 0xedb88320 : c >>> 1;
+  }
+  return (c ^ -1) >>> 0;
+}
+
+/** One iTXt chunk. @param {string} key @param {string} text */
+export function textChunk(key, text) {
+  const latin = [...key].every((c) => c >= ' ' && c <= '~') ? key : 'Comment';
+  const body = new TextEncoder().encode(`iTXt${latin.slice(0, 79)}\0\0\0\0\0${text}`);
+  const out = new Uint8Array(body.length + 8);
+  const view = new DataView(out.buffer);
+  view.setUint32(0, body.length - 4);
+  out.set(body, 4);
+  view.setUint32(body.length + 4, crc(body));
+  return out;
+}
+
+/** A PNG's bytes with `info` as text, right behind its head. */
+export function withText(png, info) {
+  const head = 33; // signature and IHDR
+  const chunks = Object.entries(info).map(([key, text]) => textChunk(key, typeof text === 'string' ? text : JSON.stringify(text)));
+  const all = [png.subarray(0, head), ...chunks, png.subarray(head)];
+  const out = new Uint8Array(all.reduce((n, part) => n + part.length, 0));
+  let at = 0;
+  for (const part of all) {
+    out.set(part, at);
+    at += part.length;
+  }
+  return out;
+}
+
+/** The text of a PNG written by `withText` (or by Pillow: tEXt, uncompressed iTXt): {key: text}. */
+export function textOfPng(png) {
+  const found = {};
+  const view = new DataView(png.buffer, png.byteOffset, png.byteLength);
+  for (let at = 8; at + 12 <= png.length; ) {
+    const length = view.getUint32(at);
+    const kind = String.fromCharCode(...png.subarray(at + 4, at + 8));
+    const body = png.subarray(at + 8, at + 8 + length);
+    if (kind === 'tEXt' || kind === 'iTXt') {
+      const end = body.indexOf(0);
+      const key = String.fromCharCode(...body.subarray(0, end));
+      if (kind === 'tEXt') found[key] = new TextDecoder('latin1').decode(body.subarray(end + 1));
+      else if (body[end + 1] === 0) {
+        const language = body.indexOf(0, end + 3);
+        const translated = body.indexOf(0, language + 1);
+        found[key] = new TextDecoder().decode(body.subarray(translated + 1));
+      }
+    }
+    at += 12 + length;
+  }
+  return found;
+}
+
+/** Saves a canvas as PNG, each of its points `scale` pixels wide, with `info` as text. */
+export async function download(canvas, scale, info, name) {
+  const big = document.createElement('canvas');
+  big.width = canvas.width * scale;
+  big.height = canvas.height * scale;
+  const view = big.getContext('2d');
+  view.imageSmoothingEnabled = false;
+  view.drawImage(canvas, 0, 0, big.width, big.height);
+  const blob = await new Promise((done) => big.toBlob(done, 'image/png'));
+  const bytes = withText(new Uint8Array(await blob.arrayBuffer()), info);
+  const link = document.createElement('a');
+  link.href = URL.createObjectURL(new Blob([bytes], { type: 'image/png' }));
+  link.download = name;
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(link.href), 1000);
+}

@@ -1,0 +1,218 @@
+// A section: its two sentences, the controls of its state, and the views of its answers. It knows no model: it has a
+// `spec` from the server, a `page` that shares data, drawing and seed, and a `backend` that computes.
+import { latestOnly } from './backend.js';
+import { control, make } from './controls.js';
+import './views.js';
+
+export class Section extends HTMLElement {
+  /** @type {object} see Section.spec in wrappers/section.py */ spec = null;
+  /** @type {object} the page: data, picture, hidden, seed, backend, facts */ page = null;
+  state = {};
+  good = {}; // the last state that was answered
+
+  connectedCallback() {
+    if (this.laidOut) return;
+    this.laidOut = true;
+    const { key, title, text, task } = this.spec;
+    this.id = `section-${key}`;
+    this.classList.add('gm-section');
+    this.controls = {};
+    this.side = make('div', { class: 'gm-side' });
+    this.main = make('div', { class: 'gm-main' });
+    this.trouble = make('p', { class: 'gm-trouble', role: 'alert' });
+    this.append(
+      make('header', { class: 'gm-heading' }, make('h2', { textContent: title, tabIndex: -1 }), make('p', { textContent: text }), task ? make('p', { class: 'gm-task', textContent: task }) : null),
+      make('div', { class: 'gm-split' }, this.side, this.main),
+    );
+    this.model = this.modelFor(this.page.data);
+    this.layOutControls();
+    this.layOutViews();
+    this.main.append(this.trouble);
+    this.asks = latestOnly((state) => this.page.backend.ask(key, state), (answer, state) => this.receive(answer, state));
+    this.addEventListener('gm-take', (event) => this.page.take(event.detail));
+    this.page.whenSeen(this, () => this.wake());
+  }
+
+  // -- the state -------------------------------------------------------------------------------------------------------
+
+  /** The section's models of a data set, the first one if none is of it. */
+  modelFor(data) {
+    const { models } = this.spec;
+    return models.find((name) => name === this.state.model && this.page.facts[name].data === data) ?? models.find((name) => this.page.facts[name].data === data) ?? models[0];
+  }
+
+  fit(key) {
+    return this.spec.fits[this.model]?.[key] ?? this.spec.fits['*']?.[key] ?? {};
+  }
+
+  uses(key) {
+    return key in this.spec.fields;
+  }
+
+  /** What is asked: the section's own values, and those that the page shares, where it has them for this model's data. */
+  question() {
+    const shared = {};
+    for (const key of ['picture', 'hidden', 'seed']) if (this.uses(key) && this.page.shared(key, this) !== undefined) shared[key] = this.page.shared(key, this);
+    const own = Object.fromEntries(Object.entries(this.state).filter(([key, value]) => this.uses(key) && value !== undefined));
+    return { ...own, ...shared, model: this.model };
+  }
+
+  /** Takes over a state, from a link or another place: what it says, the rest at its default. */
+  restore(state) {
+    this.state = { ...state };
+    if (state.model && this.spec.models.includes(state.model)) this.model = state.model;
+    for (const [key, one] of Object.entries(this.controls)) {
+      one.fit(this.fit(key));
+      one.set(state[key] ?? this.fit(key).default);
+    }
+    if (this.awake) this.ask();
+  }
+
+  // -- layout ----------------------------------------------------------------------------------------------------------
+
+  layOutControls() {
+    const more = make('details', { class: 'gm-more' }, make('summary', { textContent: 'More' }));
+    for (const [key, field] of Object.entries(this.spec.fields)) {
+      if (!field.shown || this.page.owns(key)) continue;
+      const one = control(key, field, this.fit(key), (value, final) => this.change(key, value, final));
+      this.controls[key] = one;
+      (field.advanced ? more : this.side).append(one.element);
+    }
+    this.variants();
+    if (more.children.length > 1) this.side.append(more);
+    if (!this.side.children.length) this.classList.add('gm-bare');
+  }
+
+  /** Where a data set has several models, which of them. */
+  variants() {
+    const same = this.spec.models.filter((name) => this.page.facts[name].data === this.page.data);
+    this.variant?.element.remove();
+    this.variant = null;
+    if (same.length < 2) return;
+    const choices = same.map((name) => [this.page.facts[name].variant || 'usual', name]);
+    this.variant = control('model', { kind: 'choice', label: 'Model', info: '' }, { choices, default: this.model }, (name) => {
+      this.state.model = this.model = name;
+      this.adapt();
+      this.ask();
+    });
+    this.side.prepend(this.variant.element);
+  }
+
+  layOutViews() {
+    this.views = this.spec.views.map((options) => {
+      const view = document.createElement(options.element);
+      view.options = { ...options, shape: this.page.facts[this.model]?.shape };
+      view.info = () => this.page.signature(this);
+      if (options.place === 'side') this.side.append(view);
+      else this.main.append(view);
+      return view;
+    });
+  }
+
+  /** Bounds and choices for another model; values that it can't have go to its default. */
+  adapt() {
+    for (const [key, one] of Object.entries(this.controls)) {
+      const to = this.fit(key);
+      one.fit(to);
+      const value = this.state[key];
+      const allowed = to.choices ? to.choices.some((c) => (Array.isArray(c) ? c[1] : c) === value) : value >= to.low && value <= to.high;
+      if (value === undefined || !allowed) delete this.state[key];
+      one.set(this.state[key] ?? to.default);
+    }
+  }
+
+  // -- asking ----------------------------------------------------------------------------------------------------------
+
+  /** The first picture, when the section comes near the screen. */
+  async wake() {
+    this.awake = true;
+    await this.ask();
+  }
+
+  change(key, value, final = true) {
+    this.state[key] = value;
+    this.ask(final);
+  }
+
+  /** The page's data, drawing or seed changed. */
+  pageChanged(what) {
+    if (what === 'data') {
+      this.model = this.modelFor(this.page.data);
+      this.variants();
+      this.adapt();
+    } else if (!this.uses(what)) return;
+    if (this.awake) this.ask();
+    else this.stale = true;
+  }
+
+  ask() {
+    return this.asks(this.question());
+  }
+
+  receive(answer, state) {
+    for (const one of Object.values(this.controls)) one.refuse('');
+    this.trouble.textContent = '';
+    if (answer.error) return this.refuse(answer, state);
+    this.good = state;
+    this.answer = answer;
+    this.page.light(this, answer);
+    for (const view of this.views) view.show(answer[view.options.key], answer);
+    this.classList.add('gm-filled');
+    this.dispatchEvent(new CustomEvent('gm-change', { bubbles: true, detail: { section: this.spec.key, state } }));
+  }
+
+  /** The reason stands beside the field, which shows its last good value again. */
+  refuse({ error, field }) {
+    const one = this.controls[field];
+    if (!one) return (this.trouble.textContent = error);
+    one.refuse(error);
+    if (field in this.good) this.state[field] = this.good[field];
+    else delete this.state[field];
+    one.set(this.state[field] ?? this.fit(field).default);
+  }
+}
+
+/** A section whose answers come step by step: Run, Stop, and the views are shown each of them. */
+export class Work extends Section {
+  layOutControls() {
+    super.layOutControls();
+    this.classList.remove('gm-bare');
+    this.run = make('button', { type: 'button', class: 'gm-button gm-primary', textContent: this.spec.verb || 'Generate', onclick: () => this.ask() });
+    this.halt = make('button', { type: 'button', class: 'gm-button', textContent: 'Stop', disabled: true, onclick: () => this.stop() });
+    this.progress = make('p', { class: 'gm-note', role: 'status' });
+    this.side.append(make('div', { class: 'gm-pair' }, this.run, this.halt), this.progress);
+  }
+
+  change(key, value, final = true) {
+    this.state[key] = value;
+    if (final) this.ask();
+  }
+
+  stop() {
+    this.running?.abort();
+    this.running = null;
+    this.halt.disabled = true;
+    if (this.answer && !this.answer.complete) this.progress.textContent = `Stopped. ${this.progress.textContent.replace(/^.*?· /, '')}`;
+  }
+
+  async ask() {
+    this.running?.abort();
+    const mine = (this.running = new AbortController());
+    const state = this.question();
+    this.halt.disabled = false;
+    this.progress.textContent = 'Starting …';
+    for (const view of this.views) view.begin?.(state);
+    for await (const answer of this.page.backend.follow(this.spec.key, state, mine.signal, this.spec.lane)) {
+      if (this.running !== mine) return;
+      this.receive(answer, state);
+      if (!answer.error) this.progress.textContent = answer.progress ?? (answer.complete ? 'Done' : '');
+      else this.progress.textContent = '';
+    }
+    if (this.running !== mine) return;
+    this.halt.disabled = true;
+    this.running = null;
+  }
+}
+
+customElements.define('gm-section', Section);
+customElements.define('gm-work', Work);

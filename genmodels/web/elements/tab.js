@@ -1,0 +1,237 @@
+// A tab: a family's diagram and sentence, its data switch, pad and seed, which its sections share, and the sections.
+import { control, make } from './controls.js';
+import './diagram.js';
+import './pad.js';
+import './section.js';
+import { textOf } from './bytes.js';
+
+const PHONE = matchMedia('(max-width: 900px)');
+
+export class Tab extends HTMLElement {
+  /** @type {object} the tab's spec */ spec = null;
+  /** @type {object} gm-page */ page = null;
+  only = null; // a section's key, if just that is to be shown
+
+  get backend() {
+    return this.page.backend;
+  }
+  get facts() {
+    return this.page.spec.facts;
+  }
+
+  connectedCallback() {
+    if (this.laidOut) return;
+    this.laidOut = true;
+    this.classList.add('gm-tab');
+    const specs = this.spec.sections.filter((s) => s.models.length && (!this.only || s.key === this.only));
+    const models = [...new Set(specs.flatMap((s) => s.models))];
+    this.datasets = [...new Set(models.map((name) => this.facts[name].data))];
+    this.data = this.datasets.includes(this.page.data) ? this.page.data : this.datasets[0];
+    this.seed = this.page.seed;
+    if (!specs.length) return this.append(make('p', { class: 'gm-empty', textContent: 'No trained model of this family is installed: make one with “python -m genmodels train”.' }));
+    if (!this.only) this.append(this.head());
+    this.panel = this.layOutPanel(specs);
+    this.sections = specs.map((spec) => {
+      const section = document.createElement(spec.element);
+      Object.assign(section, { spec, page: this });
+      return section;
+    });
+    const column = make('div', { class: 'gm-sections' });
+    this.append(this.only ? '' : this.sectionNav(specs), make('div', { class: `gm-body${this.panel ? ' gm-with-panel' : ''}` }, this.panel, column));
+    this.watch = new IntersectionObserver((entries) => this.seen(entries), { rootMargin: '240px 0px' });
+    column.append(...this.sections);
+    if (!this.only) this.append(this.about());
+    if (this.usesPicture) this.examples();
+  }
+
+  // -- layout ----------------------------------------------------------------------------------------------------------
+
+  head() {
+    const diagram = document.createElement('gm-diagram');
+    diagram.value = this.spec.diagram;
+    this.diagram = diagram;
+    return make('div', { class: 'gm-tab-head' }, make('div', {}, make('h1', { textContent: this.spec.heading, tabIndex: -1 }), make('p', { class: 'gm-objective', textContent: this.spec.objective })), diagram);
+  }
+
+  sectionNav(specs) {
+    this.links = specs.map((spec) => make('a', { href: `?tab=${this.spec.key}&section=${spec.key.split('.')[1]}`, textContent: spec.title, onclick: (event) => { event.preventDefault(); this.goTo(spec.key, true); } }));
+    this.menu = make('select', { 'aria-label': 'Section', onchange: () => this.goTo(this.menu.value, true) }, ...specs.map((spec) => make('option', { value: spec.key, textContent: spec.title })));
+    return make('nav', { class: 'gm-section-nav', 'aria-label': 'Sections' }, ...this.links, this.menu);
+  }
+
+  layOutPanel(specs) {
+    const uses = (key) => specs.some((s) => key in s.fields);
+    this.usesPicture = uses('picture');
+    const panel = make('aside', { class: 'gm-panel', 'aria-label': 'Shared by the sections' });
+    if (this.datasets.length > 1) panel.append(this.dataSwitch());
+    if (this.usesPicture) {
+      const tools = new Set(specs.flatMap((s) => s.fields.picture?.tools ?? []));
+      this.pad = document.createElement('gm-pad');
+      Object.assign(this.pad.props, { tools: [...tools], label: 'Your picture', background: this.background(), centre: this.data === 'mnist', strips: [] });
+      this.pad.addEventListener('gm-input', () => this.drawn(this.pad.props.value));
+      this.upload = make('label', { class: 'gm-button gm-upload' }, 'Upload a picture', make('input', { type: 'file', accept: 'image/*', onchange: (event) => this.uploaded(event.target) }));
+      this.padTrouble = make('p', { class: 'gm-trouble', role: 'alert' });
+      const inside = make('div', { class: 'gm-pad-drawer' }, this.pad, this.upload, this.padTrouble);
+      panel.append(inside);
+    }
+    if (uses('seed')) {
+      this.seedControl = control('seed', { kind: 'seed', label: 'Seed', info: 'The same seed gives the same picture.' }, { default: this.seed, low: 0, high: 2 ** 31 - 1 }, (value) => {
+        this.page.seed = this.seed = value;
+        this.tell('seed');
+      });
+      panel.append(this.seedControl.element);
+    }
+    return panel.children.length ? panel : null;
+  }
+
+  dataSwitch() {
+    const titles = Object.fromEntries(Object.values(this.facts).map((fact) => [fact.data, fact.title]));
+    const pick = (name, focus) => {
+      this.choose(name);
+      for (const b of box.children) {
+        b.setAttribute('aria-checked', String(b.value === name));
+        b.tabIndex = b.value === name ? 0 : -1;
+        if (focus && b.value === name) b.focus();
+      }
+    };
+    const box = make('div', { class: 'gm-seg', role: 'radiogroup', 'aria-label': 'Pictures' }, ...this.datasets.map((name) => make('button', { type: 'button', role: 'radio', value: name, textContent: titles[name], 'aria-checked': String(name === this.data), tabIndex: name === this.data ? 0 : -1, onclick: () => pick(name) })));
+    box.addEventListener('keydown', (event) => {
+      const step = { ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1 }[event.key];
+      if (!step) return;
+      event.preventDefault();
+      pick(this.datasets[(this.datasets.indexOf(this.data) + step + this.datasets.length) % this.datasets.length], true);
+    });
+    this.pick = pick;
+    return make('div', { class: 'gm-control' }, make('span', { class: 'gm-label', textContent: 'Pictures' }), box);
+  }
+
+  about() {
+    const inside = make('div', { class: 'gm-prose' });
+    const details = make('details', { class: 'gm-about' }, make('summary', { textContent: 'How it works, and what was measured' }), inside);
+    details.addEventListener('toggle', async () => {
+      if (!details.open || inside.firstChild) return;
+      const answer = await this.backend.ask('page.about', { tab: this.spec.key });
+      inside.innerHTML = answer.html ?? '';
+    });
+    return details;
+  }
+
+  // -- what the sections share -----------------------------------------------------------------------------------------
+
+  background() {
+    return Object.values(this.facts).find((fact) => fact.data === this.data)?.background ?? 255;
+  }
+
+  owns(key) {
+    return key === 'seed' && Boolean(this.seedControl);
+  }
+
+  shared(key) {
+    if (key === 'seed') return this.seed;
+    const shape = this.picture?.shape?.join();
+    if (!this.picture || shape !== this.shapeNow()) return undefined;
+    return key === 'picture' ? this.picture.pixels : this.picture.mask || undefined;
+  }
+
+  shapeNow() {
+    return Object.values(this.facts).find((fact) => fact.data === this.data)?.shape.join();
+  }
+
+  tell(what) {
+    for (const section of this.sections) section.pageChanged(what);
+  }
+
+  choose(data) {
+    this.page.data = this.data = data;
+    if (this.pad) Object.assign(this.pad.props, { background: this.background(), centre: data === 'mnist' });
+    this.picture = null;
+    this.tell('data');
+    if (this.usesPicture) this.examples();
+  }
+
+  drawn(value) {
+    this.page.picture = this.picture = value;
+    this.tell('picture');
+  }
+
+  /** A picture from somewhere else: a sheet, a gallery, another tab. */
+  take({ pixels, shape }) {
+    if (!this.pad) return;
+    const value = { pixels: typeof pixels === 'string' ? pixels : textOf(pixels), mask: '', shape };
+    this.pad.props.value = value;
+    this.drawn(value);
+  }
+
+  async examples() {
+    const model = Object.entries(this.facts).find(([name, fact]) => fact.data === this.data && this.spec.sections.some((s) => s.models.includes(name)))?.[0];
+    const answer = await this.backend.ask('page.examples', { model });
+    if (answer.error || this.facts[model].data !== this.data) return;
+    this.pad.props.strips = answer.strips;
+    const former = this.page.picture;
+    if (former && former.shape.join() === this.shapeNow() && this.picture !== former) {
+      this.pad.props.value = former;
+      this.drawn(former);
+    } else if (!this.picture) this.pad.props.value = { ...answer.strips[0].pictures[0], mask: '' };
+  }
+
+  async uploaded(input) {
+    const [file] = input.files;
+    input.value = '';
+    if (!file) return;
+    this.padTrouble.textContent = '';
+    const model = Object.entries(this.facts).find(([, fact]) => fact.data === this.data)[0];
+    const answer = file.size > 10e6 ? { error: 'The file is too large; at most 10 MB are allowed.' } : await this.backend.ask('page.upload', { model, file: textOf(new Uint8Array(await file.arrayBuffer())) });
+    if (answer.error) this.padTrouble.textContent = answer.error;
+    else this.take(answer);
+  }
+
+  // -- seeing and going ------------------------------------------------------------------------------------------------
+
+  /** Runs `then` when the section comes near the screen; one at a time, in the order of the page. */
+  whenSeen(section, then) {
+    section.first = then;
+    this.watch.observe(section);
+  }
+
+  seen(entries) {
+    const near = entries.filter((entry) => entry.isIntersecting).map((entry) => entry.target);
+    near.sort((a, b) => (a.compareDocumentPosition(b) & Node.DOCUMENT_POSITION_FOLLOWING ? -1 : 1));
+    for (const section of near) {
+      this.watch.unobserve(section);
+      this.chain = (this.chain ?? Promise.resolve()).then(() => section.first());
+    }
+    this.chosen();
+  }
+
+  /** Marks the section that is read now. */
+  chosen() {
+    if (!this.links) return;
+    const line = 160;
+    const now = [...this.sections].reverse().find((section) => section.getBoundingClientRect().top <= line) ?? this.sections[0];
+    if (this.current === now) return;
+    this.current = now;
+    this.sections.forEach((section, i) => this.links[i].setAttribute('aria-current', section === now ? 'true' : 'false'));
+    this.menu.value = now.spec.key;
+    this.page.wrote(this.spec.key, now === this.sections[0] ? null : now.spec.key.split('.')[1]);
+  }
+
+  goTo(key, focus) {
+    const section = this.sections?.find((one) => one.spec.key === key || one.spec.key.split('.')[1] === key);
+    if (!section) return false;
+    section.scrollIntoView({ block: 'start' });
+    if (focus) section.querySelector('h2')?.focus({ preventScroll: true });
+    this.chosen();
+    return true;
+  }
+
+  light() {
+    this.diagram?.light();
+  }
+
+  signature(section) {
+    const state = section.good ?? section.question();
+    return { Software: `genmodels ${this.page.spec.version}`, section: section.spec.key, ...state };
+  }
+}
+
+customElements.define('gm-tab', Tab);

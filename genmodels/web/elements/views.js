@@ -1,0 +1,265 @@
+// How the parts of an answer are drawn. Each view is a custom element with `options` (from the section's spec) and
+// `show(value, answer)`; what can be pressed in it speaks through events that bubble: "gm-take" {pixels, shape}.
+import { columnsFor, drawSheet, fit, imageOf, pictureAt } from './picture.js';
+import { bytesOf } from './bytes.js';
+import { make } from './controls.js';
+import { download } from './png.js';
+
+class View extends HTMLElement {
+  options = {};
+  connectedCallback() {
+    if (this.laidOut) return;
+    this.laidOut = true;
+    this.classList.add('gm-view');
+    if (this.options.title) this.append((this.head = make('div', { class: 'gm-view-title' }, make('span', { textContent: this.options.title }))));
+    this.layOut();
+  }
+  layOut() {}
+  show() {}
+  /** What a download of this view is signed with; the section sets it. */
+  info = () => ({});
+}
+
+/** One or many pictures on one canvas; pressing one of them takes it to the pad. */
+export class Grid extends View {
+  layOut() {
+    const { count = 16, columns = 0, shape = [1, 28, 28], alt = this.options.title || 'Pictures' } = this.options;
+    this.canvas = make('canvas', { class: 'gm-sheet', role: 'img', 'aria-label': alt });
+    const wide = columns || columnsFor(count);
+    fit(this.canvas, wide * (shape[2] + 2) - 2, Math.ceil(count / wide) * (shape[1] + 2) - 2); // the room that the first answer will take
+    const save = make('button', { type: 'button', class: 'gm-icon gm-save', title: 'Download as PNG', 'aria-label': `Download: ${alt}`, onclick: () => this.save() });
+    (this.head ??= this.appendChild(make('div', { class: 'gm-view-title' }, make('span')))).append(save);
+    this.append(this.canvas);
+    if (this.options.take) {
+      this.canvas.classList.add('gm-takes');
+      this.canvas.title = 'Press a picture to take it to the pad';
+      this.canvas.addEventListener('click', (event) => this.take(event));
+    }
+  }
+  show(picture) {
+    if (!picture) return;
+    this.picture = picture;
+    this.sheet = drawSheet(this.canvas, picture, this.options.columns);
+    this.classList.add('gm-filled');
+  }
+  take(event) {
+    if (!this.picture) return;
+    const [n, , h, w] = this.picture.shape;
+    const box = this.canvas.getBoundingClientRect();
+    const x = Math.floor(((event.clientX - box.left) / box.width) * this.canvas.width / (w + this.sheet.gap));
+    const y = Math.floor(((event.clientY - box.top) / box.height) * this.canvas.height / (h + this.sheet.gap));
+    const i = y * this.sheet.columns + x;
+    if (i < n) this.dispatchEvent(new CustomEvent('gm-take', { bubbles: true, detail: pictureAt(this.picture, i) }));
+  }
+  save() {
+    if (!this.picture) return;
+    const scale = Math.max(2, Math.min(16, Math.floor(1024 / this.canvas.width)));
+    const info = this.info();
+    download(this.canvas, scale, info, `${info.model || 'genmodels'}_${info.seed ?? ''}.png`.replace('_.', '.'));
+  }
+}
+
+/** A code as bars up and down from a middle line. */
+export class Bars extends View {
+  layOut() {
+    this.append((this.canvas = make('canvas', { class: 'gm-bars', width: 320, height: 160, role: 'img' })), (this.note = make('div', { class: 'gm-note' })));
+  }
+  show(values) {
+    if (!values) return;
+    const view = this.canvas.getContext('2d');
+    const { width, height } = this.canvas;
+    const style = getComputedStyle(this);
+    const reach = Math.max(1e-9, ...values.map(Math.abs));
+    view.clearRect(0, 0, width, height);
+    view.fillStyle = style.getPropertyValue('--gm-accent') || '#0d9488';
+    values.forEach((v, i) => {
+      const tall = (Math.abs(v) / reach) * (height / 2 - 4);
+      view.globalAlpha = v < 0 ? 0.55 : 1;
+      view.fillRect((i + 0.12) * (width / values.length), v < 0 ? height / 2 : height / 2 - tall, 0.76 * (width / values.length), tall);
+    });
+    view.globalAlpha = 1;
+    view.fillStyle = style.color;
+    view.fillRect(0, height / 2, width, 1);
+    this.note.textContent = `${values.length} numbers, from ${Math.min(...values).toFixed(1)} to ${Math.max(...values).toFixed(1)}`;
+    this.canvas.setAttribute('aria-label', `Code: ${this.note.textContent}`);
+    this.classList.add('gm-filled');
+  }
+}
+
+/**
+ * A histogram with a mark: {counts, edges, mark, left, right}; with {above, below} of two kinds one grows up, one down.
+ * A density has {curve: heights at equal distances} too.
+ */
+export class Histogram extends View {
+  layOut() {
+    this.append(
+      (this.canvas = make('canvas', { class: 'gm-histogram', width: 640, height: 192, role: 'img' })),
+      (this.ends = make('div', { class: 'gm-ends' }, make('span'), make('span'), make('span'))),
+    );
+  }
+  show(value) {
+    if (!value) return;
+    const view = this.canvas.getContext('2d');
+    const { width, height } = this.canvas;
+    const style = getComputedStyle(this);
+    const accent = style.getPropertyValue('--gm-accent') || '#0d9488';
+    const bar = style.getPropertyValue('--gm-bar') || '#cbd5e1';
+    const { edges, mark, above, below, curve } = value;
+    const counts = value.counts ?? above;
+    const n = counts.length;
+    const at = (x) => ((x - edges[0]) / (edges[n] - edges[0])) * width;
+    const half = below ? height / 2 : height;
+    view.clearRect(0, 0, width, height);
+    const top = Math.max(...counts, ...(below ?? [0]), ...(curve ?? [0])) || 1;
+    for (let i = 0; i < n; i++) {
+      const tall = (counts[i] / top) * (half - 8);
+      view.fillStyle = mark !== undefined && !below && edges[i] <= mark ? accent : below ? accent : bar;
+      view.fillRect((i + 0.06) * (width / n), half - tall, 0.88 * (width / n), tall);
+      if (!below) continue;
+      view.fillStyle = bar;
+      view.fillRect((i + 0.06) * (width / n), half, 0.88 * (width / n), (below[i] / top) * (half - 8));
+    }
+    if (curve) {
+      view.strokeStyle = accent;
+      view.lineWidth = 3;
+      view.beginPath();
+      curve.forEach((v, i) => view.lineTo((i / (curve.length - 1)) * width, half - (v / top) * (half - 8)));
+      view.stroke();
+    }
+    if (mark !== undefined) {
+      const x = Math.max(2, Math.min(width - 2, at(mark)));
+      view.fillStyle = style.color;
+      view.fillRect(x - 2, 0, 4, height);
+      view.font = '600 22px system-ui, sans-serif';
+      const label = mark > edges[n] ? `${mark.toPrecision(3)} →` : mark.toPrecision(3);
+      const wide = view.measureText(label).width;
+      view.fillText(label, x + 8 + wide > width ? x - 8 - wide : x + 8, 22);
+    }
+    const [left, middle, right] = this.ends.children;
+    [left.textContent, middle.textContent, right.textContent] = [value.left ?? '', value.middle ?? '', value.right ?? ''];
+    this.canvas.setAttribute('aria-label', `${this.options.title || 'Histogram'}${mark === undefined ? '' : `, marked at ${mark.toPrecision(3)}`}`);
+    this.classList.add('gm-filled');
+  }
+}
+
+/** One sentence, or several: plain text with **bold** parts; announced when it changes. */
+export class Words extends View {
+  layOut() {
+    this.append((this.line = make('p', { class: 'gm-verdict', role: 'status' })));
+  }
+  show(text) {
+    this.line.replaceChildren(...spoken(text ?? ''));
+    this.classList.toggle('gm-filled', Boolean(text));
+  }
+}
+
+/** "a **b** c" as nodes. */
+export function spoken(text) {
+  return text.split('**').map((part, i) => (i % 2 ? make('b', { textContent: part }) : document.createTextNode(part)));
+}
+
+/** Small pictures with captions: {pictures, titles: [[line, …]], marked: [bool]}. */
+export class Gallery extends View {
+  layOut() {
+    this.append((this.box = make('div', { class: 'gm-gallery' })));
+    this.box.style.setProperty('--gm-columns', this.options.columns || 5);
+  }
+  show(value) {
+    if (!value) return;
+    const { pictures, titles, marked = [] } = value;
+    const [n, c, h, w] = pictures.shape;
+    const bytes = bytesOf(pictures.pixels);
+    this.box.replaceChildren(
+      ...Array.from({ length: n }, (_, i) => {
+        const canvas = make('canvas', { width: w, height: h, role: 'img', 'aria-label': titles[i].join(', ') });
+        canvas.getContext('2d').putImageData(imageOf(bytes, [c, h, w], i * c * h * w), 0, 0);
+        const caption = make('figcaption', {}, ...titles[i].flatMap((line, k) => (k ? [make('br'), line] : [line])));
+        const figure = make('figure', { class: `gm-item${marked[i] ? ' gm-marked' : ''}` }, canvas, caption);
+        if (this.options.take) {
+          canvas.classList.add('gm-takes');
+          canvas.addEventListener('click', () => this.dispatchEvent(new CustomEvent('gm-take', { bubbles: true, detail: pictureAt(pictures, i) })));
+        }
+        return figure;
+      }),
+    );
+    this.classList.add('gm-filled');
+  }
+}
+
+const still = matchMedia('(prefers-reduced-motion: reduce)');
+
+/** Frames on a scrubber: {frames: picture with N = frames (each one sheet), captions: [text], start}; plays when `plays`. */
+export class Film extends View {
+  layOut() {
+    const { shape = [1, 28, 28], alt = this.options.title || 'Film' } = this.options;
+    this.canvas = make('canvas', { class: 'gm-sheet', role: 'img', 'aria-label': alt });
+    fit(this.canvas, shape[2], shape[1]);
+    this.caption = make('div', { class: 'gm-note', 'aria-live': 'off' });
+    this.range = make('input', { type: 'range', min: 0, max: 0, step: 1, value: 0, 'aria-label': `Frame: ${alt}` });
+    this.button = make('button', { type: 'button', class: 'gm-play', onclick: () => (this.timer ? this.pause() : this.play()) });
+    this.range.addEventListener('input', () => {
+      this.pause();
+      this.draw(Number(this.range.value));
+    });
+    this.append(this.canvas, make('div', { class: 'gm-scrub' }, this.button, this.range), this.caption);
+    this.pause();
+  }
+  show(value) {
+    if (!value) return;
+    this.value = value;
+    this.bytes = bytesOf(value.frames.pixels);
+    this.range.max = value.frames.shape[0] - 1;
+    this.classList.add('gm-filled');
+    const start = value.start ?? 0;
+    this.draw(Math.min(start, value.frames.shape[0] - 1));
+    if (this.options.plays && !still.matches) this.play();
+  }
+  draw(i) {
+    const [, c, h, w] = this.value.frames.shape;
+    fit(this.canvas, w, h);
+    this.canvas.getContext('2d').putImageData(imageOf(this.bytes, [c, h, w], i * c * h * w), 0, 0);
+    this.range.value = i;
+    this.caption.textContent = this.value.captions?.[i] ?? '';
+    this.range.setAttribute('aria-valuetext', this.caption.textContent || `frame ${i + 1}`);
+  }
+  play() {
+    const n = this.value?.frames.shape[0] ?? 0;
+    if (n < 2) return;
+    let i = Number(this.range.value);
+    if (i >= n - 1) i = -1;
+    clearInterval(this.timer);
+    this.timer = setInterval(() => {
+      i += 1;
+      if (i >= n) {
+        if (!this.options.loops) return this.pause();
+        i = 0;
+      }
+      this.draw(i);
+    }, this.options.interval || 120);
+    this.button.textContent = 'Pause';
+  }
+  pause() {
+    clearInterval(this.timer);
+    this.timer = null;
+    this.button.textContent = 'Play';
+  }
+  disconnectedCallback() {
+    this.pause();
+  }
+}
+
+/** A table of numbers: {columns: [text], rows: [[text]]}. */
+export class Table extends View {
+  layOut() {
+    this.append((this.box = make('div', { class: 'gm-scroll', tabIndex: 0, role: 'region', 'aria-label': this.options.title || 'Table' })));
+  }
+  show(value) {
+    if (!value) return;
+    const row = (cells, tag) => make('tr', {}, ...cells.map((cell) => make(tag, { textContent: cell })));
+    this.box.replaceChildren(make('table', {}, make('thead', {}, row(value.columns, 'th')), make('tbody', {}, ...value.rows.map((cells) => row(cells, 'td')))));
+    this.classList.add('gm-filled');
+  }
+}
+
+export const VIEWS = { 'gm-grid': Grid, 'gm-bars': Bars, 'gm-histogram': Histogram, 'gm-words': Words, 'gm-gallery': Gallery, 'gm-film': Film, 'gm-table': Table };
+for (const [name, view] of Object.entries(VIEWS)) customElements.define(name, view);

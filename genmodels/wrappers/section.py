@@ -1,0 +1,148 @@
+"""Sections: ideas that can be touched. A key, two sentences, a state, and a function from the state to an answer.
+
+An answer is made of plain values, never of HTML: {"pictures": …, "numbers": …, "words": …} by the names of the section's
+views. A picture is {"pixels": base64 of uint8, "shape": [N, C, H, W]}: N pictures of H*W*C bytes each.
+"""
+
+import base64
+import inspect
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple, get_type_hints
+
+import numpy as np
+from torch import Tensor
+
+from genmodels.data import to_uint8
+from genmodels.wrappers.state import State
+
+Answer = dict[str, Any]
+
+
+class View(NamedTuple):
+    """A part of an answer and how it is drawn: the element `gm-<element>`, the answer's key, a title, its options."""
+
+    element: str
+    key: str
+    title: str = ""
+    options: dict[str, Any] = {}  # noqa: RUF012  nobody writes into it
+
+
+@dataclass(frozen=True)
+class Section:
+    """One idea that can be touched.
+
+    key: "vae.map", and the endpoint "vae_map". models: the names that it works with, asked when the page is laid out.
+    answer: of a touch section, one network pass, the whole answer; of a work section an iterator of answers, each with
+    what is new, the last one (with "done": True) complete. element: what draws the section if not the general one.
+    """
+
+    key: str
+    title: str
+    text: str
+    models: Callable[[], Sequence[str]]
+    State: type[State]
+    answer: Callable[[Any], Answer] | Callable[[Any], Iterator[Answer]]
+    views: tuple[View, ...] = ()
+    element: str = "gm-section"
+    work: bool = False
+    lane: str = "cpu"
+    task: str = ""  # what to try, one sentence
+    verb: str = "Generate"  # on the button of a work section
+    hidden: bool = False  # asked by another section's element, and not laid out
+
+    @property
+    def tab(self) -> str:
+        return self.key.partition(".")[0]
+
+    @property
+    def endpoint(self) -> str:
+        return self.key.replace(".", "_")
+
+    def parse(self, values: Any) -> State:
+        """The state of untrusted values; see `State.parse`."""
+        return self.State.parse(values, self.models())
+
+    def spec(self) -> dict[str, Any]:
+        """What the browser lays the section out from: JSON."""
+        kinds, models = self.State.kinds(), list(self.models())
+        return {
+            "key": self.key,
+            "title": self.title,
+            "text": self.text,
+            "task": self.task,
+            "element": "gm-work" if self.work and self.element == "gm-section" else self.element,
+            "work": self.work,
+            "lane": self.lane,
+            "verb": self.verb,
+            "models": models,
+            "fields": {key: kind.spec() for key, kind in kinds.items()},
+            "fits": _shared({model: {key: kind.fit(model) for key, kind in kinds.items()} for model in models}),
+            "views": [{"element": f"gm-{v.element}", "key": v.key, "title": v.title, **v.options} for v in self.views],
+        }
+
+    def function(self) -> Callable[..., Any]:
+        """The endpoint's function: `vae_map(model=…, x=…)`, typed by the state, documented by the section."""
+        work = self.work
+
+        def endpoint(*args: Any, **kwargs: Any) -> Any:
+            bound = endpoint.__signature__.bind(*args, **kwargs)  # type: ignore[attr-defined]
+            return self.answer(self.parse(dict(bound.arguments)))
+
+        def endpoint_steps(*args: Any, **kwargs: Any) -> Iterator[Any]:
+            bound = endpoint_steps.__signature__.bind(*args, **kwargs)  # type: ignore[attr-defined]
+            yield from self.answer(self.parse(dict(bound.arguments)))
+
+        function: Any = endpoint_steps if work else endpoint
+        function.__name__ = self.endpoint
+        function.__doc__ = f"{self.title}. {self.text}\n\n{_arguments(self)}"
+        parameters = [_parameter("model", str, next(iter(self.models()), ""))]
+        hints = get_type_hints(self.State)
+        parameters += [_parameter(key, hints[key], _default(self, kind)) for key, kind in self.State.kinds().items()]
+        function.__signature__ = inspect.Signature(parameters, return_annotation=dict)
+        function.__annotations__ = {p.name: p.annotation for p in parameters} | {"return": dict}
+        return function
+
+
+def _parameter(name: str, annotation: Any, default: Any) -> inspect.Parameter:
+    return inspect.Parameter(name, inspect.Parameter.POSITIONAL_OR_KEYWORD, default=default, annotation=annotation)
+
+
+def _default(section: Section, kind: Any) -> Any:
+    models = section.models()
+    return kind.fit(models[0])["default"] if models else None
+
+
+def _arguments(section: Section) -> str:
+    lines = ["Args:", "    model: one of " + ", ".join(section.models())]
+    return "\n".join(
+        [*lines, *(f"    {key}: {kind.label}. {kind.info}".rstrip() for key, kind in section.State.kinds().items())]
+    )
+
+
+def _shared(fits: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    """What is the same for all models once, under "*", and what differs by model: the page is sent to phones."""
+    first = next(iter(fits.values()), {})
+    same = {key for key, value in first.items() if all(fit[key] == value for fit in fits.values())}
+    different = {model: {key: v for key, v in fit.items() if key not in same} for model, fit in fits.items()}
+    return {"*": {key: first[key] for key in same}} | {model: fit for model, fit in different.items() if fit}
+
+
+# -- pictures in answers -----------------------------------------------------------------------------------------------
+
+
+def pictures(x: Tensor) -> dict[str, Any]:
+    """Images `(N, C, H, W)` in [-1, 1] for the browser."""
+    return packed(to_uint8(x))
+
+
+def packed(pixels: Tensor) -> dict[str, Any]:
+    """uint8 `(N, C, H, W)` for the browser."""
+    array = np.ascontiguousarray(pixels.numpy().transpose(0, 2, 3, 1))
+    return {"pixels": base64.b64encode(array.tobytes()).decode(), "shape": list(pixels.shape)}
+
+
+def from_pads(pads: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """Pads of one shape as N pictures."""
+    raw = b"".join(base64.b64decode(pad["pixels"]) for pad in pads)
+    return {"pixels": base64.b64encode(raw).decode(), "shape": [len(pads), *pads[0]["shape"]]}

@@ -1,0 +1,370 @@
+"""The state of a section: a frozen dataclass of JSON values with bounds, checked in one place.
+
+A link, an API call, the text of a downloaded PNG and the page's own controls all speak it, so all of them pass through
+`State.parse`. What a state can't say can't be shared: everything that changes a picture is in it.
+
+    @dataclass(frozen=True)
+    class Generate(State):
+        seed: int = whole("Seed", 0, 0, MAX_SEED)
+        temperature: float = real("Temperature", 1.0, 0, 1.5)
+
+    Generate.parse({"model": "vae-mnist", "temperature": 0.7}, models=["vae-mnist"])
+"""
+
+import base64
+import binascii
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from typing_extensions import Self
+
+from genmodels.wrappers import examples
+from genmodels.wrappers.core import MAX_SEED, check_float, check_int, class_index, describe, shown
+from genmodels.wrappers.pictures import NO_PICTURE
+
+EACH, NOT_TOLD = "each in turn", "not told"
+LONGEST = 200_000  # characters of any value; a drawing of 256x256 pixels in colour would not fit, and none is asked for
+#: A bound or a default: a value, or what a model makes of it.
+Fitted = Any | Callable[[str], Any]
+
+
+class Refused(ValueError):
+    """A value that a state can't have, in one sentence; `field` is its key."""
+
+    def __init__(self, message: str, field: str) -> None:
+        super().__init__(message)
+        self.field = field
+
+
+def fitted(value: Fitted, model: str) -> Any:
+    return value(model) if callable(value) else value
+
+
+# -- what a field may be -----------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True)
+class Kind:
+    """What a field may be, and how it is chosen. advanced: behind "More". shown: whether it has a control of its own;
+    else an element sets it (a point on a map, a drawing)."""
+
+    label: str
+    default: Fitted = None
+    info: str = ""
+    advanced: bool = False
+    shown: bool = True
+
+    def check(self, value: Any, model: str) -> Any:
+        """The value as its type, or ValueError in one sentence."""
+        raise NotImplementedError
+
+    def spec(self) -> dict[str, Any]:
+        """For the browser: what doesn't depend on the model."""
+        told = {"kind": type(self).__name__.lower(), "label": self.label, "info": self.info}
+        return told | {"advanced": self.advanced, "shown": self.shown}
+
+    def fit(self, model: str) -> dict[str, Any]:
+        """For the browser: what depends on the model."""
+        return {"default": fitted(self.default, model)}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Range(Kind):
+    low: Fitted
+    high: Fitted
+    step: float = 1.0
+
+    def spec(self) -> dict[str, Any]:
+        return super().spec() | {"step": self.step}
+
+    def fit(self, model: str) -> dict[str, Any]:
+        return super().fit(model) | {"low": fitted(self.low, model), "high": fitted(self.high, model)}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Whole(Range):
+    def check(self, value: Any, model: str) -> int:
+        return check_int(f"The {_lower(self.label)}", value, fitted(self.low, model), fitted(self.high, model))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Real(Range):
+    step: float = 0.05
+
+    def check(self, value: Any, model: str) -> float:
+        return check_float(f"The {_lower(self.label)}", value, fitted(self.low, model), fitted(self.high, model))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Seed(Whole):
+    """A whole number that picks the noise; its control has a dice."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Label(Kind):
+    """A class by its name or number. extra: what else may be said, such as EACH (None, "each class in turn") or NOT_TOLD."""
+
+    extra: tuple[str, ...] = ()
+
+    def check(self, value: Any, model: str) -> str:
+        classes = _classes(model)
+        if isinstance(value, str) and (value in self.extra or value in classes):
+            return value
+        if not classes and self.extra:
+            raise ValueError(f"The model {model!r} knows no classes: leave the class at {self.extra[0]!r}.")
+        index = class_index(model, value)
+        if index is None:
+            raise ValueError(f"Choose a class: {', '.join([*self.extra, *classes])}.")
+        return classes[index]
+
+    def fit(self, model: str) -> dict[str, Any]:
+        choices = [*self.extra, *_classes(model)]
+        return {
+            "default": self.default if self.default in choices else choices[0] if choices else "",
+            "choices": choices,
+        }
+
+
+@dataclass(frozen=True, kw_only=True)
+class Choice(Kind):
+    """One of a few values, each with its title."""
+
+    choices: Fitted  # [(title, value)]
+
+    def check(self, value: Any, model: str) -> Any:
+        offered = [v for _, v in fitted(self.choices, model)]
+        if isinstance(value, (list, dict)) or value not in offered or isinstance(value, bool):
+            raise ValueError(
+                f"The {_lower(self.label)} must be one of {', '.join(map(str, offered))}, not {shown(value)}."
+            )
+        return value
+
+    def fit(self, model: str) -> dict[str, Any]:
+        return super().fit(model) | {"choices": [list(choice) for choice in fitted(self.choices, model)]}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Choices(Choice):
+    """Several of a few values."""
+
+    most: int = 8
+
+    def check(self, value: Any, model: str) -> list[Any]:
+        if not isinstance(value, (list, tuple)) or not 1 <= len(value) <= self.most:
+            raise ValueError(f"The {_lower(self.label)} must be 1 to {self.most} of those offered, not {shown(value)}.")
+        return list(dict.fromkeys(Choice.check(self, item, model) for item in value))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Text(Kind):
+    longest: int = 400
+
+    def check(self, value: Any, model: str) -> str:
+        if not isinstance(value, str):
+            raise ValueError(f"The {_lower(self.label)} must be text, not {shown(value)}.")
+        if len(value) > self.longest:
+            raise ValueError(
+                f"The {_lower(self.label)} has {len(value)} characters; at most {self.longest} are allowed."
+            )
+        return value
+
+    def spec(self) -> dict[str, Any]:
+        return super().spec() | {"longest": self.longest}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Numbers(Range):
+    """A list of numbers, at most as many as the default has."""
+
+    step: float = 0.05
+
+    def check(self, value: Any, model: str) -> list[float]:
+        most = len(fitted(self.default, model))
+        if not isinstance(value, (list, tuple)) or not 1 <= len(value) <= most:
+            raise ValueError(f"The {_lower(self.label)} must be a list of 1 to {most} numbers.")
+        low, high = fitted(self.low, model), fitted(self.high, model)
+        return [check_float(f"Number {i + 1} of the {_lower(self.label)}", v, low, high) for i, v in enumerate(value)]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Drawing(Kind):
+    """A picture: base64 of its bytes (uint8, H*W*C), or "#3" for the fourth example of the model's kind, or "#-2" for the
+    second of those of other kinds. tools: what the pad offers beside the pen."""
+
+    tools: tuple[str, ...] = ("pen", "erase")
+    shown: bool = False
+
+    def check(self, value: Any, model: str) -> str:
+        if not isinstance(value, str) or not value:
+            raise ValueError(NO_PICTURE)
+        if value.startswith("#"):
+            return _example(value, model)["pixels"]
+        channels, height, width = describe(model)["shape"]
+        return _base64(value, channels * height * width, f"The picture must have {describe(model)['shape']} bytes")
+
+    def spec(self) -> dict[str, Any]:
+        return super().spec() | {"tools": list(self.tools)}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Hidden(Kind):
+    """Which pixels are hidden from the model: base64 of one byte per pixel, 1 = hidden; "" = none; "lower half"."""
+
+    default: Fitted = ""
+    shown: bool = False
+
+    def check(self, value: Any, model: str) -> str:
+        _, height, width = describe(model)["shape"]
+        if not value:
+            return ""
+        if value == "lower half":
+            return base64.b64encode(bytes(int(i >= height // 2) for i in range(height) for _ in range(width))).decode()
+        return _base64(value, height * width, f"The mask must have {height}x{width} bytes")
+
+
+def _lower(label: str) -> str:
+    return label[:1].lower() + label[1:]
+
+
+def _classes(model: str) -> list[str]:
+    info = describe(model)
+    return info["classes"] if info["conditional"] else []
+
+
+def _example(value: str, model: str) -> dict[str, Any]:
+    """The example that "#3" or "#-2" names."""
+    try:
+        number = int(value[1:])
+    except ValueError:
+        number = 10**9
+    pads = examples.of_kind(model) if number >= 0 else [*examples.plain_pictures(model), *examples.outliers(model)]
+    index = number if number >= 0 else -1 - number
+    if index >= len(pads):
+        raise ValueError(f"There is no example {shown(value)}: they go from #0 on, those of other kinds from #-1 down.")
+    return pads[index][1]
+
+
+def _base64(value: Any, count: int, message: str) -> str:
+    try:
+        size = len(base64.b64decode(value, validate=True))
+    except (binascii.Error, TypeError, ValueError) as error:
+        raise ValueError(f"{message} in base64.") from error
+    if size != count:
+        raise ValueError(f"{message}, not {size}.")
+    return value
+
+
+# -- fields, as a state declares them ----------------------------------------------------------------------------------
+
+
+def field(kind: Kind) -> Any:
+    """A field of a state that may be what `kind` says."""
+    default = None if callable(kind.default) or isinstance(kind.default, list) else kind.default
+    return dataclasses.field(default=default, metadata={"kind": kind})
+
+
+def whole(label: str, default: Fitted, low: Fitted, high: Fitted, **more: Any) -> Any:
+    return field(Whole(label=label, default=default, low=low, high=high, **more))
+
+
+def real(label: str, default: Fitted, low: Fitted, high: Fitted, **more: Any) -> Any:
+    return field(Real(label=label, default=default, low=low, high=high, **more))
+
+
+def seed(label: str = "Seed", default: int = 0, **more: Any) -> Any:
+    return field(Seed(label=label, default=default, low=0, high=MAX_SEED, **more))
+
+
+def class_label(*extra: str, label: str = "Class", **more: Any) -> Any:
+    return field(Label(label=label, extra=extra, **({"default": extra[0] if extra else None} | more)))
+
+
+def choice(label: str, default: Fitted, choices: Fitted, **more: Any) -> Any:
+    return field(Choice(label=label, default=default, choices=choices, **more))
+
+
+def drawing(label: str = "Picture", default: str = "#0", **more: Any) -> Any:
+    return field(Drawing(label=label, default=default, **more))
+
+
+def numbers(label: str, default: Fitted, low: Fitted, high: Fitted, **more: Any) -> Any:
+    return field(Numbers(label=label, default=default, low=low, high=high, **more))
+
+
+def hidden(default: str = "") -> Any:
+    return field(Hidden(label="Hidden pixels", default=default))
+
+
+# -- the state ---------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class State:
+    """Base of the sections' states; `model` is the first key of each."""
+
+    model: str
+
+    @classmethod
+    def kinds(cls) -> dict[str, Kind]:
+        """key -> what it may be; without `model`."""
+        return {f.name: f.metadata["kind"] for f in dataclasses.fields(cls) if f.name != "model"}
+
+    @classmethod
+    def parse(cls, values: Any, models: Sequence[str]) -> Self:
+        """The state that untrusted JSON describes, what it doesn't say at its default.
+
+        models: those that the section works with; the first one is the default. Raises Refused, a ValueError of one
+        sentence that says what is wrong and what is allowed.
+        """
+        if not isinstance(values, Mapping):
+            raise Refused(f"A state is an object of values, not {shown(values)}.", "")
+        kinds = cls.kinds()
+        if unknown := [key for key in values if key != "model" and key not in kinds]:
+            raise Refused(f"There is no key {shown(unknown[0])}; the keys are {', '.join(['model', *kinds])}.", "")
+        if not models:
+            raise Refused("No model for this is installed.", "model")
+        model = values.get("model", models[0])
+        if not isinstance(model, str) or model not in models:
+            raise Refused(f"There is no model {shown(model)} here; the models are {', '.join(models)}.", "model")
+        return cls(model, **{key: cls._checked(key, kind, values, model) for key, kind in kinds.items()})
+
+    @classmethod
+    def _checked(cls, key: str, kind: Kind, values: Mapping[str, Any], model: str) -> Any:
+        value = values.get(key)
+        if value is None:
+            value = kind.fit(model)["default"]
+        try:
+            if isinstance(value, str) and len(value) > LONGEST:
+                raise ValueError(f"The {_lower(kind.label)} is too long: at most {LONGEST} characters are allowed.")
+            return kind.check(value, model)
+        except ValueError as error:
+            raise Refused(str(error), key) from error
+
+    def picked(self, *keys: str) -> dict[str, Any]:
+        """Some of the values, by their keys."""
+        return {key: getattr(self, key) for key in keys}
+
+    @property
+    def pad(self) -> dict[str, Any]:
+        """The drawing with its hidden pixels, for wrappers that take a pad."""
+        return self.pad_of("picture", "hidden")
+
+    def pad_of(self, picture: str, mask: str = "") -> dict[str, Any]:
+        pixels = getattr(self, picture)
+        return {
+            "pixels": pixels,
+            "mask": getattr(self, mask, "") if mask else "",
+            "shape": describe(self.model)["shape"],
+        }
+
+
+def class_of(label: str) -> str | None:
+    """What a class field means to the wrappers where EACH and NOT_TOLD are the same: None."""
+    return None if label in (EACH, NOT_TOLD) else label
+
+
+def told_class(label: str) -> str | None:
+    """What a class field means where each in turn and not told differ: "balanced", None, or a class."""
+    return {NOT_TOLD: None, EACH: "balanced"}.get(label, label)
