@@ -5,6 +5,10 @@ import './tab.js';
 import './map.js';
 import './second.js';
 // autoencoder and gan
+import './pipeline.js';
+import './board.js';
+import './crossed.js';
+import './films.js';
 // flow and pixelcnn
 // diffusion
 

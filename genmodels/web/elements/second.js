@@ -10,6 +10,7 @@ export class Second extends HTMLElement {
     if (this.laidOut) return;
     this.laidOut = true;
     this.section = this.closest('.gm-section');
+    this.section.classList.remove('gm-bare');
     const { key, title = 'Second picture' } = this.options;
     this.picture = make('canvas', { class: 'gm-second-picture', width: 28, height: 28, role: 'img', 'aria-label': title });
     this.use = make('button', { type: 'button', class: 'gm-button', textContent: 'Use my drawing', onclick: () => this.takeDrawing() });
@@ -79,7 +80,7 @@ export class Second extends HTMLElement {
 
   draw() {
     const example = this.value?.startsWith('#') ? this.pictures[Number(this.value.slice(1))] : null;
-    [...this.list.children].forEach((button, i) => button.setAttribute('aria-pressed', String(this.pictures[i] === example && Boolean(example))));
+    this.pictures.forEach((picture, i) => this.list.children[i].setAttribute('aria-pressed', String(picture === example)));
     const shape = this.section.page.facts[this.section.model].shape;
     if (example) showPicture(this.picture, example);
     else if (this.value && !this.value.startsWith('#')) showPicture(this.picture, { pixels: this.value, shape });
