@@ -12,6 +12,7 @@ def models() -> list[str]:
 
 
 ONE = {"count": 1, "stage": True}
+NEXT = {"stage": True, "sign": "→"}
 
 TAB = Tab(
     key=FAMILY,
@@ -37,9 +38,9 @@ TAB = Tab(
             models, bottleneck.ThroughState, bottleneck.through,
             (
                 View("grid", "seen", "What it sees", ONE),
-                View("bars", "code", "Code", {"stage": True}),
-                View("grid", "reconstruction", "Reconstruction", ONE | {"take": True}),
-                View("grid", "difference", "Difference", ONE),
+                View("bars", "code", "Code", NEXT),
+                View("grid", "reconstruction", "Reconstruction", ONE | NEXT | {"take": True}),
+                View("grid", "difference", "Difference", ONE | NEXT),
                 View("words", "quality"),
                 View("histogram", "unusual", "How hard is the picture to rebuild?"),
                 View("words", "words"),
@@ -53,7 +54,7 @@ TAB = Tab(
             "pictures that turn one into the other.",
             models, bottleneck.BlendState, bottleneck.blend,
             (
-                View("second", "other", "The other picture", {"place": "side"}),
+                View("second", "other", "The other picture", {"place": "side", "preview": False}),
                 View("grid", "picture", "Your picture", ONE),
                 View("grid", "codes", "Codes mixed", ONE | {"take": True}),
                 View("grid", "pixels", "Pixels mixed", ONE),

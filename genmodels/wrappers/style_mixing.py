@@ -224,7 +224,7 @@ def _place(state: LoopState, labels: Tensor, frame: int) -> str:
     here, rest = divmod(frame * state.stops, state.frames)
     there = (here + 1) % state.stops
     ends = [f"seed {state.seed + i}{_class_words(state.model, int(labels[i]))}" for i in (here, there)]
-    return f"{ends[0]} → {ends[1]}, {rest / state.frames:.0%}" if rest else ends[0]
+    return f"{ends[0]} → {ends[1]}, {100 * rest / state.frames:.0f} %" if rest else ends[0]
 
 
 def _class_words(name: str, label: int) -> str:

@@ -21,7 +21,6 @@ export class Spot extends Section {
 
   layOutViews() {
     this.views = [];
-    this.classList.add('gm-bare', 'gm-spot');
     this.asked = make('p', { class: 'gm-question', textContent: '\u00a0' });
     this.cards = make('div', { class: 'gm-cards', role: 'group', 'aria-label': 'Pictures to pick' });
     this.cards.addEventListener('keydown', (event) => this.key(event));
@@ -52,7 +51,13 @@ export class Spot extends Section {
   pageChanged(what) {
     if (what !== 'data') return;
     this.model = this.modelFor(this.page.data);
+    this.variants();
     if (this.awake) this.deal();
+  }
+
+  adapt() {
+    super.adapt();
+    delete this.state.picks;
   }
 
   receive(answer, state) {
@@ -79,6 +84,7 @@ export class Spot extends Section {
     const { visitor, critic, of } = this.score;
     const before = of > (answer.of ?? 0) ? `This visit: you **${visitor} of ${of}**, the critic **${critic}**.` : '';
     this.result.replaceChildren(...spoken([answer.words ?? '', before].filter(Boolean).join(' ')));
+    if (this.answers && document.activeElement === this.reveal) this.another.focus();
     this.reveal.disabled = Boolean(this.answers);
   }
 

@@ -16,7 +16,8 @@ export class Second extends HTMLElement {
     this.use = make('button', { type: 'button', class: 'gm-button', textContent: 'Use my drawing', onclick: () => this.takeDrawing() });
     this.list = make('div', { class: 'gm-strip', role: 'group', 'aria-label': `${title}: examples` });
     this.trouble = make('span', { class: 'gm-trouble', role: 'alert' });
-    this.append(make('span', { class: 'gm-label', textContent: title }), make('div', { class: 'gm-second-now' }, this.picture, this.use), this.list, this.trouble);
+    const now = make('div', { class: 'gm-second-now' }, this.options.preview === false ? null : this.picture, this.use);
+    this.append(make('span', { class: 'gm-label', textContent: title }), this.list, now, this.trouble);
     this.wait();
     this.section.controls[key] = this;
     this.value = this.section.state[key] ?? this.section.fit(key).default;

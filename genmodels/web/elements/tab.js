@@ -198,7 +198,7 @@ export class Tab extends HTMLElement {
     near.sort((a, b) => (a.compareDocumentPosition(b) & Node.DOCUMENT_POSITION_FOLLOWING ? -1 : 1));
     for (const section of near) {
       this.watch.unobserve(section);
-      this.chain = (this.chain ?? Promise.resolve()).then(() => section.first());
+      this.chain = (this.chain ?? Promise.resolve()).then(() => section.first()).catch((error) => console.error(error)); // the others go on
     }
     this.chosen();
   }

@@ -220,9 +220,10 @@ export class Film extends View {
     this.bytes = bytesOf(value.frames.pixels);
     this.range.max = value.frames.shape[0] - 1;
     this.classList.add('gm-filled');
-    const start = value.start ?? 0;
-    this.draw(Math.min(start, value.frames.shape[0] - 1));
-    if (this.options.plays && !still.matches) this.play();
+    const again = this.options.loops && this.shown; // a loop that is changed while it runs goes on where it is, and stays paused
+    this.shown = true;
+    this.draw(Math.min(again ? Number(this.range.value) : (value.start ?? 0), value.frames.shape[0] - 1));
+    if (again ? this.timer : this.options.plays && !still.matches) this.play();
   }
   draw(i) {
     const [, c, h, w] = this.value.frames.shape;
