@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from genmodels import checkpoint
-from genmodels.wrappers.core import check_name
+from genmodels.wrappers.core import check_name, describe
 from genmodels.wrappers.section import Answer
 from genmodels.wrappers.state import State
 
@@ -31,7 +31,7 @@ def films(name: str) -> list[dict[str, Any]]:
 
 # -- as a section ------------------------------------------------------------------------------------------------------
 
-TITLES = {"healthy": "Trained as it should be", "collapsed": "Spoilt: no gradient penalties, steps too large"}
+TITLES = {"healthy": "trained as it should be", "collapsed": "spoilt, without gradient penalties, steps too large"}
 
 
 def show(state: State) -> Answer:
@@ -40,7 +40,10 @@ def show(state: State) -> Answer:
     found = films(state.model)
     if not found:
         raise ValueError(f"The model {state.model!r} keeps no film of its training.")
-    return {"films": [film | {"title": TITLES[film["run"]], "sheet": _bytes(film["sheet"])} for film in found]}
+    data = describe(state.model)["title"]
+    return {
+        "films": [film | {"title": f"{data}, {TITLES[film['run']]}", "sheet": _bytes(film["sheet"])} for film in found]
+    }
 
 
 def _bytes(path: str) -> str:
