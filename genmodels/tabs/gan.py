@@ -16,6 +16,8 @@ def filmed() -> list[str]:
     return [name for name in models() if training_films.films(name)]
 
 
+DRAWS = ["z", "w", "generator", "fake"]
+
 TAB = Tab(
     key=FAMILY,
     title="GAN",
@@ -37,6 +39,7 @@ TAB = Tab(
             ["z", "w"], ["w", "generator"], ["generator", "fake"], ["fake", "critic"], ["real", "critic"],
             ["critic", "score"],
         ],
+        "lights": {"generate": DRAWS, "walk": DRAWS, "mix": DRAWS[1:], "critic": ["fake", "real", "critic", "score"]},
     },
     sections=[
         Section(

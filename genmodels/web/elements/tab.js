@@ -224,8 +224,9 @@ export class Tab extends HTMLElement {
     return true;
   }
 
-  light() {
-    this.diagram?.light();
+  /** Lights the parts of the machine that a section runs: those that the diagram names for it, or all. */
+  light(section) {
+    this.diagram?.light(this.spec.diagram.lights?.[section.spec.key.split('.')[1]]);
   }
 
   signature(section) {
