@@ -178,6 +178,19 @@ def size(source: str | os.PathLike) -> int:
     return sum((folder / name).stat().st_size for name in (WEIGHTS, *COMPONENT_WEIGHTS) if (folder / name).is_file())
 
 
+def outline(source: str | os.PathLike) -> Model:
+    """The model of a checkpoint without its weights, on the meta device: its shapes, within milliseconds."""
+    folder = find(source)
+    values, file = read_config(folder), folder / CONFIG
+    try:
+        family = get_family(values["family"])
+        # Shapes without memory: the weights must fit before a model is built.
+        with torch.device("meta"), _WithoutNormal():
+            return family(family.Config.from_json(values["config"]))
+    except (ValueError, TypeError, RuntimeError) as error:
+        raise ValueError(f"{file} doesn't describe a model: {error}") from error
+
+
 def load(source: str | os.PathLike, *, device: torch.device | str | None = None) -> Model:
     """The model of a bundled name, a folder or a Hub repo "user/repo", in evaluation mode, float32.
 
@@ -185,21 +198,14 @@ def load(source: str | os.PathLike, *, device: torch.device | str | None = None)
     corrupt, foreign, incomplete or of wrong shapes; then nothing is loaded.
     """
     folder = find(source)  # once: for a Hub repo it asks the Hub
-    values, file = read_config(folder), folder / CONFIG
-    try:
-        family = get_family(values["family"])
-        model_config = family.Config.from_json(values["config"])
-        # Shapes without memory: the weights must fit before a model is built.
-        with torch.device("meta"), _WithoutNormal():
-            wanted = family(model_config).state_dict()
-    except (ValueError, TypeError, RuntimeError) as error:
-        raise ValueError(f"{file} doesn't describe a model: {error}") from error
+    outlined = outline(folder)
+    family, wanted = type(outlined), outlined.state_dict()
     weights: dict[str, Tensor] = {}
     for name, keys in _weight_files(family, wanted).items():
         found = _read_tensors(folder / name)
         _check_fit(folder / name, found, {stored: wanted[key] for stored, key in keys.items()})
         weights |= {key: found[stored] for stored, key in keys.items()}
-    model = family(model_config)
+    model = family(outlined.config)
     model.load_state_dict(
         {key: value.float() if value.is_floating_point() else value for key, value in weights.items()}
     )

@@ -150,11 +150,11 @@ def _model(state: Any) -> str:
 
 def _examples(state: Any) -> Answer:
     """Strips of pictures to start from: of the model's kind, and of others."""
-    name = _model(state)
-    strips = [("Pictures of the kind it knows", examples.of_kind(name))]
-    strips += [("Something it has never seen", [*examples.plain_pictures(name), *examples.outliers(name)])]
     return {
-        "strips": [{"label": title, "pictures": [{"label": text, **pad} for text, pad in rows]} for title, rows in strips]
+        "strips": [
+            {"label": title, "pictures": [{"label": text, **pad} for text, pad in rows]}
+            for title, rows in examples.strips(_model(state))
+        ]
     }
 
 

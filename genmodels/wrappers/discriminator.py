@@ -1,6 +1,7 @@
 """What a critic allows: its score of any picture, and the game of telling generated pictures from real ones."""
 
 import functools
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -8,6 +9,8 @@ import numpy as np
 from genmodels.protocols import Judges
 from genmodels.wrappers.core import MODELS_KEPT, calibration, get_model, locked
 from genmodels.wrappers.pictures import Pad, from_pad
+from genmodels.wrappers.section import Answer
+from genmodels.wrappers.state import State, drawing
 
 # -- the critic's score -----------------------------------------------------------------------------------------------
 
@@ -54,4 +57,30 @@ def threshold(name: str) -> float:
     return float(candidates[right.argmax()])
 
 
-# -- the game ---------------------------------------------------------------------------------------------------------
+# -- as a section ------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class CriticState(State):
+    picture: str = drawing()
+
+
+def look(state: CriticState) -> Answer:
+    """realism: the critic's score of a picture among those of real test images and of generated pictures, as a histogram;
+    words: and in words; score, above_test, above_samples: see `judge`."""
+    seen = judge(state.model, state.pad_of("picture"))
+    marks = seen.pop("histogram")
+    words = (
+        f"More real to the critic than **{share(seen['above_test'])}** of real test images "
+        f"and **{share(seen['above_samples'])}** of this GAN's pictures."
+    )
+    ends = {"left": "looks generated", "right": "looks real"}
+    histogram = {"above": marks["test"], "below": marks["samples"], "edges": marks["edges"], "mark": seen["score"]}
+    return {"realism": histogram | ends, "words": words} | seen
+
+
+def share(percent: float) -> str:
+    """A percentage that says 0 % and 100 % only where that is exactly so."""
+    if 0 < percent < 1:
+        return "less than 1 %"
+    return "more than 99 %" if 99 < percent < 100 else f"{percent:.0f} %"

@@ -7,7 +7,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from genmodels import operations
 from genmodels.data import DATASETS, Images, fit_picture, to_uint8
-from genmodels.protocols import Samples
+from genmodels.protocols import Judges, Samples
 from genmodels.real_images import real_images
 from genmodels.wrappers.core import describe, get_model, locked
 from genmodels.wrappers.pictures import Pad, to_pad
@@ -35,6 +35,15 @@ def real_pictures(name: str, n: int = 10) -> list[tuple[str, Pad]]:
 def of_kind(name: str, n: int = 10) -> list[tuple[str, Pad]]:
     """Labelled pictures of the model's kind: real ones, else its own, else (if it does not sample) none."""
     return real_pictures(name, n) or (own_pictures(name, n) if isinstance(get_model(name), Samples) else [])
+
+
+def strips(name: str) -> list[tuple[str, list[tuple[str, Pad]]]]:
+    """All pictures to start from, under a title each; those of the model's own making where it has a critic to show them
+    to."""
+    found = [("Pictures of the kind it knows", of_kind(name))]
+    if isinstance(get_model(name), Judges) and isinstance(get_model(name), Samples):
+        found.append(("Made by the model itself", own_pictures(name)))
+    return [*found, ("Something it has never seen", [*plain_pictures(name), *outliers(name)])]
 
 
 def _spread(n: int, count: int) -> list[int]:

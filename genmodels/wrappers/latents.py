@@ -7,21 +7,20 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor
 
 from genmodels import operations
 from genmodels.data import to_uint8
-from genmodels.metrics import mean_squared_error, psnr
+from genmodels.metrics import mean_squared_error
 from genmodels.models.base import Model, draw_normal, seeded
 from genmodels.protocols import Decodes, Encodes, HasPosterior, Samples, SamplesCodes
+from genmodels.wrappers.bottleneck import finite_psnr, score_histogram
 from genmodels.wrappers.core import (  # fmt: skip
     MAX_FRAMES,
     MAX_IMAGES,
     MAX_SEED,
-    MODELS_KEPT,
     calibrated,
     calibration,
     check_float,
@@ -70,23 +69,11 @@ def autoencode(name: str, pad: Pad, sigma: float = 0.0, seed: int = 0) -> dict[s
         "code": code[0].flatten().tolist(),
         "score": score,
         "percentile": float((scores < score).mean() * 100),
-        "histogram": _score_histogram(name),
-        "psnr_seen": _finite_psnr(seen, x) if damaged else None,
-        "psnr": _finite_psnr(reconstruction, x),
+        "histogram": score_histogram(name),
+        "psnr_seen": finite_psnr(seen, x) if damaged else None,
+        "psnr": finite_psnr(reconstruction, x),
         "ms": elapsed,
     }
-
-
-@functools.lru_cache(maxsize=MODELS_KEPT)
-def _score_histogram(name: str) -> dict[str, list]:
-    """The test images' anomaly scores in 40 bins, up to the score that one in a thousand exceeds."""
-    scores = calibrated(name, "scores", "anomaly scores").numpy()
-    counts, edges = np.histogram(scores, bins=40, range=(0, float(np.quantile(scores, 0.999))))
-    return {"counts": counts.tolist(), "edges": edges.tolist()}
-
-
-def _finite_psnr(x: Tensor, y: Tensor) -> float:
-    return min(99.0, psnr(float(mean_squared_error(x, y).mean())))
 
 
 @locked

@@ -1,7 +1,9 @@
 """The game of telling generated pictures from real ones, against the GAN's own discriminator."""
 
+import functools
 import random
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -14,6 +16,8 @@ from genmodels.wrappers.core import MAX_SEED, check_int, get_model, locked
 from genmodels.wrappers.discriminator import threshold
 from genmodels.wrappers.examples import known_images
 from genmodels.wrappers.pictures import Pad, to_pad
+from genmodels.wrappers.section import Answer, from_pads
+from genmodels.wrappers.state import Kind, Refused, State, field, seed
 
 CARDS, PAIRS, PAIR_PSI = 8, 4, 0.5
 FEWEST_FAKES, MOST_FAKES = 2, 6
@@ -81,3 +85,59 @@ def marks(dealt: dict[str, Any], picks: Any) -> dict[str, Any]:
         return sum(answers[i : i + group] == dealt["sought"][i : i + group] for i in starts)
 
     return {"picked": picked, "visitor": right(picked), "critic": right(dealt["critic"]), "of": len(starts)}
+
+
+# -- as a section ------------------------------------------------------------------------------------------------------
+
+QUESTIONS = {
+    1: "Which of these eight were **generated**? The others are real test images.",
+    2: "There are no real pictures of this model's kind here, so both pictures of a pair are generated: which one came "
+    "with **ψ = 0.5**, as a more typical picture of its class?",
+}
+TRUTHS = {1: {True: "generated", False: "real"}, 2: {True: "ψ = 0.5", False: "ψ = 1"}}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Picks(Kind):
+    """Positions of pictures, from 0, as a list or as text ("0,3"); None: the visitor hasn't decided yet."""
+
+    shown: bool = False
+
+    def check(self, value: Any, model: str) -> list[int] | None:
+        if isinstance(value, str):
+            value = [int(part) if part.isdecimal() else part for part in value.split(",") if part]
+        if value is None or (isinstance(value, (list, tuple)) and len(value) <= CARDS):
+            return None if value is None else sorted({check_int("A pick", pick, 0, CARDS - 1) for pick in value})
+        raise ValueError(f"The picks must be a list of at most {CARDS} positions.")
+
+
+@dataclass(frozen=True)
+class SpotState(State):
+    round: int = seed("Round", shown=False)
+    picks: list[int] | None = field(Picks(label="Picks", info="Positions of the picked pictures, from 0."))
+
+
+def spot(state: SpotState) -> Answer:
+    """pictures, group and question of a round. What is true comes only with the visitor's picks: answers, one for each
+    picture {sought, truth, visitor, critic} (in a word, and who was right), visitor, critic, of, and words."""
+    dealt = _round(state.model, state.round)
+    told = {"pictures": from_pads(dealt["pictures"]), "group": dealt["group"], "question": QUESTIONS[dealt["group"]]}
+    if state.picks is None:
+        return told
+    try:
+        found = marks(dealt, state.picks)
+    except ValueError as error:
+        raise Refused(str(error), "picks") from error
+    answers = [
+        {"sought": sought, "truth": TRUTHS[dealt["group"]][sought], "visitor": mine == sought, "critic": its == sought}
+        for sought, mine, its in zip(dealt["sought"], found["picked"], dealt["critic"], strict=True)
+    ]
+    words = f"This round: you **{found['visitor']} of {found['of']}**, the critic **{found['critic']}**."
+    told |= {"picks": state.picks, "answers": answers, "words": words}
+    return told | {key: found[key] for key in ("visitor", "critic", "of")}
+
+
+@functools.lru_cache(maxsize=32)
+def _round(name: str, seed: int) -> dict[str, Any]:
+    """`deal`, kept for the second question."""
+    return deal(name, seed)

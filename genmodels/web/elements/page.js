@@ -3,7 +3,12 @@ import { GradioBackend } from './backend.js';
 import { make } from './controls.js';
 import './tab.js';
 import './map.js';
+import './second.js';
 // autoencoder and gan
+import './pipeline.js';
+import './board.js';
+import './crossed.js';
+import './films.js';
 // flow and pixelcnn
 // diffusion
 
