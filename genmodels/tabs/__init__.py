@@ -3,4 +3,6 @@
 #: The modules whose `TAB` is a tab of the page, in its order.
 TABS = [
     "genmodels.tabs.vae",
+    "genmodels.tabs.flow",
+    "genmodels.tabs.pixelcnn",
 ]
