@@ -3,6 +3,7 @@ import { GradioBackend } from './backend.js';
 import { make } from './controls.js';
 import './tab.js';
 import './map.js';
+import './second.js';
 // autoencoder and gan
 // flow and pixelcnn
 // diffusion
