@@ -82,6 +82,7 @@ TAB = Tab(
             "gives a double exposure.",
             models, flows.BlendState, flows.blend,
             (
+                View("second", "other", "Second picture", {"place": "side"}),
                 View("grid", "latent", "Codes mixed", {"columns": 9, "count": 9, "take": True}),
                 View("grid", "pixels", "Pixels mixed", {"columns": 9, "count": 9, "take": True}),
             ),
@@ -92,7 +93,7 @@ TAB = Tab(
             "A flow that is told the class leaves it out of z, and keeps there how it looks. So the same z, decoded as "
             "another class, is another thing in the same style.",
             models, flows.SwapState, flows.swap,
-            (View("gallery", "gallery", "As every class", {"take": True}), View("words", "words")),
+            (View("gallery", "gallery", "As every class", {"take": True, "count": 10}), View("words", "words")),
             task="Draw a slanted or a bold one: which classes keep the slant, and which the weight?",
         ),
     ],

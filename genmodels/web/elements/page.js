@@ -6,6 +6,9 @@ import './map.js';
 import './second.js';
 // autoencoder and gan
 // flow and pixelcnn
+import './expected.js';
+import './likelihood.js';
+import './writer.js';
 // diffusion
 
 export class Page extends HTMLElement {

@@ -130,7 +130,7 @@ export class Tab extends HTMLElement {
     if (key === 'seed') return this.seed;
     const shape = this.picture?.shape?.join();
     if (!this.picture || shape !== this.shapeNow()) return undefined;
-    return key === 'picture' ? this.picture.pixels : this.picture.mask || undefined;
+    return key === 'picture' ? this.picture.pixels : this.picture.mask;
   }
 
   shapeNow() {
@@ -157,9 +157,19 @@ export class Tab extends HTMLElement {
   /** A picture from somewhere else: a sheet, a gallery, another tab. */
   take({ pixels, shape }) {
     if (!this.pad) return;
-    const value = { pixels: typeof pixels === 'string' ? pixels : textOf(pixels), mask: '', shape };
+    const mask = this.covers() ? (this.picture ?? this.pad.props.value)?.mask : '';
+    const value = { pixels: typeof pixels === 'string' ? pixels : textOf(pixels), mask, shape };
     this.pad.props.value = value;
     this.drawn(value);
+  }
+
+  /** Whether a section finishes what is hidden: then the lower half of what comes new to the pad is. */
+  covers() {
+    return this.pad.props.tools.includes('keep');
+  }
+
+  firstMask([, height, width]) {
+    return this.covers() ? textOf(new Uint8Array(width * height).fill(1, Math.floor(height / 2) * width)) : '';
   }
 
   async examples() {
@@ -169,9 +179,10 @@ export class Tab extends HTMLElement {
     this.pad.props.strips = answer.strips;
     const former = this.page.picture;
     if (former && former.shape.join() === this.shapeNow() && this.picture !== former) {
-      this.pad.props.value = former;
-      this.drawn(former);
-    } else if (!this.picture) this.pad.props.value = { ...answer.strips[0].pictures[0], mask: '' };
+      const value = { ...former, mask: this.firstMask(former.shape) };
+      this.pad.props.value = value;
+      this.drawn(value);
+    } else if (!this.picture) this.pad.props.value = { ...answer.strips[0].pictures[0], mask: this.firstMask(this.facts[model].shape) };
   }
 
   async uploaded(input) {
