@@ -23,11 +23,11 @@ TAB = Tab(
             {"id": "known", "text": "pixels\nso far", "x": 0, "y": 0, "kind": "data"},
             {"id": "network", "text": "network", "x": 1, "y": 0},
             {"id": "p", "text": "odds of\n256 levels", "x": 2, "y": 0, "kind": "code"},
-            {"id": "next", "text": "next pixel", "x": 3, "y": 0, "kind": "data"},
+            {"id": "next", "text": "next pixel,\ndrawn", "x": 3, "y": 0, "kind": "data"},
             {"id": "again", "text": "joins them", "x": 1, "y": 1, "kind": "code"},
         ],
         "arrows": [
-            ["known", "network"], ["network", "p"], ["p", "next", "draw"], ["next", "again"], ["again", "known"],
+            ["known", "network"], ["network", "p"], ["p", "next"], ["next", "again"], ["again", "known"],
         ],
     },
     sections=[
