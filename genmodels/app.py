@@ -26,10 +26,16 @@ ELEMENTS = "/elements"
 LANES = {"cpu": 2, "network": 4, "large": 1}
 SCRIPT = r"""
 const root = (window.gradio_config?.root ?? location.origin).replace(/\/$/, "");
-const sheet = document.createElement("link");
-sheet.rel = "stylesheet"; sheet.href = `${root}%(elements)s/page.css?%(version)s`;
+const sheet = Object.assign(document.createElement("link"), { rel: "stylesheet", href: `${root}%(elements)s/page.css?%(version)s` });
+const dressed = new Promise((done) => { sheet.onload = sheet.onerror = done; }); // nothing is shown undressed
 document.head.append(sheet);
-import(`${root}%(elements)s/page.js?%(version)s`).then((module) => module.start(element, server, props));
+Promise.all([import(`${root}%(elements)s/page.js?%(version)s`), dressed]).then(([module]) => module.start(element, server, props));
+"""
+#: What must hold before our own style sheet has come, so that nothing moves when it does.
+ROOM = """
+.fillable { max-width: 1240px !important; padding: 0 clamp(12px, 3vw, 28px) 24px !important; box-sizing: border-box; }
+.nav-holder { display: none !important; }
+.gm-root { min-height: 100vh; }
 """
 
 
@@ -73,6 +79,7 @@ def launch_options() -> dict:
     """What `launch` needs besides host and port: looks, limits, our modules, and nothing that leaves the computer."""
     return {
         "theme": theme(),
+        "head": f"<style>{ROOM}</style>",
         "ssr_mode": False,
         "run_history": False,
         "footer_links": ["api"],

@@ -1,7 +1,7 @@
 // The machine of a family as boxes and arrows, drawn the same way for all: {boxes: [{id, text, x, y, kind}], arrows: [[from, to, text]]}
 // on a grid whose cells are 1 wide and 1 high. Its parts light up as the demo runs.
-const CELL = [118, 64];
-const BOX = [92, 38];
+const CELL = [132, 64];
+const BOX = [96, 38];
 
 const svg = (tag, attributes, ...children) => {
   const element = document.createElementNS('http://www.w3.org/2000/svg', tag);

@@ -4,6 +4,7 @@ import './diagram.js';
 import './pad.js';
 import './section.js';
 import { textOf } from './bytes.js';
+import { showPicture } from './picture.js';
 
 const PHONE = matchMedia('(max-width: 900px)');
 
@@ -71,8 +72,7 @@ export class Tab extends HTMLElement {
       this.pad.addEventListener('gm-input', () => this.drawn(this.pad.props.value));
       this.upload = make('label', { class: 'gm-button gm-upload' }, 'Upload a picture', make('input', { type: 'file', accept: 'image/*', onchange: (event) => this.uploaded(event.target) }));
       this.padTrouble = make('p', { class: 'gm-trouble', role: 'alert' });
-      const inside = make('div', { class: 'gm-pad-drawer' }, this.pad, this.upload, this.padTrouble);
-      panel.append(inside);
+      panel.append(this.drawer(make('div', { class: 'gm-pad-drawer' }, this.pad, this.upload, this.padTrouble)));
     }
     if (uses('seed')) {
       this.seedControl = control('seed', { kind: 'seed', label: 'Seed', info: 'The same seed gives the same picture.' }, { default: this.seed, low: 0, high: 2 ** 31 - 1 }, (value) => {
@@ -82,6 +82,19 @@ export class Tab extends HTMLElement {
       panel.append(this.seedControl.element);
     }
     return panel.children.length ? panel : null;
+  }
+
+  /** Beside the sections on a wide screen; on a phone a sheet at the bottom, which a bar with the picture opens. */
+  drawer(inside) {
+    this.thumb = make('canvas', { width: 28, height: 28, class: 'gm-thumbnail', role: 'img', 'aria-label': 'Your picture, small' });
+    const bar = make('summary', {}, this.thumb, make('span', { textContent: 'Your picture: draw, choose, upload' }));
+    const drawer = make('details', { class: 'gm-drawer', open: !PHONE.matches }, bar, inside);
+    PHONE.addEventListener('change', () => (drawer.open = !PHONE.matches));
+    return drawer;
+  }
+
+  showThumb(picture) {
+    if (picture?.pixels) showPicture(this.thumb, picture);
   }
 
   dataSwitch() {
@@ -150,6 +163,7 @@ export class Tab extends HTMLElement {
   }
 
   drawn(value) {
+    this.showThumb(value);
     this.page.picture = this.picture = value;
     this.tell('picture');
   }
@@ -182,7 +196,11 @@ export class Tab extends HTMLElement {
       const value = { ...former, mask: this.firstMask(former.shape) };
       this.pad.props.value = value;
       this.drawn(value);
-    } else if (!this.picture) this.pad.props.value = { ...answer.strips[0].pictures[0], mask: this.firstMask(this.facts[model].shape) };
+    } else if (!this.picture) {
+      const first = answer.strips[0].pictures[0];
+      this.pad.props.value = { pixels: first.pixels, shape: first.shape, mask: this.firstMask(first.shape) };
+      this.showThumb(first);
+    }
   }
 
   async uploaded(input) {

@@ -100,6 +100,7 @@ export class Histogram extends View {
   show(value) {
     if (!value) return;
     const view = this.canvas.getContext('2d');
+    fit(this.canvas, 2 * this.canvas.clientWidth || 640, 192); // letters as wide as they should be
     const { width, height } = this.canvas;
     const style = getComputedStyle(this);
     const accent = style.getPropertyValue('--gm-accent') || '#0d9488';

@@ -1,0 +1,159 @@
+"""States: what untrusted JSON may say of a section, and how it is refused."""
+
+import base64
+import json
+import math
+from dataclasses import dataclass
+
+import pytest
+
+from genmodels import checkpoint
+from genmodels.wrappers import core, examples
+from genmodels.wrappers.section import Section, View, from_pads
+from genmodels.wrappers.state import (
+    EACH,
+    NOT_TOLD,
+    Refused,
+    State,
+    choice,
+    class_label,
+    drawing,
+    hidden,
+    numbers,
+    real,
+    seed,
+    told_class,
+    whole,
+)
+
+pytestmark = pytest.mark.skipif("vae-mnist" not in checkpoint.bundled(), reason="no VAE is bundled")
+MODELS = ["vae-mnist", "vae-heroes"]
+
+
+@dataclass(frozen=True)
+class Everything(State):
+    """One field of each kind."""
+
+    label: str = class_label(EACH, NOT_TOLD)
+    seed: int = seed()
+    n: int = whole("How many", 16, 1, 64)
+    temperature: float = real("Temperature", 1.0, 0, 1.5)
+    side: int = whole(
+        "Side", lambda model: core.describe(model)["shape"][1], 1, lambda model: core.describe(model)["shape"][1]
+    )
+    space: str = choice("Space", "z", [("z (slerp)", "z"), ("w (linear)", "w")])
+    values: list[float] = numbers("Knobs", (0.0, 0.0), -3, 3)
+    picture: str = drawing()
+    hidden: str = hidden()
+
+
+def parse(**values: object) -> Everything:
+    return Everything.parse(values, MODELS)
+
+
+def test_defaults_fit_the_model():
+    assert parse().model == "vae-mnist"
+    assert parse(model="vae-heroes").side == 32
+    assert (parse().label, parse().seed, parse().values, parse().side) == (EACH, 0, [0.0, 0.0], 28)
+    assert parse().picture == examples.of_kind("vae-mnist")[0][1]["pixels"]
+
+
+def test_a_state_says_itself():
+    """What was parsed, sent as JSON and parsed again is the same state."""
+    first = parse(label="3", seed=5, temperature=0.3, values=[1, -2], picture="#-2", hidden="lower half", space="w")
+    told = json.loads(json.dumps(first.__dict__))
+    assert Everything.parse(told, MODELS) == first
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "says"),
+    [
+        ("seed", -1, "The seed must be a whole number from 0 to 2147483647, not -1."),
+        ("n", 65, "The how many must be a whole number from 1 to 64, not 65."),
+        ("n", 2.5, "whole number"),
+        ("temperature", math.nan, "The temperature must be a number from 0 to 1.5, not nan."),
+        ("side", 29, "from 1 to 28"),
+        ("space", "x", "The space must be one of z, w, not 'x'."),
+        ("space", ["z"], "must be one of"),
+        ("label", "unicorn", "There is no class 'unicorn'"),
+        ("label", 10, "The class must be a whole number from 0 to 9"),
+        ("values", [1, 2, 3], "a list of 1 to 2 numbers"),
+        ("values", [9], "Number 1 of the knobs must be a number from -3 to 3, not 9."),
+        ("picture", 3, "There is no picture yet"),
+        ("picture", "AAAA", "must have [1, 28, 28] bytes, not 3"),
+        ("picture", "é", "in base64"),
+        ("picture", "#99", "There is no example '#99'"),
+        ("picture", "#x", "There is no example '#x'"),
+        ("picture", "A" * 1_000_000, "too long"),
+        ("hidden", "AAAA", "must have 28x28 bytes"),
+    ],
+)
+def test_a_bad_value_is_refused_with_its_field(key, value, says):
+    with pytest.raises(Refused, match=r"\w") as caught:
+        parse(**{key: value})
+    assert says in str(caught.value)
+    assert caught.value.field == key
+
+
+@pytest.mark.parametrize("values", [None, 3, [], "x"])
+def test_what_is_no_state(values):
+    with pytest.raises(Refused, match="A state is an object of values"):
+        Everything.parse(values, MODELS)
+
+
+def test_unknown_keys_and_models():
+    with pytest.raises(Refused, match="There is no key 'colour'; the keys are model, label, seed"):
+        parse(colour=3)
+    with pytest.raises(Refused, match="There is no model 'gan-mnist' here; the models are vae-mnist, vae-heroes"):
+        parse(model="gan-mnist")
+    with pytest.raises(Refused, match="There is no model"):
+        parse(model=["vae-mnist"])
+
+
+def test_half_of_it_is_hidden():
+    mask = base64.b64decode(parse(hidden="lower half").hidden)
+    assert (sum(mask), mask[0], mask[-1]) == (28 * 14, 0, 1)
+
+
+def test_what_a_model_is_told():
+    assert [told_class(label) for label in (EACH, NOT_TOLD, "3")] == ["balanced", None, "3"]
+
+
+SECTION = Section(
+    "vae.all", "All", "Everything there is.", lambda: MODELS, Everything, lambda state: {"seed": state.seed},
+    (View("grid", "samples", "Samples", {"take": True}),),
+)  # fmt: skip
+
+
+def test_what_the_browser_is_told():
+    spec = json.loads(json.dumps(SECTION.spec()))
+    assert spec["key"] == "vae.all"
+    assert spec["fields"]["temperature"] == {
+        "kind": "real", "label": "Temperature", "info": "", "advanced": False, "shown": True, "step": 0.05,
+    }  # fmt: skip
+    shared, heroes = spec["fits"]["*"], spec["fits"]["vae-heroes"]
+    assert shared["temperature"] == {"default": 1.0, "low": 0, "high": 1.5}
+    assert heroes["side"] == {"default": 32, "low": 1, "high": 32}
+    assert heroes["label"]["choices"][:3] == [EACH, NOT_TOLD, "deep dwarf"]
+
+
+def test_a_section_as_an_endpoint():
+    import inspect
+
+    function = SECTION.function()
+    parameters = inspect.signature(function).parameters
+    assert list(parameters) == ["model", *Everything.kinds()]
+    assert parameters["temperature"].annotation is float
+    assert parameters["temperature"].default == 1.0
+    assert "Everything there is." in function.__doc__
+    assert function(seed=7) == {"seed": 7}
+    assert function("vae-heroes", EACH, 3) == {"seed": 3}
+    with pytest.raises(ValueError, match="The seed must be"):
+        function(seed=-1)
+
+
+def test_pads_as_pictures():
+    pads = [pad for _, pad in examples.of_kind("vae-mnist")[:3]]
+    made = from_pads(pads)
+    assert made["shape"] == [3, 1, 28, 28]
+    assert base64.b64decode(made["pixels"])[784:1568] == base64.b64decode(pads[1]["pixels"])
