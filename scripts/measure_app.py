@@ -1,170 +1,233 @@
-"""Start the app as a user would and measure it: time to the first answer, latency of the latent map, memory.
+"""Start the app as a user would, visit it with a real Chromium, and measure what a visitor waits for.
 
-    python scripts/measure_app.py
+    python scripts/measure_app.py            # all, some minutes: on a quiet machine
+    python scripts/measure_app.py --busy     # beside a neighbour who keeps two threads busy
 
-Prints a Markdown table. "Alone" and "busy": pointer-to-picture time of the latent map at the server, without and with
-another visitor who generates in a loop. PixelCNN, diffusion: from the request for 16 digits to what is shown of them, step
-by step: the first row; the noise that sampling begins with, and what the network sees in it; the last.
-Memory: resident size of the process after every model of all tabs was used.
+Prints a Markdown table. A move: from a key on a control to the changed picture, and how long the browser's main thread was
+busy for it; every slider of every section that answers at once. Opening: from the address to the tab's first picture in a
+fresh profile, with the models loaded, and of the first visit after a start. Bytes: the document and our own scripts and
+style sheets as sent, compressed; Gradio's own left out. Memory: resident size of the server.
 """
 
+import argparse
 import contextlib
 import os
-import random
+import re
+import shutil
 import socket
 import statistics
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
 from statistics import median
+from typing import Any
 
 import httpx
 import psutil
-from gradio_client import Client
+from playwright.sync_api import Browser, Page, sync_playwright
 
 ROOT = Path(__file__).resolve().parent.parent
-POINTS, WATCHED = 200, 10
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
+MOVES, OPENINGS, RUNS = 12, 3, 5
+WAIT = 120_000  # milliseconds
+BUSY = "import torch; torch.set_num_threads(2); a = torch.randn(700, 700)\nwhile True: a = (a @ a).tanh()"
+
+#: Counts answers, and says when the last one was on the canvas.
+LISTEN = """() => { window.seen = []; document.addEventListener('gm-change', (e) =>
+    requestAnimationFrame(() => window.seen.push([e.detail.section, performance.now()]))); }"""
+OWN = """() => performance.getEntries().filter((e) => e.entryType === 'navigation' || e.name.includes('/elements/'))
+    .reduce((sum, e) => sum + e.transferSize, 0)"""
 
 
 def main() -> None:
-    start = time.perf_counter()
-    with running_app() as (address, process):
-        seconds = wait_for_answer(address, start)
-        client = Client(address, verbose=False)
-        use_every_model(client)
-        megabytes = psutil.Process(process.pid).memory_info().rss / 1e6
-        alone = map_latencies(address)
-        rows = watched(client, "/pixelcnn_write", "pixelcnn-mnist", None, 16)
-        steps = watched(client, "/diffusion_open", "diffusion-mnist", 16)
-        with another_visitor(address) as count:
-            busy = map_latencies(address)
-        print("| measured | value |\n| --- | ---: |")
-        print(f"| first HTTP answer after `python app.py` | {seconds:.1f} s |")
-        for what, times in (("alone", alone), ("busy", busy)):
-            p95 = statistics.quantiles(times, n=20)[-1]
-            print(f"| latent map, pointer to picture, {what}: median / p95 | {median(times):.0f} / {p95:.0f} ms |")
-        print(f"| PixelCNN, 16 digits: first row / all rows, median | {medians(rows, 0, -1)} ms |")
-        print(f"| diffusion, 16 digits: the noise / first step / all steps, median | {medians(steps, 0, 1, -1)} ms |")
-        print(f"| memory after every model of all tabs was used | {megabytes:.0f} MB |")
-        print(f"\n{os.cpu_count()} cores; {POINTS} points each; the other visitor generated {count()} times meanwhile.")
+    options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    options.add_argument("--busy", action="store_true", help="beside a busy neighbour of two threads")
+    with neighbour(options.parse_args().busy), running_app() as (address, process, seconds), chromium() as browser:
+        print(f"| measured on {os.cpu_count()} cores | value |\n| --- | ---: |")
+        print(f"| command → first HTTP answer | {seconds:.1f} s |")
+        tabs = families(address)
+        for key in tabs:
+            print(
+                f"| open `{key}` → first picture, just started | {open_tab(browser, address, key):.1f} s |", flush=True
+            )
+        for key in tabs:
+            times = [open_tab(browser, address, key) for _ in range(OPENINGS)]
+            print(f"| open `{key}` → first picture, models loaded | {median(times):.2f} s |", flush=True)
+        print(f"| HTML and own scripts, as sent | {sent(browser, address, '/') / 1000:.0f} kB |")
+        only = sent(browser, address, f"/?only={first_section(address)}")
+        print(f"| a page for one section alone | {only / 1000:.0f} kB |")
+        for key in tabs:
+            measure_moves(browser, address, key)
+        for line in watch_work(browser, address):
+            print(line, flush=True)
+        print(f"| memory after every section was used | {psutil.Process(process.pid).memory_info().rss / 1e6:.0f} MB |")
+
+
+# -- the server --------------------------------------------------------------------------------------------------------
 
 
 @contextlib.contextmanager
-def running_app() -> Iterator[tuple[str, subprocess.Popen]]:
+def running_app() -> Iterator[tuple[str, subprocess.Popen, float]]:
+    """The app in a process of its own: its address, the process, seconds until its first answer."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     environment = os.environ | {"GRADIO_SERVER_PORT": str(port), "GRADIO_SERVER_NAME": "127.0.0.1"}
+    start = time.perf_counter()
     process = subprocess.Popen([sys.executable, "app.py"], cwd=ROOT, env=environment, stdout=subprocess.DEVNULL)
     try:
-        yield f"http://127.0.0.1:{port}", process
+        address = f"http://127.0.0.1:{port}"
+        yield address, process, seconds_to_answer(address, start)
     finally:
         process.terminate()
         process.wait(10)
 
 
-def wait_for_answer(address: str, start: float) -> float:
-    """Seconds from `start` until the page is served. Raises TimeoutError after a minute."""
-    while time.perf_counter() - start < 60:
+def seconds_to_answer(address: str, start: float) -> float:
+    """Seconds from `start` until the page is served. Raises TimeoutError after two minutes."""
+    while time.perf_counter() - start < 120:
         with contextlib.suppress(httpx.TransportError):
             if httpx.get(address).status_code == 200:
                 return time.perf_counter() - start
         time.sleep(0.05)
-    raise TimeoutError("the app did not answer within a minute")
-
-
-def choices(client: Client, endpoint: str) -> list[str]:
-    """The values of an endpoint's first parameter, the model."""
-    schema = client.view_api(return_format="dict", print_info=False)["named_endpoints"][endpoint]["parameters"][0]
-    return schema["type"]["enum"]
-
-
-def use_every_model(client: Client) -> None:
-    """What a visitor does who clicks through all data sets of all tabs."""
-    for name in choices(client, "/autoencoder_open"):
-        client.predict(name, 0.3, 0.5, api_name="/autoencoder_open")
-    for name in choices(client, "/vae_open"):
-        client.predict(name, 64, 0, 1.0, api_name="/vae_open")
-        client.predict(name, 24, 1.0, api_name="/vae_walk_open")
-    for name in choices(client, "/vae_open_map"):
-        client.predict(name, 3, api_name="/vae_open_map")
-    client.predict("elf", 0, 0, *[0.0] * 6, api_name="/vae_traverse")
-    for name in choices(client, "/gan_open"):
-        client.predict(name, 64, 0, 1.0, api_name="/gan_open")
-        client.predict(name, 3, 0, 100, 0.7, api_name="/gan_mix_open")
-        client.predict(name, api_name="/gan_critic_open")
-    for name in choices(client, "/flow_open"):
-        client.predict(name, 64, 0, 1.0, api_name="/flow_open")
-        client.predict(name, api_name="/flow_back_open")
-        client.predict(name, api_name="/flow_likely_open")
-    for name in choices(client, "/pixelcnn_open"):
-        client.predict(name, 16, 0, 1.0, api_name="/pixelcnn_open")
-        client.predict(name, api_name="/pixelcnn_expect_open")
-        client.predict(name, api_name="/pixelcnn_compare")
-    for name in choices(client, "/diffusion_open"):
-        client.predict(name, 16, 0, api_name="/diffusion_open")
-    for name in choices(client, "/diffusion_fill_open"):
-        client.predict(name, 0.6, 0, api_name="/diffusion_noise_open")
-        client.predict(name, 8, 0, api_name="/diffusion_fill_open")
-    for name in choices(client, "/diffusion_same_open"):
-        client.predict(name, 0, api_name="/diffusion_same_open")
-
-
-def watched(client: Client, endpoint: str, *arguments: object) -> list[list[float]]:
-    """Milliseconds from a request, with these arguments and a seed, to each of its answers, for some requests."""
-    requests = []
-    for seed in range(WATCHED):
-        start = time.perf_counter()
-        answers = client.submit(*arguments, seed, api_name=endpoint)
-        requests.append([1000 * (time.perf_counter() - start) for _ in answers])
-    return requests
-
-
-def medians(requests: list[list[float]], *answers: int) -> str:
-    """The median time to each of these answers, by their place among all."""
-    return " / ".join(f"{median(times[i] for times in requests):.0f}" for i in answers)
-
-
-def map_latencies(address: str) -> list[float]:
-    """Milliseconds from request to picture for random points of the latent map."""
-    config = httpx.get(f"{address}/config").json()
-    plane = next(c for c in config["components"] if "decode" in c["props"].get("server_fns", []))
-    body = {"component_id": plane["id"], "fn_name": "decode", "session_hash": "measure"}
-    times = []
-    with httpx.Client() as http:
-        for _ in range(POINTS):
-            point = {"name": "vae2d-mnist", "x": random.uniform(-3, 3), "y": random.uniform(-3, 3)}
-            start = time.perf_counter()
-            answer = http.post(f"{address}/gradio_api/component_server", json=body | {"data": point})
-            answer.raise_for_status()
-            times.append(1000 * (time.perf_counter() - start))
-            time.sleep(0.02)
-    return times
+    raise TimeoutError("the app did not answer within two minutes")
 
 
 @contextlib.contextmanager
-def another_visitor(address: str) -> Iterator[object]:
-    """Generates 16 samples in a loop, in a thread; yields a function that tells how often."""
-    done, stop = [], threading.Event()
-
-    def generate() -> None:
-        client = Client(address, verbose=False)
-        while not stop.is_set():
-            client.predict("vae-mnist", None, 16, random.randrange(10**6), 1.0, api_name="/vae_generate")
-            done.append(1)
-
-    thread = threading.Thread(target=generate, daemon=True)
-    thread.start()
-    while not done:
-        time.sleep(0.05)
+def neighbour(wanted: bool) -> Iterator[None]:
+    process = subprocess.Popen([sys.executable, "-c", BUSY]) if wanted else None
     try:
-        yield lambda: len(done)
+        yield
     finally:
-        stop.set()
-        thread.join(10)
+        if process:
+            process.kill()
+
+
+def spec(address: str) -> dict[str, Any]:
+    """What the page lays itself out from."""
+    components = httpx.get(f"{address}/config").json()["components"]
+    return next(c["props"]["spec"] for c in components if "spec" in c["props"])
+
+
+def families(address: str) -> list[str]:
+    return [tab["key"] for tab in spec(address)["tabs"]]
+
+
+def first_section(address: str) -> str:
+    return spec(address)["tabs"][0]["sections"][0]["key"]
+
+
+# -- the browser -------------------------------------------------------------------------------------------------------
+
+
+@contextlib.contextmanager
+def chromium() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        yield browser
+        browser.close()
+
+
+@contextlib.contextmanager
+def visited(browser: Browser, address: str) -> Iterator[Page]:
+    """The page in a profile of its own, with an empty cache."""
+    context = browser.new_context(viewport={"width": 1280, "height": 900})
+    page = context.new_page()
+    page.set_default_timeout(WAIT)
+    page.goto(address)
+    yield page
+    context.close()
+
+
+def open_tab(browser: Browser, address: str, key: str) -> float:
+    """Seconds from the address to the tab's first picture."""
+    start = time.perf_counter()
+    with visited(browser, f"{address}/?tab={key}") as page:
+        page.wait_for_selector(".gm-section.gm-filled")
+        return time.perf_counter() - start
+
+
+def sent(browser: Browser, address: str, path: str) -> int:
+    """Bytes of the document, our scripts and style sheets as they were sent."""
+    with visited(browser, address + path) as page:
+        page.wait_for_selector(".gm-section.gm-filled")
+        return int(page.evaluate(OWN))
+
+
+def measure_moves(browser: Browser, address: str, key: str) -> None:
+    """A line per section of a tab whose sliders answer at once."""
+    with visited(browser, f"{address}/?tab={key}") as page:
+        page.wait_for_selector(".gm-section.gm-filled")
+        page.evaluate(LISTEN)
+        for section in page.query_selector_all(".gm-section"):
+            slider = section.query_selector("input[type=range]:not([aria-label^=Frame])")
+            if slider is None or section.query_selector("button.gm-primary"):
+                continue
+            section.scroll_into_view_if_needed()
+            page.wait_for_function("(s) => s.classList.contains('gm-filled')", arg=section)
+            times, busy = moves(page, slider)
+            p95 = statistics.quantiles(times, n=20)[-1]
+            name = section.get_attribute("id").removeprefix("section-")
+            print(
+                f"| `{name}`: move → picture, median / p95; main thread | {median(times):.0f} / {p95:.0f}; {busy:.0f} ms |",
+                flush=True,
+            )
+
+
+def moves(page: Page, slider: Any) -> tuple[list[float], float]:
+    """Milliseconds from each of some keys to its picture, and the main thread's per move."""
+    slider.focus()
+    page.wait_for_timeout(400)
+    session = page.context.new_cdp_session(page)
+    session.send("Performance.enable")
+    before, times = task_seconds(session), []
+    for i in range(MOVES):
+        known, start = page.evaluate("[seen.length, performance.now()]")
+        page.keyboard.press("ArrowLeft" if i % 2 else "ArrowRight")
+        page.wait_for_function(f"seen.length > {known}")
+        times.append(page.evaluate("seen.at(-1)[1]") - start)
+    return times, 1000 * (task_seconds(session) - before) / MOVES
+
+
+def task_seconds(session: Any) -> float:
+    found = session.send("Performance.getMetrics")["metrics"]
+    return next(metric["value"] for metric in found if metric["name"] == "TaskDuration")
+
+
+def watch_work(browser: Browser, address: str) -> Iterator[str]:
+    """Lines for what comes step by step: milliseconds from the button to the first and the last answer."""
+    for tab in spec(address)["tabs"]:
+        with visited(browser, f"{address}/?tab={tab['key']}") as page:
+            page.evaluate(LISTEN)
+            for key in [section["key"] for section in tab["sections"] if section["work"] and section["lane"] == "cpu"]:
+                section = page.locator(f"[id='section-{key}']")
+                section.scroll_into_view_if_needed()
+                button, stop = (
+                    section.get_by_role("button").filter(has_text=RUN),
+                    section.get_by_role("button", name="Stop"),
+                )
+                if button.count() == 0:
+                    continue
+                timed = [one_run(page, section, button.first, stop.first, key) for _ in range(RUNS)]
+                first, last = (median(times) for times in zip(*timed, strict=True))
+                yield f"| `{key}`: first / all, median | {first:.0f} / {last:.0f} ms |"
+
+
+RUN = re.compile(r"^(Generate|Write|Finish|Fill|Draw|Compare|Denoise|Run|Walk)")
+
+
+def one_run(page: Page, section: Any, button: Any, stop: Any, key: str) -> tuple[float, float]:
+    """Milliseconds from the press to the first and the last answer of a work section."""
+    page.wait_for_function("(e) => !e || e.disabled", arg=stop.element_handle())
+    page.evaluate("() => { seen.length = 0; }")
+    start = page.evaluate("performance.now()")
+    button.click()
+    page.wait_for_function("(e) => seen.length > 0 && e.disabled", arg=stop.element_handle())
+    times = [at for name, at in page.evaluate("seen") if name == key]
+    return times[0] - start, times[-1] - start
 
 
 if __name__ == "__main__":

@@ -1,0 +1,147 @@
+"""The elements' modules alone, in a real browser and without the app: bytes, pictures, PNG text, asking, controls."""
+
+import base64
+import http.server
+import io
+import threading
+from collections.abc import Iterator
+from functools import partial
+from typing import Any
+
+import pytest
+from helpers import ROOT
+from PIL import Image
+from test_browser import CHROMIUM, browser  # noqa: F401  a fixture
+
+sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+
+pytestmark = [pytest.mark.browser, pytest.mark.skipif(CHROMIUM is None, reason="no Chromium is installed")]
+ELEMENTS = ROOT / "genmodels/web/elements"
+
+
+@pytest.fixture(scope="module")
+def run(browser: Any) -> Iterator[Any]:  # noqa: F811
+    """run(module, body): what an async function with this body returns, in a page that has the module's names as `m`."""
+
+    class Quiet(http.server.SimpleHTTPRequestHandler):
+        def log_message(self, *args: object) -> None:
+            pass
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(ELEMENTS)))
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    page = browser.new_page()
+    page.goto(f"http://127.0.0.1:{server.server_port}/page.css")
+
+    def call(module: str, body: str) -> Any:
+        return page.evaluate(f"async () => {{ const m = await import('/{module}'); {body} }}")
+
+    yield call
+    page.close()
+    server.shutdown()
+    server.server_close()
+
+
+def test_bytes_travel_as_base64(run):
+    sent = bytes(range(256)) * 50
+    code = base64.b64encode(sent).decode()
+    assert run("bytes.js", f"return m.textOf(m.bytesOf('{code}')) === '{code}' && m.bytesOf('{code}').length") == len(
+        sent
+    )
+    assert run("bytes.js", "return m.bytesOf('').length") == 0
+
+
+@pytest.mark.parametrize(("n", "columns"), [(1, 1), (2, 2), (3, 2), (6, 3), (8, 4), (7, 3), (12, 4), (15, 5), (16, 4)])
+def test_sheets_without_holes(run, n, columns):
+    assert run("picture.js", f"return m.columnsFor({n})") == columns
+
+
+def test_a_sheet_shows_its_pictures(run):
+    """Two grey pictures of 2x2 side by side, two points apart, and one of colour alone."""
+    grey = base64.b64encode(bytes([0, 50, 100, 150, 200, 210, 220, 230])).decode()
+    draw = f"""
+        const canvas = document.createElement('canvas');
+        const sheet = m.drawSheet(canvas, {{ pixels: '{grey}', shape: [2, 1, 2, 2] }});
+        const at = (x, y) => [...canvas.getContext('2d').getImageData(x, y, 1, 1).data];
+        return [canvas.width, canvas.height, sheet.columns, at(1, 0), at(4, 0), at(5, 1), at(2, 0)];
+    """
+    assert run("picture.js", draw) == [
+        6,
+        2,
+        2,
+        [50, 50, 50, 255],
+        [200, 200, 200, 255],
+        [230, 230, 230, 255],
+        [0, 0, 0, 0],
+    ]
+    take = f"const p = m.pictureAt({{ pixels: '{grey}', shape: [2, 1, 2, 2] }}, 1); return [[...p.pixels], p.shape];"
+    assert run("picture.js", take) == [[200, 210, 220, 230], [1, 2, 2]]
+
+
+def test_a_png_says_how_it_was_made_in_any_script(run):
+    """Written by the browser; read back by the browser and by Pillow."""
+    write = """
+        const canvas = Object.assign(document.createElement('canvas'), { width: 3, height: 2 });
+        const blob = await new Promise((done) => canvas.toBlob(done, 'image/png'));
+        const png = m.withText(new Uint8Array(await blob.arrayBuffer()), { class: 'café 日本語 🎲', seed: 5, model: 'vae-mnist' });
+        return [btoa(String.fromCharCode(...png)), m.textOfPng(png)];
+    """
+    text, read = run("png.js", write)
+    wanted = {"class": "café 日本語 🎲", "seed": "5", "model": "vae-mnist"}
+    assert read == wanted
+    with Image.open(io.BytesIO(base64.b64decode(text))) as image:
+        image.load()
+        assert image.size == (3, 2)
+        assert dict(image.text) == wanted
+
+
+def test_of_many_questions_the_latest_wins(run):
+    body = """
+        const asked = [], shown = [];
+        const ask = (q) => { asked.push(q); return new Promise((done) => setTimeout(done, 20, q * 10)); };
+        const go = m.latestOnly(ask, (answer, q) => shown.push([q, answer]));
+        await Promise.all([go(1), go(2), go(3), go(4)]);
+        return [asked, shown];
+    """
+    assert run("backend.js", body) == [[1, 4], [[1, 10], [4, 40]]]
+
+
+def test_answers_come_one_by_one(run):
+    """Cut anywhere, as networks do; a failure ends them with one sentence."""
+    stream = (
+        'event: generating\\ndata: [{"row": 1}]\\n\\nevent: heartbeat\\ndata: null\\n\\n'
+        'event: generating\\ndata: [{"row": 2}]\\n\\nevent: complete\\ndata: [{"row": 3}]\\n\\n'
+    )
+    body = """
+        const cut = (text, n) => new ReadableStream({ start(c) { for (let i = 0; i < text.length; i += n) c.enqueue(new TextEncoder().encode(text.slice(i, i + n))); c.close(); } });
+        const all = [];
+        for await (const answer of m.events(cut(`%s`, 7))) all.push(answer);
+        return all;
+    """
+    rows = run("backend.js", body % stream)
+    assert [(row["row"], row["complete"]) for row in rows] == [(1, False), (2, False), (3, True)]
+    failed = run("backend.js", body % 'event: error\\ndata: "The seed must be a number."\\n\\n')
+    assert failed == [{"error": "The seed must be a number."}]
+    assert run("backend.js", body % "event: error\\ndata: null\\n\\n") == [
+        {"error": "Something went wrong on the server."}
+    ]
+
+
+def test_controls_speak_with_values_of_their_kind(run):
+    body = """
+        const heard = [];
+        const field = (kind, more) => ({ kind, label: kind, info: '', ...more });
+        const range = m.control('t', field('real', { step: 0.05 }), { default: 1, low: 0, high: 1.5 }, (v) => heard.push(v));
+        const list = m.control('c', field('label'), { default: 'b', choices: ['a', 'b', 'c'] }, (v) => heard.push(v));
+        const pick = m.control('s', field('choice'), { default: 4, choices: [['four', 4], ['eight', 8]] }, (v) => heard.push(v));
+        document.body.append(range.element, list.element, pick.element);
+        const slider = range.element.querySelector('input');
+        slider.value = 0.7; slider.dispatchEvent(new Event('input'));
+        const set = (one, i) => { const s = one.element.querySelector('select'); s.value = i; s.dispatchEvent(new Event('change')); };
+        const first = list.element.querySelector('select').value;
+        set(list, 2); set(pick, 1);
+        range.refuse('The temperature must be a number.'); range.set(0.3);
+        return [heard, first, slider.value, range.element.querySelector('[role=alert]').textContent, slider.labels[0].textContent];
+    """
+    heard, first, shown, said, label = run("controls.js", body)
+    assert heard == [0.7, "c", 8]
+    assert (first, shown, said, label) == ("1", "0.3", "The temperature must be a number.", "real")
