@@ -45,7 +45,7 @@ TAB = Tab(
             "another one. Only the rows above and the pixels to the left inform it: what stands further down stays, but "
             "tells it nothing.",
             models, autoregressive.FinishState, autoregressive.finish,
-            element="gm-writer", work=True, verb="Other endings",
+            element="gm-writer", work=True, verb="Finish it",
             task="Leave fewer and fewer rows: when do the endings begin to differ in kind?",
         ),
         Section(

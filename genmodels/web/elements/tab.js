@@ -75,10 +75,7 @@ export class Tab extends HTMLElement {
       panel.append(this.drawer(make('div', { class: 'gm-pad-drawer' }, this.pad, this.upload, this.padTrouble)));
     }
     if (uses('seed')) {
-      this.seedControl = control('seed', { kind: 'seed', label: 'Seed', info: 'The same seed gives the same picture.' }, { default: this.seed, low: 0, high: 2 ** 31 - 1 }, (value) => {
-        this.page.seed = this.seed = value;
-        this.tell('seed');
-      });
+      this.seedControl = control('seed', { kind: 'seed', label: 'Seed', info: 'The same seed gives the same picture.' }, { default: this.seed, low: 0, high: 2 ** 31 - 1 }, (value) => this.reseed(value));
       panel.append(this.seedControl.element);
     }
     return panel.children.length ? panel : null;
@@ -130,6 +127,11 @@ export class Tab extends HTMLElement {
   }
 
   // -- what the sections share -----------------------------------------------------------------------------------------
+
+  reseed(value) {
+    this.page.seed = this.seed = value;
+    this.tell('seed');
+  }
 
   background() {
     return Object.values(this.facts).find((fact) => fact.data === this.data)?.background ?? 255;

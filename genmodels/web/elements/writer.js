@@ -20,6 +20,18 @@ export class Writer extends Work {
 
   // -- layout ------------------------------------------------------------------------------------------------------------
 
+  layOutControls() {
+    super.layOutControls();
+    const dice = make('button', { type: 'button', class: 'gm-dice', title: 'Others: another seed', 'aria-label': 'Write others, with another seed', onclick: () => this.others() });
+    this.run.after(dice);
+  }
+
+  others() {
+    const seed = Math.floor(Math.random() * 1e6);
+    this.page.seedControl.set(seed);
+    this.page.reseed(seed);
+  }
+
   layOutViews() {
     this.views = [];
     const { key } = this.spec;
@@ -209,7 +221,7 @@ export class Writer extends Work {
     this.halt.disabled = !this.going();
     this.again.disabled = this.going() || !this.rows.length;
     this.pictures.classList.toggle('gm-takes', Boolean(this.made) && done);
-    if (!this.fresh && this.shown) this.progress.textContent = this.stopped && !done ? `Stopped after row ${this.shown} of ${all}` : done ? 'Done' : `Row ${this.shown} of ${all}`;
+    if (!this.fresh && this.shown) this.progress.textContent = !this.going() && !done ? `Stopped after row ${this.shown} of ${all}` : done ? 'Done' : `Row ${this.shown} of ${all}`;
     if (done && this.made) this.verdict.show(this.made.words);
   }
 
