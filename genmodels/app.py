@@ -87,7 +87,7 @@ def launch_options() -> dict:
         "enable_monitoring": False,
         "app_kwargs": {
             "routes": [Mount(ELEMENTS, StaticFiles(directory=WEB))],
-            "middleware": [Middleware(GZipMiddleware, minimum_size=1000)],
+            "middleware": [Middleware(GZipMiddleware, minimum_size=1000, compresslevel=4)],
         },
     }
 

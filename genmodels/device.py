@@ -1,10 +1,12 @@
 """Where computation happens: the one place that decides the device, the number of threads and the precision."""
 
 import atexit
+import contextlib
 import copy
 import os
 import platform
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -64,6 +66,17 @@ def set_threads() -> int:
     threads = max(1, _cores() // int(os.environ.get("LOCAL_WORLD_SIZE", 1)))
     torch.set_num_threads(threads)
     return threads
+
+
+@contextlib.contextmanager
+def threads(count: int) -> Iterator[None]:
+    """So many threads at most, for what gains nothing by more: those would only wait, and take the cores from others."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(min(before, count))
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def _cores() -> int:

@@ -5,4 +5,6 @@ TABS = [
     "genmodels.tabs.autoencoder",
     "genmodels.tabs.vae",
     "genmodels.tabs.gan",
+    "genmodels.tabs.flow",
+    "genmodels.tabs.pixelcnn",
 ]

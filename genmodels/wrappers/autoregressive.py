@@ -3,8 +3,10 @@
 import base64
 import functools
 import math
+import time
 from collections.abc import Iterator
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -12,6 +14,7 @@ from torch import Tensor
 
 from genmodels import operations
 from genmodels.data import to_uint8
+from genmodels.device import threads
 from genmodels.models.base import Model, seeded
 from genmodels.protocols import Completes, HasLikelihood
 from genmodels.wrappers.core import (
@@ -27,12 +30,29 @@ from genmodels.wrappers.core import (
     locked_steps,
     new_run,
 )
+from genmodels.wrappers.latents import PictureState
 from genmodels.wrappers.pictures import Pad, columns_for, from_pad, signature
 from genmodels.wrappers.sampling import knob
+from genmodels.wrappers.section import Answer, pictures
+from genmodels.wrappers.state import (
+    EACH,
+    NOT_TOLD,
+    State,
+    class_label,
+    class_of,
+    drawing,
+    hidden,
+    real,
+    told_class,
+)
+from genmodels.wrappers.state import seed as state_seed
+from genmodels.wrappers.state import whole as state_whole
 
 MAX_WRITTEN = 16
 TENTHS, UNKNOWN = 10, 255  # bits travel as bytes: so many to the bit, and one that stands for "none"
 KEPT_EXPECTATIONS = 8  # up to 3 MB each
+QUICK = 0.03  # seconds: rows that come faster travel together
+Step = TypeVar("Step")
 
 #: Pictures as far as they are written, for the browser:
 #: run (see `new_run`), shape, count and columns (of pictures), rows (see `_row`), info (the settings),
@@ -113,8 +133,8 @@ def _written(
     }  # fmt: skip
     generators = seeded(range(seed, seed + len(x)))
     rows: list[dict[str, str]] = []
-    steps = locked_steps(model.write(x, given, labels, generators=generators, temperature=temperature))
-    for row, (images, entropies) in enumerate(steps):
+    steps = model.write(x, given, labels, generators=generators, temperature=temperature)
+    for row, (images, entropies) in enumerate(locked_steps(_in_one_thread(steps))):
         rows.append(_row(images[:, :, row], entropies[:, row], given[:, 0, row]))
         yield {**writing, "rows": list(rows)}
 
@@ -122,11 +142,24 @@ def _written(
 def _row(pixels: Tensor, entropies: Tensor, given: Tensor) -> dict[str, str]:
     """A row `(N, C, W)` of N pictures and its entropies `(N, W)`, as base64 of bytes.
 
-    pixels: in picture, width, channel order. bits: how unsure the model was of each pixel, in tenths of a bit; UNKNOWN
-    where the pixel was `given`.
+    pixels: in picture, width, channel order. bits: see `_unsure`.
     """
-    bits = torch.where(given, UNKNOWN, (entropies * TENTHS).round().clamp(0, UNKNOWN - 1))
-    return {"pixels": _text(to_uint8(pixels).movedim(1, 2).numpy()), "bits": _text(bits.numpy())}
+    return {"pixels": _text(to_uint8(pixels).movedim(1, 2).numpy()), "bits": _unsure(entropies, given)}
+
+
+def _unsure(entropies: Tensor, given: Tensor) -> str:
+    """How unsure the model was of each pixel, in tenths of a bit as base64 of bytes; UNKNOWN where it was `given`."""
+    return _text(torch.where(given, UNKNOWN, (entropies * TENTHS).round().clamp(0, UNKNOWN - 1)).numpy())
+
+
+def _in_one_thread(steps: Iterator[Step]) -> Iterator[Step]:
+    """Steps of so small computations that a second thread gains nothing; it would wait, and take a core from others."""
+    while True:
+        with threads(1):
+            step = next(steps, None)
+        if step is None:
+            return
+        yield step
 
 
 def _text(values: np.ndarray) -> str:
@@ -185,3 +218,113 @@ def _kept_expectations(name: str, pixels: str) -> tuple[Tensor, Tensor]:
     log_p = get_model(name).log_probabilities(x)[0]
     levels = (to_uint8(x)[0].double() * (log_p.shape[-1] - 1) / 255).round().long()
     return levels, log_p
+
+
+# -- as sections -------------------------------------------------------------------------------------------------------
+
+HOT = "Below 1 it prefers what is likely, and at 0 it always takes the likeliest level."
+TOOLS = ("pen", "erase", "hide", "keep")
+
+
+def _side(which: int) -> tuple[Any, Any, Any]:
+    """Default, low and high of a pixel's column (which = 2) or row (1): the middle, and the picture's ends."""
+    return lambda name: describe(name)["shape"][which] // 2, 0, lambda name: describe(name)["shape"][which] - 1
+
+
+@dataclass(frozen=True)
+class WriteState(State):
+    label: str = class_label(EACH)
+    temperature: float = real("Temperature", 1.0, 0, 1.5, info=HOT)
+    n: int = state_whole("How many", MAX_WRITTEN, 1, MAX_WRITTEN)
+    seed: int = state_seed()
+
+
+@dataclass(frozen=True)
+class FinishState(State):
+    picture: str = drawing(tools=TOOLS)
+    hidden: str = hidden("lower half")
+    label: str = class_label(NOT_TOLD, EACH)
+    n: int = state_whole("How many", 8, 1, MAX_WRITTEN)
+    temperature: float = real("Temperature", 1.0, 0, 1.5, info=HOT, advanced=True)
+    seed: int = state_seed()
+
+
+@dataclass(frozen=True)
+class ExpectState(State):
+    picture: str = drawing()
+    x: int = state_whole("Column", *_side(2), shown=False)
+    y: int = state_whole("Row", *_side(1), shown=False)
+
+
+def write(state: WriteState) -> Iterator[Answer]:
+    """n new pictures, row by row; picture i has seed + i. See `_answers`."""
+    model, index = _get_writer(state.model), class_index(state.model, class_of(state.label))
+    x = torch.zeros(state.n, *model.image_shape)
+    labels = operations.as_labels(model, state.n, "balanced" if index is None else index)
+    return _answers(model, x, torch.zeros_like(x[:, :1], dtype=torch.bool), labels, state)
+
+
+def finish(state: FinishState) -> Iterator[Answer]:
+    """The hidden pixels of a picture, written n times, row by row; the others stay as they are. See `_answers`."""
+    model, told = _get_writer(state.model), told_class(state.label)
+    image, covered = from_pad(state.model, state.pad)
+    labels = operations.as_labels(model, state.n, told if told == "balanced" else class_index(state.model, told))
+    start = {"start": pictures(image), "hidden": _text(covered.numpy())}
+    x, given = image.expand(state.n, -1, -1, -1), (~covered).expand(state.n, -1, -1, -1)
+    return _answers(model, x, given, labels, state, start)
+
+
+def _answers(
+    model: Model,
+    x: Tensor,
+    given: Tensor,
+    labels: Tensor,
+    state: WriteState | FinishState,
+    start: Answer | None = None,
+) -> Iterator[Answer]:
+    """Each with the rows that are new: row (the first of them), samples (so many rows of n pictures), bits (see `_unsure`:
+    `(n, rows, W)`). The first one also says what was given; the last one has it all, and words, bits_per_pixel and ms."""
+    begun = sent_at = time.perf_counter()
+    generators = seeded(range(state.seed, state.seed + state.n))
+    steps = model.write(x, given, labels, generators=generators, temperature=state.temperature)
+    height, sent, new = x.shape[2], 0, start or {}
+    for row, (images, entropies) in enumerate(locked_steps(_in_one_thread(steps)), 1):
+        now = time.perf_counter()
+        if row < height and (sent == 0 or now - sent_at >= QUICK):
+            yield {**new, **_rows(images, entropies, given, sent, row), "progress": f"Row {row} of {height}"}
+            sent, sent_at, new = row, now, {}
+    unsure = entropies[~given[:, 0]] / model.image_shape[0]
+    mean, each = float(unsure.mean()) if len(unsure) else 0.0, " and colour" if model.image_shape[0] > 1 else ""
+    words = f"On average it was unsure by **{mean:.2f} bits** per pixel{each}."
+    yield {
+        **(start or {}),
+        **_rows(images, entropies, given, 0, height),
+        "words": words if len(unsure) else "Nothing was hidden, so nothing was written.",
+        "bits_per_pixel": mean,
+        "ms": 1000 * (time.perf_counter() - begun),
+        "done": True,
+    }
+
+
+def _rows(images: Tensor, entropies: Tensor, given: Tensor, first: int, end: int) -> Answer:
+    rows = slice(first, end)
+    bits = _unsure(entropies[:, rows], given[:, 0, rows])
+    return {"row": first, "samples": pictures(images[:, :, rows]), "bits": bits}
+
+
+def surprise(state: PictureState) -> Answer:
+    """picture, and bits: how much each of its pixels surprises the model; see `surprise_map`."""
+    return {"picture": {"pixels": state.picture, "shape": [1, *describe(state.model)["shape"]]}} | {
+        "bits": surprise_map(state.model, state.pad_of("picture"))["bits"]
+    }
+
+
+def expect(state: ExpectState) -> Answer:
+    """channels: see `pixel_distribution`; words."""
+    channels = pixel_distribution(state.model, state.pad_of("picture"), state.x, state.y)
+    bits, entropy = (sum(channel[key] for channel in channels) for key in ("bits", "entropy"))
+    return {
+        "channels": channels,
+        "words": f"Column {state.x + 1}, row {state.y + 1}: it was surprised by **{bits:.1f} bits**; "
+        f"{entropy:.1f} were to be expected.",
+    }

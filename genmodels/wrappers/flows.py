@@ -3,6 +3,7 @@
 import math
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -15,13 +16,18 @@ from genmodels.data import tile_pixels, to_uint8
 from genmodels.models.base import Model, seeded
 from genmodels.protocols import Decodes, Encodes, HasLikelihood, SamplesStepwise
 from genmodels.wrappers.core import MAX_SEED, check_int, class_index, describe, get_model, locked
+from genmodels.wrappers.latents import PictureState
 from genmodels.wrappers.pictures import Pad, from_pad, sheet, single, to_pad
-from genmodels.wrappers.sampling import knob
+from genmodels.wrappers.sampling import GenerateState, knob
+from genmodels.wrappers.section import Answer, from_pads, packed, pictures
+from genmodels.wrappers.state import EACH, State, class_label, class_of, drawing, real
+from genmodels.wrappers.state import seed as state_seed
 
 FILM_PICTURES, FILM_COLUMNS = 8, 4
 NOISE_REACH = 4.0  # the histogram of z goes from -4 to 4
 STEPS_BETWEEN = 9
 DEQUANTIZATION_SEED = 0
+LIKELIEST = "the most likely"
 CORNERS = {"right": "at the top right", "below": "at the bottom left", "diagonal": "at the bottom right"}
 
 #: A film for the browser: frames (pads) and a caption for each.
@@ -147,14 +153,115 @@ def swap_class(name: str, pad: Pad, label: int | str | None = None) -> dict[str,
 
     label None: the class under which the picture is the most likely. Returns the class, and pictures as (class, pad).
     """
-    model = _get_invertible(name)
-    classes = describe(name)["classes"]
-    x, index = from_pad(name, pad)[0], class_index(name, label)
+    classes, (index, made) = describe(name)["classes"], _swapped(name, pad, class_index(name, label))
+    pictures = [(title, to_pad(image)) for title, image in zip(classes, made, strict=True)]
+    return {"class": classes[index], "pictures": pictures}
+
+
+def _swapped(name: str, pad: Pad, index: int | None) -> tuple[int, Tensor]:
+    """The class that a picture is encoded as (None: the one under which it is the most likely), and its code decoded as
+    one of every class, uint8 `(classes, C, H, W)`."""
+    model, classes = _get_invertible(name), describe(name)["classes"]
+    x = from_pad(name, pad)[0]
     everyone = operations.as_labels(model, len(classes), list(range(len(classes))))
     if index is None:
         each = operations.bits_per_dim(get_model(name, HasLikelihood), x.expand(len(classes), *x.shape[1:]), everyone)
         index = int(each.argmin())
     z = model.encode(x, everyone[index : index + 1])
-    made = to_uint8(model.decode(z.expand(len(classes), *z.shape[1:]), everyone))
-    pictures = [(title, to_pad(image)) for title, image in zip(classes, made, strict=True)]
-    return {"class": classes[index], "pictures": pictures}
+    return index, to_uint8(model.decode(z.expand(len(classes), *z.shape[1:]), everyone))
+
+
+# -- as sections -------------------------------------------------------------------------------------------------------
+
+
+@locked
+def there_and_back(state: PictureState) -> Answer:
+    """What `round_trip` says: code and decoded (pictures), numbers (the code's, a histogram with the normal curve), words,
+    film (all layers there and back), difference in grey levels, ms_there and ms_back."""
+    name, model = state.model, _get_invertible(state.model)
+    x = from_pad(name, state.pad_of("picture"))[0]
+    start = time.perf_counter()
+    z = model.encode(x, generators=seeded([DEQUANTIZATION_SEED]))
+    turned = time.perf_counter()
+    decoded = model.decode(z)
+    there, back = 1000 * (turned - start), 1000 * (time.perf_counter() - turned)
+    difference = int((to_uint8(decoded).int() - to_uint8(x).int()).abs().max())
+    numbers = _noise_histogram(z.flatten())
+    levels = "grey level" if difference == 1 else "grey levels"
+    film = _film_there_and_back(name, x, z)["frames"]
+    return {
+        "code": pictures((z / 3).clamp(-1, 1)),
+        "decoded": pictures(decoded),
+        "numbers": {
+            "counts": numbers["density"], "edges": numbers["edges"], "curve": numbers["normal"],
+            "left": f"{-NOISE_REACH:.0f}", "right": f"{NOISE_REACH:.0f}",
+            "middle": f"mean {float(z.mean()):.2f}, standard deviation {float(z.std()):.2f}; the line is N(0,\u00a01)",
+        },
+        "words": f"Largest difference of any pixel: **{difference}** of 256 {levels}. There in {there:.0f} ms, "
+        f"back in {back:.0f} ms.",
+        "film": _as_film(film),
+        "difference": difference, "ms_there": there, "ms_back": back,
+    }  # fmt: skip
+
+
+def _as_film(frames: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """Frames (pads with captions) as a film of an answer, which starts at the first one."""
+    return {"frames": from_pads(frames), "captions": [frame["caption"] for frame in frames], "start": 0}
+
+
+@dataclass(frozen=True)
+class SamplesState(GenerateState):
+    temperature: float = real(
+        "Temperature", 0.8, 0, 1.5, info="How strong the noise is: low is typical, high is varied."
+    )
+
+
+@dataclass(frozen=True)
+class LayersState(State):
+    label: str = class_label(EACH)
+    temperature: float = real("Temperature", 0.8, 0, 1.5)
+    seed: int = state_seed()
+
+
+def layers(state: LayersState) -> Answer:
+    """film: eight samples on their way from noise to pictures, one frame per layer undone."""
+    made = sample_layers(state.model, state.seed, class_of(state.label), temperature=state.temperature)
+    return {"film": _as_film(made["frames"])}
+
+
+@dataclass(frozen=True)
+class BlendState(State):
+    picture: str = drawing("First picture", "#0")
+    other: str = drawing("Second picture", "#8")
+
+
+@locked
+def blend(state: BlendState) -> Answer:
+    """From one picture to another in nine steps: latent (through the codes) and pixels (a cross-fade)."""
+    model, t = _get_invertible(state.model), torch.linspace(0, 1, STEPS_BETWEEN)
+    a, b = (from_pad(state.model, state.pad_of(key))[0] for key in ("picture", "other"))
+    latent = operations.interpolate(model, a[0], b[0], t)
+    return {"latent": pictures(latent), "pixels": pictures(torch.lerp(a, b, t.view(-1, 1, 1, 1)))}
+
+
+@dataclass(frozen=True)
+class SwapState(State):
+    picture: str = drawing()
+    label: str = class_label(LIKELIEST, label="Encode it as")
+
+
+@locked
+def swap(state: SwapState) -> Answer:
+    """gallery: the picture's code decoded as one of every class, that of the class it was encoded as marked; words."""
+    told = None if state.label == LIKELIEST else class_index(state.model, state.label)
+    index, made = _swapped(state.model, state.pad_of("picture"), told)
+    classes = describe(state.model)["classes"]
+    found = "" if told is not None else " (under which it is the most likely)"
+    return {
+        "gallery": {
+            "pictures": packed(made),
+            "titles": [[title] for title in classes],
+            "marked": [i == index for i in range(len(classes))],
+        },
+        "words": f"Encoded as **{classes[index]}**{found}, decoded as every class.",
+    }

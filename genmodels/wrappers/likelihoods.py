@@ -2,6 +2,7 @@
 
 import functools
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -10,8 +11,14 @@ import torch
 from genmodels import operations
 from genmodels.protocols import HasLikelihood
 from genmodels.wrappers.core import MODELS_KEPT, calibrated, get_model, locked
-from genmodels.wrappers.examples import outliers, plain_pictures
+from genmodels.wrappers.examples import of_kind, outliers, plain_pictures
+from genmodels.wrappers.latents import PictureState
 from genmodels.wrappers.pictures import Pad, from_pad
+from genmodels.wrappers.section import Answer, from_pads
+from genmodels.wrappers.state import State
+
+WHY = "Why? A likelihood adds up how well each pixel can be told from the others, and in a simple picture every pixel can."
+MIDDLE = 50  # percent: where the median test image lies
 
 
 @locked
@@ -62,3 +69,48 @@ def compared(name: str, known: Sequence[tuple[str, Pad]]) -> list[dict[str, Any]
 @locked
 def _all_bits(name: str, pads: Sequence[Pad]) -> list[float]:
     return _bits(name, pads)
+
+
+# -- as sections -------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class KindsState(State):
+    """Nothing but the model: the pictures are ours."""
+
+
+def verdict(state: PictureState) -> Answer:
+    """histogram: the test images' bits/dim with the picture's marked; words; bits, is_bound and likelier_than (percent)."""
+    seen = likelihood(state.model, state.pad_of("picture"))
+    cost = f"{'≤ ' if seen['is_bound'] else ''}{seen['bits']:.2f}"
+    marks = {"mark": seen["bits"], "left": "more likely", "middle": "bits/dim", "right": "less likely"}
+    return seen | {
+        "histogram": seen["histogram"] | marks,
+        "words": f"**{cost} bits/dim**: more likely than **{_share(seen['likelier_than'])}** of test images.",
+    }
+
+
+def _share(percent: float) -> str:
+    """A percentage that says 0 % and 100 % only where that is exactly so."""
+    if 0 < percent < 1:
+        return "less than 1 %"
+    return "more than 99 %" if 99 < percent < 100 else f"{percent:.0f} %"
+
+
+@functools.lru_cache(maxsize=MODELS_KEPT)
+def kinds(state: KindsState) -> Answer:
+    """gallery: pictures of other kinds and one of the model's own (marked), the most likely first; words: which of them the
+    model prefers to real test images, and why. Measured once per model."""
+    rows = compared(state.model, of_kind(state.model)[3:4])
+    fooled = [row["label"] for row in rows if row["likelier_than"] > MIDDLE and not row["known"]]
+    words = "None of these is more likely than the median test image."
+    if fooled:
+        words = f"More likely than the median test image, though of another kind: **{', '.join(fooled)}**. {WHY}"
+    return {
+        "gallery": {
+            "pictures": from_pads([row["pad"] for row in rows]),
+            "titles": [[row["label"], f"{row['bits']:.2f}"] for row in rows],
+            "marked": [row["known"] for row in rows],
+        },
+        "words": words,
+    }

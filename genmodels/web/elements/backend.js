@@ -24,15 +24,16 @@ export class GradioBackend {
       method: 'POST',
       headers: { 'Content-Type': 'application/json' },
       body: JSON.stringify({ data: [section, state] }),
-      signal,
     }).catch(() => null);
-    if (signal?.aborted) return;
     if (!sent?.ok) {
+      if (signal?.aborted) return;
       yield { error: sent?.status === 503 ? 'The server is busy; try again in a moment.' : 'The server did not answer; try again.' };
       return;
     }
     const { event_id: id } = await sent.json();
-    const stream = await fetch(`${address}/${id}`, { signal }).catch(() => null);
+    // what is in the queue by now ends when nobody listens any more, so somebody has to have listened
+    const until = signal?.aborted ? AbortSignal.timeout(100) : signal;
+    const stream = await fetch(`${address}/${id}`, { signal: until }).catch(() => null);
     if (!stream?.ok) {
       if (!signal?.aborted) yield { error: 'The server did not answer; try again.' };
       return;

@@ -1,146 +1,194 @@
-// What the model expects of the pixel under the pointer, knowing only those before it. Its value is what `autoregressive.surprise_map`
-// returns: {name, shape, pixels, bits}. server.expected({name, pixels, x, y}) answers {channels} or {error}.
-import { Piece, heat } from './piece.js';
-import { bytesOf } from './bytes.js';
-import { fit } from './picture.js';
+// What the model expects of the pixel under the pointer, knowing only those before it. The map of surprises is asked for once
+// per picture, what is expected of a pixel whenever another one is pointed at. The arrow keys move, too.
 import { latestOnly } from './backend.js';
+import { bytesOf } from './bytes.js';
+import { make } from './controls.js';
+import { heat } from './piece.js';
+import { fit } from './picture.js';
+import { Section } from './section.js';
 
-const template = (props) => `
-<div class="gm-expected">
-  <div class="gm-expected-screens">
-    <figure>
-      <figcaption>${props.label ?? ''}</figcaption>
-      <canvas class="gm-expected-picture" tabindex="0" role="application" aria-label="${props.label ?? ''}: move the pointer, tap or use the arrow keys to choose a pixel"></canvas>
-    </figure>
-    <figure>
-      <figcaption>How surprised it was</figcaption>
-      <canvas class="gm-expected-bits" role="img" aria-label="How surprised it was"></canvas>
-      <div class="gm-heat"><span>0</span><i class="gm-heat-bar"></i><span class="gm-heat-most"></span></div>
-    </figure>
-  </div>
-  <div class="gm-expected-where" aria-live="polite"></div>
-  <div class="gm-expected-charts"></div>
-</div>`;
+const ZOOM = 12; // points per pixel of the picture
+const NAMES = { 1: ['Grey'], 3: ['Red', 'Green', 'Blue'] };
+const ENDS = { 1: ['#fff'], 3: ['#f00', '#0f0', '#00f'] };
+const WORTH_SEEING = 40; // tenths of a bit: it begins at the pixel whose surprise is closest to this
+const CHART = [512, 128];
 
-export class Expected extends Piece {
-  static template = template;
+export class Expected extends Section {
+  seen = null; // the picture on show: {model, pixels, shape, bits}
+  inside = false; // whether a pixel is pointed at: then what the model does not know yet is covered
 
-  mount({ element, props, changed, trigger }) {
-    const root = element.querySelector('.gm-expected');
-    const picture = root.querySelector('.gm-expected-picture');
-    const surprise = root.querySelector('.gm-expected-bits');
-    const where = root.querySelector('.gm-expected-where');
-    const charts = root.querySelector('.gm-expected-charts');
-    const ZOOM = 12; // points per pixel of the picture
-    const NAMES = { 1: ['Grey'], 3: ['Red', 'Green', 'Blue'] }, ENDS = { 1: ['#fff'], 3: ['#f00', '#0f0', '#00f'] };
-    const HINT = 'Move over a picture, tap it, or use the arrow keys: what does the model expect there?';
+  // -- layout ------------------------------------------------------------------------------------------------------------
 
-    let probe = null;      // the pixel that was asked for last, {x, y}
-    let inside = false;    // whether the pointer is there: then what the model does not know yet is covered
-    let seen = null;       // the value on show
+  layOutViews() {
+    const [c, h, w] = this.page.facts[this.model].shape;
+    this.views = [];
+    this.plane = make('canvas', { class: 'gm-plane', tabIndex: 0, role: 'application', 'aria-label': 'The picture: move the pointer, tap or use the arrow keys to choose a pixel' });
+    this.warmth = make('canvas', { class: 'gm-plane', role: 'img', 'aria-label': 'How much each pixel surprised it' });
+    for (const canvas of [this.plane, this.warmth]) fit(canvas, w * ZOOM, h * ZOOM);
+    this.most = make('span');
+    this.words = document.createElement('gm-words');
+    this.charts = make('div', { class: 'gm-charts', data: { channels: c } });
+    const title = (text) => make('div', { class: 'gm-view-title' }, make('span', { textContent: text }));
+    const scale = make('div', { class: 'gm-heat' }, make('span', { textContent: '0' }), make('i', { class: 'gm-heat-bar' }), this.most);
+    this.main.append(
+      make('div', { class: 'gm-twins' }, make('div', {}, title('Point at a pixel'), this.plane), make('div', {}, title('How surprised it was'), this.warmth, scale)),
+      this.words,
+      this.charts,
+    );
+    this.maps = latestOnly((state) => this.page.backend.ask(`${this.spec.key.split('.')[0]}.surprise`, state), (answer, state) => this.opened(answer, state));
+    for (const canvas of [this.plane, this.warmth]) this.listen(canvas);
+    this.plane.addEventListener('keydown', (event) => this.key(event));
+    this.plane.addEventListener('blur', () => this.cover(false));
+  }
 
-    // ---- the two pictures --------------------------------------------------------------------------------------------
-    function enlarged(canvas, colour) {
-      const [, h, w] = seen.shape, pen = canvas.getContext('2d');
-      fit(canvas, w * ZOOM, h * ZOOM);
-      for (let y = 0; y < h; y++) for (let x = 0; x < w; x++) {
-        pen.fillStyle = `rgb(${colour(y * w + x).join()})`;
-        pen.fillRect(x * ZOOM, y * ZOOM, ZOOM, ZOOM);
-      }
-      if (probe) {
-        pen.lineWidth = 3; pen.strokeStyle = '#f59e0b';
-        pen.strokeRect(probe.x * ZOOM - 1, probe.y * ZOOM - 1, ZOOM + 2, ZOOM + 2);
-      }
-    }
-    function draw() {
-      if (!seen) return;
-      const [c, , w] = seen.shape, most = c === 3 ? 12 : 8;
-      const known = (i) => !probe || !inside || i < probe.y * w + probe.x;
-      enlarged(picture, (i) => {
-        const at = [0, 1, 2].map((k) => seen.bytes[i * c + (c === 3 ? k : 0)]);
-        return known(i) ? at : at.map((v) => Math.round(0.22 * v + 0.78 * 128)); // it has not seen this one yet
-      });
-      enlarged(surprise, (i) => heat(seen.unsure[i] / 10, most));
-      root.querySelector('.gm-heat-most').textContent = `${most} bits or more`;
-    }
-
-    // ---- the distribution --------------------------------------------------------------------------------------------
-    const percent = (p) => (p >= 0.9995 && p < 1 ? 'over 99.9 %' : p < 0.0005 ? 'under 0.1 %' : `${(100 * p).toFixed(1)} %`);
-
-    function chartOf({ probabilities: p, level, bits }, i, count) {
-      const top = Math.max(...p), best = p.indexOf(top), n = p.length;
-      const bars = p.map((v, k) => (v / top < 0.001 ? '' : `<rect class="gm-past" x="${k}" width="1" y="${(100 - 100 * v / top).toFixed(2)}" height="${(100 * v / top).toFixed(2)}"/>`));
-      const place = (100 * (level + 0.5) / n).toFixed(2), side = level > n / 2 ? ' gm-marker-left' : '';
-      const figure = document.createElement('figure');
-      figure.className = 'gm-figure gm-histogram';
-      figure.innerHTML = `<figcaption>${NAMES[count][i]}: most likely ${best} (${percent(top)})</figcaption>
-        <div class="gm-plot"><svg viewBox="0 0 ${n} 100" preserveAspectRatio="none" aria-hidden="true">${bars.join('')}</svg>
-        <div class="gm-marker${side}" style="left:${place}%"><span>it is ${level}: ${percent(p[level])}, ${bits.toFixed(1)} bits</span></div></div>
-        <div class="gm-expected-scale" style="background: linear-gradient(to right, #000, ${ENDS[count][i]})"></div>
-        <div class="gm-ends"><span>0</span><span>${n - 1}</span></div>`;
-      return figure;
-    }
-    function tell(text, empty = false) {
-      where.textContent = text;
-      where.dataset.empty = empty;
-    }
-    const ask = latestOnly((question) => server.expected(question), ({ channels }, asked) => {
-      if (!seen || asked.name !== seen.name || asked.pixels !== seen.pixels) return;
-      const sum = (key) => channels.reduce((total, channel) => total + channel[key], 0).toFixed(1);
-      tell(`Column ${asked.x + 1}, row ${asked.y + 1}: it was surprised by ${sum('bits')} bits; ${sum('entropy')} were to be expected.`);
-      root.dataset.channels = channels.length;
-      charts.replaceChildren(...channels.map((channel, i) => chartOf(channel, i, channels.length)));
-      root.dataset.pixel = `${asked.x},${asked.y}`;
-    }, tell);
-
-    function go(x, y) {
-      if (!seen) return;
-      const [, h, w] = seen.shape, hold = (v, end) => Math.max(0, Math.min(end - 1, Math.floor(v)));
-      const next = { x: hold(x, w), y: hold(y, h) };
-      const same = probe && probe.x === next.x && probe.y === next.y;
-      probe = next;
-      requestAnimationFrame(draw);
-      if (!same) question();
-    }
-    const question = () => ask({ name: seen.name, pixels: seen.pixels, ...probe });
-
-    // ---- pointer and keys --------------------------------------------------------------------------------------------
-    for (const canvas of [picture, surprise]) {
-      const follow = (event) => {
-        if (!seen) return;
-        const box = canvas.getBoundingClientRect();
-        inside = true;
-        go((event.clientX - box.left) / box.width * seen.shape[2], (event.clientY - box.top) / box.height * seen.shape[1]);
-      };
-      canvas.addEventListener('pointerdown', (event) => { if (event.button === 0) { canvas.setPointerCapture(event.pointerId); follow(event); } });
-      canvas.addEventListener('pointermove', (event) => { if (event.pointerType === 'mouse' || event.buttons) follow(event); });
-      canvas.addEventListener('pointerleave', () => { inside = false; requestAnimationFrame(draw); });
-    }
-    picture.addEventListener('keydown', (event) => {
-      const step = { ArrowRight: [1, 0], ArrowLeft: [-1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] }[event.key];
-      if (!step || !seen) return;
-      event.preventDefault();
-      inside = true;
-      const [, h, w] = seen.shape, from = probe || { x: w / 2, y: h / 2 };
-      go(from.x + step[0], from.y + step[1]);
+  listen(canvas) {
+    canvas.addEventListener('pointermove', (event) => (event.pointerType === 'mouse' || (this.armed && event.buttons)) && this.follow(event));
+    canvas.addEventListener('pointerdown', (event) => event.pointerType !== 'mouse' && this.armed && canvas.setPointerCapture(event.pointerId));
+    canvas.addEventListener('pointerleave', (event) => event.pointerType === 'mouse' && this.cover(false));
+    canvas.addEventListener('click', (event) => {
+      for (const one of [this.plane, this.warmth]) one.dataset.armed = true; // a finger scrolls past until it has tapped once
+      this.armed = true;
+      this.follow(event);
     });
-    picture.addEventListener('blur', () => { inside = false; requestAnimationFrame(draw); });
+  }
 
-    function open() {
-      const value = props.value;
-      if (!value || !value.pixels) return;
-      const other = seen && seen.name !== value.name;
-      seen = { ...value, bytes: bytesOf(value.pixels), unsure: bytesOf(value.bits) };
-      if (other || !probe) {
-        probe = null;
-        charts.replaceChildren(); delete root.dataset.pixel;
-        tell(HINT, true);
-      } else question(); // the same pixel of another picture
-      draw();
+  // -- the picture ---------------------------------------------------------------------------------------------------------
+
+  async wake() {
+    this.awake = true;
+    await this.open();
+  }
+
+  pageChanged(what) {
+    if (what === 'data') {
+      this.model = this.modelFor(this.page.data);
+      this.adapt();
+    } else if (what !== 'picture') return;
+    if (this.awake) this.open(what === 'data');
+  }
+
+  restore(state) {
+    this.state = { ...state };
+    if (state.model && this.spec.models.includes(state.model)) this.model = state.model;
+    if (this.awake) this.open();
+  }
+
+  /** anew: with another pixel, too. */
+  open(anew = false) {
+    if (anew) this.state = { model: this.model };
+    const { x, y, ...state } = this.question();
+    return this.maps(state);
+  }
+
+  async opened(answer, state) {
+    if (state.model !== this.model) return;
+    if (answer.error) return (this.trouble.textContent = answer.error);
+    const shape = answer.picture.shape.slice(1);
+    this.seen = { model: state.model, shape, pixels: bytesOf(answer.picture.pixels), bits: bytesOf(answer.bits) };
+    if (this.state.x === undefined || this.state.y === undefined) {
+      const far = [...this.seen.bits].map((tenths) => Math.abs(tenths - WORTH_SEEING));
+      const start = far.indexOf(Math.min(...far));
+      Object.assign(this.state, { x: start % shape[2], y: Math.floor(start / shape[2]) });
     }
-    changed(' value ', open);
-    open();
+    this.draw();
+    await this.ask();
+  }
+
+  receive(answer, state) {
+    if (answer.error) return (this.trouble.textContent = answer.error);
+    if (state.model !== this.model) return;
+    this.trouble.textContent = '';
+    this.good = state;
+    this.words.show(answer.words);
+    this.charts.dataset.channels = answer.channels.length;
+    this.charts.replaceChildren(...answer.channels.map((channel, i) => chartOf(channel, i, answer.channels.length)));
+    this.dataset.pixel = `${state.x},${state.y}`;
+    this.classList.add('gm-filled');
+    this.page.light(this, answer);
+    this.dispatchEvent(new CustomEvent('gm-change', { bubbles: true, detail: { section: this.spec.key, state } }));
+  }
+
+  // -- drawing -------------------------------------------------------------------------------------------------------------
+
+  draw() {
+    if (!this.seen) return;
+    const { shape, pixels, bits } = this.seen;
+    const [c, , w] = shape;
+    const most = c === 3 ? 12 : 8;
+    const known = (i) => !this.inside || i < this.state.y * w + this.state.x;
+    this.enlarge(this.plane, (i) => {
+      const at = [0, 1, 2].map((k) => pixels[i * c + (c === 3 ? k : 0)]);
+      return known(i) ? at : at.map((v) => Math.round(0.22 * v + 0.78 * 128)); // it has not seen this one yet
+    });
+    this.enlarge(this.warmth, (i) => heat(bits[i] / 10, most));
+    this.most.textContent = `${most} bits or more`;
+  }
+
+  enlarge(canvas, colour) {
+    const [, h, w] = this.seen.shape;
+    const image = new ImageData(w, h);
+    for (let i = 0; i < w * h; i++) image.data.set([...colour(i), 255], i * 4);
+    const small = make('canvas', { width: w, height: h });
+    small.getContext('2d').putImageData(image, 0, 0);
+    fit(canvas, w * ZOOM, h * ZOOM);
+    const pen = canvas.getContext('2d');
+    pen.imageSmoothingEnabled = false;
+    pen.drawImage(small, 0, 0, canvas.width, canvas.height);
+    pen.lineWidth = 3;
+    pen.strokeStyle = '#f59e0b';
+    pen.strokeRect(this.state.x * ZOOM - 1, this.state.y * ZOOM - 1, ZOOM + 2, ZOOM + 2);
+  }
+
+  cover(inside) {
+    this.inside = inside;
+    requestAnimationFrame(() => this.draw());
+  }
+
+  // -- moving --------------------------------------------------------------------------------------------------------------
+
+  go(x, y) {
+    const [, h, w] = this.seen.shape;
+    const hold = (v, end) => Math.max(0, Math.min(end - 1, Math.floor(v)));
+    const next = { x: hold(x, w), y: hold(y, h) };
+    const same = next.x === this.state.x && next.y === this.state.y;
+    Object.assign(this.state, next);
+    this.cover(true);
+    if (!same) this.ask();
+  }
+
+  follow(event) {
+    if (!this.seen) return;
+    const box = event.currentTarget.getBoundingClientRect();
+    this.go(((event.clientX - box.left) / box.width) * this.seen.shape[2], ((event.clientY - box.top) / box.height) * this.seen.shape[1]);
+  }
+
+  key(event) {
+    const step = { ArrowRight: [1, 0], ArrowLeft: [-1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] }[event.key];
+    if (!step || !this.seen) return;
+    event.preventDefault();
+    this.go(this.state.x + step[0], this.state.y + step[1]);
   }
 }
 
-customElements.define('gm-expected', Expected);
+const percent = (p) => (p >= 0.9995 && p < 1 ? 'over 99.9 %' : p < 0.0005 ? 'under 0.1 %' : `${(100 * p).toFixed(1)} %`);
+
+/** How likely every level is, and which one it is. */
+function chartOf({ probabilities: p, level, bits }, i, count) {
+  const top = Math.max(...p);
+  const [width, height] = CHART;
+  const title = `${NAMES[count][i]}: most likely ${p.indexOf(top)} (${percent(top)})`;
+  const words = `it is ${level}: ${percent(p[level])}, ${bits.toFixed(1)} bits`;
+  const canvas = make('canvas', { width, height, role: 'img', 'aria-label': `${title}; ${words}` });
+  const pen = canvas.getContext('2d');
+  const wide = width / p.length;
+  pen.fillStyle = '#8a93a3';
+  p.forEach((v, k) => pen.fillRect(k * wide, height - (height * v) / top, wide, (height * v) / top));
+  const mark = make('div', { class: `gm-level${level > p.length / 2 ? ' gm-level-left' : ''}` }, make('span', { textContent: words }));
+  mark.style.left = `${(100 * (level + 0.5)) / p.length}%`;
+  const scale = make('div', { class: 'gm-levels' });
+  scale.style.background = `linear-gradient(to right, #000, ${ENDS[count][i]})`;
+  const ends = make('div', { class: 'gm-ends' }, make('span', { textContent: '0' }), make('span', { textContent: p.length - 1 }));
+  return make('figure', {}, make('figcaption', { class: 'gm-label', textContent: title }), make('div', { class: 'gm-plot' }, canvas, mark), scale, ends);
+}
+
+customElements.define('gm-expect', Expected);

@@ -10,6 +10,9 @@ import './board.js';
 import './crossed.js';
 import './films.js';
 // flow and pixelcnn
+import './expected.js';
+import './likelihood.js';
+import './writer.js';
 // diffusion
 
 export class Page extends HTMLElement {

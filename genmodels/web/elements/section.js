@@ -103,8 +103,10 @@ export class Section extends HTMLElement {
       const view = document.createElement(options.element);
       view.options = { ...options, shape: this.page.facts[this.model]?.shape };
       view.info = () => this.page.signature(this);
-      if (options.place === 'side') this.side.append(view);
-      else this.main.append(view);
+      if (options.place === 'side') {
+        this.classList.remove('gm-bare');
+        this.side.append(view);
+      } else this.main.append(view);
       return view;
     });
   }

@@ -75,10 +75,7 @@ export class Tab extends HTMLElement {
       panel.append(this.drawer(make('div', { class: 'gm-pad-drawer' }, this.pad, this.upload, this.padTrouble)));
     }
     if (uses('seed')) {
-      this.seedControl = control('seed', { kind: 'seed', label: 'Seed', info: 'The same seed gives the same picture.' }, { default: this.seed, low: 0, high: 2 ** 31 - 1 }, (value) => {
-        this.page.seed = this.seed = value;
-        this.tell('seed');
-      });
+      this.seedControl = control('seed', { kind: 'seed', label: 'Seed', info: 'The same seed gives the same picture.' }, { default: this.seed, low: 0, high: 2 ** 31 - 1 }, (value) => this.reseed(value));
       panel.append(this.seedControl.element);
     }
     return panel.children.length ? panel : null;
@@ -131,6 +128,11 @@ export class Tab extends HTMLElement {
 
   // -- what the sections share -----------------------------------------------------------------------------------------
 
+  reseed(value) {
+    this.page.seed = this.seed = value;
+    this.tell('seed');
+  }
+
   background() {
     return Object.values(this.facts).find((fact) => fact.data === this.data)?.background ?? 255;
   }
@@ -143,7 +145,7 @@ export class Tab extends HTMLElement {
     if (key === 'seed') return this.seed;
     const shape = this.picture?.shape?.join();
     if (!this.picture || shape !== this.shapeNow()) return undefined;
-    return key === 'picture' ? this.picture.pixels : this.picture.mask || undefined;
+    return key === 'picture' ? this.picture.pixels : this.picture.mask;
   }
 
   shapeNow() {
@@ -171,9 +173,19 @@ export class Tab extends HTMLElement {
   /** A picture from somewhere else: a sheet, a gallery, another tab. */
   take({ pixels, shape }) {
     if (!this.pad) return;
-    const value = { pixels: typeof pixels === 'string' ? pixels : textOf(pixels), mask: '', shape };
+    const mask = this.covers() ? (this.picture ?? this.pad.props.value)?.mask : '';
+    const value = { pixels: typeof pixels === 'string' ? pixels : textOf(pixels), mask, shape };
     this.pad.props.value = value;
     this.drawn(value);
+  }
+
+  /** Whether a section finishes what is hidden: then the lower half of what comes new to the pad is. */
+  covers() {
+    return this.pad.props.tools.includes('keep');
+  }
+
+  firstMask([, height, width]) {
+    return this.covers() ? textOf(new Uint8Array(width * height).fill(1, Math.floor(height / 2) * width)) : '';
   }
 
   async examples() {
@@ -183,11 +195,12 @@ export class Tab extends HTMLElement {
     this.pad.props.strips = answer.strips;
     const former = this.page.picture;
     if (former && former.shape.join() === this.shapeNow() && this.picture !== former) {
-      this.pad.props.value = former;
-      this.drawn(former);
+      const value = { ...former, mask: this.firstMask(former.shape) };
+      this.pad.props.value = value;
+      this.drawn(value);
     } else if (!this.picture) {
       const first = answer.strips[0].pictures[0];
-      this.pad.props.value = { pixels: first.pixels, shape: first.shape, mask: '' };
+      this.pad.props.value = { pixels: first.pixels, shape: first.shape, mask: this.firstMask(first.shape) };
       this.showThumb(first);
     }
   }

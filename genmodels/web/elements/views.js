@@ -102,6 +102,7 @@ export class Histogram extends View {
   show(value) {
     if (!value) return;
     const view = this.canvas.getContext('2d');
+    fit(this.canvas, 2 * this.canvas.clientWidth || 640, 192); // letters as wide as they should be
     const { width, height } = this.canvas;
     const style = getComputedStyle(this);
     const accent = style.getPropertyValue('--gm-accent') || '#0d9488';
@@ -164,7 +165,10 @@ export function spoken(text) {
 export class Gallery extends View {
   layOut() {
     this.append((this.box = make('div', { class: 'gm-gallery' })));
-    this.box.style.setProperty('--gm-columns', this.options.columns || 5);
+    const { columns = 5, count = 0, lines = 1, shape = [1, 28, 28] } = this.options;
+    this.box.style.setProperty('--gm-columns', columns);
+    const room = () => make('figure', { class: 'gm-item' }, make('canvas', { width: shape[2], height: shape[1] }), make('figcaption', { textContent: Array(lines).fill('\u00a0').join('\n') }));
+    this.box.append(...Array.from({ length: count }, room)); // until the first answer
   }
   show(value) {
     if (!value) return;
@@ -178,8 +182,11 @@ export class Gallery extends View {
         const caption = make('figcaption', {}, ...titles[i].flatMap((line, k) => (k ? [make('br'), line] : [line])));
         const figure = make('figure', { class: `gm-item${marked[i] ? ' gm-marked' : ''}` }, canvas, caption);
         if (this.options.take) {
+          const take = () => this.dispatchEvent(new CustomEvent('gm-take', { bubbles: true, detail: pictureAt(pictures, i) }));
           canvas.classList.add('gm-takes');
-          canvas.addEventListener('click', () => this.dispatchEvent(new CustomEvent('gm-take', { bubbles: true, detail: pictureAt(pictures, i) })));
+          Object.assign(canvas, { tabIndex: 0, role: 'button', title: 'Take it to the pad' });
+          canvas.addEventListener('click', take);
+          canvas.addEventListener('keydown', (event) => event.key === 'Enter' && take());
         }
         return figure;
       }),
@@ -193,9 +200,9 @@ const still = matchMedia('(prefers-reduced-motion: reduce)');
 /** Frames on a scrubber: {frames: picture with N = frames (each one sheet), captions: [text], start}; plays when `plays`. */
 export class Film extends View {
   layOut() {
-    const { shape = [1, 28, 28], alt = this.options.title || 'Film' } = this.options;
+    const { shape = [1, 28, 28], tiles = [1, 1], alt = this.options.title || 'Film' } = this.options;
     this.canvas = make('canvas', { class: 'gm-sheet', role: 'img', 'aria-label': alt });
-    fit(this.canvas, shape[2], shape[1]);
+    fit(this.canvas, tiles[0] * (shape[2] + 2) - 2, tiles[1] * (shape[1] + 2) - 2); // tiles: pictures across and down a frame
     this.caption = make('div', { class: 'gm-note', 'aria-live': 'off' });
     this.range = make('input', { type: 'range', min: 0, max: 0, step: 1, value: 0, 'aria-label': `Frame: ${alt}` });
     this.button = make('button', { type: 'button', class: 'gm-play', onclick: () => (this.timer ? this.pause() : this.play()) });

@@ -1,165 +1,245 @@
-// Pictures that fill in row by row, and beside them how unsure the model was. Its value is what `autoregressive.sample_rows` yields:
-// {run, shape, count, columns, rows: [{pixels, bits}], start, mask, info}, the next one with a row more in `rows`.
-// Rows are shown as they come or, at a lower speed, later. Event: "stop", when the server need not go on.
-import { Piece, heat } from './piece.js';
+// Pictures that fill in row by row, and beside them how unsure the model was. An answer brings the rows that are new:
+// {row, samples: [N, C, rows, W], bits: tenths of a bit per pixel}; the first one may say what was given: {start, hidden}.
+// Rows are shown as they come or, at a lower speed, later.
 import { bytesOf } from './bytes.js';
+import { make } from './controls.js';
+import { heat } from './piece.js';
+import { columnsFor, fit, imageOf, pictureAt } from './picture.js';
 import { download } from './png.js';
-import { fit } from './picture.js';
+import { Work } from './section.js';
 
-const template = (props) => `
-<div class="gm-writer">
-  <div class="gm-writer-screens">
-    <figure>
-      <figcaption>${props.label ?? ''}</figcaption>
-      <canvas class="gm-writer-pictures" role="img" aria-label="${props.label ?? ''}"></canvas>
-    </figure>
-    <figure>
-      <figcaption>How unsure it was</figcaption>
-      <canvas class="gm-writer-bits" role="img" aria-label="How unsure it was"></canvas>
-      <div class="gm-heat"><span>0</span><i class="gm-heat-bar"></i><span class="gm-heat-most"></span></div>
-    </figure>
-  </div>
-  <div class="gm-steps-bar">
-    <div class="gm-seg"><button type="button" class="gm-steps-stop" disabled>Stop</button><button type="button" class="gm-steps-play" disabled>Replay</button></div>
-    <label class="gm-writer-speed"><span>Speed</span><input type="range" min="0" max="8" value="8" step="1" aria-label="Speed"></label>
-    <div class="gm-seg"><button type="button" data-action="save">Download PNG</button></div>
-  </div>
-  <div class="gm-steps-caption"></div>
-</div>`;
+const GAP = 2; // pixels between two pictures
+const UNKNOWN = 255; // bits of what was given, or is still to come
+const PAUSES = [1000, 600, 350, 200, 120, 70, 40, 20, 0]; // milliseconds between rows, by speed
+const REPLAY = 40;
+const DRAWING = 250; // milliseconds without a stroke after which a drawing is taken as made
 
-export class Writer extends Piece {
-  static template = template;
+export class Writer extends Work {
+  rows = []; // {pixels, bits} of all pictures, as far as they have come
+  shown = 0;
 
-  mount({ element, props, changed, trigger }) {
-    const root = element.querySelector('.gm-writer');
-    const pictures = root.querySelector('.gm-writer-pictures');
-    const unsure = root.querySelector('.gm-writer-bits');
-    const button = root.querySelector('.gm-steps-play');
-    const halt = root.querySelector('.gm-steps-stop'); // another button: a late click on Stop must not start a replay
-    const speed = root.querySelector('.gm-writer-speed input');
-    const caption = root.querySelector('.gm-steps-caption');
-    const PAUSES = [1000, 600, 350, 200, 120, 70, 40, 20, 0]; // milliseconds between rows, by speed
-    const GAP = 2, UNKNOWN = 255, REPLAY = 40;
+  // -- layout ------------------------------------------------------------------------------------------------------------
 
-    let writing = null;      // the value, with those rows that may be shown
-    let start = null, given = null;
-    let shown = 0, last = 0, timer = null; // rows on show, since when, and what will show the next one
-    let halted = false, cancelled = false, replaying = false;
-    let waiting = false; // for the first row of a run
+  layOutControls() {
+    super.layOutControls();
+    const dice = make('button', { type: 'button', class: 'gm-dice', title: 'Others: another seed', 'aria-label': 'Write others, with another seed', onclick: () => this.others() });
+    this.run.after(dice);
+  }
 
-    const height = () => writing.shape[1];
-    const pause = () => PAUSES[Number(speed.value)];
-    const coming = () => !cancelled && writing.rows.length < height(); // from the server
-    const going = () => writing !== null && !halted && (shown < writing.rows.length || coming());
+  others() {
+    const seed = Math.floor(Math.random() * 1e6);
+    this.page.seedControl.set(seed);
+    this.page.reseed(seed);
+  }
 
-    // ---- drawing -----------------------------------------------------------------------------------------------------
-    // `colour(picture, y, x)` gives [r, g, b] of one point, or null where nothing is known yet.
-    function tile(canvas, colour) {
-      const [, h, w] = writing.shape, { count, columns } = writing, lines = Math.ceil(count / columns);
-      const image = new ImageData(columns * (w + GAP) - GAP, lines * (h + GAP) - GAP);
-      for (let i = 0; i < count; i++) for (let y = 0; y < h; y++) for (let x = 0; x < w; x++) {
-        const found = colour(i, y, x);
-        if (found) image.data.set([...found, 255], ((Math.floor(i / columns) * (h + GAP) + y) * image.width + i % columns * (w + GAP) + x) * 4);
+  layOutViews() {
+    this.views = [];
+    const { key } = this.spec;
+    this.pictures = make('canvas', { class: 'gm-sheet', role: 'img', 'aria-label': 'What it writes' });
+    this.unsure = make('canvas', { class: 'gm-sheet', role: 'img', 'aria-label': 'How unsure it was before each pixel' });
+    this.most = make('span');
+    this.again = make('button', { type: 'button', class: 'gm-button', textContent: 'Replay', disabled: true, onclick: () => this.replay() });
+    this.speed = make('input', { type: 'range', min: 0, max: PAUSES.length - 1, step: 1, value: PAUSES.length - 1, id: `speed-${key}`, oninput: () => this.hurry() });
+    const save = make('button', { type: 'button', class: 'gm-icon gm-save', title: 'Download as PNG', 'aria-label': 'Download: what it wrote', onclick: () => this.save() });
+    const title = (...inside) => make('div', { class: 'gm-view-title' }, ...inside);
+    const scale = make('div', { class: 'gm-heat' }, make('span', { textContent: '0' }), make('i', { class: 'gm-heat-bar' }), this.most);
+    this.verdict = document.createElement('gm-words');
+    this.pictures.addEventListener('click', (event) => this.take(event));
+    this.main.append(
+      make('div', { class: 'gm-twins' }, make('div', {}, title(make('span', { textContent: 'What it writes' }), save), this.pictures), make('div', {}, title(make('span', { textContent: 'How unsure it was' })), this.unsure, scale)),
+      make('div', { class: 'gm-speed' }, make('label', { htmlFor: this.speed.id, textContent: 'Speed' }), this.speed, this.again),
+      this.verdict,
+    );
+    this.hurry();
+    this.clear(this.question());
+  }
+
+  // -- the course of the work ----------------------------------------------------------------------------------------------
+
+  async ask() {
+    clearTimeout(this.soon);
+    this.pause();
+    Object.assign(this, { fresh: true, stopped: false, replaying: false });
+    this.again.disabled = true;
+    await super.ask();
+    this.say();
+  }
+
+  pageChanged(what) {
+    if (what !== 'picture' || !this.awake || !this.uses('picture')) return super.pageChanged(what);
+    clearTimeout(this.soon);
+    this.soon = setTimeout(() => this.ask(), DRAWING);
+  }
+
+  receive(answer, state) {
+    super.receive(answer, state);
+    if (answer.error || answer.row === undefined) return;
+    if (this.fresh) this.clear(state, answer);
+    this.fresh = false;
+    const [n, c, h, w] = answer.samples.shape;
+    const pixels = bytesOf(answer.samples.pixels);
+    const bits = bytesOf(answer.bits);
+    for (let y = Math.max(0, this.rows.length - answer.row); y < h; y++) {
+      const part = (all, deep) => Array.from({ length: n }, (_, i) => all.subarray((i * h + y) * w * deep, (i * h + y + 1) * w * deep));
+      this.rows.push({ pixels: part(pixels, c), bits: part(bits, 1) });
+    }
+    if (answer.done) this.made = answer;
+    if (!this.timer && !this.stopped) this.advance();
+  }
+
+  stop() {
+    super.stop();
+    this.pause();
+    this.stopped = true;
+    this.replaying = false;
+    this.rows.length = this.made ? this.rows.length : Math.min(this.rows.length, this.shown);
+    this.show();
+  }
+
+  replay() {
+    this.blank();
+    this.last = performance.now();
+    Object.assign(this, { stopped: false, replaying: true });
+    this.advance();
+  }
+
+  /** Shows the rows that are due, and comes back for the next one. */
+  advance() {
+    this.pause();
+    if (!this.isConnected) return;
+    const rest = PAUSES[Number(this.speed.value)] || (this.replaying ? REPLAY : 0);
+    const now = performance.now();
+    if (!rest) this.paint(this.rows.length);
+    else if (this.shown < this.rows.length && now - (this.last ?? 0) >= rest - 2) {
+      this.paint(this.shown + 1);
+      this.last = now;
+    }
+    if (this.shown < this.rows.length) this.timer = setTimeout(() => this.advance(), Math.max(0, rest - (performance.now() - this.last)));
+    else if (this.shown === this.shape[1]) this.replaying = false;
+    this.show();
+  }
+
+  pause() {
+    clearTimeout(this.timer);
+    this.timer = null;
+  }
+
+  hurry() {
+    const rest = PAUSES[Number(this.speed.value)];
+    this.speed.setAttribute('aria-valuetext', rest ? `${(1000 / rest).toFixed(1)} rows a second` : 'as fast as it writes');
+    if (this.timer) this.advance();
+  }
+
+  disconnectedCallback() {
+    this.pause();
+    this.running?.abort();
+  }
+
+  // -- drawing -------------------------------------------------------------------------------------------------------------
+
+  /** Empty screens for what a state asks for; `start` and `hidden`: what was given. */
+  clear(state, { start, hidden } = {}) {
+    this.count = state.n ?? this.fit('n').default;
+    this.shape = this.page.facts[this.model].shape;
+    this.columns = columnsFor(this.count);
+    this.given = start ? { image: imageOf(bytesOf(start.pixels), this.shape), hidden: bytesOf(hidden) } : null;
+    this.rows = [];
+    this.made = null;
+    const [, h, w] = this.shape;
+    const most = this.shape[0] === 3 ? 6 : 8; // most colours of a hero are certain
+    this.colours = Array.from({ length: UNKNOWN }, (_, tenths) => heat(tenths / 10, most));
+    this.most.textContent = `${most} bits${this.shape[0] === 3 ? ' or more' : ''}`;
+    for (const canvas of [this.pictures, this.unsure]) fit(canvas, this.columns * (w + GAP) - GAP, Math.ceil(this.count / this.columns) * (h + GAP) - GAP);
+    this.blank();
+  }
+
+  blank() {
+    const { width, height } = this.pictures;
+    this.shown = 0;
+    this.image = new ImageData(width, height);
+    this.warmth = new ImageData(width, height);
+    if (this.given) this.lay();
+    this.verdict.show?.('');
+    this.show();
+  }
+
+  corner(i) {
+    return [(i % this.columns) * (this.shape[2] + GAP), Math.floor(i / this.columns) * (this.shape[1] + GAP)];
+  }
+
+  /** What was given, in each of the pictures. */
+  lay() {
+    const { image, hidden } = this.given;
+    for (let i = 0; i < this.count; i++) {
+      const [left, top] = this.corner(i);
+      for (let p = 0; p < hidden.length; p++) {
+        const to = ((top + Math.floor(p / image.width)) * this.image.width + left + (p % image.width)) * 4;
+        if (!hidden[p]) this.image.data.set(image.data.subarray(p * 4, p * 4 + 4), to);
       }
-      fit(canvas, image.width, image.height);
-      canvas.getContext('2d').putImageData(image, 0, 0);
     }
+  }
 
-    function draw() {
-      const [c, h, w] = writing.shape, most = c === 3 ? 6 : 8; // most colours of a hero are certain
-      const rgb = (bytes, at) => (c === 3 ? [bytes[at], bytes[at + 1], bytes[at + 2]] : [bytes[at], bytes[at], bytes[at]]);
-      tile(pictures, (i, y, x) => {
-        if (y < shown) return rgb(writing.rows[y].bytes, (i * w + x) * c);
-        return given && given[y * w + x] ? rgb(start, (y * w + x) * c) : null;
-      });
-      tile(unsure, (i, y, x) => {
-        const bits = y < shown ? writing.rows[y].unsure[i * w + x] : UNKNOWN;
-        return bits === UNKNOWN ? null : heat(bits / 10, most);
-      });
-      root.querySelector('.gm-heat-most').textContent = `${most} bits${c === 3 ? ' or more' : ''}`;
-      if (going() && shown < h) line();
-      say();
-    }
-    function line() { // where it writes now
-      const [, h, w] = writing.shape, pen = pictures.getContext('2d');
-      pen.fillStyle = getComputedStyle(root).getPropertyValue('--gm-accent');
-      for (let i = 0; i < writing.count; i++) pen.fillRect(i % writing.columns * (w + GAP), Math.floor(i / writing.columns) * (h + GAP) + shown, w, 1);
-    }
-
-    function say() {
-      const [c, h] = writing.shape, state = going() ? 'writing' : shown < h ? 'stopped' : 'done';
-      let sum = 0, n = 0;
-      for (const row of writing.rows.slice(0, shown)) for (const bits of row.unsure) if (bits !== UNKNOWN) { sum += bits / 10; n++; }
-      const where = state === 'stopped' ? `Stopped after row ${shown} of ${h}` : `Row ${shown} of ${h}`;
-      const mean = n ? `on average it was unsure by ${(sum / n / c).toFixed(2)} bits per pixel${c === 3 ? ' and colour' : ''}` : shown < h ? 'all of it was given' : 'nothing was hidden, so nothing was written';
-      caption.textContent = shown ? `${where} · ${mean}` : where;
-      root.dataset.rows = shown; root.dataset.state = state;
-      sayButtons();
-    }
-    function sayButtons() {
-      halt.disabled = !(waiting || going());
-      button.disabled = !writing || waiting || going();
-      if (waiting) root.dataset.state = 'waiting';
-      if (waiting || !writing) caption.textContent = waiting ? 'Starting …' : '';
-    }
-    function wait(waits) {
-      waiting = waits;
-      if (writing) draw(); else sayButtons();
-    }
-
-    // ---- the course of time ------------------------------------------------------------------------------------------
-    function advance() {
-      clearTimeout(timer); timer = null;
-      if (!writing || !element.isConnected) return;
-      const rest = pause() || (replaying ? REPLAY : 0), now = performance.now();
-      if (!rest) shown = writing.rows.length;
-      else if (shown < writing.rows.length && now - last >= rest - 2) { shown += 1; last = now; }
-      if (shown >= writing.rows.length) replaying = false;
-      draw();
-      if (shown < writing.rows.length) timer = setTimeout(advance, Math.max(0, rest - (performance.now() - last)));
-    }
-    function stop() {
-      clearTimeout(timer); timer = null;
-      halted = true; replaying = false;
-      if (coming()) { cancelled = true; writing.rows.length = shown; trigger('stop'); }
-      draw();
-    }
-    function take() {
-      const value = props.value;
-      if (!value || !value.rows || overtaken(value, writing)) return;
-      if (!writing || value.run !== writing.run) {
-        writing = { ...value, rows: [] };
-        start = value.start ? bytesOf(value.start) : null;
-        given = value.mask ? bytesOf(value.mask).map((hidden) => !hidden) : null;
-        shown = 0; last = 0; halted = cancelled = replaying = waiting = false;
+  /** Paints the rows up to `end`. */
+  paint(end) {
+    const [c, , w] = this.shape;
+    for (let y = this.shown; y < end; y++) {
+      for (let i = 0; i < this.count; i++) {
+        const [left, top] = this.corner(i);
+        const pixels = this.rows[y].pixels[i];
+        const bits = this.rows[y].bits[i];
+        for (let x = 0; x < w; x++) {
+          const to = ((top + y) * this.image.width + left + x) * 4;
+          for (let k = 0; k < 3; k++) this.image.data[to + k] = pixels[x * c + (c === 3 ? k : 0)];
+          this.image.data[to + 3] = 255;
+          if (bits[x] === UNKNOWN) continue;
+          this.warmth.data.set(this.colours[bits[x]], to);
+          this.warmth.data[to + 3] = 255;
+        }
       }
-      if (cancelled) return;
-      for (const row of value.rows.slice(writing.rows.length)) writing.rows.push({ bytes: bytesOf(row.pixels), unsure: bytesOf(row.bits) });
-      if (!timer && !halted) advance();
     }
+    this.shown = end;
+  }
 
-    button.addEventListener('click', () => {
-      shown = 0; last = performance.now(); halted = false; replaying = true;
-      advance();
-    });
-    halt.addEventListener('click', () => {
-      if (!waiting) { stop(); return; }
-      trigger('stop');
-      wait(false);
-    });
-    speed.addEventListener('input', () => {
-      const rest = pause();
-      speed.setAttribute('aria-valuetext', rest ? `${(1000 / rest).toFixed(1)} rows a second` : 'as fast as it writes');
-      if (writing && timer) advance();
-    });
-    root.querySelector('[data-action=save]').addEventListener('click', () => {
-      if (!writing) return;
-      const scale = Math.max(2, Math.min(8, Math.floor(1000 / pictures.width)));
-      download(pictures, scale, { ...writing.info, rows: shown }, `${writing.info.model}_${writing.info.seed}.png`);
-    });
-    onWait(wait);
-    changed(' value ', take);
-    take();
+  show() {
+    const pen = this.pictures.getContext('2d');
+    pen.putImageData(this.image, 0, 0);
+    this.unsure.getContext('2d').putImageData(this.warmth, 0, 0);
+    if (this.going() && this.shown && this.shown < this.shape[1]) {
+      pen.fillStyle = getComputedStyle(this).getPropertyValue('--gm-accent'); // where it writes now
+      for (let i = 0; i < this.count; i++) pen.fillRect(this.corner(i)[0], this.corner(i)[1] + this.shown, this.shape[2], 1);
+    }
+    this.say();
+  }
+
+  going() {
+    return !this.stopped && (Boolean(this.running) || this.shown < this.rows.length);
+  }
+
+  say() {
+    const all = this.shape[1];
+    const done = this.shown === all;
+    this.halt.disabled = !this.going();
+    this.again.disabled = this.going() || !this.rows.length;
+    this.pictures.classList.toggle('gm-takes', Boolean(this.made) && done);
+    if (!this.fresh && this.shown) this.progress.textContent = !this.going() && !done ? `Stopped after row ${this.shown} of ${all}` : done ? 'Done' : `Row ${this.shown} of ${all}`;
+    if (done && this.made) this.verdict.show(this.made.words);
+  }
+
+  // -- taking it along -----------------------------------------------------------------------------------------------------
+
+  take(event) {
+    if (!this.made || this.shown < this.shape[1]) return;
+    const box = this.pictures.getBoundingClientRect();
+    const x = Math.floor((((event.clientX - box.left) / box.width) * this.pictures.width) / (this.shape[2] + GAP));
+    const y = Math.floor((((event.clientY - box.top) / box.height) * this.pictures.height) / (this.shape[1] + GAP));
+    const i = y * this.columns + x;
+    if (i < this.count) this.dispatchEvent(new CustomEvent('gm-take', { bubbles: true, detail: pictureAt(this.made.samples, i) }));
+  }
+
+  save() {
+    if (!this.shown) return;
+    const info = this.page.signature(this);
+    download(this.pictures, Math.max(2, Math.min(8, Math.floor(1000 / this.pictures.width))), { ...info, rows: this.shown }, `${info.model}_${info.seed ?? 0}.png`);
   }
 }
 
