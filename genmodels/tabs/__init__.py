@@ -3,4 +3,5 @@
 #: The modules whose `TAB` is a tab of the page, in its order.
 TABS = [
     "genmodels.tabs.vae",
+    "genmodels.tabs.diffusion",
 ]

@@ -154,7 +154,9 @@ def _examples(state: Any) -> Answer:
     strips = [("Pictures of the kind it knows", examples.of_kind(name))]
     strips += [("Something it has never seen", [*examples.plain_pictures(name), *examples.outliers(name)])]
     return {
-        "strips": [{"label": title, "pictures": [{"label": text, **pad} for text, pad in rows]} for title, rows in strips]
+        "strips": [
+            {"label": title, "pictures": [{"label": text, **pad} for text, pad in rows]} for title, rows in strips
+        ]
     }
 
 

@@ -6,6 +6,11 @@ import './map.js';
 // autoencoder and gan
 // flow and pixelcnn
 // diffusion
+import './denoiser.js';
+import './noise.js';
+import './solver-grid.js';
+import './steps.js';
+import './hub.js';
 
 export class Page extends HTMLElement {
   spec = null;

@@ -5,7 +5,7 @@ import { bytesOf } from './bytes.js';
 import { make } from './controls.js';
 import { download } from './png.js';
 
-class View extends HTMLElement {
+export class View extends HTMLElement {
   options = {};
   connectedCallback() {
     if (this.laidOut) return;
