@@ -24,8 +24,8 @@ def one() -> Sequence[str]:
     return [*denoisers.class_models(), *denoisers.text_models()][:1]
 
 
-def film(count: int) -> View:
-    return View("denoiser", "film", "What the network sees in it", {"count": count})
+def film(count: int, **options: object) -> View:
+    return View("denoiser", "film", "What the network sees in it", {"count": count, **options})
 
 
 def section(
@@ -49,9 +49,10 @@ TAB = Tab(
             {"id": "xt", "text": "noisy xₜ", "x": 1, "y": 0, "kind": "code"},
             {"id": "net", "text": "network\n+ class, words", "x": 2, "y": 0},
             {"id": "clean", "text": "clean picture\nit sees", "x": 3, "y": 0, "kind": "data"},
+            {"id": "noise", "text": "noise", "x": 0, "y": 1, "kind": "code"},
             {"id": "solver", "text": "solver:\na step closer", "x": 2, "y": 1},
         ],
-        "arrows": [["x", "xt", "+ noise"], ["xt", "net"], ["net", "clean"], ["clean", "solver"], ["solver", "xt"]],
+        "arrows": [["x", "xt"], ["noise", "xt"], ["xt", "net"], ["net", "clean"], ["clean", "solver"], ["solver", "xt"]],
     },
     sections=[
         Section(
@@ -70,7 +71,7 @@ TAB = Tab(
             "generate", "Generate",
             "It starts with pure noise; at every step the network says which clean picture it sees, and a part of the noise "
             "gives way to that: first the shape, then the details. The fast models have learnt to do it in a few steps.",
-            denoisers.class_models, diffusion.GenerateState, diffusion.generate, (film(16),),
+            denoisers.class_models, diffusion.GenerateState, diffusion.generate, (film(16, take=True),),
             task="Go back to the first step: how much of the picture is settled there?",
         ),
         section(

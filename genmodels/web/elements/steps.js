@@ -66,6 +66,12 @@ export class Sentence extends Steps {
     this.controls.prompt.element.after(box, dice);
   }
 
+  /** What it makes of the words stands right below them. */
+  layOutViews() {
+    super.layOutViews();
+    this.controls.prompt.element.after(this.views.find((view) => view.options.key === 'words'));
+  }
+
   change(key, value, final = true) {
     if (this.parts.includes(key)) delete this.state.prompt;
     super.change(key, value, final);
