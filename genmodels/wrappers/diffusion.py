@@ -43,7 +43,7 @@ from genmodels.wrappers.prompts import (
     sentences_field,
     unknown_text,
 )
-from genmodels.wrappers.section import Answer, pictures
+from genmodels.wrappers.section import Answer, Whole, pictures
 from genmodels.wrappers.state import EACH, NOT_TOLD, State, class_label, class_of, drawing, hidden, real, told_class
 from genmodels.wrappers.state import seed as seed_field
 from genmodels.wrappers.state import whole as whole_field
@@ -263,7 +263,8 @@ def _same(name: str, seed: int, prompts: Sequence[str] | None, **solver: Any) ->
 
 
 def answers(run: Run, first: Answer | None = None) -> Iterator[Answer]:
-    """film: {frame, at (its place), total}, step by step, and in the end {frames, total} with all that were kept.
+    """film: {frame, at (its place), total}, step by step, and in the end {frames, total} with all that were kept; to those
+    who have them that is {total, done}.
 
     first: what the first answer and the last one say besides.
     """
@@ -281,7 +282,8 @@ def _answers(run: Run, first: Answer) -> Iterator[Answer]:
         yield {"film": {"frame": frame, "at": at, "total": run.total}, "progress": f"Step {frame['step']}{of}"} | more
     total, ms = frames[-1]["step"], frames[-1]["ms"]
     words = f"Done: {total} {'step' if total == 1 else 'steps'}, {ms:.0f} ms of computing"
-    yield {"film": {"frames": frames, "total": total}, "progress": words, "ms": ms, "done": True} | first
+    new = {"film": {"total": total, "done": True}, "progress": words, "ms": ms, "done": True}
+    yield Whole(new, film={"frames": frames, "total": total}, **first)
 
 
 def how_many(default: int) -> Any:

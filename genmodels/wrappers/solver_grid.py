@@ -13,7 +13,7 @@ from genmodels.models.base import Model, seeded
 from genmodels.wrappers.core import MAX_SEED, check_int, class_index, describe, locked_steps
 from genmodels.wrappers.denoisers import SOLVERS, checked_solver, get_denoiser, guidance_field, timed
 from genmodels.wrappers.pictures import thumbnail, to_pad
-from genmodels.wrappers.section import Answer, pictures
+from genmodels.wrappers.section import Answer, Whole, pictures
 from genmodels.wrappers.state import EACH, Choices, Refused, State, class_label, class_of, field
 from genmodels.wrappers.state import seed as seed_field
 
@@ -138,4 +138,4 @@ def solvers(state: SolversState) -> Iterator[Answer]:
         elif time.monotonic() > said + PULSE:
             said = time.monotonic()
             yield {"progress": f"{finished} of {count}"}
-    yield {"grid": facts | {"cells": cells}, "progress": f"Done: {count} of {count}", "done": True}
+    yield Whole({"progress": f"Done: {count} of {count}", "done": True}, grid=facts | {"cells": cells})

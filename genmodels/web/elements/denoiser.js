@@ -1,7 +1,7 @@
 // Pictures on their way from noise, and beside them the clean ones that the network sees in them. Its answers are
-// {frame, at, total}: a frame and its place, each the next step, and in the end {frames, total} with all of them; with
-// `preview` it is one look alone. A frame is {step, sigma, ms, noisy, clean}; clean is null until the network has answered.
-// The newest frame is on show, unless the scrubber is held at another.
+// {frame, at, total}: a frame and its place, each the next step, and in the end {total, done}; {frames, total} are all of
+// them at once, and with `preview` it is one look alone. A frame is {step, sigma, ms, noisy, clean}; clean is null until
+// the network has answered. The newest frame is on show, unless the scrubber is held at another.
 import { make } from './controls.js';
 import { columnsFor, drawSheet, fit, pictureAt } from './picture.js';
 import { download } from './png.js';
@@ -68,9 +68,9 @@ export class Denoiser extends View {
     if (!value) return;
     if (value.preview) this.begin();
     if (value.frames) this.frames = value.frames;
-    else this.frames.splice(value.at, Infinity, value.frame);
+    if (value.frame) this.frames.splice(value.at, Infinity, value.frame);
     this.total = value.total;
-    this.finished = Boolean(value.frames);
+    this.finished = Boolean(value.frames || value.done);
     this.preview = Boolean(value.preview);
     const last = this.frames.length - 1;
     this.range.max = last;

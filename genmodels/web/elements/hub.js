@@ -70,6 +70,11 @@ export class Hub extends Asked {
 
   pageChanged() {}
 
+  stop() {
+    super.stop();
+    this.progress.textContent = this.progress.textContent.replace(/ · (about|less)[^·]* left$/, '');
+  }
+
   change(key, value, final = true) {
     super.change(key, value);
     if (final && this.settings.includes(key)) this.tellCost();

@@ -88,8 +88,14 @@ export class Sentence extends Steps {
     this.ask();
   }
 
+  refuse(refusal) {
+    super.refuse(refusal);
+    if (refusal.field === 'prompt') this.controls.prompt.set(this.state.prompt || (this.drawn ?? ''));
+  }
+
   receive(answer, state) {
     super.receive(answer, state);
+    this.drawn = answer.prompt ?? this.drawn;
     const { element, set } = this.controls.prompt;
     if (answer.prompt && !state.prompt && !element.contains(document.activeElement)) set(answer.prompt);
   }

@@ -148,6 +148,7 @@ export class Words extends View {
     this.append((this.line = make('p', { class: 'gm-verdict', role: 'status' })));
   }
   show(text) {
+    if (text === undefined) return; // an answer of many that says nothing new
     this.line.replaceChildren(...spoken(text ?? ''));
     this.classList.toggle('gm-filled', Boolean(text));
   }
