@@ -7,4 +7,5 @@ TABS = [
     "genmodels.tabs.gan",
     "genmodels.tabs.flow",
     "genmodels.tabs.pixelcnn",
+    "genmodels.tabs.diffusion",
 ]

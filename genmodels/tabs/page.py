@@ -17,7 +17,7 @@ from genmodels.tabs import TABS
 from genmodels.tabs.base import Tab
 from genmodels.version import __version__
 from genmodels.wrappers import core, examples, latents, metrics_table, pictures
-from genmodels.wrappers.section import Answer, Section
+from genmodels.wrappers.section import Answer, Section, Whole
 from genmodels.wrappers.state import Refused
 
 PURPOSE = "Try the families of generative image models with your own hands: small networks, live on this computer."
@@ -131,7 +131,8 @@ def follow(section: str, state: dict) -> Iterator[dict]:
         found = sections().get(section) if isinstance(section, str) else None
         if found is None or not found.work:
             raise ValueError(f"There is no section {str(section)[:40]!r} that works step by step.")
-        yield from found.answer(found.parse(state))
+        for answer in found.answer(found.parse(state)):
+            yield answer.new if isinstance(answer, Whole) else answer
     except ValueError as error:
         yield refusal(error)
     except Exception:

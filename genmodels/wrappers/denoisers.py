@@ -2,7 +2,7 @@
 
 import functools
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from genmodels import checkpoint, operations
@@ -11,8 +11,10 @@ from genmodels.protocols import Completes, Samples
 from genmodels.registry import get_family
 from genmodels.wrappers.core import available, check_name, get_model, shown
 from genmodels.wrappers.sampling import knob
+from genmodels.wrappers.state import State, choice, real, whole
 
 FAMILY = "diffusion"
+MOST_STEPS, FEW_STEPS, MOST_GUIDANCE = 100, 8, 8.0  # in a section
 #: The solvers by their names in `models.pipeline.SCHEDULERS`, as visitors read them. Here, because that file imports
 #: diffusers, which takes seconds.
 SOLVERS = {
@@ -96,3 +98,41 @@ def timed(moments: Iterator) -> Iterator[tuple[Any, float]]:
         ms += 1000 * (time.perf_counter() - start)
         yield moment, ms
         start = time.perf_counter()
+
+
+# -- fields of states that fit the model ------------------------------------------------------------------------------
+
+
+def own(key: str) -> Callable[[str], Any]:
+    """A model's own setting, as a field's default."""
+    return lambda name: solver_settings(name)[key]
+
+
+def steps_field(**more: Any) -> Any:
+    return whole(
+        "Steps", own("num_inference_steps"), 1, lambda name: FEW_STEPS if takes_few_steps(name) else MOST_STEPS, **more
+    )
+
+
+def solver_field() -> Any:
+    """Any of the solvers; of a model that was tuned for a few steps of its own, the one that takes them."""
+    return choice("Solver", own("scheduler"), _solvers, info="How the steps are taken.", advanced=True)
+
+
+def _solvers(name: str) -> list[tuple[str, str]]:
+    mine = solver_settings(name)["scheduler"] if takes_few_steps(name) else None
+    return [(title, key) for key, title in SOLVERS.items() if mine in (None, key)]
+
+
+def guidance_field(
+    info: str = "0 ignores the class, 1 is as learnt; more makes it clearer and less varied, at twice the time.",
+    **more: Any,
+) -> Any:
+    return real("Guidance", own("guidance_scale"), 0, MOST_GUIDANCE, info=info, **({"advanced": True} | more))
+
+
+def solver_of(state: State) -> dict[str, Any]:
+    """What a state says of the solver, as the arguments of `checked_solver`."""
+    return state.picked(
+        *(key for key in ("num_inference_steps", "scheduler", "guidance_scale") if key in state.kinds())
+    )

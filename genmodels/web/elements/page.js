@@ -14,6 +14,11 @@ import './expected.js';
 import './likelihood.js';
 import './writer.js';
 // diffusion
+import './denoiser.js';
+import './noise.js';
+import './solver-grid.js';
+import './steps.js';
+import './hub.js';
 
 export class Page extends HTMLElement {
   spec = null;

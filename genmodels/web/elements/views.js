@@ -6,7 +6,7 @@ import { make } from './controls.js';
 import { downloadFilm } from './apng.js';
 import { download } from './png.js';
 
-class View extends HTMLElement {
+export class View extends HTMLElement {
   options = {};
   connectedCallback() {
     if (this.laidOut) return;
@@ -151,6 +151,7 @@ export class Words extends View {
     this.append((this.line = make('p', { class: 'gm-verdict', role: 'status' })));
   }
   show(text) {
+    if (text === undefined) return; // an answer of many that says nothing new
     this.line.replaceChildren(...spoken(text ?? ''));
     this.classList.toggle('gm-filled', Boolean(text));
   }
