@@ -734,6 +734,7 @@ STATES = """(piece, text) => new Promise((resolve) => {
     if (state === 'done' && seen.some(([before]) => before !== 'done')) { observer.disconnect(); setTimeout(resolve, 50, seen); }
   });
   observer.observe(piece, { attributes: true, attributeFilter: ['data-state', 'data-frames', 'data-rows'] });
+  setTimeout(resolve, 30000, seen);
   [...document.querySelectorAll('button')].find((b) => b.textContent.trim() === text).click();
 })"""
 
