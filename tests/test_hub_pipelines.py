@@ -320,8 +320,11 @@ GOOD: dict[str, Any] = {"repo": "tester/tiny", "prompt": "a red bar"}
         ({"repo": None}, "'None' is not the id of a Hub repo, which is written user/name."),
     ],
 )  # fmt: skip
-def test_bad_settings_are_refused_in_one_sentence(change: dict[str, Any], words: str) -> None:
+def test_bad_settings_are_refused_in_one_sentence(
+    change: dict[str, Any], words: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Before the Hub is asked for anything."""
+    monkeypatch.setenv("GENMODELS_HUB_MODELS", "*")
     with pytest.raises(ValueError, match=f"^{re.escape(words)}$"):
         hub_pipelines.check_order(**GOOD | change)
 

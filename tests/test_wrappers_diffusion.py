@@ -374,11 +374,11 @@ def test_sentences_are_composed_like_captions(data_root):
     import pyarrow.parquet
 
     (file,) = data_root.glob("heroes/test-*.parquet")
-    table = pyarrow.parquet.read_table(file, columns=["caption", *diffusion.PARTS]).to_pylist()
+    table = pyarrow.parquet.read_table(file, columns=["caption", *prompts.PARTS]).to_pylist()
     assert len(table) > 1000
     for row in table:
-        assert prompts.compose(**{part: row[part] for part in diffusion.PARTS}) == row["caption"]
-    assert data.DATASETS["heroes"].attributes == diffusion.PARTS
+        assert prompts.compose(**{part: row[part] for part in prompts.PARTS}) == row["caption"]
+    assert data.DATASETS["heroes"].attributes == prompts.PARTS
 
 
 def test_a_sentence_needs_somebody():
