@@ -32,8 +32,8 @@ def evaluate(
 
     `progress` is told the part at hand, the share of it that is done, and that of the whole.
 
-    The result is a `Report`; what its keys mean stands in keys.py. A part that
-    can't be measured (the data can't be reached, n is too small, samples are NaN) is in "failed"; the others still run.
+    The result is a `Report` (report.py); what its keys mean stands in keys.py. A part that can't be measured (the data
+    can't be reached, n is too small, samples are NaN) is in "failed"; the others still run.
     Raises ValueError for n and seed out of range, and for a checkpoint, referee or part that isn't there.
     """
     if not 1 <= n <= LARGEST_N:
