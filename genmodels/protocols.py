@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from torch import Generator, Tensor, nn
+from typing_extensions import get_protocol_members  # in typing since Python 3.13
 
 from genmodels.models.base import ModelConfig
 
@@ -66,7 +67,7 @@ class HasLikelihood(AnyModel, Protocol):
     likelihood_is_bound: bool
 
     def log_likelihood(self, x: Tensor, labels: Tensor | None = None) -> Tensor:
-        """Nats per image `(B,)` of the 8-bit image that `x` stands for; a bound also takes `samples`, which tighten it."""
+        """Nats per image `(B,)` of the 8-bit image that `x` stands for."""
 
 
 @runtime_checkable
@@ -200,6 +201,13 @@ class WritesRows(Samples, SamplesStepwise, Completes, HasLikelihood, Protocol):
         """`sample` without remembering anything: the images after each pass of the whole network, the last ones equal."""
 
 
+class BoundsLikelihood(HasLikelihood, Protocol):
+    """What `likelihood_is_bound` tells: so it is no ability."""
+
+    def log_likelihood(self, x: Tensor, labels: Tensor | None = None, *, samples: int = 1) -> Tensor:
+        """A bound in nats per image `(B,)`, from so many draws, which tighten it."""
+
+
 @runtime_checkable
 class ReadsCaptions(AnyModel, Protocol):
     """Of a family that can be trained on captions. Whether a model was, its vocabulary tells: so it is no ability."""
@@ -239,3 +247,13 @@ ABILITIES: dict[str, type[AnyModel]] = {
 def abilities(model: object) -> list[str]:
     """The names of the protocols that `model` fulfils."""
     return [name for name, protocol in ABILITIES.items() if isinstance(model, protocol)]
+
+
+def abilities_of(family: type) -> list[type[AnyModel]]:
+    """The protocols that the models of a class fulfil, for those who ask before one is loaded."""
+    return [protocol for protocol in ABILITIES.values() if all(hasattr(family, name) for name in _own(protocol))]
+
+
+def _own(protocol: type[AnyModel]) -> frozenset[str]:
+    """What an ability asks for, but for what each model has: that stands in an instance, not in its class."""
+    return get_protocol_members(protocol) - get_protocol_members(AnyModel)

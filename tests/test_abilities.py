@@ -27,8 +27,9 @@ from genmodels.protocols import (
     ShowsLayers,
     WritesRows,
     abilities,
+    abilities_of,
 )
-from genmodels.registry import FAMILIES, INSTRUMENTS
+from genmodels.registry import FAMILIES, INSTRUMENTS, get_family
 
 every_model = pytest.mark.parametrize("family", FAMILIES | INSTRUMENTS)
 
@@ -46,6 +47,11 @@ def test_methods_take_what_their_abilities_say(family):
             given.bind(**{parameter.name: None for parameter in expected if parameter.default is parameter.empty})
             positional = [p.name for p in expected if p.kind is not p.KEYWORD_ONLY]
             assert list(given.parameters)[: len(positional)] == positional, f"{ability.__name__}.{name}"
+
+
+@every_model
+def test_a_class_tells_what_its_models_can_do(family):
+    assert [ability.__name__ for ability in abilities_of(get_family(family))] == abilities(build(family))
 
 
 @every_model

@@ -5,9 +5,11 @@ from pathlib import Path
 
 import pytest
 from helpers import build
+from huggingface_hub import ModelCard
 
 from genmodels import checkpoint
 from genmodels.card import model_card, write_card
+from genmodels.evaluation.keys import KEYS
 
 
 def snippets(card: str) -> list[str]:
@@ -46,6 +48,16 @@ def test_a_runs_card_works_as_printed(family, tmp_path, monkeypatch):
     assert str(tmp_path) not in card
     monkeypatch.chdir(folder)
     assert all(run(code) for code in snippets(card))
+
+
+@pytest.mark.parametrize("name", checkpoint.bundled())
+def test_the_hub_reads_what_is_so(name):
+    facts = ModelCard.load(checkpoint.find(name) / "README.md").data
+    family, instrument = checkpoint.read_config(name)["family"], name.startswith("referee-")
+    assert (facts.license, facts.library_name) == ("mit", "genmodels")
+    assert facts.tags == [family, "image-classification" if instrument else "image-generation"]
+    assert set(facts.metrics) <= KEYS.keys() - {"parameters"}
+    assert ("accuracy" if instrument else "file_size") in facts.metrics
 
 
 def test_the_card_of_a_hub_repo_names_the_repo(tmp_path):

@@ -397,7 +397,7 @@ def test_a_referee_from_training_to_measuring(image_folder, tmp_path, capsys, mo
     assert checkpoint.read_config(referee)["data"]["attributes"] == {"class": ["down", "up"]}
     assert checkpoint.load(referee).config.attributes == (2,)
     assert main(["evaluate", str(referee)]) == 0
-    assert "class_accuracy" in capsys.readouterr().out
+    assert "accuracy of class" in capsys.readouterr().out
     data = {"name": str(image_folder), "shape": [1, 8, 8], "classes": ["down", "up"]}
     folder = checkpoint.save(build("vae", num_classes=2), tmp_path / "vae", data=data)
     measure = ["evaluate", folder, "--n", 12, "--data", image_folder, "--referee", referee]

@@ -473,8 +473,8 @@ def test_samples_of_captions_are_measured(data_root, tmp_path, monkeypatch):
     data = {"name": "heroes", "shape": [3, 32, 32], "classes": []}
     folder = checkpoint.save(model, tmp_path / "model", data=data)
     evaluation = Evaluation(folder, 200, 0, None, None)
-    wanted = ("caption accuracy", "new combinations", "class accuracy")
-    result = evaluation.run([p for p in PARTS if p.name in wanted], {}, print)
+    wanted = ("caption_accuracy", "novel_captions", "class_accuracy")
+    result = evaluation.run([p for p in PARTS if p.slug in wanted], {}, print)
     assert result["failed"] == {}
     found = result["metrics"]
     for key in ("caption_accuracy", "novel_caption_accuracy"):
@@ -506,14 +506,14 @@ def test_pictures_that_show_their_captions_score_full_marks(data_root, tmp_path,
             shown[caption] for caption in (captions or evaluation.captions[indices.start : indices.stop])
         ])
     )  # fmt: skip
-    found = evaluation.run([p for p in PARTS if p.name in ("caption accuracy", "new combinations")], {}, print)
+    found = evaluation.run([p for p in PARTS if p.slug in ("caption_accuracy", "novel_captions")], {}, print)
     assert found["failed"] == {}
     assert found["metrics"]["caption_accuracy"]["value"] > 95
     assert found["metrics"]["novel_caption_accuracy"]["value"] > 95
     shown = dict(zip(shown, reversed(shown.values()), strict=True))
     shutil.rmtree(evaluation.work)
     evaluation.outcomes.clear()
-    wrong = evaluation.run([p for p in PARTS if p.name == "new combinations"], {}, print)
+    wrong = evaluation.run([p for p in PARTS if p.slug == "novel_captions"], {}, print)
     assert wrong["metrics"]["novel_caption_accuracy"]["value"] < 70
 
 

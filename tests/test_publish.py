@@ -119,6 +119,21 @@ def test_its_owner_chooses_the_licence(image_folder, tmp_path):
     assert card.read_text() == chosen
 
 
+def test_all_that_its_owner_says_of_the_licence_stays(image_folder, tmp_path):
+    """The Hub asks for a name and a link where the licence is none that it knows; a list of licences is one, too."""
+    folder = train(image_folder, tmp_path / "run")
+    card = folder / "README.md"
+    ours = card.read_text()
+    for licence in (
+        "license: other  # ours\nlicense_name: house\nlicense_link: LICENSE",
+        "license:\n- mit\n- cc0-1.0",
+    ):
+        chosen = ours.replace("---\n", f"---\n{licence}\n", 1)
+        card.write_text(chosen)
+        write_card(folder)
+        assert card.read_text() == chosen
+
+
 def test_the_app_calls_it_by_the_folders_name(image_folder, tmp_path, monkeypatch):
     shutil.copytree(train(image_folder, tmp_path / "run"), tmp_path / "models" / "ae-of-mine")
     monkeypatch.setattr(checkpoint, "BUNDLED", [tmp_path / "models"])

@@ -362,7 +362,7 @@ def test_figures_say_what_was_measured_and_what_not(tmp_path, monkeypatch):
         "weights": checkpoint.weights_hash(tmp_path / "gan-a"),
         "config": config_hash(tmp_path / "gan-a"),
         "metrics": {"parameters": {"value": 12345}, "frechet_distance": {"value": 1.5}, "bits_per_dim_bound": {"value": 1.25}},
-        "references": {"frechet_distance of training images": {"value": 0.25}},
+        "references": {"train": {"frechet_distance": {"value": 0.25}}},
     }  # fmt: skip
     checkpoint.write_json(tmp_path / "gan-a", "metrics.json", values)
     text = metrics_table.figures("gan")
