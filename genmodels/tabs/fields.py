@@ -51,51 +51,54 @@ def check_choice(field: gr.Radio | gr.Dropdown | gr.CheckboxGroup, value: Any) -
         raise ValueError(f"“{field.label}” must be among {among}, not {str(strange[0])[:40]!r}.")
 
 
-class Quiet(ComponentMeta):
-    """Of components with the events and arguments of those that they extend. Gradio's own would write a stub beside this file."""
+class Checked(ComponentMeta):
+    """Of components that look, and have the events and arguments, like those that they extend.
 
-    def __new__(cls, name: str, bases: tuple[type, ...], attributes: dict[str, Any]) -> "Quiet":
-        return ABCMeta.__new__(cls, name, bases, attributes)
+    Gradio's own metaclass would also write a stub file beside this one.
+    """
+
+    def __new__(cls, name: str, bases: tuple[type, ...], attributes: dict[str, Any]) -> "Checked":
+        return ABCMeta.__new__(cls, name, bases, {"is_template": True, **attributes})
 
 
-class Number(gr.Number, metaclass=Quiet):
+class Number(gr.Number, metaclass=Checked):
     def preprocess(self, payload: Any) -> float | int | None:
         check_number(self, payload)
         return super().preprocess(payload)
 
 
-class Slider(gr.Slider, metaclass=Quiet):
+class Slider(gr.Slider, metaclass=Checked):
     def preprocess(self, payload: Any) -> float:
         check_number(self, payload)
         return super().preprocess(payload)
 
 
-class Radio(gr.Radio, metaclass=Quiet):
+class Radio(gr.Radio, metaclass=Checked):
     def preprocess(self, payload: Any) -> Any:
         check_choice(self, payload)
         return super().preprocess(payload)
 
 
-class Dropdown(gr.Dropdown, metaclass=Quiet):
+class Dropdown(gr.Dropdown, metaclass=Checked):
     def preprocess(self, payload: Any) -> Any:
         check_choice(self, payload)
         return super().preprocess(payload)
 
 
-class CheckboxGroup(gr.CheckboxGroup, metaclass=Quiet):
+class CheckboxGroup(gr.CheckboxGroup, metaclass=Checked):
     def preprocess(self, payload: Any) -> Any:
         check_choice(self, payload)
         return super().preprocess(payload)
 
 
-class Drawing(gr.HTML, metaclass=Quiet):
+class Drawing(gr.HTML, metaclass=Checked):
     """A component whose value is a pad's."""
 
     def api_info(self) -> dict[str, Any]:
         return PAD_SCHEMA
 
 
-class Picks(gr.HTML, metaclass=Quiet):
+class Picks(gr.HTML, metaclass=Checked):
     """A component whose value is a list of positions."""
 
     def api_info(self) -> dict[str, Any]:
