@@ -37,7 +37,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog=called, description="Try, compare and train generative models.")
     commands = parser.add_subparsers(required=True, metavar="command")
 
-    def add(name: str, run, help: str) -> argparse.ArgumentParser:
+    def add(name: str, run: Callable[[argparse.Namespace], int | None], help: str) -> argparse.ArgumentParser:
         command = commands.add_parser(name, help=help, description=help)
         command.set_defaults(run=run)
         return command
@@ -245,6 +245,8 @@ def _untrained(options: argparse.Namespace, family: Any, images: Any) -> tuple[A
     import torch
 
     from genmodels import checkpoint
+    from genmodels.operations import require
+    from genmodels.protocols import ReadsCaptions
 
     settings = _assignments(options.set)
     config_fields = {f.name for f in dataclasses.fields(family.Config)} - {"image_shape"}
@@ -268,7 +270,7 @@ def _untrained(options: argparse.Namespace, family: Any, images: Any) -> tuple[A
         torch.manual_seed(recipe.seed)  # the initial weights
         model = family(family.Config.from_json(config | changes))
     if images.captions:
-        images.labels = model.tokenize(images.captions)
+        images.labels = require(model, ReadsCaptions).tokenize(images.captions)
     return model, recipe
 
 

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from typing import Any, TypeGuard, TypeVar, get_type_hints, overload
+from typing import Any, TypeGuard, TypeVar, get_type_hints
 
 import torch
 from torch import Tensor
@@ -22,24 +22,19 @@ from genmodels.protocols import (
 A = TypeVar("A", bound=AnyModel)
 
 
-@overload
-def require(model: AnyModel, ability: type[A], /) -> A: ...
-@overload
-def require(model: AnyModel, *needed: type[AnyModel]) -> AnyModel: ...
-def require(model: AnyModel, *needed: type[AnyModel]) -> AnyModel:
+def require(model: AnyModel, ability: type[A]) -> A:
     """The same model, known to have an ability. Raises ValueError naming the ability, or the part of it, that it lacks."""
-    for ability in needed:
-        if not isinstance(model, ability):
-            raise ValueError(
-                f"This {type(model).__name__} can't do that: it lacks the ability {_lacking(model, ability)} "
-                f"(it has {', '.join(abilities(model)) or 'none'})."
-            )
+    if not isinstance(model, ability):
+        raise ValueError(
+            f"This {type(model).__name__} can't do that: it lacks the ability {_lacking(model, ability)} "
+            f"(it has {', '.join(abilities(model)) or 'none'})."
+        )
     return model
 
 
 def _lacking(model: AnyModel, ability: type[AnyModel]) -> str:
-    """The first of the abilities that make up one, or else that one."""
-    parts = (part for part in ability.__mro__[1:] if part in ABILITIES.values() and not isinstance(model, part))
+    """The ability, or the first of its parts if it is no more than these, as Reconstructs is."""
+    parts = (part for part in ability.__mro__ if part in ABILITIES.values() and not isinstance(model, part))
     return next(parts, ability).__name__
 
 
@@ -176,4 +171,9 @@ def corrupt(x: Tensor, sigma: float, seeds: Sequence[int], hidden: Tensor | None
 @torch.no_grad()
 def anomaly_score(model: AnyModel, x: Tensor, labels: Tensor | None = None) -> Tensor:
     """How badly the model reproduces each image `(B,)`: root mean squared error in grey levels (0..255)."""
-    return metrics.mean_squared_error(reconstruct(model, x, labels), x).sqrt() * 127.5
+    return root_mean_squared_error(reconstruct(model, x, labels), x)
+
+
+def root_mean_squared_error(x: Tensor, y: Tensor) -> Tensor:
+    """Between images `(B, C, H, W)`, in grey levels (0..255): `(B,)`."""
+    return metrics.mean_squared_error(x, y).sqrt() * 127.5

@@ -114,6 +114,15 @@ class SamplesCodes(Samples, Decodes, Protocol):
 
 
 @runtime_checkable
+class BlendsClasses(SamplesCodes, Protocol):
+    def sample_codes(self, labels: Tensor, *, generators: Sequence[Generator], temperature: float = 1.0) -> Tensor:
+        """As in `SamplesCodes`; temperature scales the noise that they are made of."""
+
+    def decode_blend(self, z: Tensor, weights: Tensor) -> Tensor:
+        """`decode` between classes: weights `(B, num_classes + 1)`, which add up to 1; the last is that of "no class"."""
+
+
+@runtime_checkable
 class HasStyles(SamplesCodes, Protocol):
     @property
     def num_layers(self) -> int:
@@ -236,6 +245,7 @@ ABILITIES: dict[str, type[AnyModel]] = {
         Classifies,
         HasPosterior,
         SamplesCodes,
+        BlendsClasses,
         HasStyles,
         ShowsLayers,
         Denoises,

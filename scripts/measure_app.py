@@ -17,7 +17,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from statistics import median
 
@@ -53,7 +53,7 @@ def main() -> None:
 
 
 @contextlib.contextmanager
-def running_app() -> Iterator[tuple[str, subprocess.Popen]]:
+def running_app() -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -146,7 +146,7 @@ def map_latencies(address: str) -> list[float]:
 
 
 @contextlib.contextmanager
-def another_visitor(address: str) -> Iterator[object]:
+def another_visitor(address: str) -> Iterator[Callable[[], int]]:
     """Generates 16 samples in a loop, in a thread; yields a function that tells how often."""
     done, stop = [], threading.Event()
 

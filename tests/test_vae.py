@@ -248,15 +248,6 @@ def test_samples_are_counted_per_image():
 # -- classes and pictures ----------------------------------------------------------------------------------------------
 
 
-def test_labels_may_be_blended():
-    """One-hot weights give the class, half and half something between: the walk from class to class relies on it."""
-    model = tiny()
-    z = torch.randn(3, 4, generator=torch.Generator().manual_seed(0))
-    labels = torch.tensor([0, 2, -1])
-    one_hot = torch.nn.functional.one_hot(labels % 4, 4).float()
-    assert torch.allclose(model.decode(z, one_hot), model.decode(z, labels), atol=1e-6)
-
-
 def test_decoding_gives_means():
     """In [-1, 1] however far the components lie."""
     model = tiny()

@@ -170,8 +170,8 @@ def test_an_unknown_model_lists_the_models(name):
 def test_a_model_without_the_ability():
     name = model_for(AUTOENCODERS)
     refused(lambda: sampling.sample(name), "lacks the ability Samples")
-    refused(lambda: latents.latent_walk(name, (0, 1)), "lacks the ability Samples")
-    refused(lambda: latents.posterior_samples(name, pad(name)), "no posterior")
+    refused(lambda: latents.latent_walk(name, (0, 1)), "lacks the ability BlendsClasses")
+    refused(lambda: latents.posterior_samples(name, pad(name)), "lacks the ability HasPosterior")
     refused(lambda: latents.latent_map(name), "a map needs exactly 2")
 
 
@@ -356,6 +356,20 @@ def test_autoencode(name):
     assert np.array_equal(np.asarray(noisy["seen"]), np.asarray(latents.autoencode(name, value, 0.5, 3)["seen"]))
     assert not np.array_equal(np.asarray(noisy["seen"]), np.asarray(latents.autoencode(name, value, 0.5, 4)["seen"]))
     json.dumps({key: item for key, item in noisy.items() if not isinstance(item, Image.Image)})
+
+
+def test_a_picture_passes_once_unless_it_is_damaged():
+    """The score is of the undamaged picture, which is the one that was seen if nothing was done to it."""
+    name = model_for(AUTOENCODERS)
+    value, passed = pad(name), []
+    hook = core.load_model(name).encoder.register_forward_hook(lambda *_: passed.append(1))
+    try:
+        latents.autoencode(name, value)
+        assert len(passed) == 1
+        latents.autoencode(name, value, sigma=0.5)
+        assert len(passed) == 3
+    finally:
+        hook.remove()
 
 
 def test_hidden_pixels_are_erased():

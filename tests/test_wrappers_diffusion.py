@@ -145,7 +145,7 @@ def test_models_that_remove_no_noise():
         lambda: diffusion.same_noise("vae-mnist"),
         lambda: solver_grid.compare_solvers("vae-mnist", ["ddim"], [1]),
     ):
-        refused(call, "vae-mnist", "step by step")
+        refused(call, "VAE", "lacks the ability Denoises")
 
 
 # -- from noise to pictures ----------------------------------------------------------------------------------------------

@@ -19,6 +19,7 @@ from genmodels.wrappers import (
     core,
     discriminator,
     examples,
+    latents,
     metrics_table,
     pictures,
     sampling,
@@ -26,7 +27,7 @@ from genmodels.wrappers import (
     style_mixing,
     training_films,
 )
-from genmodels.wrappers.core import calibration, get_model
+from genmodels.wrappers.core import calibration, load_model
 from genmodels.wrappers.examples import known_images
 from genmodels.wrappers.pictures import from_pad
 from genmodels.wrappers.style_mixing import slerp
@@ -108,12 +109,17 @@ def test_models_that_do_not_exist(name):
         refused(lambda call=call: call(name), NAME)
 
 
+def test_a_gan_blends_no_classes():
+    """It draws codes and decodes them, but has neither their temperature nor pictures between two classes."""
+    refused(lambda: latents.latent_walk(NAME, (0, 1)), "GAN", "lacks the ability BlendsClasses")
+
+
 def test_models_without_the_ability():
     other = core.available("autoencoder")[0]
     refused(lambda: discriminator.judge(other, pad(other)), "Judges")
     refused(lambda: spot_the_fake.deal(other, 0), "Samples")
     for name in core.available("vae")[:1]:
-        refused(lambda name=name: style_mixing.style_layers(name), name, "no styles")
+        refused(lambda name=name: style_mixing.style_layers(name), "VAE", "lacks the ability HasStyles")
 
 
 @pytest.mark.parametrize("value", [None, {"pixels": "AAAA"}])
@@ -218,7 +224,7 @@ def test_the_sources_of_a_style_table_are_samples():
 
 @every_gan
 def test_the_critic_ranks_a_picture_among_known_scores(name):
-    model, known = get_model(name), calibration(name)
+    model, known = load_model(name), calibration(name)
     for value in (pictures.blank(name), pad(name), examples.own_pictures(name)[3][1]):
         seen = discriminator.judge(name, value)
         assert seen["score"] == pytest.approx(float(model.realism(from_pad(name, value)[0])), abs=1e-5)

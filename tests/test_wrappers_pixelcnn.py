@@ -15,7 +15,7 @@ from genmodels.data import to_uint8
 from genmodels.models import pixelcnn
 from genmodels.wrappers import autoregressive, core, examples, pictures
 from genmodels.wrappers.autoregressive import UNKNOWN
-from genmodels.wrappers.core import get_model, locked_steps
+from genmodels.wrappers.core import load_model, locked_steps
 from genmodels.wrappers.pictures import columns_for
 
 WRITERS = core.available("pixelcnn")
@@ -116,7 +116,7 @@ def test_models_that_do_not_write():
         lambda: autoregressive.surprise_map(vae, pad(vae)),
         lambda: autoregressive.pixel_distribution(vae, pad(vae), 0, 0),
     ):
-        refused(call, vae, "pixel by pixel")
+        refused(call, "VAE", "lacks the ability WritesRows")
 
 
 # -- writing -------------------------------------------------------------------------------------------------------------
@@ -130,7 +130,7 @@ def test_rows_of_samples(name):
     assert [len(state["rows"]) for state in states] == list(range(1, height + 1))
     assert all(after["rows"][: len(before["rows"])] == before["rows"] for before, after in itertools.pairwise(states))
     drawn, bits = unpacked(states[-1])
-    expected = to_uint8(operations.sample(get_model(name), 3, 4, 1, temperature=0.8)).movedim(1, 3).numpy()
+    expected = to_uint8(operations.sample(load_model(name), 3, 4, 1, temperature=0.8)).movedim(1, 3).numpy()
     assert np.array_equal(drawn, expected)
     assert bits.max() < UNKNOWN
     assert bits.max() > 0
@@ -301,7 +301,7 @@ def test_surprises_add_up_to_bits_per_dim(name):
     assert found["name"] == name
     assert found["pixels"] == picture["pixels"]
     assert bits.mean() / channels == pytest.approx(
-        float(operations.bits_per_dim(get_model(name), torch.from_numpy(pixels(picture).copy()).movedim(2, 0)[None] / 127.5 - 1)),
+        float(operations.bits_per_dim(load_model(name), torch.from_numpy(pixels(picture).copy()).movedim(2, 0)[None] / 127.5 - 1)),
         abs=0.05,
     )  # fmt: skip
     x, y = width // 2, height // 2

@@ -19,6 +19,8 @@ Papers: Ho et al. 2020 (DDPM, arXiv 2006.11239); velocity: Salimans & Ho 2022 (a
 2010.02502); UniPC: Zhao et al. 2023 (arXiv 2302.04867); distillation: Meng et al. 2023 (arXiv 2210.03142).
 """
 
+# A long file: beside the network and its objective it has four ways to walk through the same noise, and the captions.
+
 import copy
 import inspect
 import json

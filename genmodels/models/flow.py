@@ -20,6 +20,8 @@ arXiv 1902.00275); its bound tightened by importance sampling: Burda et al. 2016
 fine: Reed et al. 2017 (arXiv 1703.03664).
 """
 
+# A long file: the curves, the couplings made of them and the ways there and back are one idea, read from top to bottom.
+
 import copy
 import itertools
 import math

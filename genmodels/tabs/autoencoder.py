@@ -5,8 +5,9 @@ from typing import Any
 import gradio as gr
 
 from genmodels import web
-from genmodels.tabs import common
+from genmodels.tabs import common, fields
 from genmodels.wrappers import core, examples, latents, pictures
+from genmodels.wrappers.types import Pad
 
 FAMILY = "autoencoder"
 BOTTLENECK = (
@@ -39,7 +40,7 @@ def build(page: common.Page) -> None:
                 difference = common.picture("Difference", "Where the reconstruction differs from the picture")
             quality = common.text("Quality", "gm-quality")
             info = "Add noise, or cover a patch with the Hide brush: it was trained to put whole, clean pictures back."
-            sigma = gr.Slider(0, 1, 0, step=0.05, label="Noise σ", info=info)
+            sigma = fields.Slider(0, 1, 0, step=0.05, label="Noise σ", info=info)
             score = common.text("Score")
     results = [seen, code, rebuilt, difference, quality, score]
 
@@ -52,7 +53,7 @@ def build(page: common.Page) -> None:
         faded = common.picture("Pixels mixed", "The plain cross-fade of both pictures")
         with gr.Column(min_width=150):
             b = common.pad("Picture B", (), compact=True)
-    t = gr.Slider(0, 1, 0.5, step=0.02, label="From A to B", elem_classes="gm-between-slider")
+    t = fields.Slider(0, 1, 0.5, step=0.02, label="From A to B", elem_classes="gm-between-slider")
     common.how_it_works(FAMILY)
 
     page.first(pad, open_model, [data, sigma, t], [pad, a, b, *results, mixed, faded])
@@ -63,7 +64,7 @@ def build(page: common.Page) -> None:
     page.on(take.click, use_drawing, [data, pad, b, t], [a, mixed, faded], name="between_drawing")
 
 
-def see(name: str, picture: dict, sigma: float) -> tuple[Any, ...]:
+def see(name: str, picture: Pad, sigma: float) -> tuple[Any, ...]:
     """What the autoencoder sees, its code, the reconstruction, the difference, how good and how unusual it is."""
     seen = latents.autoencode(name, picture, sigma=sigma)
     marks = seen["histogram"]
@@ -81,7 +82,7 @@ def verdict(percentile: float) -> str:
     return f"More unusual than <b>{percentile:.{1 if percentile > 99 else 0}f} %</b> of test images{ending}"
 
 
-def quality(seen: dict) -> str:
+def quality(seen: latents.Autoencoded) -> str:
     """How close the reconstruction comes, and how close the noisy picture was."""
     damaged = f", what it saw <b>{seen['psnr_seen']:.1f} dB</b>" if seen["psnr_seen"] is not None else ""
     return (
@@ -89,7 +90,7 @@ def quality(seen: dict) -> str:
     )
 
 
-def between(name: str, a: dict, b: dict, t: float) -> tuple[Any, Any]:
+def between(name: str, a: Pad, b: Pad, t: float) -> tuple[Any, Any]:
     """The decoded mixture of two codes, and the mixture of the pixels, at `t` of the way from A to B."""
     both = latents.mix_codes(name, a, b, t)
     return both["latent"], both["pixels"]
@@ -112,6 +113,6 @@ def open_file(name: str, path: str, sigma: float) -> tuple[Any, ...]:
     return picture, *see(name, picture, sigma)
 
 
-def use_drawing(name: str, drawing: dict, b: dict, t: float) -> tuple[Any, ...]:
+def use_drawing(name: str, drawing: Pad, b: Pad, t: float) -> tuple[Any, ...]:
     """Take the drawing as picture A."""
     return drawing, *between(name, drawing, b, t)

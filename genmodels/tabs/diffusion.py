@@ -8,8 +8,9 @@ from typing import Any
 import gradio as gr
 
 from genmodels import web
-from genmodels.tabs import common, hub
+from genmodels.tabs import common, fields, hub
 from genmodels.wrappers import denoisers, diffusion, examples, pictures, prompts, solver_grid
+from genmodels.wrappers.types import Denoising, Pad, SolverGrid
 
 FAMILY = "diffusion"
 GENERATE = (
@@ -47,7 +48,7 @@ START_STEPS, START_SOLVERS = [1, 2, 4, 8, 16], ["unipc", "dpm++2m", "ddim", "ddp
 PARTS = {
     "species": "Who", "body": "Dressed in", "cloak": "Cloak", "head": "On the head", "weapon": "Weapon", "shield": "Shield",
 }  # fmt: skip
-Denoised = Iterator[dict]
+Denoised = Iterator[Denoising]
 
 
 def build(page: common.Page) -> None:
@@ -87,17 +88,17 @@ def film_of(label: str = "What the network sees in it") -> gr.HTML:
 
 def steps_slider(name: str) -> gr.Slider:
     start = denoisers.solver_settings(name)["num_inference_steps"]
-    return gr.Slider(1, MOST_STEPS, start, step=1, label="Steps")
+    return fields.Slider(1, MOST_STEPS, start, step=1, label="Steps")
 
 
 def solver_dropdown(name: str) -> gr.Dropdown:
     offered = [(title, key) for key, title in denoisers.SOLVERS.items()]
-    return gr.Dropdown(offered, value=denoisers.solver_settings(name)["scheduler"], label="Solver", info=SOLVER)
+    return fields.Dropdown(offered, value=denoisers.solver_settings(name)["scheduler"], label="Solver", info=SOLVER)
 
 
 def guidance_slider(name: str, info: str = GUIDANCE) -> gr.Slider:
     start = denoisers.solver_settings(name)["guidance_scale"]
-    return gr.Slider(0, 8, start, step=0.25, label="Guidance", info=info)
+    return fields.Slider(0, 8, start, step=0.25, label="Guidance", info=info)
 
 
 def own_settings(name: str) -> tuple[int, str, float]:
@@ -121,14 +122,14 @@ def build_generate(page: common.Page, shown: gr.HTML, names: list[str]) -> None:
             steps = steps_slider(names[0])
             button = gr.Button("Generate", variant="primary")
             with gr.Accordion("More", open=False):
-                n = gr.Slider(1, diffusion.MAX_DENOISED, diffusion.MAX_DENOISED, step=1, label="How many")
+                n = fields.Slider(1, diffusion.MAX_DENOISED, diffusion.MAX_DENOISED, step=1, label="How many")
                 solver, guidance = solver_dropdown(names[0]), guidance_slider(names[0])
         with gr.Column(elem_classes="gm-main"):
             film = film_of()
     settings = [steps, solver, guidance]
     inputs = [data, label, n, seed, *settings]
     triggers = [button.click, label.input, n.input, steps.input, solver.input, guidance.input, seed.submit, seed.blur]
-    running = [
+    running: list[dict[str, Any]] = [
         page.first(shown, generate, inputs, film),
         page.on(triggers, generate, inputs, film, name="generate", live=True),
         page.on(dice.click, generate_another, [data, label, n, *settings], [seed, film], name="dice", live=True),
@@ -181,7 +182,7 @@ def build_words(page: common.Page, shown: gr.HTML, names: list[str]) -> None:
                 dice = gr.Button("Another one", elem_classes="gm-dice", visible=bool(parts))
             button = gr.Button("Draw", variant="primary")
             with gr.Accordion("More", open=False):
-                n = gr.Slider(1, diffusion.MAX_DENOISED, 8, step=1, label="How many")
+                n = fields.Slider(1, diffusion.MAX_DENOISED, 8, step=1, label="How many")
                 steps, guidance = steps_slider(names[0]), guidance_slider(names[0], WORD_GUIDANCE)
         with gr.Column(elem_classes="gm-main"):
             film = film_of()
@@ -189,7 +190,7 @@ def build_words(page: common.Page, shown: gr.HTML, names: list[str]) -> None:
     inputs = [data, prompt, *settings]
     triggers = [button.click, prompt.submit, n.input, steps.input, guidance.input, seed.submit, seed.blur]
     composing = [part.input for part in chosen]
-    running = [
+    running: list[dict[str, Any]] = [
         page.first(shown, draw, inputs, results),
         page.on(triggers, draw, inputs, results, name="words", live=True),
         page.on(composing, compose, [data, *settings, *chosen], [prompt, *results], name="compose", live=True),
@@ -209,7 +210,7 @@ def part_dropdowns(name: str) -> list[gr.Dropdown]:
 def part_dropdown(title: str, offered: Sequence[str], value: str | None) -> gr.Dropdown:
     """A part of the sentence; "" = without, if that may be."""
     options = [(phrase or "–", phrase) for phrase in offered]
-    return gr.Dropdown(options, value=value, label=title, min_width=120, visible=bool(offered))
+    return fields.Dropdown(options, value=value, label=title, min_width=120, visible=bool(offered))
 
 
 def first_parts(name: str) -> dict[str, str]:
@@ -289,7 +290,7 @@ def build_noise(page: common.Page, names: list[str]) -> None:
             upload = common.upload_button()
         with gr.Column(elem_classes="gm-main"):
             with gr.Row(elem_classes=["gm-endings", "gm-from-here"]):
-                t = gr.Slider(0.02, 1, START_T, step=0.02, label="Noise t", min_width=160)
+                t = fields.Slider(0.02, 1, START_T, step=0.02, label="Noise t", min_width=160)
                 label = common.class_choice(names[0])
                 button = gr.Button("Denoise from here", variant="primary", min_width=140)
             film = film_of()
@@ -310,17 +311,17 @@ def build_noise(page: common.Page, names: list[str]) -> None:
         trigger(None, cancels=running)  # after a change, what it works on is no longer on show
 
 
-def noise(name: str, picture: dict, t: float, label: str | None, seed: int, scheduler: str) -> dict:
+def noise(name: str, picture: Pad, t: float, label: str | None, seed: int, scheduler: str) -> Denoising:
     """A picture with noise, four times, and what the network sees in it at one look."""
     return diffusion.add_noise(name, picture, t, seed=seed, label=common.told_class(label), scheduler=scheduler)
 
 
-def denoise(name: str, picture: dict, t: float, label: str | None, seed: int, scheduler: str) -> Denoised:
+def denoise(name: str, picture: Pad, t: float, label: str | None, seed: int, scheduler: str) -> Denoised:
     """The same noisy pictures, denoised step by step."""
     yield from diffusion.img2img(name, picture, t, seed=seed, label=common.told_class(label), scheduler=scheduler)
 
 
-def noise_otherwise(name: str, picture: dict, t: float, label: str | None, scheduler: str) -> tuple[Any, ...]:
+def noise_otherwise(name: str, picture: Pad, t: float, label: str | None, scheduler: str) -> tuple[Any, ...]:
     """The same with a new random seed, which comes back first."""
     seed = random.randrange(1_000_000)
     return seed, noise(name, picture, t, label, seed, scheduler)
@@ -330,7 +331,7 @@ def open_noise(name: str, t: float, seed: int) -> tuple[Any, ...]:
     """Other data: one of its examples with noise."""
     known = common.known_pictures(name)
     start, (_, solver, _) = known[min(3, len(known) - 1)][1], own_settings(name)
-    offered = gr.Dropdown(choices=common.told(name), value=common.NOT_TOLD)
+    offered = fields.Dropdown(choices=common.told(name), value=common.NOT_TOLD)
     pad = common.fill_pad(
         name, start, [("Or pick one", known), ("Something it has never seen", examples.outliers(name))]
     )
@@ -355,7 +356,7 @@ def build_fill(page: common.Page, names: list[str]) -> None:
             upload = common.upload_button()
         with gr.Column(elem_classes="gm-main"):
             with gr.Row(elem_classes="gm-endings"):
-                n = gr.Slider(1, diffusion.MAX_DENOISED, 8, step=1, label="How many", min_width=160)
+                n = fields.Slider(1, diffusion.MAX_DENOISED, 8, step=1, label="How many", min_width=160)
                 label = common.class_choice(names[0])
                 dice = gr.Button("Other fillings", elem_classes="gm-dice", min_width=140)
             film = film_of()
@@ -365,7 +366,7 @@ def build_fill(page: common.Page, names: list[str]) -> None:
     settings = [steps, solver, guidance]
     triggers = [pad.input, label.input, n.input, *(s.input for s in settings), seed.submit, seed.blur]
     opened = [pad, label, *settings, film]
-    running = [
+    running: list[dict[str, Any]] = [
         page.first(pad, open_fill, [data, n, seed], opened),
         page.on(triggers, fill, [data, pad, label, n, seed, *settings], film, name="fill", live=True),
         page.on(
@@ -378,7 +379,7 @@ def build_fill(page: common.Page, names: list[str]) -> None:
 
 
 def fill(
-    name: str, picture: dict, label: str | None, n: int, seed: int, num_inference_steps: int, scheduler: str,
+    name: str, picture: Pad, label: str | None, n: int, seed: int, num_inference_steps: int, scheduler: str,
     guidance_scale: float,
 ) -> Denoised:  # fmt: skip
     """`n` fillings of the hidden part of a picture, step by step."""
@@ -389,7 +390,7 @@ def fill(
 
 
 def fill_otherwise(
-    name: str, picture: dict, label: str | None, n: int, num_inference_steps: int, scheduler: str, guidance_scale: float
+    name: str, picture: Pad, label: str | None, n: int, num_inference_steps: int, scheduler: str, guidance_scale: float
 ) -> Iterator[tuple[Any, ...]]:
     """The same with a new random seed, which comes back first."""
     seed = random.randrange(1_000_000)
@@ -402,7 +403,7 @@ def open_fill(name: str, n: int, seed: int) -> Iterator[tuple[Any, ...]]:
     known, settings = common.known_pictures(name), own_settings(name)
     start = pictures.top_half(known[min(3, len(known) - 1)][1])
     pad = common.fill_pad(name, start, [("Or pick one", known)], centre=False)
-    offered = gr.Dropdown(choices=common.told(name), value=common.NOT_TOLD)
+    offered = fields.Dropdown(choices=common.told(name), value=common.NOT_TOLD)
     states = fill(name, start, common.NOT_TOLD, n, seed, *settings)
     yield from common.led_by(pad, offered, *settings, states=states)
 
@@ -489,10 +490,10 @@ def build_solvers(page: common.Page, names: list[str]) -> None:
             data = common.data_radio(names)
             label = common.class_dropdown("Class", names[0], each=True)
             offered = [(title, key) for key, title in denoisers.SOLVERS.items()]
-            solvers = gr.CheckboxGroup(
+            solvers = fields.CheckboxGroup(
                 offered, value=START_SOLVERS, label="Solvers, at most five", elem_classes="gm-many"
             )
-            steps = gr.CheckboxGroup(
+            steps = fields.CheckboxGroup(
                 list(solver_grid.GRID_STEPS), value=START_STEPS, label="Steps", elem_classes="gm-many"
             )
             with gr.Row(elem_classes="gm-seed"):
@@ -519,7 +520,7 @@ def compare(
         finished = state["finished"]
 
 
-def table(state: dict) -> str:
+def table(state: SolverGrid) -> str:
     rows = [
         (title, [cell and (cell["picture"], f"{cell['ms']:.0f} ms") for cell in cells])
         for title, cells in zip(state["solvers"], state["cells"], strict=True)

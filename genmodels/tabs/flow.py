@@ -6,8 +6,9 @@ from typing import Any
 import gradio as gr
 
 from genmodels import web
-from genmodels.tabs import common, generate, likelihood
+from genmodels.tabs import common, fields, generate, likelihood
 from genmodels.wrappers import core, examples, flows, pictures
+from genmodels.wrappers.types import Film, Pad
 
 FAMILY = "flow"
 GENERATE = (
@@ -76,7 +77,7 @@ def build_layers(page: common.Page, shown: gr.HTML, names: list[str]) -> None:
     page.on(data.input, open_layers, [data, seed], [label, film], name="layers_open")
 
 
-def watch(name: str, label: str | None, seed: int) -> dict:
+def watch(name: str, label: str | None, seed: int) -> Film:
     """Eight samples on their way from noise to pictures, one frame per layer undone."""
     return flows.sample_layers(name, seed, common.class_of(label), temperature=TEMPERATURE.value)
 
@@ -116,7 +117,7 @@ def build_back(page: common.Page, names: list[str]) -> None:
     page.on(upload.upload, back_file, [data, upload], [pad, *results], name="back_upload")
 
 
-def there_and_back(name: str, picture: dict) -> tuple[Any, ...]:
+def there_and_back(name: str, picture: Pad) -> tuple[Any, ...]:
     """The code of a picture, what it decodes to, the code's numbers as a histogram, the difference, and the layers."""
     made = flows.round_trip(name, picture)
     marks = made["histogram"]
@@ -136,7 +137,7 @@ def open_back(name: str) -> tuple[Any, ...]:
     return pad, *there_and_back(name, picture)
 
 
-def known_and_strange(name: str) -> tuple[gr.HTML, dict]:
+def known_and_strange(name: str) -> tuple[gr.HTML, Pad]:
     """A pad with the first example on it and strips of pictures of the model's kind and of others; that example."""
     known = common.known_pictures(name)
     strips = [("Pictures of the kind it knows", known), ("Something it has never seen", examples.outliers(name))]
@@ -206,7 +207,7 @@ def build_between(page: common.Page, names: list[str]) -> None:
     page.on([a.input, b.input], between, [data, a, b], [mixed, faded], name="between", live=True)
 
 
-def between(name: str, a: dict, b: dict) -> tuple[Any, Any]:
+def between(name: str, a: Pad, b: Pad) -> tuple[Any, Any]:
     """From A to B in nine steps, through the codes and through the pixels."""
     both = flows.interpolate(name, a, b)
     return both["latent"], both["pixels"]
@@ -229,7 +230,7 @@ def build_swap(page: common.Page, names: list[str]) -> None:
         with gr.Column(elem_classes="gm-side"):
             data = common.data_radio(names)
             pad = common.pad("Draw here, or pick a picture")
-            label = gr.Dropdown(
+            label = fields.Dropdown(
                 [LIKELIEST, *common.classes(names[0])], value=LIKELIEST, label="Encode it as", allow_custom_value=True
             )
         with gr.Column(elem_classes="gm-main"):
@@ -239,7 +240,7 @@ def build_swap(page: common.Page, names: list[str]) -> None:
     page.on([pad.input, label.input], swap, [data, pad, label], swapped, name="swap", live=True)
 
 
-def swap(name: str, picture: dict, label: str | None) -> str:
+def swap(name: str, picture: Pad, label: str | None) -> str:
     """The picture's code, decoded as each class."""
     made = flows.swap_class(name, picture, None if label == LIKELIEST else label)
     tiles = [(pictures.thumbnail(pad), (title,), title == made["class"]) for title, pad in made["pictures"]]
@@ -252,5 +253,5 @@ def open_swap(name: str) -> tuple[Any, ...]:
     """Other data: an example on the pad, its class left to the flow."""
     known = common.known_pictures(name)
     start = known[min(3, len(known) - 1)][1]
-    offered = gr.Dropdown(choices=[LIKELIEST, *common.classes(name)], value=LIKELIEST)
+    offered = fields.Dropdown(choices=[LIKELIEST, *common.classes(name)], value=LIKELIEST)
     return common.fill_pad(name, start, [("Or pick one", known)]), offered, swap(name, start, LIKELIEST)

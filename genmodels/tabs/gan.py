@@ -7,8 +7,9 @@ import gradio as gr
 from gradio.data_classes import FileData
 
 from genmodels import web
-from genmodels.tabs import common, generate
+from genmodels.tabs import common, fields, generate
 from genmodels.wrappers import core, discriminator, examples, pictures, spot_the_fake, style_mixing, training_films
+from genmodels.wrappers.types import Marks, Pad, Round
 
 FAMILY = "gan"
 GENERATE = (
@@ -46,11 +47,6 @@ FILM = (
     "The same 64 random points, from the first step to the last. Beside it the finished model trains on without the "
     "rules that keep the game stable: soon all points give the same picture."
 )
-PICKS_SCHEMA = {
-    "type": "array",
-    "description": "Positions of the picked pictures, from 0.",
-    "items": {"type": "integer"},
-}
 RUNS = {
     "healthy": "Trained as it should be",
     "collapsed": "Spoilt: no gradient penalties, steps too large",
@@ -75,7 +71,7 @@ def build(page: common.Page) -> None:
 
 
 def psi_slider(value: float) -> gr.Slider:
-    return gr.Slider(0, TRUNCATION.highest, value, step=0.05, label=TRUNCATION.label)
+    return fields.Slider(0, TRUNCATION.highest, value, step=0.05, label=TRUNCATION.label)
 
 
 # ---- walk --------------------------------------------------------------------------------------------------------
@@ -87,13 +83,13 @@ def build_walk(page: common.Page, shown: gr.HTML, names: list[str]) -> None:
         with gr.Column(elem_classes="gm-side"):
             data = common.data_radio(names)
             label = common.class_dropdown("Class", names[0], each=True)
-            space = gr.Radio(SPACES, value="z", label="Straight on in", elem_classes="gm-data")
+            space = fields.Radio(SPACES, value="z", label="Straight on in", elem_classes="gm-data")
             with gr.Row(elem_classes="gm-seed"):
                 seed = common.seed_field("First seed", 1)
                 dice = gr.Button("New seeds", elem_classes="gm-dice")
             with gr.Accordion("More", open=False):
-                stops = gr.Slider(2, 8, 4, step=1, label="Seeds on the way")
-                frames = gr.Slider(8, 96, 48, step=1, label="Frames")
+                stops = fields.Slider(2, 8, 4, step=1, label="Seeds on the way")
+                frames = fields.Slider(8, 96, 48, step=1, label="Frames")
                 psi = psi_slider(0.8)
             button = gr.Button("Walk", variant="primary")
         with gr.Column(elem_classes="gm-main"):
@@ -137,7 +133,7 @@ def build_mix(page: common.Page, shown: gr.HTML, names: list[str]) -> None:
             data = common.data_radio(names)
             label = common.class_dropdown("Class", names[0], each=True)
             info = f"0: all from the top, {layers}: all from the left."
-            crossover = gr.Slider(0, layers, 2, step=1, label="Layers that follow the left picture", info=info)
+            crossover = fields.Slider(0, layers, 2, step=1, label="Layers that follow the left picture", info=info)
             with gr.Row(elem_classes="gm-pair"):
                 rows, columns = common.seed_field("Seed, left", 0), common.seed_field("Seed, top", 100)
             psi = psi_slider(0.8)
@@ -161,8 +157,8 @@ def mix(name: str, label: str | None, crossover: int, row_seed: int, column_seed
 
 def mix_others(name: str, label: str | None, crossover: int, truncation_psi: float) -> tuple[Any, ...]:
     """Mixtures of new random seeds, which come back first."""
-    seeds = [random.randrange(1_000_000) for _ in range(2)]
-    return *seeds, mix(name, label, crossover, *seeds, truncation_psi)
+    rows, columns = random.randrange(1_000_000), random.randrange(1_000_000)
+    return rows, columns, mix(name, label, crossover, rows, columns, truncation_psi)
 
 
 def open_mix(name: str, crossover: int, row_seed: int, column_seed: int, truncation_psi: float) -> tuple[Any, ...]:
@@ -184,8 +180,7 @@ def build_game(page: common.Page, shown: gr.HTML, names: list[str]) -> None:
                 again = gr.Button("New round")
             result = common.text("Result", "gm-result")
         with gr.Column(elem_classes="gm-main"):
-            board = common.component("board", "Pictures to pick", [], round={})
-            board.api_info = lambda: PICKS_SCHEMA
+            board = common.component("board", "Pictures to pick", [], kind=fields.Picks, round={})
     dealt, score = gr.State(None), gr.State(None)
     outputs = [board, question, result, dealt]
     page.first(shown, deal, [data, score], outputs)
@@ -193,14 +188,14 @@ def build_game(page: common.Page, shown: gr.HTML, names: list[str]) -> None:
     page.on(show.click, reveal, [board, dealt, score], [board, result, dealt, score], name="reveal")
 
 
-def deal(name: str, score: dict | None) -> tuple[Any, ...]:
+def deal(name: str, score: dict[str, int] | None) -> tuple[Any, ...]:
     """A new round: pictures and question for the browser; what is true stays here until the visitor has picked."""
     dealt = spot_the_fake.deal(name, random.randrange(core.MAX_SEED))
     shown = {"pictures": dealt["pictures"], "group": dealt["group"], "answers": None}
     return gr.HTML(value=[], round=shown), QUESTIONS[dealt["group"]], standing(None, score), dealt
 
 
-def reveal(picks: list[int], dealt: dict | None, score: dict | None) -> tuple[Any, ...]:
+def reveal(picks: list[int], dealt: Round | None, score: dict[str, int] | None) -> tuple[Any, ...]:
     """The truth beside the visitor's and the critic's picks, and the score of this visit."""
     if not dealt:
         raise ValueError("This round is over, or none has begun: take a new round.")
@@ -210,12 +205,16 @@ def reveal(picks: list[int], dealt: dict | None, score: dict | None) -> tuple[An
         for sought, mine, its in zip(dealt["sought"], marks["picked"], dealt["critic"], strict=True)
     ]
     former = score or {"visitor": 0, "critic": 0, "of": 0}
-    score = {key: former[key] + marks[key] for key in former}
+    score = {
+        "visitor": former["visitor"] + marks["visitor"],
+        "critic": former["critic"] + marks["critic"],
+        "of": former["of"] + marks["of"],
+    }
     shown = {"pictures": dealt["pictures"], "group": dealt["group"], "answers": answers}
     return gr.HTML(value=picks, round=shown), standing(marks, score), None, score
 
 
-def standing(marks: dict | None, score: dict | None) -> str:
+def standing(marks: Marks | None, score: dict[str, int] | None) -> str:
     """The result of a round, if there is one, and of the visit."""
     lines = []
     if marks:
@@ -247,7 +246,7 @@ def build_critic(page: common.Page, names: list[str]) -> None:
     page.on(upload.upload, judge_file, [data, upload], [pad, verdict], name="critic_upload")
 
 
-def judge(name: str, picture: dict) -> str:
+def judge(name: str, picture: Pad) -> str:
     """The critic's score of a picture, among those of real test images and of generated pictures."""
     seen = discriminator.judge(name, picture)
     marks = seen["histogram"]
@@ -293,7 +292,7 @@ def build_film(page: common.Page, shown: gr.HTML, names: list[str]) -> None:
     page.on(data.input, films, data, screen, name="film")
 
 
-def films(name: str) -> list[dict]:
+def films(name: str) -> list[dict[str, Any]]:
     """The films of a model's training: a sheet of frames as a file, and for each frame its step and classes covered."""
     found = training_films.films(name)
-    return [film | {"title": RUNS[film["run"]], "sheet": FileData(path=film["sheet"]).model_dump()} for film in found]
+    return [{**film, "title": RUNS[film["run"]], "sheet": FileData(path=film["sheet"]).model_dump()} for film in found]

@@ -6,8 +6,9 @@ from typing import Any
 
 import gradio as gr
 
-from genmodels.tabs import common, likelihood
+from genmodels.tabs import common, fields, likelihood
 from genmodels.wrappers import autoregressive, core, pictures
+from genmodels.wrappers.types import Pad, SurpriseMap, Writing
 
 FAMILY = "pixelcnn"
 WRITE = (
@@ -30,7 +31,7 @@ LIKELY = (
 )
 TEMPERATURE = "Below 1 it prefers what is likely, and at 0 it always takes the likeliest level."
 TOOLS = ("pen", "erase", "hide", "keep")
-Written = Iterator[dict]
+Written = Iterator[Writing]
 
 
 def build(page: common.Page) -> None:
@@ -47,7 +48,7 @@ def build(page: common.Page) -> None:
 
 
 def temperature_slider() -> gr.Slider:
-    return gr.Slider(0, 1.5, 1, step=0.05, label="Temperature", info=TEMPERATURE)
+    return fields.Slider(0, 1.5, 1, step=0.05, label="Temperature", info=TEMPERATURE)
 
 
 # ---- watch it write ----------------------------------------------------------------------------------------------
@@ -63,13 +64,13 @@ def build_write(page: common.Page, shown: gr.HTML, names: list[str]) -> None:
                 seed = common.seed_field("Seed")
                 dice = gr.Button("New seed", elem_classes="gm-dice")
             temperature = temperature_slider()
-            n = gr.Slider(1, autoregressive.MAX_WRITTEN, autoregressive.MAX_WRITTEN, step=1, label="How many")
+            n = fields.Slider(1, autoregressive.MAX_WRITTEN, autoregressive.MAX_WRITTEN, step=1, label="How many")
             button = gr.Button("Write", variant="primary")
         with gr.Column(elem_classes="gm-main"):
             film = common.component("writer", "What it has written")
     inputs = [data, label, n, seed, temperature]
     triggers = [button.click, label.input, n.input, temperature.input, seed.submit, seed.blur]
-    writing = [
+    writing: list[dict[str, Any]] = [
         page.first(shown, write, inputs, film),
         page.on(triggers, write, inputs, film, name="write", live=True),
         page.on(dice.click, write_another, [data, label, n, temperature], [seed, film], name="dice", live=True),
@@ -106,7 +107,7 @@ def build_finish(page: common.Page, names: list[str]) -> None:
             upload = common.upload_button()
         with gr.Column(elem_classes="gm-main"):
             with gr.Row(elem_classes="gm-endings"):
-                n = gr.Slider(1, autoregressive.MAX_WRITTEN, 8, step=1, label="How many", min_width=160)
+                n = fields.Slider(1, autoregressive.MAX_WRITTEN, 8, step=1, label="How many", min_width=160)
                 label = common.class_choice(names[0])
                 dice = gr.Button("Other endings", elem_classes="gm-dice", min_width=140)
             film = common.component("writer", "How it goes on")
@@ -115,7 +116,7 @@ def build_finish(page: common.Page, names: list[str]) -> None:
                 temperature = temperature_slider()
     settings = [label, n, seed, temperature]
     triggers = [pad.input, label.input, n.input, temperature.input, seed.submit, seed.blur]
-    writing = [
+    writing: list[dict[str, Any]] = [
         page.first(pad, open_finish, [data, n, seed, temperature], [pad, label, film]),
         page.on(triggers, finish, [data, pad, *settings], film, name="finish", live=True),
         page.on(dice.click, finish_otherwise, [data, pad, label, n, temperature], [seed, film], name="finish_dice", live=True),
@@ -125,13 +126,13 @@ def build_finish(page: common.Page, names: list[str]) -> None:
     film.stop(None, cancels=writing)
 
 
-def finish(name: str, picture: dict, label: str | None, n: int, seed: int, temperature: float) -> Written:
+def finish(name: str, picture: Pad, label: str | None, n: int, seed: int, temperature: float) -> Written:
     """`n` endings of a picture whose hidden pixels the model writes, row by row."""
     yield from autoregressive.complete_rows(name, picture, n, seed, common.told_class(label), temperature)
 
 
 def finish_otherwise(
-    name: str, picture: dict, label: str | None, n: int, temperature: float
+    name: str, picture: Pad, label: str | None, n: int, temperature: float
 ) -> Iterator[tuple[Any, ...]]:
     """The same with a new random seed, which comes back first."""
     seed = random.randrange(1_000_000)
@@ -143,7 +144,7 @@ def open_finish(name: str, n: int, seed: int, temperature: float) -> Iterator[tu
     known = common.known_pictures(name)
     start = pictures.top_half(known[min(3, len(known) - 1)][1])
     pad = common.fill_pad(name, start, [("Or pick one", known)], centre=False)
-    offered = gr.Dropdown(choices=common.told(name), value=common.NOT_TOLD)
+    offered = fields.Dropdown(choices=common.told(name), value=common.NOT_TOLD)
     yield from common.led_by(pad, offered, states=finish(name, start, common.NOT_TOLD, n, seed, temperature))
 
 
@@ -184,15 +185,15 @@ def build_expect(page: common.Page, shown: gr.HTML, names: list[str]) -> None:
     page.on(upload.upload, expect_file, [data, upload], [pad, plane, verdict], name="expect_upload")
 
 
-def expect(name: str, picture: dict) -> dict:
+def expect(name: str, picture: Pad) -> SurpriseMap:
     """How much each pixel of a picture surprises the model."""
     return autoregressive.surprise_map(name, picture)
 
 
-def expected(question: dict) -> dict:
+def expected(question: dict[str, Any]) -> dict[str, Any]:
     """For the script: what the model expects at {name, pixels, x, y}, or an error in one sentence."""
     try:
-        picture = {"pixels": question["pixels"], "mask": ""}
+        picture: Pad = {"pixels": question["pixels"], "mask": "", "shape": []}
         return {"channels": autoregressive.pixel_distribution(question["name"], picture, question["x"], question["y"])}
     except (KeyError, TypeError):
         return {"error": "A question is {name, pixels, x, y}."}

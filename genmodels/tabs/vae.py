@@ -6,8 +6,9 @@ from typing import Any
 import gradio as gr
 
 from genmodels import __version__
-from genmodels.tabs import common, generate
+from genmodels.tabs import common, fields, generate
 from genmodels.wrappers import core, latents
+from genmodels.wrappers.types import Pad
 
 FAMILY = "vae"
 KNOBS = 6
@@ -70,14 +71,14 @@ def build_map(page: common.Page, names: list[str]) -> None:
     title = "Variations of your picture, by the larger VAE: other codes z ~ q(z|x)"
     several = common.picture(title, "Decodes of codes drawn around the picture's own", kind="gm-strip-picture")
     info = "1 is how unsure the VAE is of the picture's code: hardly at all. More spread, more variety."
-    spread = gr.Slider(0, 4, 3, step=0.1, label="Spread", info=info, elem_classes="gm-narrow-slider")
+    spread = fields.Slider(0, 4, 3, step=0.1, label="Spread", info=info, elem_classes="gm-narrow-slider")
     outputs = [plane, pad, several]
     page.first(pad, open_map, [data, spread], outputs)
     page.on(data.input, open_map, [data, spread], outputs, name="open_map")
     page.on([pad.input, spread.input], locate, [data, pad, spread], [plane, several], name="locate", live=True)
 
 
-def decode(point: dict) -> dict:
+def decode(point: dict[str, Any]) -> dict[str, str]:
     """For the map's script: the pixels decoded at {name, x, y}, or an error in one sentence."""
     try:
         return {"pixels": latents.decode_point(point["name"], point["x"], point["y"])}
@@ -87,7 +88,7 @@ def decode(point: dict) -> dict:
         return {"error": str(error)}
 
 
-def locate(name: str, picture: dict, spread: float) -> tuple[Any, Any]:
+def locate(name: str, picture: Pad, spread: float) -> tuple[Any, Any]:
     """Where a picture lands on the map, and variations of it by the larger VAE of the same data: decodes of z ~ q(z|x)."""
     place = latents.encode_point(name, picture)
     larger = f"{FAMILY}-{core.describe(name)['data']}"
@@ -118,8 +119,10 @@ def build_knobs(page: common.Page, shown: gr.HTML, name: str) -> None:
                 dice = gr.Button("Another hero", elem_classes="gm-dice")
         with gr.Column(elem_classes="gm-main"):
             with gr.Row(elem_classes="gm-knobs"):
-                values = [gr.Slider(-3, 3, 0, step=0.05, label=f"Knob {i + 1}", min_width=200) for i in range(KNOBS)]
-            which = gr.Radio([(str(i + 1), i) for i in range(KNOBS)], value=0, label=SWEEP, elem_classes="gm-data")
+                values = [
+                    fields.Slider(-3, 3, 0, step=0.05, label=f"Knob {i + 1}", min_width=200) for i in range(KNOBS)
+                ]
+            which = fields.Radio([(str(i + 1), i) for i in range(KNOBS)], value=0, label=SWEEP, elem_classes="gm-data")
             strip = common.picture(
                 "The sweep", "The hero while one knob sweeps through its range", kind="gm-strip-picture"
             )
@@ -128,7 +131,7 @@ def build_knobs(page: common.Page, shown: gr.HTML, name: str) -> None:
 
     def traverse(species: str, which: int, seed: int, *values: float) -> tuple[Any, Any]:
         """The hero at these knob values, and one knob swept through its range."""
-        given = {"values": list(values), "seed": seed, "label": species}
+        given: dict[str, Any] = {"values": list(values), "seed": seed, "label": species}
         return latents.traverse(name, **given), latents.traversal_strip(name, which, **given)
 
     def another(species: str, which: int, *values: float) -> tuple[Any, ...]:
@@ -139,7 +142,7 @@ def build_knobs(page: common.Page, shown: gr.HTML, name: str) -> None:
     def open_knobs(species: str, which: int, seed: int) -> tuple[Any, ...]:
         """Every knob at the middle of its range."""
         found = latents.strongest_latents(name, KNOBS)
-        sliders = [gr.Slider(minimum=row["low"], maximum=row["high"], value=row["value"]) for row in found]
+        sliders = [fields.Slider(minimum=row["low"], maximum=row["high"], value=row["value"]) for row in found]
         return *sliders, *traverse(species, which, seed, *(row["value"] for row in found))
 
     page.first(shown, open_knobs, [species, which, seed], [*values, *outputs])
@@ -165,8 +168,8 @@ def build_walk(page: common.Page, shown: gr.HTML, names: list[str]) -> None:
             with gr.Row(elem_classes="gm-pair"):
                 label_b, seed_b = common.class_dropdown("To class", names[0], value=8), common.seed_field("To seed", 8)
             with gr.Accordion("More", open=False):
-                frames = gr.Slider(6, 48, 24, step=1, label="Frames")
-                temperature = gr.Slider(0, 1.5, 0.8, step=0.05, label="Temperature")
+                frames = fields.Slider(6, 48, 24, step=1, label="Frames")
+                temperature = fields.Slider(0, 1.5, 0.8, step=0.05, label="Temperature")
             with gr.Row(elem_classes="gm-seed"):
                 button = gr.Button("Walk", variant="primary")
                 dice = gr.Button("New ends", elem_classes="gm-dice")
@@ -196,7 +199,7 @@ def walk(
 def wander(name: str, frames: int, temperature: float) -> tuple[Any, ...]:
     """A walk between two random classes and seeds, which come back first."""
     offered = common.classes(name)
-    labels = random.choices(offered, k=2)
-    seeds = [random.randrange(1_000_000) for _ in range(2)]
-    fields = [gr.Dropdown(choices=offered, value=label) for label in labels]
-    return *fields, *seeds, *walk(name, *labels, *seeds, frames, temperature)
+    label_a, label_b = random.choices(offered, k=2)
+    seed_a, seed_b = random.randrange(1_000_000), random.randrange(1_000_000)
+    shown = [fields.Dropdown(choices=offered, value=label) for label in (label_a, label_b)]
+    return *shown, seed_a, seed_b, *walk(name, label_a, label_b, seed_a, seed_b, frames, temperature)

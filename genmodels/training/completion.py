@@ -10,8 +10,8 @@ from torch import Tensor
 from genmodels import checkpoint
 from genmodels.data import Images, tile, to_uint8
 from genmodels.models.base import Model
-from genmodels.operations import device_of, reconstruct, sample
-from genmodels.protocols import Decodes, Encodes, Samples
+from genmodels.operations import device_of, reconstruct, require, sample
+from genmodels.protocols import Classifies, Reconstructs, Samples
 
 
 def preview(model: Model, data: Images, n: int = 64) -> Tensor | None:
@@ -21,13 +21,13 @@ def preview(model: Model, data: Images, n: int = 64) -> Tensor | None:
         return sample(model, len(captions), captions=captions)
     if isinstance(model, Samples):
         return sample(model, n)
-    if isinstance(model, Encodes) and isinstance(model, Decodes):
+    if isinstance(model, Reconstructs):
         x, labels = (part.to(device_of(model)) for part in data[:n])
         return reconstruct(model, x, labels)
     return None
 
 
-def finish(model: Model, folder: str | os.PathLike, test: Images) -> None:
+def finish(model: Model, folder: str | os.PathLike[str], test: Images) -> None:
     """Complete a finished run's checkpoint: calibration on the test split, samples, card; float16 weights if no picture changes, or
     if the family keeps such in any case."""
     from genmodels.card import write_card
@@ -52,7 +52,8 @@ def _half_is_enough(model: Model, test: Images) -> bool:
         {k: v.half().float() if v.is_floating_point() else v for k, v in model.state_dict().items()}
     )
     before, after = preview(model, test), preview(rounded, test)
-    if before is None:
+    if before is None or after is None:
         x = test[:64][0].to(device_of(model))
-        return torch.allclose(model.features(x), rounded.features(x), rtol=0.02, atol=0.02)
+        seen, seen_rounded = (require(each, Classifies).features(x) for each in (model, rounded))
+        return torch.allclose(seen, seen_rounded, rtol=0.02, atol=0.02)
     return bool((to_uint8(before).int() - to_uint8(after).int()).abs().max() <= 1)

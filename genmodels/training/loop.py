@@ -26,7 +26,6 @@ from typing import Any
 import torch
 from safetensors import SafetensorError
 from torch import Tensor
-from torch.optim.swa_utils import AveragedModel
 
 from genmodels import checkpoint
 from genmodels.data import Images, reason, tile, to_uint8
@@ -35,7 +34,7 @@ from genmodels.models.base import Model, TrainConfig, TrainingDiverged
 from genmodels.places import absolute
 from genmodels.registry import family_of
 from genmodels.training.completion import preview
-from genmodels.training.optimization import adamw, learning_rate, set_frozen, warm_ema
+from genmodels.training.optimization import AveragedWeights, adamw, learning_rate, set_frozen
 from genmodels.training.record import Row, read_rows, row_is_due, versions
 from genmodels.training.states import State, check_same, identity, newest_whole, seal, states
 
@@ -45,7 +44,7 @@ def train(
     data: Images,
     recipe: TrainConfig | None = None,
     *,
-    folder: str | os.PathLike | None = None,
+    folder: str | os.PathLike[str] | None = None,
     minutes: float | None = None,
     resume: bool = False,
     precision: str = "auto",
@@ -87,7 +86,17 @@ def train(
 class _Run:
     """The state of one training run. Not a Trainer to subclass: it only exists so that a run can be saved."""
 
-    def __init__(self, model, data, recipe, folder, minutes, precision, tensorboard, start) -> None:
+    def __init__(
+        self,
+        model: Model,
+        data: Images,
+        recipe: TrainConfig,
+        folder: Path | None,
+        minutes: float | None,
+        precision: str,
+        tensorboard: bool,
+        start: str | None,
+    ) -> None:
         from accelerate import Accelerator, DistributedDataParallelKwargs
         from accelerate.state import AcceleratorState
 
@@ -120,8 +129,7 @@ class _Run:
             self.accelerator.init_trackers("tensorboard")
         model.train().requires_grad_(True).to(self.accelerator.device)
         to_fast_layout(model)
-        self.ema = AveragedModel(model, multi_avg_fn=warm_ema(self.recipe.ema_decay), use_buffers=True)
-        self.ema.requires_grad_(False)
+        self.ema = AveragedWeights(model, self.recipe.ema_decay)
         self.net = self.accelerator.prepare(model)
         self.ema.module.load_state_dict(model.state_dict())  # DDP has just given every process rank 0's weights
         self.optimizers = {
@@ -133,7 +141,9 @@ class _Run:
 
     # -- the loop -----------------------------------------------------------------------------------------------
 
-    def rows(self, log_every, save_minutes, save_steps, stop) -> Iterator[Row]:
+    def rows(
+        self, log_every: int, save_minutes: float, save_steps: int | None, stop: Callable[[], bool]
+    ) -> Iterator[Row]:
         started = time.perf_counter() - self.seconds
         last_save, saved_step = self.seconds, self.step
         window = _Window(self.accelerator.device)
@@ -173,7 +183,7 @@ class _Run:
         torch.manual_seed(hash_seed(self.recipe.seed, self.step, rank))
         self.model.progress = progress
         rate = learning_rate(self.recipe, progress)
-        terms = {}
+        terms: dict[str, Tensor] = {}
         for player, optimizer in self.optimizers.items():
             for group in optimizer.param_groups:
                 group["lr"] = rate
@@ -274,7 +284,7 @@ class _Run:
                 seal(aside, run | self._identity)
                 os.replace(aside, final)
                 checkpoint.sync(self.folder)
-                self._save_checkpoint(progress)
+                self._save_checkpoint(self.folder, progress)
                 picture = preview(self.ema.module.eval(), self.data)
                 if picture is not None:
                     tile(to_uint8(picture)).save(self.folder / "samples.png")
@@ -293,14 +303,14 @@ class _Run:
     def _identity(self) -> dict[str, Any]:
         return identity(self.model, self.data)
 
-    def _save_checkpoint(self, progress: float) -> None:
+    def _save_checkpoint(self, folder: Path, progress: float) -> None:
         place = absolute(self.data.name)
-        data = {"name": place, "shape": list(self.data.shape), "classes": list(self.data.classes)}
+        data: dict[str, Any] = {"name": place, "shape": list(self.data.shape), "classes": list(self.data.classes)}
         if self.data.attributes:
             data["attributes"] = {name: list(values) for name, values in self.data.attributes.items()}
-        checkpoint.save(self.ema.module, self.folder / "checkpoint", data=data, training=self._account(progress))
+        checkpoint.save(self.ema.module, folder / "checkpoint", data=data, training=self._account(progress))
         if os.path.isabs(place):
-            checkpoint.write_json(self.folder, checkpoint.DATA_PLACE, {"place": place})
+            checkpoint.write_json(folder, checkpoint.DATA_PLACE, {"place": place})
 
     def _account(self, progress: float) -> dict[str, Any]:
         """training.json: how these weights came to be."""
@@ -396,10 +406,9 @@ def _check_attributes(model: Model, data: Images) -> None:
             f"A {family_of(model)} learns from classes; the data set {data.name!r} was loaded with attributes."
         )
     counts = {name: len(values) for name, values in data.attributes.items()}
-    if tuple(counts.values()) != tuple(model.config.attributes):
-        raise ValueError(
-            f"The model tells attributes of {model.config.attributes} values apart, the data set has {counts}."
-        )
+    known = tuple(model.config.to_json()["attributes"])
+    if tuple(counts.values()) != known:
+        raise ValueError(f"The model tells attributes of {known} values apart, the data set has {counts}.")
 
 
 def _former(model: Model, data: Images, folder: Path | None, resume: bool) -> State | None:

@@ -47,7 +47,9 @@ def newest_whole(folder: Path | None) -> State | None:
 
     Raises ValueError that names a damaged file and says what can be done, if no state is whole.
     """
-    faults = []
+    if folder is None:
+        return None
+    faults: list[str] = []
     for state in reversed(states(folder)):
         run, fault = _examined(state)
         if not fault:

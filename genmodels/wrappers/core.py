@@ -10,20 +10,24 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
 import torch
 from torch import Tensor
 
-from genmodels import card, checkpoint, operations
+from genmodels import checkpoint, operations, registry
 from genmodels.data import DATASETS
 from genmodels.device import set_threads
 from genmodels.models.base import Model
+from genmodels.protocols import AnyModel
 
 MAX_IMAGES, MAX_SEED, MAX_FRAMES = 100, 2**31 - 1, 96
 LARGEST = 1e12  # of any number that a visitor sends
 MODELS_KEPT = 24
 NOT_NAMED = "no class named"
+A = TypeVar("A", bound=AnyModel)
+P = ParamSpec("P")
+R = TypeVar("R")
 Step = TypeVar("Step")
 _compute = threading.RLock()
 _load = threading.Lock()
@@ -37,13 +41,12 @@ def load_model(name: str) -> Model:
     return checkpoint.load(name, device="cpu")
 
 
-def get_model(name: str, *abilities: type) -> Model:
-    """A bundled model, loaded at first use and kept; ValueError if there is none of that name or it lacks an ability."""
+def get_model(name: str, ability: type[A]) -> A:
+    """A bundled model, loaded at first use and kept; ValueError if there is none of that name or it lacks the ability."""
     check_name(name)
     with _load:
         model = load_model(name)
-    operations.require(model, *abilities)
-    return model
+    return operations.require(model, ability)
 
 
 @functools.cache
@@ -82,11 +85,11 @@ def calibrated(name: str, key: str, what: str) -> Tensor:
     return tensors[key]
 
 
-def locked(function: Callable) -> Callable:
+def locked(function: Callable[P, R]) -> Callable[P, R]:
     """Only one computation at a time, without gradients."""
 
     @functools.wraps(function)
-    def guarded(*args: Any, **kwargs: Any) -> Any:
+    def guarded(*args: P.args, **kwargs: P.kwargs) -> R:
         with _compute, torch.inference_mode():
             return function(*args, **kwargs)
 
@@ -146,7 +149,7 @@ def class_index(name: str, label: int | str | None) -> int | None:
     return check_int("The class", label, 0, len(classes) - 1)
 
 
-def describe(name: str) -> dict[str, Any]:
+def describe(name: Any) -> dict[str, Any]:
     """What the app shows of a model: names, shape, classes."""
     if not isinstance(name, str):
         check_name(name)
@@ -177,7 +180,7 @@ def available(family: str) -> list[str]:
     order = list(DATASETS)
     names = [name for name in checkpoint.bundled() if describe(name)["family"] == family]
 
-    def rank(name: str) -> tuple:
+    def rank(name: str) -> tuple[bool, int, str]:
         data = describe(name)["data"]
         special = name.removesuffix(data) not in ("ae-", f"{family}-")
         return special, order.index(data) if data in order else len(order), name
@@ -187,7 +190,7 @@ def available(family: str) -> list[str]:
 
 def about(family: str) -> str:
     """The opening text of the family's model file, Markdown."""
-    return card.about(family)
+    return registry.about(family)
 
 
 def class_text(name: str, index: int | None) -> dict[str, str]:

@@ -2,14 +2,15 @@
 
 import math
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypedDict
 
 import torch
 from torch import Tensor
 
 from genmodels import operations
 from genmodels.data import tile_pixels, to_uint8
-from genmodels.models.base import Model, draw_normal, seeded
+from genmodels.models.base import draw_normal, seeded
+from genmodels.protocols import AnyModel, Denoises
 from genmodels.wrappers.core import (
     MAX_SEED,
     NOT_NAMED,
@@ -18,23 +19,20 @@ from genmodels.wrappers.core import (
     class_index,
     class_text,
     describe,
+    get_model,
     locked_steps,
     new_run,
 )
-from genmodels.wrappers.denoisers import checked_solver, get_denoiser, model_config, timed
-from genmodels.wrappers.pictures import Pad, columns_for, from_pad, signature, to_pad
+from genmodels.wrappers.denoisers import Solver, checked_solver, model_config, timed
+from genmodels.wrappers.pictures import columns_for, from_pad, signature, to_pad
 from genmodels.wrappers.prompts import MAX_PROMPTS, prompt_tokens
+from genmodels.wrappers.types import Denoising, DenoisingFrame, Labelled, Pad
+
+if TYPE_CHECKING:
+    from genmodels.models.pipeline import Step
 
 MAX_DENOISED = 16
 KEPT_FRAMES = 40  # of a run, for the scrubber: more would be megabytes, and nobody sees them one by one
-
-#: Pictures on their way from noise, for the browser: run (see `new_run`), state ("running", "done" or
-#: "preview"), total (steps, 0 = not yet known), frames ({step, sigma, ms, noisy, clean}: two sheets as pads, clean None
-#: until the network has answered for the first time), info (the settings).
-Denoising = dict[str, Any]
-
-
-# -- which models -----------------------------------------------------------------------------------------------------
 
 
 # -- from noise to pictures -------------------------------------------------------------------------------------------
@@ -46,19 +44,20 @@ def sample_steps(
     seed: int = 0,
     label: int | str | None = None,
     prompt: str | None = None,
-    **solver: Any,
+    **settings: Any,
 ) -> Iterator[Denoising]:
     """n new pictures, step by step; picture i has seed + i. label None = every class in turn.
 
-    prompt: what to draw, for a model of captions, which has no classes. solver: num_inference_steps, guidance_scale,
+    prompt: what to draw, for a model of captions, which has no classes. settings: num_inference_steps, guidance_scale,
     scheduler. Bad values are refused at once, not at the first step. A step is computed when it is asked for: who
     stops asking, stops the work.
     """
-    model = get_denoiser(name)
+    model = get_model(name, Denoises)
     n, seed = check_int("The number of images", n, 1, MAX_DENOISED), check_int("The seed", seed, 0, MAX_SEED)
-    solver = checked_solver(model, **solver)
+    solver = checked_solver(name, **settings)
     if model_config(name).vocabulary:
-        labels, told = prompt_tokens(name, [prompt]).expand(n, -1), {"prompt": prompt}
+        labels = prompt_tokens(name, [prompt]).expand(n, -1)
+        told: dict[str, Any] = {"prompt": prompt}
     elif prompt is not None:
         raise ValueError(f"The model {name!r} knows classes and no words.")
     else:
@@ -70,39 +69,41 @@ def sample_steps(
 
 
 def img2img(
-    name: str, pad: Pad, strength: float, n: int = 4, seed: int = 0, label: int | str | None = None, **solver: Any
+    name: str, pad: Pad, strength: float, n: int = 4, seed: int = 0, label: int | str | None = None, **settings: Any
 ) -> Iterator[Denoising]:
     """A picture drowned in noise, `strength` of the way to pure noise, and denoised again, n times with noise of its own.
 
     strength: from 0.02 to 1, where nothing is left of the picture. label: a class, "balanced" for every class in turn, or
     None: then the model isn't told one. See `sample_steps`.
     """
-    model, x = get_denoiser(name), from_pad(name, pad)[0]
+    model, x = get_model(name, Denoises), from_pad(name, pad)[0]
     n, seed = check_int("The number of images", n, 1, MAX_DENOISED), check_int("The seed", seed, 0, MAX_SEED)
-    strength, solver = check_float("The noise t", strength, 0.02, 1), checked_solver(model, **solver)
+    strength, solver = check_float("The noise t", strength, 0.02, 1), checked_solver(name, **settings)
     labels, told = _told(model, name, n, label)
     info = signature(name, n=n, seed=seed, **told, **solver, strength=strength)
-    begin = {"start": x.expand(n, -1, -1, -1), "strength": strength}
-    moments = model.trajectory(labels, generators=seeded(range(seed, seed + n)), **begin, **solver)
+    start = x.expand(n, -1, -1, -1)
+    moments = model.trajectory(
+        labels, generators=seeded(range(seed, seed + n)), start=start, strength=strength, **solver
+    )
     return _run(name, moments, solver, info, _steps(solver, strength))
 
 
 def add_noise(name: str, pad: Pad, strength: float, *args: Any, **kwargs: Any) -> Denoising:
     """The first step of `img2img` alone: the picture with the noise, and what the network sees in it at one look."""
-    return next(img2img(name, pad, strength, *args, **kwargs)) | {"state": "preview"}
+    return {**next(img2img(name, pad, strength, *args, **kwargs)), "state": "preview"}
 
 
 def inpaint(
-    name: str, pad: Pad, n: int = 8, seed: int = 0, label: int | str | None = None, **solver: Any
+    name: str, pad: Pad, n: int = 8, seed: int = 0, label: int | str | None = None, **settings: Any
 ) -> Iterator[Denoising]:
     """The hidden pixels of a picture, filled in n times, step by step; the others stay as they are. label: as in `img2img`.
 
     The model adds noise again and removes it, a few rounds: in how many steps, is known at the end (total 0 until then).
     """
-    model = get_denoiser(name)
+    model = get_model(name, Denoises)
     x, hidden = from_pad(name, pad)
     n, seed = check_int("The number of fillings", n, 1, MAX_DENOISED), check_int("The seed", seed, 0, MAX_SEED)
-    solver = checked_solver(model, **solver)
+    solver = checked_solver(name, **settings)
     labels, told = _told(model, name, n, label)
     info = signature(name, n=n, seed=seed, **told, **solver, given_pixels=int((~hidden).sum()))
     x, given = x.expand(n, -1, -1, -1), (~hidden).expand(n, -1, -1, -1)
@@ -110,7 +111,7 @@ def inpaint(
     return _run(name, moments, solver, info, 0, _noise(model, n, seed))
 
 
-def _told(model: Model, name: str, n: int, label: int | str | None) -> tuple[Tensor, dict[str, str]]:
+def _told(model: AnyModel, name: str, n: int, label: int | str | None) -> tuple[Tensor, dict[str, str]]:
     """The labels of n pictures and what the PNG says of them; label: a class, "balanced", or None = not told."""
     everyone = isinstance(label, str) and label == "balanced"
     index = None if everyone else class_index(name, label)
@@ -118,7 +119,7 @@ def _told(model: Model, name: str, n: int, label: int | str | None) -> tuple[Ten
     return labels, class_text(name, index) if everyone or index is not None else {"class": NOT_NAMED}
 
 
-def _steps(solver: dict[str, Any], strength: float = 1.0) -> int:
+def _steps(solver: Solver, strength: float = 1.0) -> int:
     """How many steps a run will take."""
     from genmodels.models import pipeline
 
@@ -126,22 +127,30 @@ def _steps(solver: dict[str, Any], strength: float = 1.0) -> int:
     return math.ceil(len(steps) / _order(solver))
 
 
-def _order(solver: dict[str, Any]) -> int:
+def _order(solver: Solver) -> int:
     """Calls of the network per step."""
     from genmodels.models import pipeline
 
     return pipeline.make_scheduler(solver["scheduler"]).order
 
 
-def _noise(model: Model, n: int, seed: int) -> Tensor:
+def _noise(model: AnyModel, n: int, seed: int) -> Tensor:
     """What a run of n pictures begins with where it begins with noise alone."""
     return draw_normal(model.image_shape, seeded(range(seed, seed + n)), "cpu")
 
 
+class Facts(TypedDict):
+    """What all states of a run have in common."""
+
+    run: int
+    info: dict[str, str]
+    total: int
+
+
 def _run(
     name: str,
-    moments: Iterator,
-    solver: dict[str, Any],
+    moments: Iterator["Step"],
+    solver: Solver,
     info: dict[str, str],
     total: int,
     noise: Tensor | None = None,
@@ -150,21 +159,23 @@ def _run(
 
     noise: is shown at once, in a state of its own, because the first step takes a while.
     """
-    facts = {"run": new_run(), "info": info, "total": total}
+    facts: Facts = {"run": new_run(), "info": info, "total": total}
     calls = _order(solver) * (total or 3 * solver["num_inference_steps"])
     return locked_steps(_states(name, moments, _order(solver), math.ceil(calls / KEPT_FRAMES), facts, noise))
 
 
 def _states(
-    name: str, moments: Iterator, order: int, every: int, facts: dict[str, Any], noise: Tensor | None
+    name: str, moments: Iterator["Step"], order: int, every: int, facts: Facts, noise: Tensor | None
 ) -> Iterator[Denoising]:
     """Each state holds all frames so far, so that none is needed but the last seen; of a long run every k-th is kept.
 
     order: calls of the network per step. ms: time spent on the network up to a frame, without waiting for others.
     """
-    paper, kept, frames = describe(name)["background"], [], []
+    paper = describe(name)["background"]
+    kept: list[DenoisingFrame] = []
+    frames: list[DenoisingFrame] = []
     if noise is not None:  # the frame of the first step then takes the place of this one
-        bare = {"step": 1, "sigma": 1.0, "ms": 0.0, "noisy": _sheet(noise, paper), "clean": None}
+        bare: DenoisingFrame = {"step": 1, "sigma": 1.0, "ms": 0.0, "noisy": _sheet(noise, paper), "clean": None}
         yield {**facts, "state": "running", "frames": [bare]}
     step = before = call = 0  # the number of the step, and of those before the last result; calls since that
     for i, (moment, ms) in enumerate(timed(moments)):
@@ -172,8 +183,11 @@ def _states(
             step, call = before + call // order + 1, call + 1
         else:
             before, call = step, 0
-        frame = {"step": step, "sigma": round(moment.sigma, 4), "ms": round(ms, 1)}
-        frames = [*kept, frame | {"noisy": _sheet(moment.noisy, paper), "clean": _sheet(moment.clean, paper)}]
+        frame: DenoisingFrame = {
+            "step": step, "sigma": round(moment.sigma, 4), "ms": round(ms, 1),
+            "noisy": _sheet(moment.noisy, paper), "clean": _sheet(moment.clean, paper),
+        }  # fmt: skip
+        frames = [*kept, frame]
         if i % every == 0:
             kept = frames
         yield {**facts, "state": "running", "frames": frames}
@@ -185,19 +199,21 @@ def _sheet(x: Tensor, paper: int) -> Pad:
     return to_pad(tile_pixels(to_uint8(x), columns_for(len(x)), paper=paper))
 
 
-# -- words ------------------------------------------------------------------------------------------------------------
-
-
 # -- the same noise ---------------------------------------------------------------------------------------------------
 
 
-def same_noise(name: str, seed: int = 0, prompts: Sequence[str] | None = None, **solver: Any) -> dict[str, Any]:
-    """Pictures of the same noise: one per prompt (of a model of captions) or of every class.
+class SameNoise(TypedDict):
+    """The noise, the pictures of it with their prompts or classes, and the time on the network."""
 
-    Returns noise (a pad), pictures as (prompt or class, pad), ms (time on the network). solver: as in `sample_steps`.
-    """
-    model, seed = get_denoiser(name), check_int("The seed", seed, 0, MAX_SEED)
-    solver = checked_solver(model, **solver)
+    noise: Pad
+    pictures: list[Labelled]
+    ms: float
+
+
+def same_noise(name: str, seed: int = 0, prompts: Sequence[str] | None = None, **settings: Any) -> SameNoise:
+    """Pictures of the same noise: one per prompt (of a model of captions) or of every class. settings: as in `sample_steps`."""
+    model, seed = get_model(name, Denoises), check_int("The seed", seed, 0, MAX_SEED)
+    solver = checked_solver(name, **settings)
     if prompts is None:
         titles = describe(name)["classes"] if describe(name)["conditional"] else []
         if not titles:
@@ -211,6 +227,3 @@ def same_noise(name: str, seed: int = 0, prompts: Sequence[str] | None = None, *
     first, *_, (last, ms) = locked_steps(timed(moments))
     pictures = [(title, to_pad(image)) for title, image in zip(titles, to_uint8(last.clean), strict=True)]
     return {"noise": to_pad(to_uint8(first[0].noisy[0])), "pictures": pictures, "ms": ms}
-
-
-# -- solvers compared -------------------------------------------------------------------------------------------------

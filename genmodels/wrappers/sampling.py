@@ -1,5 +1,7 @@
 """New pictures from every model that samples."""
 
+from typing import Any
+
 from PIL import Image
 
 from genmodels import operations
@@ -30,18 +32,20 @@ KNOBS: dict[str, tuple[str, float | None, float | None]] = {
 }
 
 
-def knob(key: str, value: float | str) -> float | str:
-    """The value of a knob, or ValueError with its range."""
+def knob(key: str, value: Any) -> Any:
+    """The value of a knob as the model takes it (a float, an int or a text), or ValueError with its range."""
     what, low, high = KNOBS[key]
-    if low is None:
+    if low is None or high is None:
         if not isinstance(value, str):
             raise ValueError(f"{what} must be text, not {shown(value)}.")
         return value
-    return check_int(what, value, low, high) if key == "num_inference_steps" else check_float(what, value, low, high)
+    if key == "num_inference_steps":
+        return check_int(what, value, int(low), int(high))
+    return check_float(what, value, low, high)
 
 
 @locked
-def sample(name: str, n: int = 16, seed: int = 0, label: int | str | None = None, **knobs: float | str) -> Image.Image:
+def sample(name: str, n: int = 16, seed: int = 0, label: int | str | None = None, **knobs: Any) -> Image.Image:
     """n new pictures as one sheet; picture i has seed + i. label None = every class in turn. knobs: see KNOBS."""
     model = get_model(name, Samples)
     n, seed = check_int("The number of images", n, 1, MAX_IMAGES), check_int("The seed", seed, 0, MAX_SEED)

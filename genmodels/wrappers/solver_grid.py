@@ -1,16 +1,18 @@
 """The same noise denoised by several solvers in several numbers of steps, side by side."""
 
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, TypedDict
 
 from torch import Tensor
 
 from genmodels import operations
 from genmodels.data import tile_pixels, to_uint8
-from genmodels.models.base import Model, seeded
-from genmodels.wrappers.core import MAX_SEED, check_int, class_index, describe, locked_steps
-from genmodels.wrappers.denoisers import SOLVERS, checked_solver, get_denoiser, timed
+from genmodels.models.base import seeded
+from genmodels.protocols import Denoises
+from genmodels.wrappers.core import MAX_SEED, check_int, class_index, describe, get_model, locked_steps
+from genmodels.wrappers.denoisers import SOLVERS, Solver, checked_solver, timed
 from genmodels.wrappers.pictures import thumbnail, to_pad
+from genmodels.wrappers.types import SolverCell, SolverGrid
 
 GRID_PICTURES, GRID_SOLVERS, GRID_STEPS = 4, 5, (1, 2, 4, 8, 16, 32, 50)
 GRID_CALLS = 400  # of the network, for one comparison
@@ -23,13 +25,12 @@ def compare_solvers(
     seed: int = 0,
     label: int | str | None = None,
     guidance_scale: float | None = None,
-) -> Iterator[dict[str, Any]]:
+) -> Iterator[SolverGrid]:
     """The same noise denoised by every solver in every number of steps, one state per call of the network.
 
-    A state: steps, solvers (their titles), cells (solver by steps: None or {picture: data URL of four pictures, ms, calls:
-    of the network}), finished (how many cells). label None = every class in turn.
+    label None = every class in turn.
     """
-    model, seed = get_denoiser(name), check_int("The seed", seed, 0, MAX_SEED)
+    model, seed = get_model(name, Denoises), check_int("The seed", seed, 0, MAX_SEED)
     index = class_index(name, label)
     labels = operations.as_labels(model, GRID_PICTURES, "balanced" if index is None else index)
     chosen = _distinct("solvers", schedulers, GRID_SOLVERS, list(SOLVERS))
@@ -38,11 +39,11 @@ def compare_solvers(
     if calls > GRID_CALLS:
         raise ValueError(f"That would be {calls} calls of the network; at most {GRID_CALLS} are allowed: choose less.")
     jobs = [
-        (i, k, checked_solver(model, num_inference_steps=count, scheduler=solver, guidance_scale=guidance_scale))
+        (i, k, checked_solver(name, num_inference_steps=count, scheduler=solver, guidance_scale=guidance_scale))
         for k, count in enumerate(columns)
         for i, solver in enumerate(chosen)
     ]
-    facts = {"steps": columns, "solvers": [SOLVERS[solver] for solver in chosen]}
+    facts: Facts = {"steps": columns, "solvers": [SOLVERS[solver] for solver in chosen]}
     return locked_steps(_cells(model, labels, seed, jobs, facts, describe(name)["background"]))
 
 
@@ -58,17 +59,24 @@ def _unhashable(values: Sequence[Any]) -> bool:
     return any(isinstance(value, (list, dict)) for value in values)
 
 
+class Facts(TypedDict):
+    """What all states of a comparison have in common."""
+
+    steps: list[int]
+    solvers: list[str]
+
+
 def _cells(
-    model: Model, labels: Tensor, seed: int, jobs: list[tuple[int, int, dict]], facts: dict[str, Any], paper: int
-) -> Iterator[dict[str, Any]]:
-    cells: list[list[dict | None]] = [[None] * len(facts["steps"]) for _ in facts["solvers"]]
+    model: Denoises, labels: Tensor, seed: int, jobs: list[tuple[int, int, Solver]], facts: Facts, paper: int
+) -> Iterator[SolverGrid]:
+    cells: list[list[SolverCell | None]] = [[None] * len(facts["steps"]) for _ in facts["solvers"]]
     for finished, (row, column, solver) in enumerate(jobs, 1):
         moments = model.trajectory(labels, generators=seeded(range(seed, seed + len(labels))), **solver)
         for call, (moment, ms) in enumerate(timed(moments)):
             if moment.sigma > 0:
-                yield facts | {"cells": cells, "finished": finished - 1}
+                yield {**facts, "cells": cells, "finished": finished - 1}
                 continue
             picture = thumbnail(to_pad(tile_pixels(to_uint8(moment.clean), 2, gap=1, paper=paper)))
             cells = [list(line) for line in cells]
             cells[row][column] = {"picture": picture, "ms": ms, "calls": call}
-            yield facts | {"cells": cells, "finished": finished}
+            yield {**facts, "cells": cells, "finished": finished}
