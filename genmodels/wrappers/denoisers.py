@@ -77,8 +77,8 @@ def checked_solver(
     steps = config.num_inference_steps if num_inference_steps is None else num_inference_steps
     scale = config.guidance_scale if guidance_scale is None else guidance_scale
     return {
-        "num_inference_steps": knob("num_inference_steps", steps),
-        "guidance_scale": knob("guidance_scale", scale),
+        "num_inference_steps": knob(model, "num_inference_steps", steps),
+        "guidance_scale": knob(model, "guidance_scale", scale),
         "scheduler": _scheduler(config.scheduler if scheduler is None else scheduler),
     }
 
