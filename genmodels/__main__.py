@@ -85,6 +85,7 @@ def _parser() -> argparse.ArgumentParser:
         "--referee", help="the checkpoint whose features compare; default: the bundled one of the data"
     )
     command.add_argument("--data", help="as for train; default: the data that the model was trained on")
+    command.add_argument("--out", type=Path, help="measure a copy of the model in this folder; one of the Hub needs it")
     command.add_argument("--only", nargs="+", default=[], metavar="PART", help='measure again, e.g. "sampling time"')
     command.add_argument("--inception", action="store_true", help="also the usual FID, whose network is downloaded")
 
@@ -287,15 +288,17 @@ def _evaluate(options: argparse.Namespace) -> None:
     names = list(checkpoint.bundled()) if options.all else options.models
     if not names:
         raise ValueError("Name a model, or give --all.")
+    if options.out and len(names) > 1:
+        raise ValueError(f"--out is for one model, not for {len(names)}.")
     is_main = process_state().is_main_process
     for name in names:
         with _progress_bar(name, shown=is_main) as show:
             result = evaluate(
                 name, options.n, seed=options.seed, referee=options.referee, inception=options.inception,
-                only=options.only, data=options.data, progress=show,
+                only=options.only, data=options.data, out=options.out, progress=show,
             )  # fmt: skip
         if is_main:
-            write_card(name)
+            write_card(options.out or name)
             _print_metrics(name, result)
 
 

@@ -8,7 +8,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-from genmodels import checkpoint
+from genmodels import checkpoint, files
 from genmodels.data import DATASETS
 from genmodels.evaluation.measurement import DEFAULT_N
 from genmodels.evaluation.report import measured
@@ -24,7 +24,7 @@ OWNERS_LICENCE = (
 def write_card(folder: str | os.PathLike) -> None:
     """(Re)write README.md in a checkpoint folder."""
     text = model_card(folder)
-    checkpoint.write_files(checkpoint.find(folder), {"README.md": lambda path: path.write_text(text, encoding="utf-8")})
+    files.write_files(checkpoint.writable(folder), {"README.md": lambda path: path.write_text(text, encoding="utf-8")})
 
 
 def model_card(source: str | os.PathLike, repo: str | None = None) -> str:

@@ -25,7 +25,7 @@ import torch
 from PIL import Image
 from torch.optim.swa_utils import AveragedModel
 
-from genmodels import checkpoint, data, operations, places
+from genmodels import checkpoint, data, files, operations, places
 from genmodels.models.base import Model, TrainingDiverged
 from genmodels.protocols import Classifies
 from genmodels.registry import get_family
@@ -66,7 +66,7 @@ def main() -> int:
         account.append({"step": step, "classes": classes_covered(model, referee)})
         print(account[-1], flush=True)
     film = sheet(frames)
-    checkpoint.write_files(options.out.parent, {options.out.name: lambda path: path.write_bytes(film)})
+    files.write_files(options.out.parent, {options.out.name: lambda path: path.write_bytes(film)})
     values = {
         "data": places.data_label(options.data),
         "num_classes": len(images.classes),
@@ -74,7 +74,7 @@ def main() -> int:
         "frame_size": list(frames[0].size),
         "frames": account,
     }
-    checkpoint.write_json(options.out.parent, options.out.with_suffix(".json").name, values)
+    files.write_json(options.out.parent, options.out.with_suffix(".json").name, values)
     print(f"{options.out}: {len(frames)} frames, {len(film) / 1e6:.2f} MB")
     return 0
 

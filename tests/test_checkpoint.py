@@ -16,7 +16,7 @@ from helpers import batch, build, having, python
 from genmodels import checkpoint, operations
 from genmodels.models import pipeline
 from genmodels.protocols import Classifies, Decodes, Encodes, HasLikelihood, Judges, Samples
-from genmodels.registry import FAMILIES
+from genmodels.registry import FAMILIES, get_family
 
 MODEL = "vae"
 
@@ -328,11 +328,12 @@ bundled = pytest.mark.parametrize("name", sorted(checkpoint.bundled()))
 def test_bundled_files(name):
     folder = checkpoint.bundled()[name]
     files = {str(file.relative_to(folder)): file for file in folder.rglob("*") if file.is_file()}
-    if code := files.pop(checkpoint.PIPELINE_CODE, None):
+    family = get_family(checkpoint.read_config(name)["family"])
+    assert set(files) <= set(checkpoint.files_of(family)), "only these files"
+    if code := files.pop("pipeline.py", None):
         assert code.read_text() == Path(pipeline.__file__).read_text(), "the only code, and a copy of the library's own"
-    assert set(files) <= set(checkpoint.FILES), "only these files, none of which can hold code"
     assert {"config.json", "training.json", "metrics.json", "README.md"} <= set(files)
-    assert {"model.safetensors", *checkpoint.COMPONENT_WEIGHTS} & set(files)
+    assert set(checkpoint.weight_files(family)) & set(files)
     for file in files.values():
         assert file.stat().st_size < 10e6, f"{file.name}: beyond 10 MB a Hub repo needs large file storage"
     config = checkpoint.read_config(name)

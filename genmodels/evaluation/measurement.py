@@ -26,6 +26,7 @@ from genmodels.data import DATASETS, Images, load_dataset, to_float, to_uint8
 from genmodels.device import hardware, process_state, to_fast_layout
 from genmodels.evaluation import shards
 from genmodels.evaluation.report import METRICS_FORMAT, config_hash, critics, measured, named
+from genmodels.files import write_json
 from genmodels.models.base import Model
 from genmodels.operations import (
     compresses,
@@ -132,7 +133,7 @@ class Evaluation:
         if file.is_file():
             return json.loads(file.read_text(encoding="utf-8"))
         values = part.measure(self)
-        checkpoint.write_json(folder, file.name, values)
+        write_json(folder, file.name, values)
         return values
 
     def _header(self) -> dict[str, Any]:
