@@ -1,5 +1,6 @@
 """Checkpoints on disk: what is wrong with one is said by file and key, and saving never harms what was there."""
 
+import dataclasses
 import json
 import math
 import os
@@ -73,6 +74,30 @@ def test_missing_path(tmp_path):
 
 def test_a_file_is_not_a_checkpoint(folder):
     refused(folder / "model.safetensors", "no checkpoint", "model.safetensors")
+
+
+def test_what_is_put_among_the_bundled_models_is_there_at_once(tmp_path, monkeypatch):
+    """Whether it was looked for before or not; of two of one name that of the later folder counts."""
+    roots = [tmp_path / "first", tmp_path / "second"]
+    monkeypatch.setattr(checkpoint, "BUNDLED", roots)
+    refused("one", "There is no model 'one'", "bundled are none")
+    for root in roots:
+        folder = checkpoint.save(build(MODEL), root / "one")
+        assert checkpoint.find("one") == checkpoint.bundled()["one"] == folder
+    checkpoint.save(build(MODEL), tmp_path)
+    for name in ("..", ".", "", "../first/one"):
+        assert checkpoint.bundled_folder(name) is None
+
+
+def test_a_checkpoint_is_read_once(folder):
+    """And stays what it was: a value."""
+    found = checkpoint.Checkpoint(folder)
+    before = found.config, found.weights_hash
+    edit_config(folder, family="gan")
+    (folder / "model.safetensors").write_bytes(b"")
+    assert (found.config, found.weights_hash) == before
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        found.folder = folder.parent
 
 
 # -- config.json -------------------------------------------------------------------------------------------------------
