@@ -88,6 +88,7 @@ def _parser() -> argparse.ArgumentParser:
         "--referee", help="the checkpoint whose features compare; default: the bundled one of the data"
     )
     command.add_argument("--data", help="as for train; default: the data that the model was trained on")
+    command.add_argument("--out", type=Path, help="measure a copy of the model in this folder; one of the Hub needs it")
     command.add_argument("--only", nargs="+", default=[], metavar="PART", help="measure again, e.g. speed frechet")
     command.add_argument("--inception", action="store_true", help="also the usual FID, whose network is downloaded")
 
@@ -292,15 +293,18 @@ def _evaluate(options: argparse.Namespace) -> None:
     from genmodels.device import process_state
     from genmodels.evaluation import evaluate
 
+    names = _named_models(options)
+    if options.out and len(names) > 1:
+        raise ValueError(f"--out is for one model, not for {len(names)}.")
     is_main = process_state().is_main_process
-    for name in _named_models(options):
+    for name in names:
         with _progress_bar(name, shown=is_main) as show:
             result = evaluate(
                 name, options.n, seed=options.seed, referee=options.referee, inception=options.inception,
-                only=options.only, data=options.data, progress=show,
+                only=options.only, data=options.data, out=options.out, progress=show,
             )  # fmt: skip
         if is_main:
-            write_card(name)
+            write_card(options.out or name)
             _print_metrics(name, result)
 
 
@@ -318,13 +322,14 @@ def _convert(options: argparse.Namespace) -> None:
     from genmodels.card import write_card
     from genmodels.evaluation.conversion import converted
     from genmodels.evaluation.report import of_model, of_real_images, read_report
+    from genmodels.files import write_json
 
     reports = {name: converted(name) for name in _named_models(options)}  # all of them, before anything is written
     for name, report in reports.items():
         if report == (old := read_report(name)):
             print(f"{name}: is of today's form")
             continue
-        checkpoint.write_json(checkpoint.find(name), "metrics.json", report)
+        write_json(checkpoint.find(name), "metrics.json", report)
         write_card(name)
         count = len(of_model(report)) + len(of_real_images(report))
         print(f"{name}: converted from format {old['format']}, {count} figures")

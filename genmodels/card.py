@@ -9,7 +9,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-from genmodels import checkpoint
+from genmodels import checkpoint, files
 from genmodels.data import DATASETS
 from genmodels.evaluation.keys import KEYS, PART_TITLES, RANKED_BY, REAL_SETS
 from genmodels.evaluation.measurement import DEFAULT_N
@@ -27,7 +27,7 @@ OWNERS_LICENCE = (
 def write_card(folder: str | os.PathLike[str]) -> None:
     """(Re)write README.md in a checkpoint folder."""
     text = model_card(folder)
-    checkpoint.write_files(checkpoint.find(folder), {"README.md": lambda path: path.write_text(text, encoding="utf-8")})
+    files.write_files(checkpoint.writable(folder), {"README.md": lambda path: path.write_text(text, encoding="utf-8")})
 
 
 def model_card(source: str | os.PathLike[str], repo: str | None = None) -> str:

@@ -1,7 +1,7 @@
 """What can be done with any model that has the abilities for it, on tensors. Images are (B, C, H, W) in [-1, 1]."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, TypeGuard, TypeVar, get_type_hints
 
 import torch
@@ -120,8 +120,13 @@ def _checked_knobs(model: Samples, knobs: dict[str, Any]) -> dict[str, Any]:
         key: hint for key, hint in get_type_hints(model.sample).items() if key not in ("labels", "generators", "return")
     }
     if unknown := knobs.keys() - known.keys():
-        raise ValueError(f"There is no knob {min(unknown)!r}; this model has {', '.join(sorted(known)) or 'none'}.")
+        raise no_knob(min(unknown), known)
     return {key: checked(key, value, known[key]) for key, value in knobs.items()}
+
+
+def no_knob(key: str, known: Iterable[str]) -> ValueError:
+    """What to raise where a model has no such knob, but the `known` ones."""
+    return ValueError(f"There is no knob {key!r}; this model has {', '.join(sorted(known)) or 'none'}.")
 
 
 @torch.no_grad()

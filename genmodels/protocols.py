@@ -5,13 +5,13 @@ Shapes: images `(B, C, H, W)` float32 in [-1, 1]; labels `(B,)` int64, -1 or Non
 A family's method may take further keywords, with defaults: those of `sample` are its knobs, such as a temperature.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from torch import Generator, Tensor, nn
 from typing_extensions import get_protocol_members  # in typing since Python 3.13
 
-from genmodels.models.base import ModelConfig
+from genmodels.models.base import Knob, ModelConfig
 
 if TYPE_CHECKING:
     from genmodels.models.pipeline import Step
@@ -30,6 +30,10 @@ class AnyModel(Protocol):
 
     @property
     def num_classes(self) -> int: ...
+
+    @property
+    def knobs(self) -> Mapping[str, Knob]:
+        """What visitors may set of its `sample`."""
 
     def parameters(self) -> Iterator[nn.Parameter]: ...
 

@@ -76,41 +76,13 @@ def wait_for_answer(address: str, start: float) -> float:
     raise TimeoutError("the app did not answer within a minute")
 
 
-def choices(client: Client, endpoint: str) -> list[str]:
-    """The values of an endpoint's first parameter, the model."""
-    schema = client.view_api(return_format="dict", print_info=False)["named_endpoints"][endpoint]["parameters"][0]
-    return schema["type"]["enum"]
-
-
 def use_every_model(client: Client) -> None:
-    """What a visitor does who clicks through all data sets of all tabs."""
-    for name in choices(client, "/autoencoder_open"):
-        client.predict(name, 0.3, 0.5, api_name="/autoencoder_open")
-    for name in choices(client, "/vae_open"):
-        client.predict(name, 64, 0, 1.0, api_name="/vae_open")
-        client.predict(name, 24, 1.0, api_name="/vae_walk_open")
-    for name in choices(client, "/vae_open_map"):
-        client.predict(name, 3, api_name="/vae_open_map")
-    client.predict("elf", 0, 0, *[0.0] * 6, api_name="/vae_traverse")
-    for name in choices(client, "/gan_open"):
-        client.predict(name, 64, 0, 1.0, api_name="/gan_open")
-        client.predict(name, 3, 0, 100, 0.7, api_name="/gan_mix_open")
-        client.predict(name, api_name="/gan_critic_open")
-    for name in choices(client, "/flow_open"):
-        client.predict(name, 64, 0, 1.0, api_name="/flow_open")
-        client.predict(name, api_name="/flow_back_open")
-        client.predict(name, api_name="/flow_likely_open")
-    for name in choices(client, "/pixelcnn_open"):
-        client.predict(name, 16, 0, 1.0, api_name="/pixelcnn_open")
-        client.predict(name, api_name="/pixelcnn_expect_open")
-        client.predict(name, api_name="/pixelcnn_compare")
-    for name in choices(client, "/diffusion_open"):
-        client.predict(name, 16, 0, api_name="/diffusion_open")
-    for name in choices(client, "/diffusion_fill_open"):
-        client.predict(name, 0.6, 0, api_name="/diffusion_noise_open")
-        client.predict(name, 8, 0, api_name="/diffusion_fill_open")
-    for name in choices(client, "/diffusion_same_open"):
-        client.predict(name, 0, api_name="/diffusion_same_open")
+    """What a visitor does who clicks through all data sets of all sections: the events called "open", with every model."""
+    endpoints = client.view_api(return_format="dict", print_info=False)["named_endpoints"]
+    for endpoint, told in endpoints.items():
+        if "open" in endpoint.split("_"):
+            for name in told["parameters"][0]["type"]["enum"]:
+                client.predict(name, api_name=endpoint)
 
 
 def watched(client: Client, endpoint: str, *arguments: object) -> list[list[float]]:

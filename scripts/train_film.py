@@ -24,7 +24,7 @@ from pathlib import Path
 import torch
 from PIL import Image
 
-from genmodels import checkpoint, data, operations, places
+from genmodels import checkpoint, data, files, operations, places
 from genmodels.models.base import Model, TrainingDiverged
 from genmodels.protocols import Classifies
 from genmodels.registry import get_family
@@ -65,7 +65,7 @@ def main() -> int:
         account.append({"step": step, "classes": classes_covered(model, referee)})
         print(account[-1], flush=True)
     film = sheet(frames)
-    checkpoint.write_files(options.out.parent, {options.out.name: lambda path: path.write_bytes(film)})
+    files.write_files(options.out.parent, {options.out.name: lambda path: path.write_bytes(film)})
     values = {
         "data": places.data_label(options.data),
         "num_classes": len(images.classes),
@@ -73,7 +73,7 @@ def main() -> int:
         "frame_size": list(frames[0].size),
         "frames": account,
     }
-    checkpoint.write_json(options.out.parent, options.out.with_suffix(".json").name, values)
+    files.write_json(options.out.parent, options.out.with_suffix(".json").name, values)
     print(f"{options.out}: {len(frames)} frames, {len(film) / 1e6:.2f} MB")
     return 0
 

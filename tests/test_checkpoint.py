@@ -1,5 +1,6 @@
 """Checkpoints on disk: what is wrong with one is said by file and key, and saving never harms what was there."""
 
+import dataclasses
 import json
 import math
 import os
@@ -16,7 +17,7 @@ from helpers import batch, build, having, python
 from genmodels import checkpoint, operations
 from genmodels.models import pipeline
 from genmodels.protocols import Classifies, Decodes, Encodes, HasLikelihood, Judges, Samples
-from genmodels.registry import FAMILIES
+from genmodels.registry import FAMILIES, get_family
 
 MODEL = "vae"
 
@@ -73,6 +74,30 @@ def test_missing_path(tmp_path):
 
 def test_a_file_is_not_a_checkpoint(folder):
     refused(folder / "model.safetensors", "no checkpoint", "model.safetensors")
+
+
+def test_what_is_put_among_the_bundled_models_is_there_at_once(tmp_path, monkeypatch):
+    """Whether it was looked for before or not; of two of one name that of the later folder counts."""
+    roots = [tmp_path / "first", tmp_path / "second"]
+    monkeypatch.setattr(checkpoint, "BUNDLED", roots)
+    refused("one", "There is no model 'one'", "bundled are none")
+    for root in roots:
+        folder = checkpoint.save(build(MODEL), root / "one")
+        assert checkpoint.find("one") == checkpoint.bundled()["one"] == folder
+    checkpoint.save(build(MODEL), tmp_path)
+    for name in ("..", ".", "", "../first/one"):
+        assert checkpoint.bundled_folder(name) is None
+
+
+def test_a_checkpoint_is_read_once(folder):
+    """And stays what it was: a value."""
+    found = checkpoint.Checkpoint(folder)
+    before = found.config, found.weights_hash
+    edit_config(folder, family="gan")
+    (folder / "model.safetensors").write_bytes(b"")
+    assert (found.config, found.weights_hash) == before
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        found.folder = folder.parent
 
 
 # -- config.json -------------------------------------------------------------------------------------------------------
@@ -328,11 +353,12 @@ bundled = pytest.mark.parametrize("name", sorted(checkpoint.bundled()))
 def test_bundled_files(name):
     folder = checkpoint.bundled()[name]
     files = {str(file.relative_to(folder)): file for file in folder.rglob("*") if file.is_file()}
-    if code := files.pop(checkpoint.PIPELINE_CODE, None):
+    family = get_family(checkpoint.read_config(name)["family"])
+    assert set(files) <= set(checkpoint.files_of(family)), "only these files"
+    if code := files.pop("pipeline.py", None):
         assert code.read_text() == Path(pipeline.__file__).read_text(), "the only code, and a copy of the library's own"
-    assert set(files) <= set(checkpoint.FILES), "only these files, none of which can hold code"
     assert {"config.json", "training.json", "metrics.json", "README.md"} <= set(files)
-    assert {"model.safetensors", *checkpoint.COMPONENT_WEIGHTS} & set(files)
+    assert set(checkpoint.weight_files(family)) & set(files)
     for file in files.values():
         assert file.stat().st_size < 10e6, f"{file.name}: beyond 10 MB a Hub repo needs large file storage"
     config = checkpoint.read_config(name)

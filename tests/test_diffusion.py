@@ -775,16 +775,15 @@ def test_the_pipelines_code_stands_alone(tmp_path):
 def test_weights_lie_where_diffusers_looks_for_them(tmp_path):
     folder = checkpoint.save(reader(), tmp_path / "model")
     files = {str(file.relative_to(folder)) for file in folder.rglob("*") if file.is_file()}
-    assert files == {"config.json", "pipeline.py", *checkpoint.COMPONENT_WEIGHTS, *checkpoint.COMPONENT_TEXTS}
-    assert set(Diffusion.components.values()) == set(checkpoint.COMPONENT_WEIGHTS)
-    assert files - {"pipeline.py"} <= set(checkpoint.FILES), "all but the code is downloaded"
+    assert files == {"config.json", *Diffusion.components.values(), *Diffusion.component_texts}
+    assert files <= set(checkpoint.files_of(Diffusion))
     before = checkpoint.weights_hash(folder)
     other = checkpoint.save(
         build("diffusion", seed=1, num_classes=0, vocabulary=reader().config.vocabulary), tmp_path / "2"
     )
     shutil.copy(other / "text_encoder/model.safetensors", folder / "text_encoder/model.safetensors")
     assert checkpoint.weights_hash(folder) != before
-    assert checkpoint.size(folder) == sum((folder / name).stat().st_size for name in checkpoint.COMPONENT_WEIGHTS)
+    assert checkpoint.size(folder) == sum((folder / name).stat().st_size for name in Diffusion.components.values())
     (folder / "unet/diffusion_pytorch_model.safetensors").unlink()
     with pytest.raises(ValueError, match=r"unet/diffusion_pytorch_model\.safetensors can't be read as safetensors"):
         checkpoint.load(folder)

@@ -170,6 +170,7 @@ def test_an_unknown_model_lists_the_models(name):
 def test_a_model_without_the_ability():
     name = model_for(AUTOENCODERS)
     refused(lambda: sampling.sample(name), "lacks the ability Samples")
+    refused(lambda: sampling.sample(VAES[0], n=1, eta=1), "There is no knob 'eta'; this model has temperature.")
     refused(lambda: latents.latent_walk(name, (0, 1)), "lacks the ability BlendsClasses")
     refused(lambda: latents.posterior_samples(name, pad(name)), "lacks the ability HasPosterior")
     refused(lambda: latents.latent_map(name), "a map needs exactly 2")

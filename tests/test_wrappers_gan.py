@@ -12,9 +12,10 @@ from helpers import build, encoded, picture, python, tiny_images, write_parquet
 from PIL import ExifTags, Image, ImageSequence
 from test_wrappers import pad, pixels, refused
 
-from genmodels import checkpoint
+from genmodels import checkpoint, files
 from genmodels.evaluation.calibration import CALIBRATION_SAMPLES, calibrate
 from genmodels.evaluation.report import METRICS_FORMAT, config_hash
+from genmodels.models.gan import GAN
 from genmodels.wrappers import (
     core,
     discriminator,
@@ -353,7 +354,8 @@ def test_films_are_cut_as_their_account_says(name):
 
 
 def test_films_travel_with_a_checkpoint():
-    assert {f"{stem}.{ending}" for stem in ("film", "collapse") for ending in ("webp", "json")} <= set(checkpoint.FILES)
+    films = {f"{stem}.{ending}" for stem in ("film", "collapse") for ending in ("webp", "json")}
+    assert films <= set(checkpoint.files_of(GAN))
     assert training_films.films(core.available("autoencoder")[0]) == []
 
 
@@ -370,7 +372,7 @@ def test_figures_say_what_was_measured_and_what_not(tmp_path, monkeypatch):
         "metrics": {"parameters": {"value": 12345}, "frechet_distance": {"value": 1.5}, "bits_per_dim_bound": {"value": 1.25}},
         "references": {"train": {"frechet_distance": {"value": 0.25}}},
     }  # fmt: skip
-    checkpoint.write_json(tmp_path / "gan-a", "metrics.json", values)
+    files.write_json(tmp_path / "gan-a", "metrics.json", values)
     text = metrics_table.figures("gan")
     rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in text.splitlines() if line.startswith("|")]
     assert rows[0] == ["model", "parameters", "Fréchet distance", "of real images", "bits/dim"]

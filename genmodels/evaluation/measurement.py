@@ -27,6 +27,7 @@ from genmodels.device import hardware, process_state, to_fast_layout
 from genmodels.evaluation import shards
 from genmodels.evaluation.keys import KEYS
 from genmodels.evaluation.report import METRICS_FORMAT, Figures, Judge, Report, config_hash, critics, measured, named
+from genmodels.files import write_json
 from genmodels.operations import compresses, device_of, reads_captions, require, sample
 from genmodels.places import absolute, data_label, without_paths
 from genmodels.protocols import Classifies, Judges
@@ -146,7 +147,7 @@ class Evaluation:
         if file.is_file():
             return cast(dict[str, Any], json.loads(file.read_text(encoding="utf-8")))
         values = part.measure(self)
-        checkpoint.write_json(folder, file.name, values)
+        write_json(folder, file.name, values)
         return values
 
     def _header(self) -> Report:

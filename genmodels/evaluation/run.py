@@ -4,10 +4,11 @@ import shutil
 from collections.abc import Sequence
 
 from genmodels import checkpoint
-from genmodels.device import set_threads
+from genmodels.device import process_state, set_threads
 from genmodels.evaluation.measurement import DEFAULT_N, LARGEST_N, Evaluation, Progress, Source
 from genmodels.evaluation.parts import INCEPTION, PARTS
 from genmodels.evaluation.report import Report, read_report
+from genmodels.files import write_json
 
 
 def evaluate(
@@ -20,6 +21,7 @@ def evaluate(
     only: Sequence[str] = (),
     importance_samples: int | None = None,
     data: str | None = None,
+    out: Source | None = None,
     progress: Progress = lambda part, share, whole: None,
 ) -> Report:
     """Measure a checkpoint, write its metrics.json, and return what was written.
@@ -28,7 +30,8 @@ def evaluate(
     bundled `referee-<data>`. inception: also the usual FID, whose network is downloaded. only: slugs of PARTS to measure
     again, where the others have been measured with the same n and seed (sampling times, say, on a quieter machine).
     importance_samples: draws per image that tighten a bound; by default `IMPORTANCE_SAMPLES`. data: what `load_dataset`
-    takes; by default the data that the model was trained on.
+    takes; by default the data that the model was trained on. out: a folder for a copy of the checkpoint, in which its
+    metrics.json is written then: a model of the Hub needs one.
 
     `progress` is told the part at hand, the share of it that is done, and that of the whole.
 
@@ -41,7 +44,9 @@ def evaluate(
     if not 0 <= seed < 2**31:
         raise ValueError(f"The seed must be between 0 and 2**31 - 1, not {seed}.")
     set_threads()
-    evaluation = Evaluation(source, n, seed, referee, importance_samples, data)
+    with process_state().main_process_first():
+        folder = checkpoint.writable(source, out)
+    evaluation = Evaluation(folder, n, seed, referee, importance_samples, data)
     if data is not None:
         len(evaluation.test)  # what the caller names is refused before anything is measured
     wanted = [*PARTS, INCEPTION] if inception else PARTS
@@ -51,7 +56,7 @@ def evaluate(
         raise ValueError(f"There is no part {min(unknown)!r}; this model has {', '.join(part.slug for part in parts)}.")
     result = evaluation.run([part for part in parts if not only or part.slug in only], former, progress)
     if evaluation.is_main:
-        checkpoint.write_json(evaluation.folder, "metrics.json", result)
+        write_json(evaluation.folder, "metrics.json", result)
         shutil.rmtree(evaluation.work, ignore_errors=True)
     evaluation.wait()
     return read_report(evaluation.folder)

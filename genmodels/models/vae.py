@@ -20,6 +20,7 @@ import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 import torch.nn.functional as F
@@ -27,6 +28,7 @@ from torch import Generator, Tensor, nn
 from typing_extensions import Self
 
 from genmodels.models.base import (
+    Knob,
     Model,
     ModelConfig,
     ModuleList,
@@ -163,6 +165,7 @@ class VAE(Model):
     Config = VAEConfig
     config: VAEConfig
     likelihood_is_bound = True
+    knobs: ClassVar[dict[str, Knob]] = {"temperature": Knob("The temperature", 0, 2)}
 
     def __init__(self, config: VAEConfig) -> None:
         super().__init__(config)
@@ -201,10 +204,10 @@ class VAE(Model):
         }
 
     def _labels(self, labels: Tensor | None, n: int, device: torch.device) -> Tensor:
-        """-1 and None ("no class") become the extra row of the label embeddings; without classes that is the only row."""
-        if labels is None or not self.config.num_classes:
-            return torch.full((n,), self.config.num_classes, device=device)
-        return torch.where(labels < 0, self.config.num_classes, labels)
+        """As for every family; blends of classes, weights `(B, num_classes + 1)`, stay as they are."""
+        if labels is not None and labels.ndim == 2 and self.config.num_classes:
+            return labels
+        return super()._labels(labels, n, device)
 
     def _posterior(self, x: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
         """Mean and log standard deviation `(B, D)` of q(z|x)."""

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from genmodels import checkpoint
 from genmodels.data import Images, tile, to_uint8
+from genmodels.files import write_files
 from genmodels.models.base import Model
 from genmodels.operations import device_of, reconstruct, require, sample
 from genmodels.protocols import Classifies, Reconstructs, Samples
@@ -41,7 +42,7 @@ def finish(model: Model, folder: str | os.PathLike[str], test: Images) -> None:
     )
     picture = preview(model, test)
     if picture is not None:
-        checkpoint.write_files(target, {"samples.png": tile(to_uint8(picture)).save})
+        write_files(target, {"samples.png": tile(to_uint8(picture)).save})
     write_card(target)
 
 

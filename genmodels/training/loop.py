@@ -12,7 +12,6 @@ objective of (seed, step). So a resumed run repeats what an uninterrupted one wo
 """
 
 import dataclasses
-import errno
 import functools
 import json
 import os
@@ -28,8 +27,9 @@ from safetensors import SafetensorError
 from torch import Tensor
 
 from genmodels import checkpoint
-from genmodels.data import Images, reason, tile, to_uint8
+from genmodels.data import Images, tile, to_uint8
 from genmodels.device import fastest_precision, hardware, process_state, set_threads, to_fast_layout
+from genmodels.files import save_error, take_place, write_files, write_json
 from genmodels.models.base import Model, TrainConfig, TrainingDiverged
 from genmodels.places import absolute
 from genmodels.registry import family_of
@@ -282,8 +282,7 @@ class _Run:
             if self.accelerator.is_main_process:
                 run = {"step": self.step, "seconds": self.seconds, "precision": self.precision}
                 seal(aside, run | self._identity)
-                os.replace(aside, final)
-                checkpoint.sync(self.folder)
+                take_place(aside, final)
                 self._save_checkpoint(self.folder, progress)
                 picture = preview(self.ema.module.eval(), self.data)
                 if picture is not None:
@@ -292,11 +291,7 @@ class _Run:
                     shutil.rmtree(old, ignore_errors=True)
         except (OSError, RuntimeError, SafetensorError) as error:  # torch.save and safetensors have errors of their own
             shutil.rmtree(aside, ignore_errors=True)
-            why = getattr(error, "strerror", None) or reason(error)
-            raise OSError(
-                getattr(error, "errno", None) or errno.EIO,
-                f"Saving to {self.folder} failed: {why}. The last good state is kept.",
-            ) from error
+            raise save_error(self.folder, error, "The last good state is kept.") from error
         self.accelerator.wait_for_everyone()
 
     @functools.cached_property
@@ -310,7 +305,7 @@ class _Run:
             data["attributes"] = {name: list(values) for name, values in self.data.attributes.items()}
         checkpoint.save(self.ema.module, folder / "checkpoint", data=data, training=self._account(progress))
         if os.path.isabs(place):
-            checkpoint.write_json(folder, checkpoint.DATA_PLACE, {"place": place})
+            write_json(folder, checkpoint.DATA_PLACE, {"place": place})
 
     def _account(self, progress: float) -> dict[str, Any]:
         """training.json: how these weights came to be."""
@@ -346,7 +341,7 @@ class _Run:
         if former:  # rows written after that state will be written again
             kept = [row for row in read_rows(self.folder) if row["step"] <= self.step]
             text = "".join(json.dumps(row) + "\n" for row in kept)
-            checkpoint.write_files(self.folder, {"metrics.jsonl": lambda path: path.write_text(text)})
+            write_files(self.folder, {"metrics.jsonl": lambda path: path.write_text(text)})
 
     def finish(self) -> None:
         """Leave the EMA weights in the model that the caller holds, and accelerate's precision wrapper off it."""

@@ -47,7 +47,7 @@ def sample_rows(
     """
     model = get_model(name, WritesRows)
     n, seed = check_int("The number of images", n, 1, MAX_WRITTEN), check_int("The seed", seed, 0, MAX_SEED)
-    index, temperature = class_index(name, label), knob("temperature", temperature)
+    index, temperature = class_index(name, label), knob(model, "temperature", temperature)
     labels = operations.as_labels(model, n, "balanced" if index is None else index)
     x = torch.zeros(n, *model.image_shape)
     info = signature(name, n=n, seed=seed, **class_text(name, index), temperature=temperature)
@@ -69,7 +69,7 @@ def complete_rows(
     model = get_model(name, WritesRows)
     image, hidden = from_pad(name, pad)
     n, seed = check_int("The number of completions", n, 1, MAX_WRITTEN), check_int("The seed", seed, 0, MAX_SEED)
-    temperature = knob("temperature", temperature)
+    temperature = knob(model, "temperature", temperature)
     everyone = isinstance(label, str) and label == "balanced"
     index = None if everyone else class_index(name, label)
     labels = operations.as_labels(model, n, "balanced" if everyone else index)

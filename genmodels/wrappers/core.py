@@ -16,10 +16,12 @@ import torch
 from torch import Tensor
 
 from genmodels import checkpoint, operations, registry
+from genmodels.checkpoint import Checkpoint
 from genmodels.data import DATASETS
 from genmodels.device import set_threads
 from genmodels.models.base import Model
 from genmodels.protocols import AnyModel
+from genmodels.registry import get_family
 
 MAX_IMAGES, MAX_SEED, MAX_FRAMES = 100, 2**31 - 1, 96
 LARGEST = 1e12  # of any number that a visitor sends
@@ -63,9 +65,9 @@ def own_folder() -> Path:
 
 
 def check_name(name: Any) -> None:
-    names = checkpoint.bundled()
-    if not isinstance(name, str) or name not in names:
-        raise ValueError(f"There is no model {str(name)[:40]!r}; the models are {', '.join(names) or 'not installed'}.")
+    if not isinstance(name, str) or checkpoint.bundled_folder(name) is None:
+        known = ", ".join(checkpoint.bundled()) or "not installed"
+        raise ValueError(f"There is no model {str(name)[:40]!r}; the models are {known}.")
 
 
 @functools.lru_cache(maxsize=MODELS_KEPT)
@@ -171,18 +173,18 @@ def _description(name: str) -> dict[str, Any]:
         "classes": list(data["classes"]),
         "background": known.background if known else 255,
         "latent_dim": settings.get("latent_dim", 0),
-        "conditional": bool(settings.get("num_classes")) and config["family"] != "autoencoder",
+        "conditional": bool(settings.get("num_classes")) and get_family(config["family"]).reads_labels,
     }
 
 
 def available(family: str) -> list[str]:
     """The bundled models of a family, in the order of the data sets, the general ones before the special ones."""
     order = list(DATASETS)
-    names = [name for name in checkpoint.bundled() if describe(name)["family"] == family]
+    names = [name for name, folder in checkpoint.bundled().items() if Checkpoint(folder).config["family"] == family]
 
     def rank(name: str) -> tuple[bool, int, str]:
         data = describe(name)["data"]
-        special = name.removesuffix(data) not in ("ae-", f"{family}-")
+        special = name.removesuffix(f"-{data}") not in (family, get_family(family).short_name)
         return special, order.index(data) if data in order else len(order), name
 
     return sorted(names, key=rank)

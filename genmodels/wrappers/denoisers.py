@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any, TypedDict
 
 from genmodels import checkpoint
 from genmodels.models.diffusion import DiffusionConfig
-from genmodels.wrappers.core import available, check_name, shown
+from genmodels.protocols import Denoises
+from genmodels.wrappers.core import available, check_name, get_model, shown
 from genmodels.wrappers.sampling import knob
 
 if TYPE_CHECKING:
@@ -77,12 +78,12 @@ def checked_solver(
     scheduler: str | None = None,
 ) -> Solver:
     """The settings of a run, the model's own where they are None; ValueError with the range."""
-    own = solver_settings(name)
+    own, model = solver_settings(name), get_model(name, Denoises)
     steps = own["num_inference_steps"] if num_inference_steps is None else num_inference_steps
     scale = own["guidance_scale"] if guidance_scale is None else guidance_scale
     return {
-        "num_inference_steps": knob("num_inference_steps", steps),
-        "guidance_scale": knob("guidance_scale", scale),
+        "num_inference_steps": knob(model, "num_inference_steps", steps),
+        "guidance_scale": knob(model, "guidance_scale", scale),
         "scheduler": _scheduler(own["scheduler"] if scheduler is None else scheduler),
     }
 

@@ -114,7 +114,7 @@ def sample_layers(name: str, seed: int = 0, label: int | str | None = None, **kn
     """Samples on their way from noise to pictures, one frame per layer undone. label None = every class in turn."""
     model = get_model(name, ShowsLayers)
     seed = check_int("The seed", seed, 0, MAX_SEED)
-    knobs = {key: knob(key, value) for key, value in knobs.items()}
+    knobs = {key: knob(model, key, value) for key, value in knobs.items()}
     index = class_index(name, label)
     labels = operations.as_labels(model, FILM_PICTURES, "balanced" if index is None else index)
     steps = list(model.sample_steps(labels, generators=seeded(range(seed, seed + FILM_PICTURES)), **knobs))

@@ -76,7 +76,7 @@ def latent_loop(
     model = get_model(name, HasStyles)
     seed, stops = check_int("The seed", seed, 0, MAX_SEED), check_int("The number of stops", stops, 2, MAX_STOPS)
     frames = check_int("The number of frames", frames, 8, MAX_FRAMES)
-    psi = knob("truncation_psi", truncation_psi)
+    psi = knob(model, "truncation_psi", truncation_psi)
     if space not in SPACES:
         raise ValueError("The walk must go through z or w.")
     index = class_index(name, label)
@@ -117,7 +117,7 @@ def style_grid(
         check_int("The number of columns", columns, 1, MAX_SOURCES),
     )
     crossover = check_int("The crossover layer", crossover, 0, model.num_layers)
-    psi = knob("truncation_psi", truncation_psi)
+    psi = knob(model, "truncation_psi", truncation_psi)
     index = class_index(name, label)
     left, top = (_styles(model, seed, n, index, psi) for seed, n in zip(seeds, counts, strict=True))
     rows, columns = counts
