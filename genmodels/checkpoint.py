@@ -79,7 +79,12 @@ def _side_file(module: str) -> str:
 
 
 def bundled() -> dict[str, Path]:
-    """The models that come with the package: name -> folder."""
+    """The models that come with the package: name -> folder.
+
+    >>> import genmodels
+    >>> "vae-mnist" in genmodels.bundled()
+    True
+    """
     folders = [root / name for root in BUNDLED if root.is_dir() for name in sorted(os.listdir(root))]
     return {folder.name: folder for folder in folders if (folder / CONFIG).is_file()}
 
@@ -280,6 +285,11 @@ def load(source: Source, *, device: torch.device | str | None = None) -> Model:
 
     `device`: by default the one that accelerate picks. Raises ValueError naming file and key where the checkpoint is
     corrupt, foreign, incomplete or of wrong shapes; then nothing is loaded.
+
+    >>> import genmodels
+    >>> model = genmodels.load("vae-mnist")
+    >>> model.image_shape, model.num_classes, model.config.latent_dim
+    ((1, 28, 28), 10, 32)
     """
     folder = find(source)  # once: for a Hub repo it asks the Hub
     found = Checkpoint(folder)
@@ -404,6 +414,11 @@ def save(
     the checkpoint that `training` started from. half: store float16 weights (half the size).
     All files are written aside first and then renamed: a full disk or a read-only folder raises OSError in one
     sentence and leaves the former checkpoint as it was.
+
+    >>> import genmodels
+    >>> folder = genmodels.save(genmodels.load("vae-mnist"), "models/mine")
+    >>> genmodels.load(folder).config.latent_dim
+    32
     """
     folder = Path(folder)
     data = data or {"name": "", "shape": list(model.image_shape), "classes": []}

@@ -248,6 +248,17 @@ def load_dataset(
     "text" says of it (see `Images`); of several captions, `seed` draws one.
     Pictures that can't be read are left out and named in `Images.left_out`; strict: refuse them instead.
     Raises ValueError that says what was not found and what exists, or that no picture can be read.
+
+    >>> import genmodels
+    >>> from PIL import Image
+    >>> for grey in range(10):
+    ...     Image.new("L", (40, 30), grey).save(f"{grey}.png")
+    >>> images = genmodels.load_dataset(".", shape=(1, 28, 28))
+    >>> len(images), len(genmodels.load_dataset(".", "test"))
+    (9, 1)
+    >>> x, labels = images[:4]
+    >>> x.shape
+    torch.Size([4, 1, 28, 28])
     """
     info = DATASETS.get(name)
     tables, left_out = (_known_tables(name, split), ()) if info else _foreign_tables(name, split)

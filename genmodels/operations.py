@@ -98,6 +98,15 @@ def sample(
 
     label: "balanced" = every class in turn, None = no class, an int, or n ints. captions: n of them instead, for a
     model that reads them. knobs: the family's own, such as temperature. Raises ValueError if the model can't sample, a class or knob doesn't exist, or a number is out of range.
+
+    >>> import genmodels, torch
+    >>> model = genmodels.load("vae-mnist")
+    >>> x = genmodels.sample(model, n=4, seed=7, label=3, temperature=0.8)
+    >>> x.shape
+    torch.Size([4, 1, 28, 28])
+    >>> alone = genmodels.sample(model, n=1, seed=9, label=3, temperature=0.8)
+    >>> torch.allclose(alone[0], x[2], atol=1e-5)
+    True
     """
     model = require(model, Samples)
     if n < 1 or not 0 <= seed < 2**63 - n:
@@ -131,7 +140,15 @@ def no_knob(key: str, known: Iterable[str]) -> ValueError:
 
 @torch.no_grad()
 def reconstruct(model: AnyModel, x: Tensor, labels: Tensor | None = None) -> Tensor:
-    """decode(encode(x))"""
+    """decode(encode(x)), images `(B, C, H, W)`. Raises ValueError if the model can't do both.
+
+    >>> import genmodels
+    >>> from genmodels.real_images import real_images
+    >>> x, _ = real_images("mnist")[:8]
+    >>> again = genmodels.reconstruct(genmodels.load("ae-mnist"), x)
+    >>> bool((again - x).abs().mean() < 0.1)
+    True
+    """
     model = require(model, Reconstructs)
     return model.decode(model.encode(x, labels), labels).clamp(-1, 1)
 
@@ -157,7 +174,14 @@ def bits_per_dim(model: AnyModel, x: Tensor, labels: Tensor | None = None, *, se
 
 @torch.no_grad()
 def interpolate(model: AnyModel, a: Tensor, b: Tensor, t: Tensor, labels: Tensor | None = None) -> Tensor:
-    """Images `(T, C, H, W)` decoded on the straight line between the codes of two images `(C, H, W)`, at t `(T,)`."""
+    """Images `(T, C, H, W)` decoded on the straight line between the codes of two images `(C, H, W)`, at t `(T,)`.
+
+    >>> import genmodels, torch
+    >>> model = genmodels.load("ae-mnist")
+    >>> a, b = genmodels.sample(genmodels.load("gan-mnist"), n=2)
+    >>> genmodels.interpolate(model, a, b, torch.linspace(0, 1, 5)).shape
+    torch.Size([5, 1, 28, 28])
+    """
     model = require(model, Reconstructs)
     za, zb = model.encode(torch.stack([a, b]), labels)
     t = t.to(za).reshape(-1, *[1] * za.ndim)
@@ -165,7 +189,15 @@ def interpolate(model: AnyModel, a: Tensor, b: Tensor, t: Tensor, labels: Tensor
 
 
 def corrupt(x: Tensor, sigma: float, seeds: Sequence[int], hidden: Tensor | None = None) -> Tensor:
-    """x with the pixels where `hidden` (B, 1, H, W) is True erased to grey, then noise of standard deviation sigma."""
+    """x with the pixels where `hidden` (B, 1, H, W) is True erased to grey, then noise of standard deviation sigma.
+
+    The noise of image i depends on seeds[i] alone.
+
+    >>> import genmodels, torch
+    >>> x = torch.zeros(2, 1, 28, 28)
+    >>> round(float(genmodels.corrupt(x, 0.5, seeds=[0, 1]).std()), 1)
+    0.5
+    """
     if hidden is not None:
         x = torch.where(hidden, ERASED, x)
     if sigma == 0:
@@ -175,7 +207,15 @@ def corrupt(x: Tensor, sigma: float, seeds: Sequence[int], hidden: Tensor | None
 
 @torch.no_grad()
 def anomaly_score(model: AnyModel, x: Tensor, labels: Tensor | None = None) -> Tensor:
-    """How badly the model reproduces each image `(B,)`: root mean squared error in grey levels (0..255)."""
+    """How badly the model reproduces each image `(B,)`: root mean squared error in grey levels (0..255).
+
+    >>> import genmodels, torch
+    >>> digit = genmodels.sample(genmodels.load("gan-mnist"), n=1)
+    >>> noise = genmodels.corrupt(torch.zeros_like(digit), 0.5, seeds=[0])
+    >>> scores = genmodels.anomaly_score(genmodels.load("ae-mnist"), torch.cat([digit, noise]))
+    >>> bool(scores[0] < scores[1])
+    True
+    """
     return root_mean_squared_error(reconstruct(model, x, labels), x)
 
 

@@ -18,6 +18,10 @@ def push(folder: Source, repo: str, *, private: bool = False) -> str:
     """Upload a checkpoint to the Hub as `user/repo`; returns its address. Needs a token with write access.
 
     Raises ValueError if it can't be uploaded, or if a text in it has a path of this computer (see `to_upload`).
+
+    >>> import genmodels
+    >>> genmodels.push("runs/mine/checkpoint", "user/mine")  # doctest: +SKIP
+    'https://huggingface.co/user/mine'
     """
     import huggingface_hub
     from huggingface_hub.errors import HfHubHTTPError, HTTPError
@@ -37,6 +41,9 @@ def to_upload(source: Source, repo: str) -> dict[str, bytes]:
 
     The card names the repo, unless its owner has rewritten it. Raises ValueError if a text has an absolute path in it,
     naming file and line.
+
+    >>> sorted(to_upload("ae-mnist", "user/mine"))[:4]
+    ['README.md', 'calibration.safetensors', 'config.json', 'metrics.json']
     """
     folder = checkpoint.find(source)
     found = Checkpoint(folder)

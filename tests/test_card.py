@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 
 import pytest
-from helpers import build
+from helpers import build, others_slow
 from huggingface_hub import ModelCard
 
 from genmodels import checkpoint
@@ -25,14 +25,18 @@ def run(code: str) -> dict:
     return names
 
 
-@pytest.mark.parametrize("name", checkpoint.bundled())
+def has_pipeline(name: str) -> bool:
+    return (checkpoint.find(name) / "model_index.json").is_file()
+
+
+@pytest.mark.parametrize("name", others_slow(checkpoint.bundled(), has_pipeline))
 def test_a_bundled_models_card_works_as_printed(name, tmp_path, monkeypatch):
     """From anywhere."""
     monkeypatch.chdir(tmp_path)
     code, *pipelines = snippets((checkpoint.find(name) / "README.md").read_text(encoding="utf-8"))
     model = run(code)["model"]
     assert model.config.to_json() == checkpoint.load(name).config.to_json()
-    assert len(pipelines) == (checkpoint.find(name) / "model_index.json").is_file()
+    assert len(pipelines) == has_pipeline(name)
     for code in pipelines:
         height, width = model.image_shape[1:]
         assert {picture.size for picture in run(code)["images"]} == {(width, height)}

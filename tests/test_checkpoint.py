@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import safetensors.torch
 import torch
-from helpers import batch, build, having, python
+from helpers import batch, build, family_named, having, others_slow, python
 
 from genmodels import checkpoint, operations
 from genmodels.models import pipeline
@@ -103,7 +103,7 @@ def test_a_checkpoint_is_read_once(folder):
 # -- config.json -------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("text", ["", "{", "\x00\x01", '"vae"', "[1, 2]", "null", "{}"])
+@pytest.mark.parametrize("text", ["", "{", '"vae"', "{}"])
 def test_corrupt_config(folder, text):
     (folder / "config.json").write_text(text)
     refused(folder, str(folder / "config.json"))
@@ -120,13 +120,13 @@ def test_foreign_config(folder):
     refused(folder, str(folder / "config.json"), "not the config of a genmodels checkpoint", "family")
 
 
-@pytest.mark.parametrize("version", [2, "1", None, ...])
+@pytest.mark.parametrize("version", [2, ...])
 def test_wrong_format(folder, version):
     edit_config(folder, format=version)
     refused(folder, str(folder / "config.json"), "format", "reads format 1")
 
 
-@pytest.mark.parametrize("family", ["gpt", 7, None, ["vae"], {}])
+@pytest.mark.parametrize("family", [7, ["vae"]])
 def test_wrong_family(folder, family):
     edit_config(folder, family=family)
     refused(folder, str(folder / "config.json"))
@@ -137,8 +137,7 @@ def test_unknown_family_lists_the_families(folder):
     refused(folder, "'gpt'", "autoencoder", "vae")
 
 
-@pytest.mark.parametrize("key", ["config", "data"])
-@pytest.mark.parametrize("value", [..., None, [], "text"])
+@pytest.mark.parametrize(("key", "value"), [("config", ...), ("config", "text"), ("data", ...), ("data", [])])
 def test_missing_part(folder, key, value):
     edit_config(folder, **{key: value})
     refused(folder, str(folder / "config.json"), f"{key!r}")
@@ -152,8 +151,8 @@ def test_unknown_key(folder):
 @pytest.mark.parametrize(
     ("key", "value"),
     [
-        ("latent_dim", "8"), ("latent_dim", 8.0), ("latent_dim", True), ("latent_dim", None), ("beta", "1"), ("beta", []),
-        ("widths", [4]), ("widths", "48"), ("widths", 4), ("widths", [4, "8"]), ("image_shape", [1, 8]),
+        ("latent_dim", "8"), ("latent_dim", 8.0), ("latent_dim", True), ("beta", "1"), ("widths", [4]), ("widths", "48"),
+        ("widths", [4, "8"]), ("image_shape", [1, 8]),
     ],
 )  # fmt: skip
 def test_wrong_type(folder, key, value):
@@ -165,7 +164,7 @@ def test_wrong_type(folder, key, value):
     ("key", "value"),
     [
         ("latent_dim", -1), ("latent_dim", 10**15), ("latent_dim", 10**400), ("image_shape", [1, 9, 9]),
-        ("image_shape", [1, -8, 8]), ("beta", float("nan")), ("beta", float("inf")), ("beta", 10**400),
+        ("beta", float("nan")), ("beta", float("inf")),
     ],
 )  # fmt: skip
 def test_impossible_value(folder, key, value):
@@ -186,7 +185,7 @@ def test_missing_weights(folder):
     refused(folder, str(folder / "model.safetensors"))
 
 
-@pytest.mark.parametrize("share", [0, 0.001, 0.5, 0.999])
+@pytest.mark.parametrize("share", [0, 0.5, 0.999])
 def test_truncated_weights(folder, share):
     file = folder / "model.safetensors"
     data = file.read_bytes()
@@ -274,7 +273,7 @@ def test_saving_into_a_read_only_folder(folder):
     assert contents(folder) == former
 
 
-@pytest.mark.parametrize("room", [0, 100, 5000], ids=lambda room: f"{room} bytes left")
+@pytest.mark.parametrize("room", [0, 5000], ids=lambda room: f"{room} bytes left")
 def test_a_full_disk_leaves_the_former_checkpoint(folder, room):
     """No file may grow beyond `room` bytes: writing stops in the first, or in the middle of the weights."""
     former = contents(folder)
@@ -346,10 +345,10 @@ def test_a_critics_weights_count_too(family, tmp_path):
 
 # -- what is bundled ---------------------------------------------------------------------------------------------------
 
-bundled = pytest.mark.parametrize("name", sorted(checkpoint.bundled()))
+BUNDLED = sorted(checkpoint.bundled())
 
 
-@bundled
+@pytest.mark.parametrize("name", BUNDLED)
 def test_bundled_files(name):
     folder = checkpoint.bundled()[name]
     files = {str(file.relative_to(folder)): file for file in folder.rglob("*") if file.is_file()}
@@ -369,11 +368,11 @@ def test_bundled_files(name):
     assert training["steps"] > 0
     assert training["images_per_s"] > 0
     card = files["README.md"].read_text(encoding="utf-8")
-    assert card.startswith("---\n")
+    assert card.startswith("---\nlicense: mit\n")
     assert f"# {name}" in card
 
 
-@bundled
+@pytest.mark.parametrize("name", others_slow(BUNDLED, family_named))
 def test_bundled_models_work(name):
     model = checkpoint.load(name)
     x = torch.zeros(2, *model.image_shape)

@@ -44,6 +44,7 @@ def test_config_survives_json(family):
 def test_file_opens_with_its_idea(family):
     text = about(family)
     assert len(text.splitlines()) >= 8
+    assert "Objective" in text
     assert text.startswith("**"), "the tab shows this text: it opens with the family's name in bold"
 
 

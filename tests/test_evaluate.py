@@ -514,9 +514,7 @@ def test_data_that_cannot_be_reached_and_then_can(tmp_path, vae, referee, monkey
     ("options", "message"),
     [
         ({"n": 0}, "n must be between 1 and 100000, not 0"),
-        ({"n": -1}, "n must be between"),
         ({"n": 100_001}, "n must be between"),
-        ({"seed": -1}, "seed must be between 0 and"),
         ({"seed": 2**31}, "seed must be between 0 and"),
         ({"referee": "referee-nonsense"}, "no model 'referee-nonsense'"),
     ],

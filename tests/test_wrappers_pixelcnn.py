@@ -19,7 +19,8 @@ from genmodels.wrappers.core import load_model, locked_steps
 from genmodels.wrappers.pictures import columns_for
 
 WRITERS = core.available("pixelcnn")
-every_writer = pytest.mark.parametrize("name", WRITERS)
+#: One of grey pictures, one of coloured ones.
+every_writer = pytest.mark.parametrize("name", {core.describe(name)["shape"][0]: name for name in WRITERS}.values())
 needs_a_writer = pytest.mark.skipif(not WRITERS, reason="no PixelCNN is bundled")
 NAME = WRITERS[0] if WRITERS else ""
 
@@ -191,7 +192,7 @@ def test_steps_are_taken_without_gradients():
     assert not torch.is_inference_mode_enabled()
 
 
-@pytest.mark.parametrize(("n", "columns"), [(1, 1), (2, 2), (3, 2), (6, 3), (8, 4), (7, 3), (12, 4), (15, 5), (16, 4)])
+@pytest.mark.parametrize(("n", "columns"), [(1, 1), (3, 2), (7, 3), (8, 4), (16, 4)])
 def test_sheets_without_holes(n, columns):
     assert columns_for(n) == columns
 

@@ -38,6 +38,11 @@ def evaluate(
     The result is a `Report` (report.py); what its keys mean stands in keys.py. A part that can't be measured (the data
     can't be reached, n is too small, samples are NaN) is in "failed"; the others still run.
     Raises ValueError for n and seed out of range, and for a checkpoint, referee or part that isn't there.
+
+    >>> import genmodels
+    >>> folder = genmodels.save(genmodels.load("ae-mnist"), "models/mine")
+    >>> genmodels.evaluate(folder, n=100)["metrics"]["parameters"]["value"]
+    407492
     """
     if not 1 <= n <= LARGEST_N:
         raise ValueError(f"n must be between 1 and {LARGEST_N}, not {n}.")

@@ -30,7 +30,18 @@ def preview(model: Model, data: Images, n: int = 64) -> Tensor | None:
 
 def finish(model: Model, folder: str | os.PathLike[str], test: Images) -> None:
     """Complete a finished run's checkpoint: calibration on the test split, samples, card; float16 weights if no picture changes, or
-    if the family keeps such in any case."""
+    if the family keeps such in any case.
+
+    >>> from genmodels.models.base import TrainConfig
+    >>> from genmodels.models.autoencoder import Autoencoder, AutoencoderConfig
+    >>> from genmodels.real_images import real_images
+    >>> from genmodels.training import train
+    >>> images, model = real_images("mnist", (1, 8, 8)), Autoencoder(AutoencoderConfig(image_shape=(1, 8, 8)))
+    >>> rows = list(train(model, images, TrainConfig(steps=1, batch_size=4), folder="run", precision="no"))
+    >>> finish(model, "run", images)
+    >>> sorted(os.listdir("run/checkpoint"))[:4]
+    ['README.md', 'calibration.safetensors', 'config.json', 'model.safetensors']
+    """
     from genmodels.card import write_card
     from genmodels.evaluation.calibration import calibrate
 

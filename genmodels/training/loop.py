@@ -71,6 +71,16 @@ def train(
     objective (prefixed "player/" if there are several players), averaged over the row's steps and all processes.
     Raises TrainingDiverged at a loss that is not finite (the last good state is kept); ValueError for data that don't fit
     the model, and for a folder that holds another run (or this one, without `resume`): nothing is overwritten.
+
+    >>> import genmodels
+    >>> from genmodels.models.base import TrainConfig
+    >>> from genmodels.real_images import real_images
+    >>> family = genmodels.get_family("autoencoder")
+    >>> model = family(family.Config())
+    >>> for row in genmodels.train(model, real_images("mnist"), TrainConfig(steps=2, batch_size=4), precision="no"):
+    ...     print(row["step"], row["progress"])
+    1 0.5
+    2 1.0
     """
     process_state()  # before anything else asks accelerate: only so do processes on CPUs find each other
     folder = Path(folder) if folder is not None else None
