@@ -11,6 +11,7 @@ from torch import Tensor
 from genmodels import operations
 from genmodels.data import tile_pixels, to_uint8
 from genmodels.models.base import Model, draw_normal, seeded
+from genmodels.protocols import Denoises
 from genmodels.wrappers.core import (
     MAX_SEED,
     NOT_NAMED,
@@ -19,12 +20,12 @@ from genmodels.wrappers.core import (
     class_index,
     class_text,
     describe,
+    get_model,
     locked_steps,
     new_run,
 )
 from genmodels.wrappers.denoisers import (
     checked_solver,
-    get_denoiser,
     guidance_field,
     model_config,
     solver_field,
@@ -32,7 +33,7 @@ from genmodels.wrappers.denoisers import (
     steps_field,
     timed,
 )
-from genmodels.wrappers.pictures import Pad, columns_for, from_pad, signature, to_pad
+from genmodels.wrappers.pictures import columns_for, from_pad, signature, to_pad
 from genmodels.wrappers.prompts import (
     MAX_PROMPTS,
     PARTS,
@@ -47,6 +48,7 @@ from genmodels.wrappers.section import Answer, Whole, pictures
 from genmodels.wrappers.state import EACH, NOT_TOLD, State, class_label, class_of, drawing, hidden, real, told_class
 from genmodels.wrappers.state import seed as seed_field
 from genmodels.wrappers.state import whole as whole_field
+from genmodels.wrappers.types import Pad
 
 MAX_DENOISED = 16
 KEPT_FRAMES = 40  # of a run, for the scrubber: more would be megabytes, and nobody sees them one by one
@@ -92,9 +94,9 @@ def sample_steps(
 def _sampling(
     name: str, n: int, seed: int, label: int | str | None = None, prompt: str | None = None, **solver: Any
 ) -> Run:
-    model = get_denoiser(name)
+    model = get_model(name, Denoises)
     n, seed = check_int("The number of images", n, 1, MAX_DENOISED), check_int("The seed", seed, 0, MAX_SEED)
-    solver = checked_solver(model, **solver)
+    solver = checked_solver(name, **solver)
     if model_config(name).vocabulary:
         labels, told = prompt_tokens(name, [prompt]).expand(n, -1), {"prompt": prompt}
     elif prompt is not None:
@@ -121,9 +123,9 @@ def img2img(
 def _redrawing(
     name: str, pad: Pad, strength: float, n: int = 4, seed: int = 0, label: int | str | None = None, **solver: Any
 ) -> Run:
-    model, x = get_denoiser(name), from_pad(name, pad)[0]
+    model, x = get_model(name, Denoises), from_pad(name, pad)[0]
     n, seed = check_int("The number of images", n, 1, MAX_DENOISED), check_int("The seed", seed, 0, MAX_SEED)
-    strength, solver = check_float("The noise t", strength, 0.02, 1), checked_solver(model, **solver)
+    strength, solver = check_float("The noise t", strength, 0.02, 1), checked_solver(name, **solver)
     labels, told = _told(model, name, n, label)
     info = signature(name, n=n, seed=seed, **told, **solver, strength=strength)
     begin = {"start": x.expand(n, -1, -1, -1), "strength": strength}
@@ -147,10 +149,10 @@ def inpaint(
 
 
 def _filling(name: str, pad: Pad, n: int, seed: int, label: int | str | None = None, **solver: Any) -> Run:
-    model = get_denoiser(name)
+    model = get_model(name, Denoises)
     x, hidden = from_pad(name, pad)
     n, seed = check_int("The number of fillings", n, 1, MAX_DENOISED), check_int("The seed", seed, 0, MAX_SEED)
-    solver = checked_solver(model, **solver)
+    solver = checked_solver(name, **solver)
     labels, told = _told(model, name, n, label)
     info = signature(name, n=n, seed=seed, **told, **solver, given_pixels=int((~hidden).sum()))
     x, given = x.expand(n, -1, -1, -1), (~hidden).expand(n, -1, -1, -1)
@@ -245,8 +247,8 @@ def same_noise(name: str, seed: int = 0, prompts: Sequence[str] | None = None, *
 
 def _same(name: str, seed: int, prompts: Sequence[str] | None, **solver: Any) -> tuple[list[str], Iterator]:
     """What the pictures are told, and the moments of their trajectory."""
-    model, seed = get_denoiser(name), check_int("The seed", seed, 0, MAX_SEED)
-    solver = checked_solver(model, **solver)
+    model, seed = get_model(name, Denoises), check_int("The seed", seed, 0, MAX_SEED)
+    solver = checked_solver(name, **solver)
     if prompts is None:
         titles = describe(name)["classes"] if describe(name)["conditional"] else []
         if not titles:
@@ -391,7 +393,7 @@ def same(state: SameState) -> Iterator[Answer]:
     """gallery: the noise, and what the network sees in it after each step, told every class or every sentence."""
     prompts = state.sentences.splitlines() if model_config(state.model).vocabulary else None
     titles, moments = _same(state.model, state.seed, prompts, **solver_of(state))
-    begin = _noise(get_denoiser(state.model), 1, state.seed)
+    begin = _noise(get_model(state.model, Denoises), 1, state.seed)
     told = unknown_text(state.model, prompts) if prompts else ""
     yield {"gallery": _gallery(begin, None, titles), "progress": "The noise is the same for all."}
     gallery, ms = {}, 0.0

@@ -10,8 +10,9 @@ from typing import Any
 from torch import Tensor
 
 from genmodels import checkpoint
-from genmodels.wrappers.core import describe
-from genmodels.wrappers.denoisers import get_denoiser, model_config
+from genmodels.protocols import ReadsCaptions
+from genmodels.wrappers.core import describe, get_model
+from genmodels.wrappers.denoisers import model_config
 from genmodels.wrappers.state import Choice, Text, field
 
 MAX_CHARACTERS, MAX_PROMPTS = 400, 8
@@ -21,8 +22,8 @@ FIRST_SENTENCE, FIRST_SENTENCES = 2, 4  # seeds of the random parts to begin wit
 
 def check_prompt(name: str, prompt: Any) -> str:
     """The prompt, or ValueError that says what is wrong with it: empty, too long, or of unknown words only."""
-    get_denoiser(name)
-    if not model_config(name).vocabulary:
+    model = get_model(name, ReadsCaptions)
+    if not model.vocabulary:
         raise ValueError(f"The model {name!r} knows classes and no words.")
     if not isinstance(prompt, str) or not prompt.strip():
         raise ValueError("The sentence is empty: say what to draw.")
@@ -31,7 +32,7 @@ def check_prompt(name: str, prompt: Any) -> str:
     count, limit = len(re.findall(r"\w+|[^\w\s]+", prompt)), model_config(name).text_length - 1
     if count > limit:
         raise ValueError(f"The sentence has {count} words and signs; at most {limit} are allowed.")
-    if set(_words(prompt)) <= set(get_denoiser(name).unknown_words(prompt)):
+    if set(_words(prompt)) <= set(model.unknown_words(prompt)):
         raise ValueError(f"The model knows none of these words; it knows, for example: {', '.join(_telling(name))}.")
     return prompt
 
@@ -47,12 +48,12 @@ def _telling(name: str, n: int = 12) -> list[str]:
 
 
 def prompt_tokens(name: str, prompts: Sequence[Any]) -> Tensor:
-    return get_denoiser(name).tokenize([check_prompt(name, prompt) for prompt in prompts])
+    return get_model(name, ReadsCaptions).tokenize([check_prompt(name, prompt) for prompt in prompts])
 
 
 def unknown_words(name: str, prompt: str) -> list[str]:
     """The words of a prompt that the model has never seen in a caption, each once."""
-    return get_denoiser(name).unknown_words(check_prompt(name, prompt))
+    return get_model(name, ReadsCaptions).unknown_words(check_prompt(name, prompt))
 
 
 @functools.lru_cache(maxsize=16)

@@ -10,8 +10,9 @@ from torch import Tensor
 from genmodels import operations
 from genmodels.data import tile_pixels, to_uint8
 from genmodels.models.base import Model, seeded
-from genmodels.wrappers.core import MAX_SEED, check_int, class_index, describe, locked_steps
-from genmodels.wrappers.denoisers import SOLVERS, checked_solver, get_denoiser, guidance_field, timed
+from genmodels.protocols import Denoises
+from genmodels.wrappers.core import MAX_SEED, check_int, class_index, describe, get_model, locked_steps
+from genmodels.wrappers.denoisers import SOLVERS, checked_solver, guidance_field, timed
 from genmodels.wrappers.pictures import thumbnail, to_pad
 from genmodels.wrappers.section import Answer, Whole, pictures
 from genmodels.wrappers.state import EACH, Choices, Refused, State, class_label, class_of, field
@@ -53,7 +54,7 @@ def _cells(
 
     All values are checked, and calls counted, before the first.
     """
-    model, seed = get_denoiser(name), check_int("The seed", seed, 0, MAX_SEED)
+    model, seed = get_model(name, Denoises), check_int("The seed", seed, 0, MAX_SEED)
     index = class_index(name, label)
     labels = operations.as_labels(model, GRID_PICTURES, "balanced" if index is None else index)
     calls = sum(steps * (2 if solver == "heun" else 1) for solver in chosen for steps in columns)
@@ -61,7 +62,7 @@ def _cells(
         message = f"That would be {calls} calls of the network; at most {GRID_CALLS} are allowed: choose less."
         raise Refused(message, "steps")
     jobs = [
-        (i, k, checked_solver(model, num_inference_steps=count, scheduler=solver, guidance_scale=guidance_scale))
+        (i, k, checked_solver(name, num_inference_steps=count, scheduler=solver, guidance_scale=guidance_scale))
         for k, count in enumerate(columns)
         for i, solver in enumerate(chosen)
     ]

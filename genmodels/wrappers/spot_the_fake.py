@@ -15,30 +15,31 @@ from genmodels.protocols import Judges, Samples
 from genmodels.wrappers.core import MAX_SEED, check_int, get_model, locked
 from genmodels.wrappers.discriminator import threshold
 from genmodels.wrappers.examples import known_images
-from genmodels.wrappers.pictures import Pad, to_pad
+from genmodels.wrappers.pictures import to_pad
 from genmodels.wrappers.section import Answer, from_pads
 from genmodels.wrappers.state import Kind, Refused, State, field, seed
+from genmodels.wrappers.types import Marks, Pad, Round
 
 CARDS, PAIRS, PAIR_PSI = 8, 4, 0.5
 FEWEST_FAKES, MOST_FAKES = 2, 6
 
 
-def deal(name: str, seed: int) -> dict[str, Any]:
+def deal(name: str, seed: int) -> Round:
     """A round of "spot the fake": eight pictures, of which two to six are generated and the others real test images.
 
-    pictures: pads. sought: for each, whether it is to be picked. critic: whether the critic picks it. group: among how
-    many neighbours one is to be picked, or 1 if each picture counts for itself. A model of data of which we have no test
+    A model of data of which we have no test
     images gets four pairs of one class each instead, where the picture drawn with psi = 0.5 is to be picked.
     """
     seed = check_int("The seed", seed, 0, MAX_SEED)
-    get_model(name, Samples, Judges)
+    get_model(name, Samples)
+    get_model(name, Judges)
     dice, real = random.Random(seed), known_images(name)
     return _deal_pairs(name, dice) if real is None else _deal_mixed(name, dice, real)
 
 
 @locked
-def _deal_mixed(name: str, dice: random.Random, real: Images) -> dict[str, Any]:
-    model = get_model(name, Samples, Judges)
+def _deal_mixed(name: str, dice: random.Random, real: Images) -> Round:
+    model = get_model(name, Judges)
     fakes = dice.sample(range(CARDS), dice.randint(FEWEST_FAKES, MOST_FAKES))
     chosen = dice.sample(range(len(real)), CARDS)
     pixels = real.pixels[chosen].clone()
@@ -50,10 +51,11 @@ def _deal_mixed(name: str, dice: random.Random, real: Images) -> dict[str, Any]:
 
 
 @locked
-def _deal_pairs(name: str, dice: random.Random) -> dict[str, Any]:
+def _deal_pairs(name: str, dice: random.Random) -> Round:
     """The critic picks the picture of a pair to which it gives the higher score: truncation leads to typical pictures."""
-    model = get_model(name, Samples, Judges)
-    pixels, sought = [], []
+    model = get_model(name, Judges)
+    pixels: list[Tensor] = []
+    sought: list[bool] = []
     for _ in range(PAIRS):
         label = dice.randrange(model.num_classes) if model.num_classes else None
         for psi in dice.sample([PAIR_PSI, 1.0], 2):
@@ -69,9 +71,8 @@ def _pads(pixels: Tensor) -> list[Pad]:
     return [to_pad(image) for image in pixels]
 
 
-def marks(dealt: dict[str, Any], picks: Any) -> dict[str, Any]:
-    """A visitor's picks (positions, from 0) in a round: as a list of bool, and how many groups visitor and critic have
-    right, "of" how many. ValueError if they are no such positions."""
+def marks(dealt: Round, picks: Any) -> Marks:
+    """How right a visitor's picks (positions, from 0) are. ValueError if they are no such positions."""
     count, group = len(dealt["pictures"]), dealt["group"]
     if not isinstance(picks, Sequence) or isinstance(picks, str) or len(picks) > count:
         raise ValueError(f"The picks must be a list of at most {count} positions.")

@@ -10,8 +10,8 @@ from torch import Tensor
 
 from genmodels import checkpoint, operations
 from genmodels.data import tile, to_uint8
-from genmodels.models.base import Model, seeded
-from genmodels.protocols import HasStyles, Samples
+from genmodels.models.base import seeded
+from genmodels.protocols import HasStyles
 from genmodels.wrappers.core import (
     MAX_FRAMES,
     MAX_SEED,
@@ -32,20 +32,12 @@ MAX_STOPS, MAX_SOURCES = 8, 10
 SPACES = ("z", "w")
 
 
-def _get_styled(name: str) -> Model:
-    """A model whose `styles(z, labels, truncation_psi)` are `(B, num_layers, D)` and `synthesize(w)` draws them."""
-    model = get_model(name, Samples)
-    if not hasattr(model, "synthesize"):
-        raise ValueError(f"The model {name!r} has no styles to walk between or to mix.")
-    return model
-
-
 def style_layers(name: str) -> int:
     """How many layers of the generator have a style of their own."""
-    return _get_styled(name).num_layers
+    return get_model(name, HasStyles).num_layers
 
 
-def _labels(model: Model, first: int, n: int, index: int | None) -> Tensor:
+def _labels(model: HasStyles, first: int, n: int, index: int | None) -> Tensor:
     """One class n times, or every class in turn from the `first`."""
     if index is not None or not model.num_classes:
         return operations.as_labels(model, n, index)
@@ -65,7 +57,7 @@ def slerp(a: Tensor, b: Tensor, t: Tensor) -> Tensor:
 
 
 @locked
-def _loop_images(model: Model, z: Tensor, labels: Tensor, frames: int, space: str, psi: float) -> Tensor:
+def _loop_images(model: HasStyles, z: Tensor, labels: Tensor, frames: int, space: str, psi: float) -> Tensor:
     """Images on the closed path through the stops z `(K, D)`: slerp in z, or straight lines in w.
 
     Where the class changes on the way, the styles of both classes are blended.
@@ -95,10 +87,10 @@ def latent_loop(
 
     label None: stop i shows class (seed + i) modulo the number of classes. space: "z" or "w", see `_loop_images`.
     """
-    model = _get_styled(name)
+    model = get_model(name, HasStyles)
     seed, stops = check_int("The seed", seed, 0, MAX_SEED), check_int("The number of stops", stops, 2, MAX_STOPS)
     frames = check_int("The number of frames", frames, 8, MAX_FRAMES)
-    psi = knob("truncation_psi", truncation_psi)
+    psi = knob(model, "truncation_psi", truncation_psi)
     if space not in SPACES:
         raise ValueError("The walk must go through z or w.")
     index = class_index(name, label)
@@ -129,7 +121,7 @@ def style_grid(
 
     So crossover 0 repeats the top, and crossover `style_layers(name)` repeats the left. label None: every class in turn.
     """
-    model = _get_styled(name)
+    model = get_model(name, HasStyles)
     seeds = (
         check_int("The seed of the rows", row_seed, 0, MAX_SEED),
         check_int("The seed of the columns", column_seed, 0, MAX_SEED),
@@ -139,7 +131,7 @@ def style_grid(
         check_int("The number of columns", columns, 1, MAX_SOURCES),
     )
     crossover = check_int("The crossover layer", crossover, 0, model.num_layers)
-    psi = knob("truncation_psi", truncation_psi)
+    psi = knob(model, "truncation_psi", truncation_psi)
     index = class_index(name, label)
     left, top = (_styles(model, seed, n, index, psi) for seed, n in zip(seeds, counts, strict=True))
     rows, columns = counts
@@ -148,7 +140,7 @@ def style_grid(
     return signed(_framed(x, rows, columns), name, **settings, truncation_psi=psi)
 
 
-def _styles(model: Model, seed: int, n: int, index: int | None, psi: float) -> Tensor:
+def _styles(model: HasStyles, seed: int, n: int, index: int | None, psi: float) -> Tensor:
     labels = _labels(model, 0, n, index)
     return model.styles(model.sample_codes(labels, generators=seeded(range(seed, seed + n))), labels, psi)
 

@@ -2,30 +2,34 @@
 
 import base64
 from pathlib import Path
-from typing import Any
 
 from genmodels import checkpoint
 from genmodels.wrappers.core import check_name, describe
 from genmodels.wrappers.section import Answer
 from genmodels.wrappers.state import State
+from genmodels.wrappers.types import TrainingFilm
 
 #: What the run was -> the files of its film, without their endings.
 FILMS = {"healthy": "film", "collapsed": "collapse"}
 
 
-def films(name: str) -> list[dict[str, Any]]:
-    """Films of training, the same latents at many steps: those that a checkpoint holds, the healthy run first; [] if it has none.
-
-    Each: run ("healthy" or "collapsed"), sheet (path of a WebP with all frames, row by row), columns (frames per row),
-    frame_size (width and height in pixels), num_classes, frames ([{"step", "classes"}], classes = how many are covered).
-    """
+def films(name: str) -> list[TrainingFilm]:
+    """Films of training, the same latents at many steps: those that a checkpoint holds, the healthy run first; [] if it has none."""
     check_name(name)
     folder = checkpoint.find(name)
-    found = []
+    found: list[TrainingFilm] = []
     for run, stem in FILMS.items():
         sheet, account = folder / f"{stem}.webp", checkpoint.read_json(folder, f"{stem}.json")
         if account and sheet.is_file():
-            found.append({"run": run, "sheet": str(sheet.resolve())} | account)
+            film: TrainingFilm = {
+                "run": run,
+                "sheet": str(sheet.resolve()),
+                "columns": account["columns"],
+                "frame_size": account["frame_size"],
+                "num_classes": account["num_classes"],
+                "frames": account["frames"],
+            }
+            found.append(film)
     return found
 
 
