@@ -1,4 +1,4 @@
-"""genmodels, or python -m genmodels, {app,list,sample,train,evaluate,bench,push}: argument parsing only."""
+"""genmodels, or python -m genmodels, {app,list,sample,train,evaluate,convert,bench,push}: argument parsing only."""
 
 import argparse
 import contextlib
@@ -11,7 +11,10 @@ import time
 from collections.abc import Callable, Iterator
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from genmodels.evaluation.report import Report
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -34,7 +37,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog=called, description="Try, compare and train generative models.")
     commands = parser.add_subparsers(required=True, metavar="command")
 
-    def add(name: str, run, help: str) -> argparse.ArgumentParser:
+    def add(name: str, run: Callable[[argparse.Namespace], int | None], help: str) -> argparse.ArgumentParser:
         command = commands.add_parser(name, help=help, description=help)
         command.set_defaults(run=run)
         return command
@@ -85,8 +88,13 @@ def _parser() -> argparse.ArgumentParser:
         "--referee", help="the checkpoint whose features compare; default: the bundled one of the data"
     )
     command.add_argument("--data", help="as for train; default: the data that the model was trained on")
-    command.add_argument("--only", nargs="+", default=[], metavar="PART", help='measure again, e.g. "sampling time"')
+    command.add_argument("--out", type=Path, help="measure a copy of the model in this folder; one of the Hub needs it")
+    command.add_argument("--only", nargs="+", default=[], metavar="PART", help="measure again, e.g. speed frechet")
     command.add_argument("--inception", action="store_true", help="also the usual FID, whose network is downloaded")
+
+    command = add("convert", _convert, "metrics.json as older versions wrote it: the same figures in today's form")
+    command.add_argument("models", nargs="*", metavar="model")
+    command.add_argument("--all", action="store_true", help="all bundled models")
 
     command = add("bench", _bench, "speed of the models on this machine: a table")
     command.add_argument("models", nargs="*", metavar="model", help="default: all bundled")
@@ -238,6 +246,8 @@ def _untrained(options: argparse.Namespace, family: Any, images: Any) -> tuple[A
     import torch
 
     from genmodels import checkpoint
+    from genmodels.operations import require
+    from genmodels.protocols import ReadsCaptions
 
     settings = _assignments(options.set)
     config_fields = {f.name for f in dataclasses.fields(family.Config)} - {"image_shape"}
@@ -261,7 +271,7 @@ def _untrained(options: argparse.Namespace, family: Any, images: Any) -> tuple[A
         torch.manual_seed(recipe.seed)  # the initial weights
         model = family(family.Config.from_json(config | changes))
     if images.captions:
-        images.labels = model.tokenize(images.captions)
+        images.labels = require(model, ReadsCaptions).tokenize(images.captions)
     return model, recipe
 
 
@@ -279,24 +289,50 @@ def _on_interrupt() -> list[int]:
 
 
 def _evaluate(options: argparse.Namespace) -> None:
-    from genmodels import checkpoint
     from genmodels.card import write_card
     from genmodels.device import process_state
     from genmodels.evaluation import evaluate
 
-    names = list(checkpoint.bundled()) if options.all else options.models
-    if not names:
-        raise ValueError("Name a model, or give --all.")
+    names = _named_models(options)
+    if options.out and len(names) > 1:
+        raise ValueError(f"--out is for one model, not for {len(names)}.")
     is_main = process_state().is_main_process
     for name in names:
         with _progress_bar(name, shown=is_main) as show:
             result = evaluate(
                 name, options.n, seed=options.seed, referee=options.referee, inception=options.inception,
-                only=options.only, data=options.data, progress=show,
+                only=options.only, data=options.data, out=options.out, progress=show,
             )  # fmt: skip
         if is_main:
-            write_card(name)
+            write_card(options.out or name)
             _print_metrics(name, result)
+
+
+def _named_models(options: argparse.Namespace) -> list[str]:
+    from genmodels import checkpoint
+
+    names = list(checkpoint.bundled()) if options.all else options.models
+    if not names:
+        raise ValueError("Name a model, or give --all.")
+    return names
+
+
+def _convert(options: argparse.Namespace) -> None:
+    from genmodels import checkpoint
+    from genmodels.card import write_card
+    from genmodels.evaluation.conversion import converted
+    from genmodels.evaluation.report import of_model, of_real_images, read_report
+    from genmodels.files import write_json
+
+    reports = {name: converted(name) for name in _named_models(options)}  # all of them, before anything is written
+    for name, report in reports.items():
+        if report == (old := read_report(name)):
+            print(f"{name}: is of today's form")
+            continue
+        write_json(checkpoint.find(name), "metrics.json", report)
+        write_card(name)
+        count = len(of_model(report)) + len(of_real_images(report))
+        print(f"{name}: converted from format {old['format']}, {count} figures")
 
 
 @contextlib.contextmanager
@@ -307,29 +343,33 @@ def _progress_bar(name: str, *, shown: bool) -> Iterator[Callable[[str, float, f
     """
     from tqdm import tqdm
 
+    from genmodels.evaluation.keys import PART_TITLES
+
     form = "{l_bar}{bar}| {elapsed}<{remaining}{postfix}"
     with tqdm(total=1.0, bar_format=form, smoothing=0, leave=False, disable=not shown) as bar:
 
         def show(part: str, share: float, whole: float) -> None:
             if share == 0:
                 bar.reset()
-            bar.set_description(f"{name}, {part}", refresh=False)
+            bar.set_description(f"{name}, {PART_TITLES[part]}", refresh=False)
             bar.update(share - bar.n)
             bar.set_postfix_str(f"{100 * whole:.0f} % of all", refresh=share in (0, 1))
 
         yield show
 
 
-def _print_metrics(name: str, result: dict[str, Any]) -> None:
+def _print_metrics(name: str, result: "Report") -> None:
+    from genmodels.evaluation.keys import PART_TITLES
+    from genmodels.evaluation.report import of_model, of_real_images
+
     print(
         f"{name}, {result['data']['name']} {result['data']['split']} split, n = {result['n']}, seed {result['seed']}:"
     )
-    for group in ("metrics", "references"):
-        for metric, value in result[group].items():
-            spread = f" ± {value['spread']:,.3g}" if "spread" in value else ""
-            print(f"  {metric:44} {value['value']:>12,.7g}{spread} {value['unit']:9} {value['protocol']}")
+    for metric, value in (of_model(result) | of_real_images(result)).items():
+        spread = f" ± {value['spread']:,.3g}" if "spread" in value else ""
+        print(f"  {metric:44} {value['value']:>12,.7g}{spread} {value['unit']:9} {value['protocol']}")
     for part, reason in result["failed"].items():
-        print(f"  {part} could not be measured: {reason}")
+        print(f"  {PART_TITLES[part]} could not be measured: {reason}")
 
 
 def _bench(options: argparse.Namespace) -> None:

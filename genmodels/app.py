@@ -9,6 +9,7 @@ os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")  # before the import:
 
 from importlib.resources import files
 from pathlib import Path
+from typing import Any
 
 import gradio as gr
 from starlette.middleware import Middleware
@@ -94,7 +95,11 @@ def launch_options() -> dict:
 
 def theme() -> gr.themes.Base:
     """One accent colour, no boxes around controls, and text dark enough to read."""
-    fonts = [gr.themes.LocalFont("IBM Plex Sans", weights=(400, 700)), "system-ui", "sans-serif"]
+    fonts: list[gr.themes.Font | str] = [
+        gr.themes.LocalFont("IBM Plex Sans", weights=(400, 700)),
+        "system-ui",
+        "sans-serif",
+    ]
     base = gr.themes.Base(primary_hue="teal", secondary_hue="teal", neutral_hue="slate", font=fonts)
     return base.set(
         body_text_color_subdued="*neutral_600",
@@ -137,7 +142,7 @@ def theme() -> gr.themes.Base:
 def main(port: int | None = None) -> None:
     """Serve the app, to this computer alone unless GRADIO_SERVER_NAME or GRADIO_SHARE say otherwise; without a port at
     GRADIO_SERVER_PORT, or at the first free one."""
-    place = {
+    place: dict[str, Any] = {
         "server_name": os.environ.get("GRADIO_SERVER_NAME", "127.0.0.1"),
         "share": os.environ.get("GRADIO_SHARE", "").lower() == "true",
     }

@@ -1,8 +1,10 @@
 """Speed of the models on this machine: medians over repeats, one model at a time."""
 
+import functools
 import inspect
 import math
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import torch
 
@@ -10,7 +12,7 @@ from genmodels import checkpoint
 from genmodels.device import hardware, set_threads
 from genmodels.models.base import Model, seeded
 from genmodels.operations import as_labels, device_of, reconstruct, sample
-from genmodels.protocols import Decodes, Encodes, Samples, SamplesStepwise
+from genmodels.protocols import Reconstructs, Samples, SamplesStepwise, WritesRows
 from genmodels.timing import PATIENCE, REPEATS, median_seconds
 
 BATCHES = (32, 64, 128, 256)
@@ -29,11 +31,11 @@ def bench_table(names: list[str]) -> Iterator[str]:
     yield "| --- | --- | ---: | ---: | ---: | ---: |"
     for name, model in models:
         for what, first, run in _jobs(model):
-            one, sixteen = (1000 * median_seconds(lambda n=n, run=run: run(n)) for n in (1, 16))
+            one, sixteen = (1000 * median_seconds(functools.partial(run, n)) for n in (1, 16))
             shown = 1000 * median_seconds(first) if first else one
             batch, speed = best_batch(run, sixteen / 16000)
             yield f"| {name} | {what} | {shown:.1f} | {one:.1f} | {sixteen:.1f} | {speed:.0f} ({batch}) |"
-            if what == "sample" and hasattr(model, "sample_naively"):
+            if what == "sample" and isinstance(model, WritesRows):
                 naive = [1000 * naive_seconds(model, n) for n in (1, 16)]
                 times = [f"{ms:.0f} ({ms / fast:.0f}x)" for ms, fast in zip(naive, (one, sixteen), strict=True)]
                 yield f"| {name} | sample without the cache | | {times[0]} | {times[1]} | |"
@@ -44,18 +46,18 @@ def _jobs(model: Model) -> Iterator[tuple[str, Callable[[], object] | None, Call
     if isinstance(model, Samples):
         yield "sample", _first_frame(model) if isinstance(model, SamplesStepwise) else None, lambda n: _draw(model, n)
         if "guidance_scale" in inspect.signature(model.sample).parameters:  # guidance asks the network twice per step
-            scale, other = (2.0, "with") if model.config.guidance_scale in (0, 1) else (1.0, "without")
+            scale, other = (2.0, "with") if model.config.to_json()["guidance_scale"] in (0, 1) else (1.0, "without")
             yield f"sample {other} guidance", None, lambda n: _draw(model, n, guidance_scale=scale)
-    if isinstance(model, Encodes) and isinstance(model, Decodes):
+    if isinstance(model, Reconstructs):
         x = torch.zeros(max(BATCHES), *model.image_shape, device=device_of(model))
         yield "encode and decode", None, lambda n: reconstruct(model, x[:n])
 
 
-def _draw(model: Model, n: int, **knobs: float) -> torch.Tensor:
+def _draw(model: Samples, n: int, **knobs: Any) -> torch.Tensor:
     return sample(model, n, batch_size=n, **knobs)
 
 
-def _first_frame(model: Model) -> Callable[[], object]:
+def _first_frame(model: SamplesStepwise) -> Callable[[], object]:
     """The first partial image on the way to one sample."""
     labels = torch.zeros(1, dtype=torch.long, device=device_of(model))
 
@@ -67,7 +69,7 @@ def _first_frame(model: Model) -> Callable[[], object]:
 
 
 @torch.no_grad()
-def naive_seconds(model: Model, n: int) -> float:
+def naive_seconds(model: WritesRows, n: int) -> float:
     """Seconds that `sample_naively` takes for n images with the seeds and labels of `sample`.
 
     It passes through the same network for every level of an image, minutes in all; so the first passes are timed, and
@@ -81,6 +83,6 @@ def naive_seconds(model: Model, n: int) -> float:
 def best_batch(run: Callable[[int], object], seconds_per_image: float) -> tuple[int, float]:
     """(batch size, images/s) of the fastest of BATCHES; sizes that would take longer than PATIENCE are left out."""
     sizes = [n for n in BATCHES if n * seconds_per_image < PATIENCE] or [16]
-    speeds = {n: n / median_seconds(lambda n=n: run(n), 3) for n in sizes}
+    speeds = {n: n / median_seconds(functools.partial(run, n), 3) for n in sizes}
     best = max(speeds, key=speeds.__getitem__)
     return best, speeds[best]

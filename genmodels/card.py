@@ -1,6 +1,7 @@
 """The model card (README.md) of a checkpoint: made from its JSON files, so that no figure in it is typed by hand.
 
-One line of it is its owner's: the licence of a model whose pictures are none of ours. It is kept when the card is made anew.
+Some lines of it may be its owner's: the licence of a model whose pictures are none of ours. They are kept when the card is
+made anew.
 """
 
 import os
@@ -8,10 +9,12 @@ import re
 from pathlib import Path
 from typing import Any
 
-from genmodels import checkpoint
+from genmodels import checkpoint, files
 from genmodels.data import DATASETS
+from genmodels.evaluation.keys import KEYS, PART_TITLES, RANKED_BY, REAL_SETS
 from genmodels.evaluation.measurement import DEFAULT_N
-from genmodels.evaluation.report import measured
+from genmodels.evaluation.report import Figures, Metric, Report, measured, of_model, of_real_images, shown
+from genmodels.protocols import Samples, abilities_of
 from genmodels.registry import INSTRUMENTS, about, get_family
 
 IMAGES_ARE_FREE = "With the images that it generates you may do what you like."
@@ -21,21 +24,21 @@ OWNERS_LICENCE = (
 )
 
 
-def write_card(folder: str | os.PathLike) -> None:
+def write_card(folder: str | os.PathLike[str]) -> None:
     """(Re)write README.md in a checkpoint folder."""
     text = model_card(folder)
-    checkpoint.write_files(checkpoint.find(folder), {"README.md": lambda path: path.write_text(text, encoding="utf-8")})
+    files.write_files(checkpoint.writable(folder), {"README.md": lambda path: path.write_text(text, encoding="utf-8")})
 
 
-def model_card(source: str | os.PathLike, repo: str | None = None) -> str:
+def model_card(source: str | os.PathLike[str], repo: str | None = None) -> str:
     """The card's Markdown, with the Hub's front matter; repo: the Hub's "user/name" if that is where it will be read."""
     folder = checkpoint.find(source)
     config, training = checkpoint.read_config(folder), checkpoint.read_json(folder, "training.json")
-    metrics = measured(folder)
+    report = measured(folder)
     name = (repo or folder.name).rpartition("/")[2]
     family, data = config["family"], config["data"]
     return "\n".join([
-        *_front_matter(folder, family, data["name"], metrics),
+        _front_matter(folder, family, data["name"], report),
         f"# {name}",
         "",
         *(["![samples](samples.png)", ""] if (folder / "samples.png").is_file() else []),
@@ -47,7 +50,7 @@ def model_card(source: str | os.PathLike, repo: str | None = None) -> str:
         "",
         about(family),
         "",
-        *_measured(metrics),
+        *_measured(report),
         *_trained(training),
         "## Limits",
         "",
@@ -101,22 +104,34 @@ def _diffusers(folder: Path, repo: str | None) -> list[str]:
     ]
 
 
-def _front_matter(folder: Path, family: str, data: str, metrics: dict[str, Any]) -> list[str]:
-    licence = ["license: mit"] if data in DATASETS else _chosen_licence(folder / "README.md")
-    lines = ["---", *licence, "library_name: genmodels", "tags:", f"- {family}"]
-    lines += ["- image-classification" if family in INSTRUMENTS else "- image-generation"]
-    if data in DATASETS and DATASETS[data].hub:
-        lines += ["datasets:", f"- {DATASETS[data].hub}"]
-    if metrics:
-        lines += ["metrics:", *[f"- {name}" for name in metrics["metrics"] if name != "parameters"]]
-    return [*lines, "---", ""]
+def _front_matter(folder: Path, family: str, data: str, report: Report) -> str:
+    """What the Hub reads, between two lines of dashes."""
+    from huggingface_hub import ModelCardData
+
+    known = DATASETS.get(data)
+    facts = ModelCardData(
+        license="mit" if known else None,
+        library_name="genmodels",
+        tags=[family, "image-classification" if family in INSTRUMENTS else "image-generation"],
+        datasets=[known.hub] if known and known.hub else None,
+        metrics=_names(report) or None,
+    )
+    told = facts.to_yaml(original_order=["license", "library_name", "tags", "datasets", "metrics"])
+    return "\n".join(["---", *([] if known else _chosen_licence(folder / "README.md")), told, "---", ""])
+
+
+def _names(report: Report) -> list[str]:
+    """Of the metrics that say how good a model is."""
+    figures = [report.get("metrics", {}), *report.get("attributes", {}).values()]
+    return [key for key in dict.fromkeys(key for group in figures for key in group) if key != "parameters"]
 
 
 def _chosen_licence(card: Path) -> list[str]:
-    """The line in which a model's owner has named its licence, in the front matter of the card that there is; [] if none."""
+    """What a model's owner has said of its licence (`license`, `license_name`, `license_link`), in the front matter of the
+    card that there is: those lines as they are; [] if there are none."""
     text = card.read_text(encoding="utf-8") if card.is_file() else ""
     _, _, front_matter = text.partition("---\n")
-    return re.findall(r"^license: *\S.*$", front_matter.partition("\n---")[0], re.MULTILINE)[:1]
+    return re.findall(r"^license\w*:.*(?:\n[ -].*)*", front_matter.partition("\n---")[0], re.MULTILINE)
 
 
 def _licence(family: str, data: str) -> str:
@@ -125,20 +140,19 @@ def _licence(family: str, data: str) -> str:
     return "MIT." if family in INSTRUMENTS else f"MIT. {IMAGES_ARE_FREE}"
 
 
-def _measured(metrics: dict[str, Any]) -> list[str]:
+def _measured(report: Report) -> list[str]:
     """The block of metrics: a table, the same distances of real images, what failed, and how it was measured."""
-    if not metrics:
+    if not report:
         return ["## Measured", "", "Not measured: `python -m genmodels evaluate` does it.", ""]
-    rows = [f"| {name} | {_value(m)} | {m['n']} | {m['protocol']} |" for name, m in metrics["metrics"].items()]
-    references = [f"| {name} | {_value(m)} | {m['n']} | {m['protocol']} |" for name, m in metrics["references"].items()]
+    rows, references = _rows(of_model(report)), _rows(of_real_images(report))
     head = ["| metric | value | n | protocol |", "| --- | --- | ---: | --- |"]
-    failed = [f"- {part} could not be measured: {reason}" for part, reason in metrics["failed"].items()]
-    referee = metrics["referee"]
+    failed = [f"- {PART_TITLES[part]} could not be measured: {reason}" for part, reason in report["failed"].items()]
+    referee = report["referee"]
     by = f", referee {referee['name']} ({referee['hash']})" if referee else ""
     return [
-        f"## Measured on the {metrics['data']['split']} split of {metrics['data']['name']}",
+        f"## Measured on the {report['data']['split']} split of {report['data']['name']}",
         "",
-        f"By `python -m genmodels evaluate`, seed {metrics['seed']}{by}, on {metrics['hardware']}, {metrics['date']}.",
+        f"By `python -m genmodels evaluate`, seed {report['seed']}{by}, on {report['hardware']}, {report['date']}.",
         "",
         *head,
         *rows,
@@ -148,7 +162,12 @@ def _measured(metrics: dict[str, Any]) -> list[str]:
     ]
 
 
-def _value(metric: dict[str, Any]) -> str:
+def _rows(figures: Figures) -> list[str]:
+    return [f"| {name} | {_value(m)} | {m['n']} | {m['protocol']} |" for name, m in figures.items()]
+
+
+def _value(metric: Metric) -> str:
+    """To five digits: more than tables show."""
     spread = f" ± {metric['spread']:,.3g}" if "spread" in metric else ""
     value = format(metric["value"], ",d" if isinstance(metric["value"], int) else ",.5g")
     return f"{value}{spread} {metric['unit']}".rstrip()
@@ -178,7 +197,18 @@ def _amount(training: dict[str, Any]) -> str:
     return f"{training['steps']} steps ({training['epochs']} epochs) in {training['seconds'] / 60:.0f} minutes"
 
 
-Figures = dict[str, dict[str, Any]]  # name -> {"value", "unit", ...}: "metrics" or "references" of a metrics.json
+#: Of the table of samples: the metrics that share a column.
+COLUMNS = (
+    ("frechet_distance",),
+    ("kernel_distance",),
+    ("precision", "recall"),
+    ("density", "coverage"),
+    ("class_accuracy",),
+    ("class_entropy",),
+    ("student_accuracy",),
+    ("copies",),
+    ("sampling_ms_16_cpu",),
+)
 
 
 def models_tables() -> str:
@@ -190,90 +220,73 @@ def models_tables() -> str:
     return "\n\n".join("\n".join(lines) for lines in sections)
 
 
-def bits(figures: Figures) -> str:
-    """bits/dim, with "≤" if it is a bound; "" if a model has none."""
-    if "bits_per_dim" in figures:
-        return _shown(figures, "bits_per_dim", ".3f")
-    return f"≤ {_shown(figures, 'bits_per_dim_bound', '.3f')}" if "bits_per_dim_bound" in figures else ""
-
-
 def _family(name: str) -> str:
-    return checkpoint.read_config(name)["family"]
+    return str(checkpoint.read_config(name)["family"])
 
 
-def _shown(figures: Figures, key: str, form: str, missing: str = "–") -> str:
-    return format(figures[key]["value"], form) if key in figures else missing
-
-
-def _samples_table(reports: dict[str, dict[str, Any]]) -> list[str]:
+def _samples_table(reports: dict[str, Report]) -> list[str]:
     """Models that sample, by data set, the best first; above them, real images measured in the same way."""
-    lines = [
-        "| samples | Fréchet distance | kernel distance | precision / recall | density / coverage | "
-        "class accuracy | class entropy | classifier trained on them | copies | 16 images |",
-        "| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |",
-    ]
+    titles = [" / ".join(KEYS[key].title for key in keys) for keys in COLUMNS]
+    lines = [f"| samples | {' | '.join(titles)} |", f"| --- |{' ---: |' * len(titles)}"]
     for data in DATASETS:
         names = [n for n in reports if checkpoint.read_config(n)["data"]["name"] == data and _samples(n)]
-        known = {name: reports[name].get("metrics", {}) for name in names}
-        names.sort(key=lambda n, known=known: known[n].get("frechet_distance", {"value": float("inf")})["value"])
-        lines += _reference_rows(data, next((reports[n]["references"] for n in names if reports[n]), {}))
-        lines += [_samples_row(name, known[name], reports[name].get("n", DEFAULT_N)) for name in names]
+        names.sort(key=lambda name: _distance(reports[name]))
+        references = next((reports[n]["references"] for n in names if reports[n]), {})
+        lines += [_row(f"*{data}: {REAL_SETS[kind].title}*", _cells(f)) for kind, f in references.items()]
+        lines += [_samples_row(name, reports[name]) for name in names]
     return lines
 
 
 def _samples(name: str) -> bool:
-    return hasattr(get_family(_family(name)), "sample")
+    return Samples in abilities_of(get_family(_family(name)))
 
 
-def _reference_rows(data: str, references: Figures) -> list[str]:
-    rows = []
-    for key in references:
-        kind, _, what = key.partition(" of ")
-        if kind == "frechet_distance":
-            student = _shown(references, "trained_on_real_accuracy", ".1f") if what == "training images" else "–"
-            rows.append(
-                f"| *{data}: {what}* | {_shown(references, key, '.2f')} | {_kernel(references, f'kernel_distance of {what}')} | "
-                f"– | – | – | – | {student}{' %' * (student != '–')} | – | – |"
-            )
-    return rows
+def _distance(report: Report) -> float:
+    """What samples are ranked by; those without it come last."""
+    figures = report.get("metrics", {})
+    return figures[RANKED_BY]["value"] if RANKED_BY in figures else float("inf")
 
 
-def _kernel(figures: Figures, key: str = "kernel_distance") -> str:
-    if key not in figures:
-        return "–"
-    return f"{figures[key]['value']:.2f} ± {figures[key]['spread']:.2f}"
+def _samples_row(name: str, report: Report) -> str:
+    """Fewer samples than usual are said, because distances grow with fewer."""
+    if not report:
+        return _linked(name, ["not measured", *[""] * (len(COLUMNS) - 1)])
+    figures = report["metrics"]
+    fewer = f" (n = {report['n']:,})" if report["n"] < DEFAULT_N else ""
+    return _linked(
+        name, _cells(figures, {"kernel_distance": shown(figures, "kernel_distance") + fewer} | _as_captioned(figures))
+    )
 
 
-def _samples_row(name: str, f: Figures, n: int) -> str:
-    """n: how many samples were drawn; fewer than usual are said, because distances grow with fewer."""
-    if not f:
-        return f"| [`{name}`](checkpoints/{name}) | not measured | | | | | | | | |"
-
-    def percent(key: str) -> str:
-        return f"{_shown(f, key, '.1f')} %" if key in f else "–"
-
-    fewer = f" (n = {n:,})" if n < DEFAULT_N else ""
-    cells = [
-        _shown(f, "frechet_distance", ".2f"),
-        _kernel(f) + fewer,
-        f"{_shown(f, 'precision', '.2f')} / {_shown(f, 'recall', '.2f')}",
-        f"{_shown(f, 'density', '.2f')} / {_shown(f, 'coverage', '.2f')}",
-        _as_captioned(f) if "caption_accuracy" in f else percent("class_accuracy"),
-        _shown(f, "class_entropy", ".3f"),
-        percent("trained_on_samples_accuracy"),
-        percent("copies"),
-        f"{_shown(f, 'sampling_ms_16_cpu', '.0f')} ms",
+def _cells(figures: Figures, told: dict[str, str] | None = None) -> list[str]:
+    """The columns of a row of the table of samples; told: what stands in place of a figure."""
+    texts = {key: shown(figures, key) for keys in COLUMNS for key in keys} | (told or {})
+    return [
+        " / ".join(texts[key] for key in keys) if any(texts[key] != "–" for key in keys) else "–" for keys in COLUMNS
     ]
-    return f"| [`{name}`](checkpoints/{name}) | {' | '.join(cells)} |"
 
 
-def _as_captioned(f: Figures) -> str:
-    """How often a sample shows what its caption says, also where training never showed the combination."""
-    new = f", new combinations {_shown(f, 'novel_caption_accuracy', '.1f')} %" if "novel_caption_accuracy" in f else ""
-    return f"captions {_shown(f, 'caption_accuracy', '.1f')} %{new}"
+def _row(name: str, cells: list[str]) -> str:
+    return f"| {name} | {' | '.join(cells)} |"
 
 
-def _likelihood_table(reports: dict[str, dict[str, Any]]) -> list[str]:
+def _linked(name: str, cells: list[str]) -> str:
+    return _row(f"[`{name}`](checkpoints/{name})", cells)
+
+
+def _as_captioned(figures: Figures) -> dict[str, str]:
+    """In place of the class accuracy: how often a sample shows what its caption says, also where training never showed the
+    combination."""
+    if "caption_accuracy" not in figures:
+        return {}
+    new = shown(figures, "novel_caption_accuracy", "")
+    return {
+        "class_accuracy": f"captions {shown(figures, 'caption_accuracy')}"
+        + (f", new combinations {new}" if new else "")
+    }
+
+
+def _likelihood_table(reports: dict[str, Report]) -> list[str]:
     lines = [
         "| model | parameters | weights | bits/dim | reconstruction PSNR, SSIM | denoising PSNR (noisy input) | trained |",
         "| --- | ---: | ---: | ---: | ---: | ---: | --- |",
@@ -281,28 +294,24 @@ def _likelihood_table(reports: dict[str, dict[str, Any]]) -> list[str]:
     for name, report in reports.items():
         f, history = report.get("metrics", {}), _history(checkpoint.read_json(name, "training.json"))
         epochs, seconds = (sum(training[key] for training in history) for key in ("epochs", "seconds"))
-        again = f"{_shown(f, 'reconstruction_psnr', '.1f')} dB, {_shown(f, 'reconstruction_ssim', '.3f')}"
-        clean = f"{_shown(f, 'denoising_psnr', '.1f')} dB ({_shown(f, 'noisy_psnr', '.1f')} dB)"
+        again = f"{shown(f, 'reconstruction_psnr')}, {shown(f, 'reconstruction_ssim')}"
+        clean = f"{shown(f, 'denoising_psnr')} ({shown(f, 'noisy_psnr')})"
         cells = [
-            _shown(f, "parameters", ",d", "not measured"),
-            f"{_shown(f, 'file_size', '.1f')} MB" if f else "",
-            bits(f) or "–",
+            shown(f, "parameters", "not measured"),
+            shown(f, "file_size", ""),
+            shown(f, "bits_per_dim" if "bits_per_dim" in f else "bits_per_dim_bound"),
             again if "reconstruction_psnr" in f else "–",
             clean if "denoising_psnr" in f else "–",
             f"{epochs:.0f} epochs, {seconds / 60:.0f} min" if history else "–",
         ]
-        lines.append(f"| [`{name}`](checkpoints/{name}) | {' | '.join(cells)} |")
+        lines.append(_linked(name, cells))
     return lines
 
 
-def _referee_table(reports: dict[str, dict[str, Any]]) -> list[str]:
+def _referee_table(reports: dict[str, Report]) -> list[str]:
     lines = ["| referee | parameters | accuracy on the test split |", "| --- | ---: | --- |"]
     for name, report in reports.items():
-        f = report.get("metrics", {})
-        shares = [
-            f"{key.removesuffix('_accuracy')} {m['value']:.2f} %" for key, m in f.items() if key.endswith("_accuracy")
-        ]
-        lines.append(
-            f"| [`{name}`](checkpoints/{name}) | {_shown(f, 'parameters', ',d', 'not measured')} | {', '.join(shares)} |"
-        )
+        shares = [f"{attribute} {shown(f, 'accuracy')}" for attribute, f in report.get("attributes", {}).items()]
+        parameters = shown(report.get("metrics", {}), "parameters", "not measured")
+        lines.append(_linked(name, [parameters, ", ".join(shares)]))
     return lines

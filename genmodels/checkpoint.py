@@ -4,7 +4,7 @@ config.json                {"format": 1, "family": "vae", "config": {...}, "data
                            of data that lie in a folder the name alone, no path to it; see `trained_on`
 model.safetensors          the weights, EMA if EMA was used; strict keys
 discriminator.safetensors  a GAN's critic: weights that sampling doesn't need, see Model.side_modules
-calibration.safetensors    optional: what the app shows of the test split (scores, codes), see evaluate.calibrate
+calibration.safetensors    optional: what the app shows of the test split (scores, codes), see evaluation.calibration
 training.json metrics.json README.md samples.png
 
 A diffusion checkpoint is a diffusers pipeline too, and keeps its weights where diffusers looks for them:
@@ -14,13 +14,13 @@ pipeline.py                                 the pipeline's code, which this libr
 film.webp, film.json, collapse.webp, collapse.json    optional: training filmed, see scripts/train_film.py
 """
 
-import errno
+import functools
 import hashlib
 import json
 import os
 import shutil
-import tempfile
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -32,26 +32,17 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from genmodels.data import reason
+from genmodels.files import json_writer, text_writer, write_files
 from genmodels.models.base import Model
 from genmodels.places import data_label, is_named, start_label
 from genmodels.registry import family_of, get_family
 
+Source = str | os.PathLike[str]  # a bundled name, a folder, or a Hub repo "user/repo"
+
 FORMAT = 1
 CONFIG, WEIGHTS, CALIBRATION = "config.json", "model.safetensors", "calibration.safetensors"
-#: One per name in any family's Model.side_modules. Spelled out: what is downloaded is decided before a family is known.
-SIDE_WEIGHTS = ("discriminator.safetensors",)
-#: The values of any family's Model.components, and the other files that their libraries read.
-COMPONENT_WEIGHTS = ("unet/diffusion_pytorch_model.safetensors", "text_encoder/model.safetensors")
-COMPONENT_TEXTS = (
-    "model_index.json", "unet/config.json", "scheduler/scheduler_config.json", "text_encoder/config.json",
-    "tokenizer/tokenizer.json", "tokenizer/tokenizer_config.json",
-)  # fmt: skip
-PIPELINE_CODE = "pipeline.py"
 FILMS = ("film.webp", "film.json", "collapse.webp", "collapse.json")
-FILES = (
-    CONFIG, WEIGHTS, *SIDE_WEIGHTS, CALIBRATION, "training.json", "metrics.json", "README.md", "samples.png", *FILMS,
-    *COMPONENT_WEIGHTS, *COMPONENT_TEXTS,
-)  # fmt: skip
+CODE = ".py"
 #: Beside a run's `checkpoint/`, so that it is never shared with it: where the data are on this computer.
 DATA_PLACE = "data.json"
 
@@ -62,55 +53,169 @@ def _bundled_roots() -> list[Path]:
     if (checkout / "pyproject.toml").is_file():
         return [checkout]
     spec = find_spec("genmodels_checkpoints")
-    return [Path(folder) for folder in spec.submodule_search_locations] if spec else []
+    return [Path(folder) for folder in spec.submodule_search_locations or []] if spec else []
 
 
 BUNDLED = _bundled_roots()
 NO_MODELS = "none (pip install genmodels-checkpoints)"
 
 
+# -- which files, and where ---------------------------------------------------------------------------------------------
+
+
+def weight_files(family: type[Model]) -> list[str]:
+    """Where the checkpoints of a family keep weights: those of side modules and components in files of their own."""
+    return [WEIGHTS, *map(_side_file, family.side_modules), *family.components.values()]
+
+
+def files_of(family: type[Model]) -> list[str]:
+    """All files that the checkpoints of a family may have; others in the folder are neither pushed nor downloaded."""
+    about = (CALIBRATION, "training.json", "metrics.json", "README.md", "samples.png", *FILMS)
+    return [*weight_files(family), *about, *family.component_texts, CONFIG]  # which makes the folder a checkpoint: last
+
+
+def _side_file(module: str) -> str:
+    return f"{module}.safetensors"
+
+
 def bundled() -> dict[str, Path]:
-    """The models that come with the package: name -> folder."""
-    folders = [f.parent for root in BUNDLED if root.is_dir() for f in sorted(root.glob(f"*/{CONFIG}"))]
-    return {folder.name: folder for folder in folders}
+    """The models that come with the package: name -> folder.
+
+    >>> import genmodels
+    >>> "vae-mnist" in genmodels.bundled()
+    True
+    """
+    folders = [root / name for root in BUNDLED if root.is_dir() for name in sorted(os.listdir(root))]
+    return {folder.name: folder for folder in folders if (folder / CONFIG).is_file()}
 
 
-def find(source: str | os.PathLike) -> Path:
-    """The folder of a bundled name, of a folder, or of a Hub repo "user/repo" (downloaded: only FILES, no code).
+def bundled_folder(name: str) -> Path | None:
+    """The folder of one bundled model, without a look into the others; None if there is none of that name."""
+    folders = [root / name for root in reversed(BUNDLED) if root.is_dir() and name in os.listdir(root)]
+    return next((folder for folder in folders if (folder / CONFIG).is_file()), None)
+
+
+def find(source: Source) -> Path:
+    """The folder of a bundled name, of a folder, or of a Hub repo "user/repo" (downloaded: see `_download`).
 
     Raises ValueError in one sentence that says what was missing and what exists.
     """
-    name, models = str(source), bundled()
-    if name in models:
-        return models[name]
+    name = str(source)
+    if folder := bundled_folder(name):
+        return folder
     if Path(name, CONFIG).is_file():
         return Path(name)
-    if name.count("/") == 1 and not name.startswith((".", "/", "~")) and not Path(name).exists():
+    if _is_repo(name):
         return _download(name)
+    known = ", ".join(bundled()) or NO_MODELS
     if "/" in name or Path(name).exists():
-        raise ValueError(
-            f"There is no checkpoint at {name!r} (no {CONFIG}); bundled are {', '.join(models) or NO_MODELS}."
-        )
-    raise ValueError(f"There is no model {name!r}; bundled are {', '.join(models) or NO_MODELS}.")
+        raise ValueError(f"There is no checkpoint at {name!r} (no {CONFIG}); bundled are {known}.")
+    raise ValueError(f"There is no model {name!r}; bundled are {known}.")
+
+
+def _is_repo(name: str) -> bool:
+    """Whether it can only be a Hub repo: "user/repo", and nothing on the disk."""
+    return name.count("/") == 1 and not name.startswith((".", "/", "~")) and not Path(name).exists()
 
 
 def _download(repo: str) -> Path:
-    """A Hub repo's checkpoint files, from the cache if the Hub can't be reached; HF_TOKEN is used if it is set."""
-    import huggingface_hub
-    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
+    """A Hub repo's checkpoint, from the cache if the Hub can't be reached; HF_TOKEN is used if it is set.
 
-    try:
-        folder = Path(huggingface_hub.snapshot_download(repo, allow_patterns=list(FILES)))
-    except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError) as error:
-        raise ValueError(f"The model {repo!r} could not be downloaded from the Hub: {reason(error)}") from error
+    First config.json, which names the family, then the files of that family: weights as safetensors, texts, no code.
+    """
+    folder = _snapshot(repo, [CONFIG])
     if not (folder / CONFIG).is_file():
         raise ValueError(f"The Hub repo {repo!r} is not a genmodels checkpoint: it has no {CONFIG}.")
+    names = [name for name in files_of(Checkpoint(folder).family) if not name.endswith(CODE)]
+    return _snapshot(repo, names, revision=folder.name)  # a snapshot's folder is called like its commit
+
+
+def _snapshot(repo: str, names: list[str], revision: str | None = None) -> Path:
+    """Where these files of a Hub repo are, those that it has."""
+    import huggingface_hub
+    from huggingface_hub.errors import HFValidationError
+
+    try:
+        return Path(huggingface_hub.snapshot_download(repo, revision=revision, allow_patterns=names))
+    except (HFValidationError, OSError) as error:
+        raise ValueError(f"The model {repo!r} could not be downloaded from the Hub: {reason(error)}") from error
+
+
+def writable(source: Source, out: Source | None = None) -> Path:
+    """The folder to keep in what is found out about a checkpoint: its own or, with `out`, a copy of it there.
+
+    Raises ValueError for a repo of the Hub without `out`: its files are kept for the Hub's library, which takes them
+    for those on the Hub. Also where another model lies at `out`.
+    """
+    if out is None:
+        if bundled_folder(str(source)) is None and _is_repo(str(source)):
+            raise ValueError(
+                f"The model {str(source)!r} is on the Hub: name a folder for a copy of it, with --out (out=…)."
+            )
+        return find(source)
+    original, folder = Checkpoint(find(source)), Path(out)
+    if not (folder / CONFIG).is_file():
+        copies = {name: functools.partial(shutil.copyfile, original.folder / name) for name in original.files()}
+        write_files(folder, copies)
+    elif Checkpoint(folder).weights_hash != original.weights_hash:
+        raise ValueError(f"There is another model in {folder} than {source}: name an empty folder.")
     return folder
 
 
-def read_config(source: str | os.PathLike) -> dict[str, Any]:
-    """config.json of a checkpoint, checked. Raises ValueError naming the file and what is wrong with it."""
-    file = find(source) / CONFIG
+# -- what it says of itself ----------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A folder that is a model. What its files say is read when it is first asked for, and once.
+
+    Raises ValueError that names the file, and what is wrong with it.
+    """
+
+    folder: Path
+
+    @functools.cached_property
+    def config(self) -> dict[str, Any]:
+        """config.json, checked: {"format", "family", "config", "data"}."""
+        return _checked_config(self.folder / CONFIG)
+
+    @functools.cached_property
+    def family(self) -> type[Model]:
+        try:
+            return get_family(self.config["family"])
+        except (ValueError, TypeError) as error:
+            raise ValueError(f"{self.folder / CONFIG} doesn't describe a model: {error}") from error
+
+    @functools.cached_property
+    def weights_hash(self) -> str:
+        """The first 16 hexadecimal digits of the SHA-256 of all weights: which model exactly a figure belongs to."""
+        digest = hashlib.sha256()
+        for name in weight_files(self.family):
+            if (self.folder / name).is_file():
+                digest.update((self.folder / name).read_bytes())
+        return digest.hexdigest()[:16]
+
+    def files(self) -> list[str]:
+        """Those of the files of its family that it has."""
+        return [name for name in files_of(self.family) if (self.folder / name).is_file()]
+
+    def size(self) -> int:
+        """Bytes of the weights that sampling needs."""
+        needed = set(weight_files(self.family)) - set(map(_side_file, self.family.side_modules))
+        return sum((self.folder / name).stat().st_size for name in self.files() if name in needed)
+
+    def read_json(self, name: str) -> dict[str, Any]:
+        """A side file such as training.json; {} if there is none."""
+        file = self.folder / name
+        if not file.is_file():
+            return {}
+        try:
+            return json.loads(file.read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise ValueError(f"{file} can't be read as JSON: {error}") from error
+
+
+def _checked_config(file: Path) -> dict[str, Any]:
     try:
         values = json.loads(file.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
@@ -126,13 +231,33 @@ def read_config(source: str | os.PathLike) -> dict[str, Any]:
     return values
 
 
-def trained_on(source: str | os.PathLike) -> str:
+def read_config(source: Source) -> dict[str, Any]:
+    """config.json of a checkpoint, checked. Raises ValueError naming the file and what is wrong with it."""
+    return Checkpoint(find(source)).config
+
+
+def read_json(source: Source, file: str) -> dict[str, Any]:
+    """A side file such as metrics.json; {} if the checkpoint has none, ValueError naming it if it is no JSON."""
+    return Checkpoint(find(source)).read_json(file)
+
+
+def weights_hash(source: Source) -> str:
+    """The first 16 hexadecimal digits of the SHA-256 of all weights: which model exactly a figure belongs to."""
+    return Checkpoint(find(source)).weights_hash
+
+
+def size(source: Source) -> int:
+    """Bytes of the weights that sampling needs."""
+    return Checkpoint(find(source)).size()
+
+
+def trained_on(source: Source) -> str:
     """What `load_dataset` reads a checkpoint's data from: a name, or the folder that its run has read.
 
     Raises ValueError if that folder isn't here: the checkpoint comes from elsewhere, or one of both was moved.
     """
     folder = find(source)
-    name = read_config(folder)["data"]["name"]
+    name = Checkpoint(folder).config["data"]["name"]
     if is_named(name):
         return name
     place = _data_place(folder.resolve().parent / DATA_PLACE)
@@ -152,54 +277,41 @@ def _data_place(file: Path) -> str:
         raise ValueError(f"{file} can't be read as the note of a data set's place: {error}") from error
 
 
-def read_json(source: str | os.PathLike, file: str) -> dict[str, Any]:
-    """A side file such as metrics.json; {} if the checkpoint has none, ValueError naming it if it is no JSON."""
-    path = find(source) / file
-    if not path.is_file():
-        return {}
+# -- loading ------------------------------------------------------------------------------------------------------------
+
+
+def outline(source: Source) -> Model:
+    """The model of a checkpoint without its weights, on the meta device: its shapes, within milliseconds."""
+    found = Checkpoint(find(source))
+    family = found.family
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise ValueError(f"{path} can't be read as JSON: {error}") from error
+        # Shapes without memory: the weights must fit before a model is built.
+        with torch.device("meta"), _WithoutNormal():
+            return family(family.Config.from_json(found.config["config"]))
+    except (ValueError, TypeError, RuntimeError) as error:
+        raise ValueError(f"{found.folder / CONFIG} doesn't describe a model: {error}") from error
 
 
-def weights_hash(source: str | os.PathLike) -> str:
-    """The first 16 hexadecimal digits of the SHA-256 of all weights: which model exactly a figure belongs to."""
-    folder, digest = find(source), hashlib.sha256()
-    for name in (WEIGHTS, *SIDE_WEIGHTS, *COMPONENT_WEIGHTS):
-        if (folder / name).is_file():
-            digest.update((folder / name).read_bytes())
-    return digest.hexdigest()[:16]
-
-
-def size(source: str | os.PathLike) -> int:
-    """Bytes of the weights that sampling needs."""
-    folder = find(source)
-    return sum((folder / name).stat().st_size for name in (WEIGHTS, *COMPONENT_WEIGHTS) if (folder / name).is_file())
-
-
-def load(source: str | os.PathLike, *, device: torch.device | str | None = None) -> Model:
+def load(source: Source, *, device: torch.device | str | None = None) -> Model:
     """The model of a bundled name, a folder or a Hub repo "user/repo", in evaluation mode, float32.
 
     `device`: by default the one that accelerate picks. Raises ValueError naming file and key where the checkpoint is
     corrupt, foreign, incomplete or of wrong shapes; then nothing is loaded.
+
+    >>> import genmodels
+    >>> model = genmodels.load("vae-mnist")
+    >>> model.image_shape, model.num_classes, model.config.latent_dim
+    ((1, 28, 28), 10, 32)
     """
     folder = find(source)  # once: for a Hub repo it asks the Hub
-    values, file = read_config(folder), folder / CONFIG
-    try:
-        family = get_family(values["family"])
-        model_config = family.Config.from_json(values["config"])
-        # Shapes without memory: the weights must fit before a model is built.
-        with torch.device("meta"), _WithoutNormal():
-            wanted = family(model_config).state_dict()
-    except (ValueError, TypeError, RuntimeError) as error:
-        raise ValueError(f"{file} doesn't describe a model: {error}") from error
+    outlined = outline(folder)
+    family, wanted = type(outlined), outlined.state_dict()
     weights: dict[str, Tensor] = {}
-    for name, keys in _weight_files(family, wanted).items():
-        found = _read_tensors(folder / name)
-        _check_fit(folder / name, found, {stored: wanted[key] for stored, key in keys.items()})
-        weights |= {key: found[stored] for stored, key in keys.items()}
-    model = family(model_config)
+    for name, keys in _keys_by_file(family, wanted).items():
+        tensors = _read_tensors(folder / name)
+        _check_fit(folder / name, tensors, {stored: wanted[key] for stored, key in keys.items()})
+        weights |= {key: tensors[stored] for stored, key in keys.items()}
+    model = family(outlined.config)
     model.load_state_dict(
         {key: value.float() if value.is_floating_point() else value for key, value in weights.items()}
     )
@@ -210,7 +322,7 @@ def load(source: str | os.PathLike, *, device: torch.device | str | None = None)
     return model.eval().requires_grad_(False).to(device)
 
 
-def started(source: str | os.PathLike, family: str, changes: Mapping[str, Any]) -> Model:
+def started(source: Source, family: str, changes: Mapping[str, Any]) -> Model:
     """A model to train further: a checkpoint's weights, and its config with `changes`, on the CPU.
 
     A model of classes that gets a vocabulary keeps the weights that don't depend on what it is told; those that read
@@ -236,13 +348,13 @@ def started(source: str | os.PathLike, family: str, changes: Mapping[str, Any]) 
 class _WithoutNormal(TorchFunctionMode):
     """Skips normal_: on the meta device it imports half of torch (1.5 s), to draw numbers that nobody reads."""
 
-    def __torch_function__(self, func, types, args=(), kwargs=None):
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         if func in (nn.init.normal_, Tensor.normal_):
             return (kwargs or {}).get("tensor", args[0] if args else None)
         return func(*args, **(kwargs or {}))
 
 
-def _weight_files(family: type[Model], keys: Iterable[str]) -> dict[str, dict[str, str]]:
+def _keys_by_file(family: type[Model], keys: Iterable[str]) -> dict[str, dict[str, str]]:
     """Which file holds which keys of the state dict: file -> {key in the file: key in the state dict}.
 
     One file per side module, one per component (there without the component's own name), model.safetensors all the rest.
@@ -252,14 +364,14 @@ def _weight_files(family: type[Model], keys: Iterable[str]) -> dict[str, dict[st
         module, _, inner = key.partition(".")
         file, stored = WEIGHTS, key
         if module in family.side_modules:
-            file = f"{module}.safetensors"
+            file = _side_file(module)
         elif module in family.components:
             file, stored = family.components[module], inner
         files.setdefault(file, {})[stored] = key
     return files
 
 
-def load_calibration(source: str | os.PathLike) -> dict[str, Tensor]:
+def load_calibration(source: Source) -> dict[str, Tensor]:
     """The tensors of calibration.safetensors; {} if the checkpoint has none."""
     file = find(source) / CALIBRATION
     return (
@@ -289,9 +401,12 @@ def _check_fit(file: Path, found: Mapping[str, Tensor], wanted: Mapping[str, Ten
             )
 
 
+# -- saving -------------------------------------------------------------------------------------------------------------
+
+
 def save(
     model: Model,
-    folder: str | os.PathLike,
+    folder: Source,
     *,
     data: Mapping[str, Any] | None = None,
     training: Mapping[str, Any] | None = None,
@@ -304,6 +419,11 @@ def save(
     the checkpoint that `training` started from. half: store float16 weights (half the size).
     All files are written aside first and then renamed: a full disk or a read-only folder raises OSError in one
     sentence and leaves the former checkpoint as it was.
+
+    >>> import genmodels
+    >>> folder = genmodels.save(genmodels.load("vae-mnist"), "models/mine")
+    >>> genmodels.load(folder).config.latent_dim
+    32
     """
     folder = Path(folder)
     data = data or {"name": "", "shape": list(model.image_shape), "classes": []}
@@ -316,14 +436,14 @@ def save(
     weights = model.state_dict()
     files: dict[str, Callable[[Path], Any]] = {
         name: _tensor_writer({stored: weights[key] for stored, key in keys.items()}, half)
-        for name, keys in _weight_files(type(model), weights).items()
+        for name, keys in _keys_by_file(type(model), weights).items()
     }
-    files |= {name: _text_writer(text) for name, text in model.side_texts().items()}
+    files |= {name: text_writer(text) for name, text in model.side_texts().items()}
     if calibration is not None:
         files[CALIBRATION] = _tensor_writer(calibration, half=False)
     if training is not None:
-        files["training.json"] = _json_writer(_without_places(training))
-    files[CONFIG] = _json_writer(config)  # last: it makes the folder a checkpoint
+        files["training.json"] = json_writer(_without_places(training))
+    files[CONFIG] = json_writer(config)  # last: it makes the folder a checkpoint
     write_files(folder, files)
     return folder
 
@@ -347,55 +467,3 @@ def _tensor_writer(tensors: Mapping[str, Tensor], half: bool) -> Callable[[Path]
     return lambda path: safetensors.torch.save_file(
         contents, path, metadata={"format": "pt"}
     )  # transformers asks for it
-
-
-def _json_writer(values: Mapping[str, Any]) -> Callable[[Path], None]:
-    return _text_writer(json.dumps(values, indent=2, ensure_ascii=False) + "\n")
-
-
-def _text_writer(text: str) -> Callable[[Path], None]:
-    return lambda path: path.write_text(text, encoding="utf-8")
-
-
-def write_json(folder: str | os.PathLike, name: str, values: Mapping[str, Any]) -> None:
-    """One side file of a checkpoint, written aside and renamed."""
-    write_files(Path(folder), {name: _json_writer(values)})
-
-
-def write_files(folder: Path, files: Mapping[str, Callable[[Path], Any]]) -> None:
-    """Write all files into a temporary folder beside their place, then rename each: all of them, or none."""
-    aside = None
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        aside = Path(tempfile.mkdtemp(prefix=".saving-", dir=folder))
-        for name, write in files.items():
-            (aside / name).parent.mkdir(exist_ok=True)
-            write(aside / name)
-            sync(aside / name)  # a file that takes another's name before it is on the disk is empty after a power cut
-        for name in files:
-            (folder / name).parent.mkdir(exist_ok=True)
-            os.chmod(aside / name, 0o644)
-            os.replace(aside / name, folder / name)
-    except (OSError, SafetensorError) as error:
-        raise _save_error(folder, error) from error
-    finally:
-        if aside is not None:
-            shutil.rmtree(aside, ignore_errors=True)
-
-
-def sync(path: Path) -> None:
-    """Returns when a file, or the names in a folder, are on the disk itself, where a power cut leaves them."""
-    if os.name == "nt" and path.is_dir():
-        return  # Windows opens no folders
-    descriptor = os.open(path, os.O_RDONLY if path.is_dir() else os.O_RDWR)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def _save_error(folder: Path, error: Exception) -> OSError:
-    code = getattr(error, "errno", None)
-    full = code == errno.ENOSPC or "No space left" in str(error)
-    why = "the disk is full" if full else getattr(error, "strerror", None) or str(error)
-    return OSError(code or errno.EIO, f"Saving to {folder} failed: {why}. What was there before is unchanged.")

@@ -9,7 +9,7 @@ import random
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 import torch
@@ -19,6 +19,9 @@ from torch import Tensor
 from genmodels import depth
 from genmodels.folders import LeftOut, is_missing, list_folder, summary
 from genmodels.orientation import upright
+
+if TYPE_CHECKING:
+    from datasets import Dataset
 
 DIGITS = tuple("0123456789")
 GARMENTS = (
@@ -67,7 +70,7 @@ NOT_DECODED = ("BUFR", "EPS", "GRIB", "HDF5", "MPEG", "WMF")
 OTHER_ENDINGS = (".avif", ".heic", ".heif", ".jxl")
 
 
-class Images(torch.utils.data.Dataset):
+class Images(torch.utils.data.Dataset[tuple[Tensor, Tensor]]):
     """A data set in memory: `pixels` uint8 `(N, C, H, W)`, `labels` int64 `(N,)`, the class names.
 
     With attributes (name -> names of its values), labels are `(N, A)`: one column per attribute, the class first.
@@ -98,7 +101,8 @@ class Images(torch.utils.data.Dataset):
     @property
     def shape(self) -> tuple[int, int, int]:
         """(C, H, W)"""
-        return tuple(self.pixels.shape[1:])
+        channels, height, width = self.pixels.shape[1:]
+        return channels, height, width
 
     def batches(self, size: int) -> Iterator[tuple[Tensor, Tensor]]:
         """All images in order, the last batch as short as it comes."""
@@ -107,8 +111,8 @@ class Images(torch.utils.data.Dataset):
 
     def content_hash(self) -> str:
         """Of the pixels and labels: a folder of pictures may change and keep its name, or move and stay the same."""
-        digest = hashlib.sha256(self.pixels.contiguous().numpy())
-        digest.update(self.labels.contiguous().numpy())
+        digest = hashlib.sha256(self.pixels.contiguous().numpy().data)
+        digest.update(self.labels.contiguous().numpy().data)
         return digest.hexdigest()
 
 
@@ -163,7 +167,9 @@ def endings() -> set[str]:
     return {ending for ending, name in Image.registered_extensions().items() if name in formats()} | {*OTHER_ENDINGS}
 
 
-def read_pixels(file: str | os.PathLike | BinaryIO, shape: tuple[int, int, int], background: int = 255) -> np.ndarray:
+def read_pixels(
+    file: str | os.PathLike[str] | BinaryIO, shape: tuple[int, int, int], background: int = 255
+) -> np.ndarray:
     """A picture's file as uint8 `(C, H, W)`, see `fit_picture`. Raises ValueError that says why it can't be read."""
     try:
         if not isinstance(file, str | os.PathLike):
@@ -242,6 +248,17 @@ def load_dataset(
     "text" says of it (see `Images`); of several captions, `seed` draws one.
     Pictures that can't be read are left out and named in `Images.left_out`; strict: refuse them instead.
     Raises ValueError that says what was not found and what exists, or that no picture can be read.
+
+    >>> import genmodels
+    >>> from PIL import Image
+    >>> for grey in range(10):
+    ...     Image.new("L", (40, 30), grey).save(f"{grey}.png")
+    >>> images = genmodels.load_dataset(".", shape=(1, 28, 28))
+    >>> len(images), len(genmodels.load_dataset(".", "test"))
+    (9, 1)
+    >>> x, labels = images[:4]
+    >>> x.shape
+    torch.Size([4, 1, 28, 28])
     """
     info = DATASETS.get(name)
     tables, left_out = (_known_tables(name, split), ()) if info else _foreign_tables(name, split)
@@ -260,7 +277,7 @@ def load_dataset(
     return _with_attributes(images, table, info.attributes if info else ()) if attributes else images
 
 
-def _with_captions(images: Images, table, split: str, seed: int) -> Images:
+def _with_captions(images: Images, table: "Dataset", split: str, seed: int) -> Images:
     column = next((c for c in ("caption", "text") if c in table.features), None)
     if column is None:
         raise ValueError(
@@ -280,7 +297,7 @@ def _one_caption(value: Any, seed: int) -> str:
     return random.Random(f"{seed} {given}").choice(given) if len(given) > 1 else "".join(given)
 
 
-def _with_attributes(images: Images, table, columns: tuple[str, ...]) -> Images:
+def _with_attributes(images: Images, table: "Dataset", columns: tuple[str, ...]) -> Images:
     """The images with all attributes as labels; a data set that names none has one, its class.
 
     An attribute's values are those of the training split in alphabetical order ("" = none); others have label -1.
@@ -298,7 +315,7 @@ def _with_attributes(images: Images, table, columns: tuple[str, ...]) -> Images:
     return images
 
 
-def _known_tables(name: str, split: str) -> list:
+def _known_tables(name: str, split: str) -> list["Dataset"]:
     """The tables to read a split of one of DATASETS from, as `_foreign_tables`."""
     import datasets
 
@@ -316,7 +333,7 @@ def _known_tables(name: str, split: str) -> list:
     return _from_hub(hub, split)
 
 
-def _foreign_tables(name: str, split: str) -> tuple[list, tuple[LeftOut, ...]]:
+def _foreign_tables(name: str, split: str) -> tuple[list["Dataset"], tuple[LeftOut, ...]]:
     """The tables to read a split from, each only if nothing of the one before can be read; what a folder leaves out."""
     if name and Path(name).is_dir():  # Path("") is the current folder
         return _folder_tables(name, split)
@@ -328,7 +345,7 @@ def _foreign_tables(name: str, split: str) -> tuple[list, tuple[LeftOut, ...]]:
     )
 
 
-def _folder_tables(name: str, split: str) -> tuple[list, tuple[LeftOut, ...]]:
+def _folder_tables(name: str, split: str) -> tuple[list["Dataset"], tuple[LeftOut, ...]]:
     """The pictures of a folder as tables of paths, with the columns "label" and "caption" if it has them."""
     import datasets
 
@@ -339,7 +356,7 @@ def _folder_tables(name: str, split: str) -> tuple[list, tuple[LeftOut, ...]]:
     if listing.captions is not None:
         features["caption"] = datasets.List(datasets.Value("string"))
 
-    def table(labels: dict[str, int]):
+    def table(labels: dict[str, int]) -> "Dataset":
         columns = {
             "image": [str(Path(name, path)) for path in labels],
             "label": list(labels.values()),
@@ -355,7 +372,7 @@ def _folder_tables(name: str, split: str) -> tuple[list, tuple[LeftOut, ...]]:
     return tables, tuple(listing.left_out)
 
 
-def _from_hub(repo: str, split: str) -> list:
+def _from_hub(repo: str, split: str) -> list["Dataset"]:
     import datasets
 
     try:
@@ -366,7 +383,7 @@ def _from_hub(repo: str, split: str) -> list:
         raise ValueError(f"The data set {repo!r} could not be read from the Hub: {reason(error)}") from error
 
 
-def _held_out(table, split: str) -> list:
+def _held_out(table: "Dataset", split: str) -> list["Dataset"]:
     """ "test": every tenth image, at least one; "train": the others; then the whole table, should none of these be sound.
 
     So a single image is both.
@@ -377,7 +394,9 @@ def _held_out(table, split: str) -> list:
     return [table.select([i for i in range(len(table)) if (i % period == period - 1) == (split == "test")]), table]
 
 
-def _decode(name: str, table, shape: tuple[int, int, int], info: DatasetInfo | None) -> tuple[Images, Any]:
+def _decode(
+    name: str, table: "Dataset", shape: tuple[int, int, int], info: DatasetInfo | None
+) -> tuple[Images, "Dataset"]:
     """A `datasets` table with an image column as Images in memory, and the table without the rows that can't be read."""
     import datasets
 
@@ -395,7 +414,8 @@ def _decode(name: str, table, shape: tuple[int, int, int], info: DatasetInfo | N
     pixels = np.empty((len(table), *shape), dtype=np.uint8)
     encoded = table.select_columns(image_key).cast_column(image_key, datasets.Image(decode=False))
     rows = (row for batch in encoded.iter(1000) for row in batch[image_key])  # far faster than row by row
-    kept, left_out = [], []
+    kept: list[int] = []
+    left_out: list[LeftOut] = []
     for i, row in enumerate(rows):
         try:
             pixels[len(kept)] = _pixels(row, shape, background)
@@ -416,10 +436,12 @@ def _pixels(row: dict[str, Any] | None, shape: tuple[int, int, int], background:
 
 def _called(row: dict[str, Any] | None, index: int, name: str) -> str:
     """What to call the picture of a row: its path in the folder, or its number and the file's name if it has one."""
-    path = row["path"] if row else None
-    if path and row["bytes"] is None and Path(path).is_relative_to(name):
-        return Path(path).relative_to(name).as_posix()
-    return f"image {index}" + (f" ({path})" if path else "")
+    if row is None or not row["path"]:
+        return f"image {index}"
+    path = Path(row["path"])
+    if row["bytes"] is None and path.is_relative_to(name):
+        return path.relative_to(name).as_posix()
+    return f"image {index} ({row['path']})"
 
 
 def reason(error: Exception) -> str:

@@ -9,7 +9,7 @@ import sys
 from typing import Any, BinaryIO
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageFile
 
 WHITES = tuple(2**bits - 1 for bits in (8, 10, 12, 14, 16))
 #: Who takes the lower byte of 16 bits for the upper one: the other order of bytes; N = this machine's own.
@@ -23,7 +23,7 @@ def grey(image: Image.Image) -> Image.Image:
     return Image.fromarray(_scaled(values, highest if image.mode == "F" else _white(highest)))
 
 
-def colours(image: Image.Image, file: BinaryIO) -> Image.Image:
+def colours(image: ImageFile.ImageFile, file: BinaryIO) -> Image.Image:
     """A picture just opened from a file; if it has 16-bit colours, in the 8 bits that count.
 
     Pillow keeps the upper 8, and those of 12-bit values are nearly black. The lower ones are read as if they were the upper.
@@ -35,7 +35,7 @@ def colours(image: Image.Image, file: BinaryIO) -> Image.Image:
     if upper[..., :3].max() > WHITES[-2] >> 8:  # all 16 bits are in use
         return image
     file.seek(0)
-    with Image.open(file, formats=[image.format]) as again:
+    with Image.open(file, formats=[image.format] if image.format else None) as again:
         again.tile = lower_first
         values = upper[..., :3] * 256.0 + np.asarray(again)[..., :3]
     pixels = np.concatenate([_scaled(values, _white(values.max())), upper[..., 3:]], axis=2)

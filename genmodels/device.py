@@ -6,15 +6,19 @@ import copy
 import os
 import platform
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import torch
 from torch import nn
 
+from genmodels.models.base import Model
+
 if TYPE_CHECKING:
     from accelerate import PartialState
+
+M = TypeVar("M", bound=nn.Module)
 
 
 def process_state() -> "PartialState":
@@ -87,7 +91,7 @@ def _cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def fastest_precision(model: nn.Module, x: torch.Tensor, labels: torch.Tensor) -> str:
+def fastest_precision(model: Model, x: torch.Tensor, labels: torch.Tensor) -> str:
     """ "bf16" if a training step of this model is at least a tenth faster under bfloat16 autocast here, else "no".
 
     Timed, never assumed: on hardware without bfloat16 units it can be 100 times slower.
@@ -101,10 +105,16 @@ def fastest_precision(model: nn.Module, x: torch.Tensor, labels: torch.Tensor) -
 def to_fast_layout(model: nn.Module) -> None:
     """channels_last for models that convolve: the layout of fast convolutions, on CPUs and tensor cores."""
     if any(isinstance(module, nn.Conv2d) for module in model.modules()):
-        model.to(memory_format=torch.channels_last)
+        channels_last(model)
 
 
-def _seconds_per_step(model: nn.Module, x: torch.Tensor, labels: torch.Tensor, *, bf16: bool) -> float:
+def channels_last(module: M) -> M:
+    """The same module, the channels of each place side by side in its kernels' memory."""
+    to: Callable[..., M] = module.to  # which has this keyword, though its types don't say so
+    return to(memory_format=torch.channels_last)
+
+
+def _seconds_per_step(model: Model, x: torch.Tensor, labels: torch.Tensor, *, bf16: bool) -> float:
     """The faster of two training steps (each player's turn included), after one to warm up."""
     times = []
     for _ in range(3):

@@ -186,7 +186,7 @@ def _splits(tree: _Folder, left_out: list[LeftOut]) -> dict[str, _Folder]:
         if not folder.pictures():
             left_out.append(LeftOut(f"{folder.path}/", "no pictures in it"))
         elif folder not in splits.values():
-            left_out.append(LeftOut(f"{folder.path}/", f"the test split is {test.path}/"))
+            left_out.append(LeftOut(f"{folder.path}/", f"the test split is {splits['test'].path}/"))
     left_out += [LeftOut(path, "in no split") for path in tree.files]
     return splits
 
@@ -215,13 +215,13 @@ def _by_metadata(
     splits: dict[str, _Folder], said: dict[str, dict[str, Any]], left_out: list[LeftOut]
 ) -> tuple[Labels, tuple[str, ...]]:
     """Labels as metadata says them, and the names of the classes, which are those of the training split."""
-    named = {
+    named: dict[str, dict[str, str | None]] = {
         split: {path: said[path]["label"] if path in said else None for path in folder.pictures()}
         for split, folder in splits.items()
     }
-    names = {*named["train"].values()} - {None}
-    classes = tuple(sorted(names, key=int if all(name.isdecimal() for name in names) else None))
-    number = {name: i for i, name in enumerate(classes)} | {None: -1}
+    names = {name for name in named["train"].values() if name is not None}
+    classes = tuple(sorted(names, key=int) if all(name.isdecimal() for name in names) else sorted(names))
+    number: dict[str | None, int] = {None: -1, **{name: i for i, name in enumerate(classes)}}
     for of in named.values():
         left_out += [
             LeftOut(p, f"there is no class {name!r} to train on") for p, name in of.items() if name not in number

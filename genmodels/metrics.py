@@ -22,12 +22,20 @@ BLOCK = 2**24
 
 
 def mean_squared_error(x: Tensor, y: Tensor) -> Tensor:
-    """Per image `(B,)`, of images in [-1, 1]."""
+    """Per image `(B,)`, of images in [-1, 1].
+
+    >>> mean_squared_error(torch.zeros(2, 1, 4, 4), torch.full((2, 1, 4, 4), 0.5)).tolist()
+    [0.25, 0.25]
+    """
     return (x - y).square().flatten(1).mean(1)
 
 
 def psnr(mse: float) -> float:
-    """Peak signal-to-noise ratio in dB of a mean squared error between images in [-1, 1] (peak to peak 2)."""
+    """Peak signal-to-noise ratio in dB of a mean squared error between images in [-1, 1] (peak to peak 2).
+
+    >>> psnr(0.04)
+    20.0
+    """
     return math.inf if mse == 0 else 10 * math.log10(4 / mse)
 
 
@@ -67,7 +75,11 @@ def blur(x: Tensor, sigma: float) -> Tensor:
 
 
 def bits_per_dim(nats: Tensor, shape: tuple[int, int, int]) -> Tensor:
-    """Log-likelihoods in nats per image -> bits per dimension (sub-pixel) of an image of `shape` (C, H, W)."""
+    """Log-likelihoods in nats per image -> bits per dimension (sub-pixel) of an image of `shape` (C, H, W).
+
+    >>> round(float(bits_per_dim(torch.tensor(-784 * math.log(256)), (1, 28, 28))), 3)  # 256 grey levels, all alike
+    8.0
+    """
     return -nats / (math.log(2) * math.prod(shape))
 
 
@@ -78,6 +90,9 @@ def accuracies(log_probabilities: Sequence[Tensor], labels: Tensor) -> list[floa
     """Share of right answers for each attribute; of one without any known label, NaN.
 
     log_probabilities: one tensor `(N, K)` per attribute, of its K values; labels `(N, A)`, -1 = unknown, left out.
+
+    >>> accuracies([torch.tensor([[0.9, 0.1], [0.6, 0.4]]).log()], labels=torch.tensor([[0], [1]]))
+    [0.5]
     """
     shares = []
     for answers, label in zip(log_probabilities, labels.T, strict=True):
@@ -101,6 +116,9 @@ def class_histogram_entropy(classes: Tensor, num_classes: int) -> float:
 
     Where the data set's own classes are not equally frequent, compare with the value of its images.
     Raises ValueError as `class_histogram` does, and for fewer than two classes.
+
+    >>> class_histogram_entropy(torch.tensor([0, 0, 1, 1]), num_classes=4)
+    0.5
     """
     if num_classes < 2:
         raise ValueError(f"The entropy of a histogram needs at least 2 classes, not {num_classes}.")
@@ -115,6 +133,9 @@ def fool_rate(real_scores: Tensor, fake_scores: Tensor) -> float:
     tell them apart, as half of the real images score above their median; 0 = every fake is caught; above 0.5 = it finds
     the fakes more real than real images. A score equal to the median counts half.
     Raises ValueError if there are no scores, or if some are NaN.
+
+    >>> fool_rate(torch.tensor([1.0, 2.0, 3.0]), torch.tensor([0.5, 2.5]))
+    0.5
     """
     if not len(real_scores) or not len(fake_scores) or real_scores.isnan().any() or fake_scores.isnan().any():
         raise ValueError("The fool rate needs scores of real and of fake images, none of them NaN.")
@@ -132,6 +153,10 @@ def frechet_distance(real: Tensor, fake: Tensor) -> float:
     et al. 2017 (arXiv 1706.08500), with a referee in the place of Inception. Features `(N, D)` and `(M, D)`. It is biased
     upwards, the more the fewer images: compare at equal N and M only.
     Raises ValueError for D images or fewer (their covariance has no full rank), and for features that are not finite.
+
+    >>> real = torch.randn(100, 2, dtype=torch.float64)
+    >>> round(frechet_distance(real, real + torch.tensor([3, 4])), 6)  # a shift by 5
+    25.0
     """
     from torchmetrics.image.fid import FrechetInceptionDistance
 
@@ -166,6 +191,10 @@ def kernel_distance(
     estimators of Gretton et al. 2012 (JMLR 13) it is the paired one of their Lemma 6, which is exactly 0 for a set and
     itself, and unbiased also if row i shows the same class in both; the other, which torchmetrics computes, is neither.
     Raises ValueError for fewer images than `subset_size`, and for features that are not finite.
+
+    >>> real = torch.randn(200, 8)
+    >>> kernel_distance(real, real, subset_size=50)
+    (0.0, 0.0)
     """
     if subsets < 1 or subset_size < 2:
         raise ValueError(f"There must be 1 or more subsets of 2 or more images, not {subsets} of {subset_size}.")
@@ -222,6 +251,10 @@ def precision_recall(real: Tensor, fake: Tensor, k: int = 5) -> tuple[float, flo
     nearest neighbours in the set. Precision: share of the fakes that the real set covers. Recall: share of the real
     images that the fake set covers. Both rise with k and depend on N and M: compare at the same three numbers only.
     Raises ValueError for k images or fewer, and for features that are not finite.
+
+    >>> one = torch.randn(200, 3)
+    >>> precision_recall(real=torch.cat([one, one + 100]), fake=one)  # of two modes it has learnt one, and that well
+    (1.0, 0.5)
     """
     _check_neighbours(k, real, fake)
     precision = _covered(fake, real, _neighbour_radii(real, k))
@@ -236,6 +269,11 @@ def density_coverage(real: Tensor, fake: Tensor, k: int = 5) -> tuple[float, flo
     the balls a fake lies in, on average, over k. Coverage, in [0, 1]: share of the balls that hold a fake. For a perfect
     model density has the expectation 1, and coverage, with N = M large, 1 - 2^-k.
     Raises ValueError for k images or fewer, and for features that are not finite.
+
+    >>> one = torch.randn(200, 3)
+    >>> density, coverage = density_coverage(real=torch.cat([one, one + 100]), fake=one)
+    >>> coverage
+    0.5
     """
     _check_neighbours(k, real, fake)
     radii = _neighbour_radii(real, k)
@@ -254,6 +292,10 @@ def pairwise_diversity(real: Tensor, fake: Tensor, *, pairs: int = 100_000, seed
 
     Features `(N, D)` and `(M, D)`; the means are over random `pairs` of different images.
     Raises ValueError for fewer than two images, real images that are all the same, and features that are not finite.
+
+    >>> real = torch.randn(200, 3)
+    >>> round(pairwise_diversity(real, real / 4 + 7), 3)
+    0.25
     """
     _check_features("A pair", 2, real=real, fake=fake)
     real_distance, fake_distance = (_mean_pair_distance(x.float(), pairs, seed) for x in (real, fake))
@@ -311,6 +353,11 @@ def memorisation(
     the distribution of the training images, and are no part of them. Pixels tell a copy from a similar picture better
     than features, which forget what their referee has no use for.
     Raises ValueError for empty sets, features that are not finite, and if most test images are copies themselves.
+
+    >>> train, test, fake = torch.randn(3, 500, 8)
+    >>> fake[7] = train[123]
+    >>> memorisation(train, test, fake).copies.tolist()
+    [[7, 123]]
     """
     _check_features("A nearest neighbour", 1, train=train, test=test, fake=fake)
     (held_out, _), (distances, nearest) = nearest_distances(test, train), nearest_distances(fake, train)
@@ -333,6 +380,10 @@ def nearest_distances(queries: Tensor, references: Tensor) -> tuple[Tensor, Tens
     """Distance `(N,)` from each query `(N, D)` to the nearest of the references `(M, D)`, and the index `(N,)` of that.
 
     Raises ValueError for empty sets, and for features that are not finite.
+
+    >>> distances, indices = nearest_distances(torch.tensor([[3.0, 4.0]]), torch.tensor([[9.0, 9.0], [0.0, 0.0]]))
+    >>> distances.tolist(), indices.tolist()
+    ([5.0], [1])
     """
     _check_features("A nearest neighbour", 1, queries=queries, references=references)
     queries, references = queries.float(), references.float()

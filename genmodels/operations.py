@@ -1,8 +1,8 @@
 """What can be done with any model that has the abilities for it, on tensors. Images are (B, C, H, W) in [-1, 1]."""
 
 import math
-from collections.abc import Sequence
-from typing import Any, TypeGuard, TypeVar, get_type_hints, overload
+from collections.abc import Iterable, Sequence
+from typing import Any, TypeGuard, TypeVar, get_type_hints
 
 import torch
 from torch import Tensor
@@ -22,24 +22,19 @@ from genmodels.protocols import (
 A = TypeVar("A", bound=AnyModel)
 
 
-@overload
-def require(model: AnyModel, ability: type[A], /) -> A: ...
-@overload
-def require(model: AnyModel, *needed: type[AnyModel]) -> AnyModel: ...
-def require(model: AnyModel, *needed: type[AnyModel]) -> AnyModel:
+def require(model: AnyModel, ability: type[A]) -> A:
     """The same model, known to have an ability. Raises ValueError naming the ability, or the part of it, that it lacks."""
-    for ability in needed:
-        if not isinstance(model, ability):
-            raise ValueError(
-                f"This {type(model).__name__} can't do that: it lacks the ability {_lacking(model, ability)} "
-                f"(it has {', '.join(abilities(model)) or 'none'})."
-            )
+    if not isinstance(model, ability):
+        raise ValueError(
+            f"This {type(model).__name__} can't do that: it lacks the ability {_lacking(model, ability)} "
+            f"(it has {', '.join(abilities(model)) or 'none'})."
+        )
     return model
 
 
 def _lacking(model: AnyModel, ability: type[AnyModel]) -> str:
-    """The first of the abilities that make up one, or else that one."""
-    parts = (part for part in ability.__mro__[1:] if part in ABILITIES.values() and not isinstance(model, part))
+    """The ability, or the first of its parts if it is no more than these, as Reconstructs is."""
+    parts = (part for part in ability.__mro__ if part in ABILITIES.values() and not isinstance(model, part))
     return next(parts, ability).__name__
 
 
@@ -103,6 +98,15 @@ def sample(
 
     label: "balanced" = every class in turn, None = no class, an int, or n ints. captions: n of them instead, for a
     model that reads them. knobs: the family's own, such as temperature. Raises ValueError if the model can't sample, a class or knob doesn't exist, or a number is out of range.
+
+    >>> import genmodels, torch
+    >>> model = genmodels.load("vae-mnist")
+    >>> x = genmodels.sample(model, n=4, seed=7, label=3, temperature=0.8)
+    >>> x.shape
+    torch.Size([4, 1, 28, 28])
+    >>> alone = genmodels.sample(model, n=1, seed=9, label=3, temperature=0.8)
+    >>> torch.allclose(alone[0], x[2], atol=1e-5)
+    True
     """
     model = require(model, Samples)
     if n < 1 or not 0 <= seed < 2**63 - n:
@@ -125,13 +129,26 @@ def _checked_knobs(model: Samples, knobs: dict[str, Any]) -> dict[str, Any]:
         key: hint for key, hint in get_type_hints(model.sample).items() if key not in ("labels", "generators", "return")
     }
     if unknown := knobs.keys() - known.keys():
-        raise ValueError(f"There is no knob {min(unknown)!r}; this model has {', '.join(sorted(known)) or 'none'}.")
+        raise no_knob(min(unknown), known)
     return {key: checked(key, value, known[key]) for key, value in knobs.items()}
+
+
+def no_knob(key: str, known: Iterable[str]) -> ValueError:
+    """What to raise where a model has no such knob, but the `known` ones."""
+    return ValueError(f"There is no knob {key!r}; this model has {', '.join(sorted(known)) or 'none'}.")
 
 
 @torch.no_grad()
 def reconstruct(model: AnyModel, x: Tensor, labels: Tensor | None = None) -> Tensor:
-    """decode(encode(x))"""
+    """decode(encode(x)), images `(B, C, H, W)`. Raises ValueError if the model can't do both.
+
+    >>> import genmodels
+    >>> from genmodels.real_images import real_images
+    >>> x, _ = real_images("mnist")[:8]
+    >>> again = genmodels.reconstruct(genmodels.load("ae-mnist"), x)
+    >>> bool((again - x).abs().mean() < 0.1)
+    True
+    """
     model = require(model, Reconstructs)
     return model.decode(model.encode(x, labels), labels).clamp(-1, 1)
 
@@ -157,7 +174,14 @@ def bits_per_dim(model: AnyModel, x: Tensor, labels: Tensor | None = None, *, se
 
 @torch.no_grad()
 def interpolate(model: AnyModel, a: Tensor, b: Tensor, t: Tensor, labels: Tensor | None = None) -> Tensor:
-    """Images `(T, C, H, W)` decoded on the straight line between the codes of two images `(C, H, W)`, at t `(T,)`."""
+    """Images `(T, C, H, W)` decoded on the straight line between the codes of two images `(C, H, W)`, at t `(T,)`.
+
+    >>> import genmodels, torch
+    >>> model = genmodels.load("ae-mnist")
+    >>> a, b = genmodels.sample(genmodels.load("gan-mnist"), n=2)
+    >>> genmodels.interpolate(model, a, b, torch.linspace(0, 1, 5)).shape
+    torch.Size([5, 1, 28, 28])
+    """
     model = require(model, Reconstructs)
     za, zb = model.encode(torch.stack([a, b]), labels)
     t = t.to(za).reshape(-1, *[1] * za.ndim)
@@ -165,7 +189,15 @@ def interpolate(model: AnyModel, a: Tensor, b: Tensor, t: Tensor, labels: Tensor
 
 
 def corrupt(x: Tensor, sigma: float, seeds: Sequence[int], hidden: Tensor | None = None) -> Tensor:
-    """x with the pixels where `hidden` (B, 1, H, W) is True erased to grey, then noise of standard deviation sigma."""
+    """x with the pixels where `hidden` (B, 1, H, W) is True erased to grey, then noise of standard deviation sigma.
+
+    The noise of image i depends on seeds[i] alone.
+
+    >>> import genmodels, torch
+    >>> x = torch.zeros(2, 1, 28, 28)
+    >>> round(float(genmodels.corrupt(x, 0.5, seeds=[0, 1]).std()), 1)
+    0.5
+    """
     if hidden is not None:
         x = torch.where(hidden, ERASED, x)
     if sigma == 0:
@@ -175,5 +207,18 @@ def corrupt(x: Tensor, sigma: float, seeds: Sequence[int], hidden: Tensor | None
 
 @torch.no_grad()
 def anomaly_score(model: AnyModel, x: Tensor, labels: Tensor | None = None) -> Tensor:
-    """How badly the model reproduces each image `(B,)`: root mean squared error in grey levels (0..255)."""
-    return metrics.mean_squared_error(reconstruct(model, x, labels), x).sqrt() * 127.5
+    """How badly the model reproduces each image `(B,)`: root mean squared error in grey levels (0..255).
+
+    >>> import genmodels, torch
+    >>> digit = genmodels.sample(genmodels.load("gan-mnist"), n=1)
+    >>> noise = genmodels.corrupt(torch.zeros_like(digit), 0.5, seeds=[0])
+    >>> scores = genmodels.anomaly_score(genmodels.load("ae-mnist"), torch.cat([digit, noise]))
+    >>> bool(scores[0] < scores[1])
+    True
+    """
+    return root_mean_squared_error(reconstruct(model, x, labels), x)
+
+
+def root_mean_squared_error(x: Tensor, y: Tensor) -> Tensor:
+    """Between images `(B, C, H, W)`, in grey levels (0..255): `(B,)`."""
+    return metrics.mean_squared_error(x, y).sqrt() * 127.5

@@ -5,12 +5,13 @@ Shapes: images `(B, C, H, W)` float32 in [-1, 1]; labels `(B,)` int64, -1 or Non
 A family's method may take further keywords, with defaults: those of `sample` are its knobs, such as a temperature.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from torch import Generator, Tensor, nn
+from typing_extensions import get_protocol_members  # in typing since Python 3.13
 
-from genmodels.models.base import ModelConfig
+from genmodels.models.base import Knob, ModelConfig
 
 if TYPE_CHECKING:
     from genmodels.models.pipeline import Step
@@ -30,6 +31,10 @@ class AnyModel(Protocol):
     @property
     def num_classes(self) -> int: ...
 
+    @property
+    def knobs(self) -> Mapping[str, Knob]:
+        """What visitors may set of its `sample`."""
+
     def parameters(self) -> Iterator[nn.Parameter]: ...
 
 
@@ -38,39 +43,85 @@ class AnyModel(Protocol):
 
 @runtime_checkable
 class Samples(AnyModel, Protocol):
+    """
+    >>> import genmodels, torch
+    >>> from genmodels.models.base import seeded
+    >>> model = genmodels.load("gan-mnist")
+    >>> model.sample(torch.tensor([3, -1]), generators=seeded([0, 1])).shape
+    torch.Size([2, 1, 28, 28])
+    """
+
     def sample(self, labels: Tensor, *, generators: Sequence[Generator]) -> Tensor:
         """New images, one per label."""
 
 
 @runtime_checkable
 class SamplesStepwise(AnyModel, Protocol):
+    """
+    >>> import genmodels, torch
+    >>> from genmodels.models.base import seeded
+    >>> model = genmodels.load("diffusion-mnist-fast")
+    >>> *_, last = model.sample_steps(torch.tensor([3]), generators=seeded([0]))
+    >>> torch.allclose(last, model.sample(torch.tensor([3]), generators=seeded([0])), atol=1e-4)
+    True
+    """
+
     def sample_steps(self, labels: Tensor, *, generators: Sequence[Generator]) -> Iterator[Tensor]:
         """The partial images on the way to `sample`'s result; the last one is that result."""
 
 
 @runtime_checkable
 class Encodes(AnyModel, Protocol):
+    """
+    >>> import genmodels, torch
+    >>> genmodels.load("ae-mnist").encode(torch.zeros(2, 1, 28, 28)).shape
+    torch.Size([2, 32])
+    """
+
     def encode(self, x: Tensor, labels: Tensor | None = None) -> Tensor:
         """Codes `(B, D)` (or noise of the image's own size, for a flow)."""
 
 
 @runtime_checkable
 class Decodes(AnyModel, Protocol):
+    """
+    >>> import genmodels, torch
+    >>> genmodels.load("ae-mnist").decode(torch.zeros(2, 32)).shape
+    torch.Size([2, 1, 28, 28])
+    """
+
     def decode(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
         """Images from codes."""
 
 
 @runtime_checkable
 class HasLikelihood(AnyModel, Protocol):
+    """
+    >>> import genmodels, torch
+    >>> model = genmodels.load("flow-mnist")
+    >>> model.log_likelihood(torch.zeros(2, 1, 28, 28)).shape, model.likelihood_is_bound
+    (torch.Size([2]), True)
+    """
+
     #: False: `log_likelihood` is exact. True: it is a lower bound, and is to be shown with a "<=" in bits/dim.
     likelihood_is_bound: bool
 
     def log_likelihood(self, x: Tensor, labels: Tensor | None = None) -> Tensor:
-        """Nats per image `(B,)` of the 8-bit image that `x` stands for; a bound also takes `samples`, which tighten it."""
+        """Nats per image `(B,)` of the 8-bit image that `x` stands for."""
 
 
 @runtime_checkable
 class Completes(AnyModel, Protocol):
+    """
+    >>> import genmodels, torch
+    >>> from genmodels.models.base import seeded
+    >>> model, x = genmodels.load("diffusion-mnist-fast"), torch.zeros(1, 1, 28, 28)
+    >>> upper = (torch.arange(28) < 14).view(1, 1, 28, 1).expand_as(x)
+    >>> done = model.complete(x, upper, generators=seeded([0]))
+    >>> torch.equal(done[upper], x[upper]), torch.equal(done, x)
+    (True, False)
+    """
+
     def complete(
         self, x: Tensor, mask: Tensor, labels: Tensor | None = None, *, generators: Sequence[Generator]
     ) -> Tensor:
@@ -79,12 +130,29 @@ class Completes(AnyModel, Protocol):
 
 @runtime_checkable
 class Judges(AnyModel, Protocol):
+    """
+    >>> import genmodels, torch
+    >>> model = genmodels.load("gan-mnist")
+    >>> digit, noise = genmodels.sample(model, n=1), genmodels.corrupt(torch.zeros(1, 1, 28, 28), 0.5, seeds=[0])
+    >>> bool(model.realism(digit) > model.realism(noise))
+    True
+    """
+
     def realism(self, x: Tensor, labels: Tensor | None = None) -> Tensor:
         """A critic's score per image `(B,)`, higher = more like the training data."""
 
 
 @runtime_checkable
 class Classifies(AnyModel, Protocol):
+    """
+    >>> import genmodels
+    >>> from genmodels.real_images import real_images
+    >>> referee, (x, labels) = genmodels.load("referee-mnist"), real_images("mnist")[3:6]
+    >>> [answers] = referee.classify(referee.features(x))
+    >>> answers.argmax(1).tolist(), labels.tolist()
+    ([3, 4, 5], [3, 4, 5])
+    """
+
     def features(self, x: Tensor) -> Tensor:
         """`(B, D)`: the space in which samples are compared with real images."""
 
@@ -102,18 +170,53 @@ class Reconstructs(Encodes, Decodes, Protocol):
 
 @runtime_checkable
 class HasPosterior(Reconstructs, Protocol):
+    """
+    >>> import genmodels, torch
+    >>> mean, log_std = genmodels.load("vae-mnist").posterior(torch.zeros(2, 1, 28, 28))
+    >>> mean.shape, log_std.shape
+    (torch.Size([2, 32]), torch.Size([2, 32]))
+    """
+
     def posterior(self, x: Tensor, labels: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Mean and log standard deviation, each `(B, D)`, of the codes that `x` may have; `encode` gives the mean."""
 
 
 @runtime_checkable
 class SamplesCodes(Samples, Decodes, Protocol):
+    """
+    >>> import genmodels, torch
+    >>> from genmodels.models.base import seeded
+    >>> model, labels = genmodels.load("vae-mnist"), torch.tensor([3, 8])
+    >>> z = model.sample_codes(labels, generators=seeded([0, 1]))
+    >>> torch.equal(model.decode(z, labels), model.sample(labels, generators=seeded([0, 1])))
+    True
+    """
+
     def sample_codes(self, labels: Tensor, *, generators: Sequence[Generator]) -> Tensor:
         """Codes `(B, D)` drawn from the prior: those whose `decode` is `sample`'s result, where classes are named."""
 
 
 @runtime_checkable
+class BlendsClasses(SamplesCodes, Protocol):
+    def sample_codes(self, labels: Tensor, *, generators: Sequence[Generator], temperature: float = 1.0) -> Tensor:
+        """As in `SamplesCodes`; temperature scales the noise that they are made of."""
+
+    def decode_blend(self, z: Tensor, weights: Tensor) -> Tensor:
+        """`decode` between classes: weights `(B, num_classes + 1)`, which add up to 1; the last is that of "no class"."""
+
+
+@runtime_checkable
 class HasStyles(SamplesCodes, Protocol):
+    """
+    >>> import genmodels, torch
+    >>> from genmodels.models.base import seeded
+    >>> model, labels = genmodels.load("gan-mnist"), torch.tensor([3, 8])
+    >>> w = model.styles(model.sample_codes(labels, generators=seeded([0, 1])), labels)
+    >>> w[0, 0] = w[1, 0]  # the coarsest layer of the 3 follows the 8
+    >>> model.synthesize(w).shape
+    torch.Size([2, 1, 28, 28])
+    """
+
     @property
     def num_layers(self) -> int:
         """How many layers have a style of their own; the first are the coarse ones."""
@@ -127,6 +230,14 @@ class HasStyles(SamplesCodes, Protocol):
 
 @runtime_checkable
 class ShowsLayers(Reconstructs, Samples, SamplesStepwise, Protocol):
+    """
+    >>> import genmodels, torch
+    >>> model = genmodels.load("flow-mnist")
+    >>> frames = list(model.encode_steps(torch.zeros(1, 1, 28, 28)))
+    >>> len(frames) == len(model.layer_names) + 1
+    True
+    """
+
     @property
     def layer_names(self) -> Sequence[str]:
         """Of the layers between the frames of `encode_steps`, from the picture on."""
@@ -147,6 +258,15 @@ class ShowsLayers(Reconstructs, Samples, SamplesStepwise, Protocol):
 
 @runtime_checkable
 class Denoises(Samples, SamplesStepwise, Completes, Protocol):
+    """
+    >>> import genmodels, torch
+    >>> from genmodels.models.base import seeded
+    >>> model = genmodels.load("diffusion-mnist")
+    >>> steps = model.trajectory(torch.tensor([3]), generators=seeded([0]), num_inference_steps=2, scheduler="ddim")
+    >>> [round(step.sigma, 2) for step in steps]
+    [1.0, 0.71, 0.0]
+    """
+
     def trajectory(
         self,
         labels: Tensor,
@@ -180,6 +300,16 @@ class Denoises(Samples, SamplesStepwise, Completes, Protocol):
 
 @runtime_checkable
 class WritesRows(Samples, SamplesStepwise, Completes, HasLikelihood, Protocol):
+    """
+    >>> import genmodels, torch
+    >>> from genmodels.models.base import seeded
+    >>> model, x = genmodels.load("pixelcnn-mnist"), torch.zeros(1, 1, 28, 28)
+    >>> rows = model.write(x, given=torch.zeros_like(x, dtype=torch.bool), generators=seeded([0]))
+    >>> images, bits = next(rows)
+    >>> images.shape, bits.shape
+    (torch.Size([1, 1, 28, 28]), torch.Size([1, 28, 28]))
+    """
+
     def write(
         self,
         x: Tensor,
@@ -198,6 +328,13 @@ class WritesRows(Samples, SamplesStepwise, Completes, HasLikelihood, Protocol):
         self, labels: Tensor, *, generators: Sequence[Generator], temperature: float = 1.0
     ) -> Iterator[Tensor]:
         """`sample` without remembering anything: the images after each pass of the whole network, the last ones equal."""
+
+
+class BoundsLikelihood(HasLikelihood, Protocol):
+    """What `likelihood_is_bound` tells: so it is no ability."""
+
+    def log_likelihood(self, x: Tensor, labels: Tensor | None = None, *, samples: int = 1) -> Tensor:
+        """A bound in nats per image `(B,)`, from so many draws, which tighten it."""
 
 
 @runtime_checkable
@@ -228,6 +365,7 @@ ABILITIES: dict[str, type[AnyModel]] = {
         Classifies,
         HasPosterior,
         SamplesCodes,
+        BlendsClasses,
         HasStyles,
         ShowsLayers,
         Denoises,
@@ -237,5 +375,20 @@ ABILITIES: dict[str, type[AnyModel]] = {
 
 
 def abilities(model: object) -> list[str]:
-    """The names of the protocols that `model` fulfils."""
+    """The names of the protocols that `model` fulfils.
+
+    >>> import genmodels
+    >>> genmodels.abilities(genmodels.load("ae-mnist"))
+    ['Encodes', 'Decodes']
+    """
     return [name for name, protocol in ABILITIES.items() if isinstance(model, protocol)]
+
+
+def abilities_of(family: type) -> list[type[AnyModel]]:
+    """The protocols that the models of a class fulfil, for those who ask before one is loaded."""
+    return [protocol for protocol in ABILITIES.values() if all(hasattr(family, name) for name in _own(protocol))]
+
+
+def _own(protocol: type[AnyModel]) -> frozenset[str]:
+    """What an ability asks for, but for what each model has: that stands in an instance, not in its class."""
+    return get_protocol_members(protocol) - get_protocol_members(AnyModel)

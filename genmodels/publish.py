@@ -1,12 +1,12 @@
 """To the Hugging Face Hub: what of a checkpoint is uploaded, and what must not be in it."""
 
 import json
-import os
 from pathlib import Path
 from typing import Any
 
 from genmodels import checkpoint
 from genmodels.card import model_card
+from genmodels.checkpoint import Checkpoint, Source
 from genmodels.data import reason
 from genmodels.places import PATH
 
@@ -14,13 +14,17 @@ CARD = "README.md"
 TEXTS = (".json", ".md", ".py")
 
 
-def push(folder: str | os.PathLike, repo: str, *, private: bool = False) -> str:
+def push(folder: Source, repo: str, *, private: bool = False) -> str:
     """Upload a checkpoint to the Hub as `user/repo`; returns its address. Needs a token with write access.
 
     Raises ValueError if it can't be uploaded, or if a text in it has a path of this computer (see `to_upload`).
+
+    >>> import genmodels
+    >>> genmodels.push("runs/mine/checkpoint", "user/mine")  # doctest: +SKIP
+    'https://huggingface.co/user/mine'
     """
     import huggingface_hub
-    from huggingface_hub.errors import HfHubHTTPError, HTTPError  # the latter: no connection
+    from huggingface_hub.errors import HfHubHTTPError, HTTPError
 
     files = to_upload(folder, repo)
     operations = [huggingface_hub.CommitOperationAdd(name, content) for name, content in files.items()]
@@ -32,21 +36,23 @@ def push(folder: str | os.PathLike, repo: str, *, private: bool = False) -> str:
     return f"{huggingface_hub.constants.ENDPOINT}/{repo}"
 
 
-def to_upload(source: str | os.PathLike, repo: str) -> dict[str, bytes]:
+def to_upload(source: Source, repo: str) -> dict[str, bytes]:
     """The files of a checkpoint as they are uploaded: name -> content; no other file in the folder is.
 
     The card names the repo, unless its owner has rewritten it. Raises ValueError if a text has an absolute path in it,
     naming file and line.
+
+    >>> sorted(to_upload("ae-mnist", "user/mine"))[:4]
+    ['README.md', 'calibration.safetensors', 'config.json', 'metrics.json']
     """
     folder = checkpoint.find(source)
-    data = checkpoint.read_config(folder)["data"]
-    names = [name for name in (*checkpoint.FILES, checkpoint.PIPELINE_CODE) if (folder / name).is_file()]
-    files = {name: (folder / name).read_bytes() for name in names}
+    found = Checkpoint(folder)
+    files = {name: (folder / name).read_bytes() for name in found.files()}
     if files.get(CARD) == model_card(folder).encode():
         files[CARD] = model_card(folder, repo).encode()
     for name, content in files.items():
         if name.endswith(TEXTS):
-            _refuse_paths(folder / name, content, _classes(data))
+            _refuse_paths(folder / name, content, _classes(found.config["data"]))
     return files
 
 

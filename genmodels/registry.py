@@ -18,7 +18,14 @@ INSTRUMENTS: dict[str, str] = {"referee": "genmodels.models.referee:Referee"}
 
 
 def get_family(name: str) -> type[Model]:
-    """The model class of a family (or instrument). ValueError that lists the families if there is none of that name."""
+    """The model class of a family (or instrument). ValueError that lists the families if there is none of that name.
+
+    >>> import genmodels
+    >>> family = genmodels.get_family("gan")
+    >>> model = family(family.Config(image_shape=(3, 32, 32), num_classes=2))
+    >>> list(model.players())
+    ['discriminator', 'generator']
+    """
     known = FAMILIES | INSTRUMENTS
     if name not in known:
         raise ValueError(f"There is no family {name!r}; the families are {', '.join(known)}.")

@@ -7,6 +7,7 @@ come in turn. The sheet is lossless.
 """
 
 import json
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -54,7 +55,7 @@ def spread(labels: Tensor, classes: int, per_class: int) -> Tensor:
 
 def write(name: str, images: Images, indices: Tensor) -> None:
     source, licence = ORIGINS[name]
-    facts = {"source": source, "licence": licence, "split": "test"}
+    facts: dict[str, Any] = {"source": source, "licence": licence, "split": "test"}
     facts |= {"indices": indices.tolist(), "labels": images.labels[indices].tolist()}
     (FOLDER / f"{name}.json").write_text(json.dumps(facts) + "\n", "utf-8")
     sheet = tile(images.pixels[indices], len(images.classes), gap=0)

@@ -23,15 +23,15 @@ from pathlib import Path
 
 import torch
 from PIL import Image
-from torch.optim.swa_utils import AveragedModel
 
-from genmodels import checkpoint, data, operations, places
+from genmodels import checkpoint, data, files, operations, places
 from genmodels.models.base import Model, TrainingDiverged
 from genmodels.protocols import Classifies
 from genmodels.registry import get_family
 from genmodels.training.completion import finish
 from genmodels.training.loop import train
-from genmodels.training.optimization import warm_ema
+from genmodels.training.optimization import AveragedWeights
+from genmodels.training.record import Row
 
 FRAMES = 60
 FIRST_FRAME = 2e-3  # share of the run at which the second frame is taken; from there on in equal ratios
@@ -54,8 +54,7 @@ def main() -> int:
     parser.add_argument("--referee", help="checkpoint of the referee; by default the bundled referee-<data>")
     options = parser.parse_args()
     images = data.load_dataset(options.data, "train")
-    referee = checkpoint.load(options.referee or f"referee-{options.data}")
-    operations.require(referee, Classifies)
+    referee = operations.require(checkpoint.load(options.referee or f"referee-{options.data}"), Classifies)
     frames, account = [], []
     if options.collapse:
         shots = collapsing(checkpoint.load(options.collapse), images, options.minutes, options.rate)
@@ -66,7 +65,7 @@ def main() -> int:
         account.append({"step": step, "classes": classes_covered(model, referee)})
         print(account[-1], flush=True)
     film = sheet(frames)
-    checkpoint.write_files(options.out.parent, {options.out.name: lambda path: path.write_bytes(film)})
+    files.write_files(options.out.parent, {options.out.name: lambda path: path.write_bytes(film)})
     values = {
         "data": places.data_label(options.data),
         "num_classes": len(images.classes),
@@ -74,7 +73,7 @@ def main() -> int:
         "frame_size": list(frames[0].size),
         "frames": account,
     }
-    checkpoint.write_json(options.out.parent, options.out.with_suffix(".json").name, values)
+    files.write_json(options.out.parent, options.out.with_suffix(".json").name, values)
     print(f"{options.out}: {len(frames)} frames, {len(film) / 1e6:.2f} MB")
     return 0
 
@@ -91,7 +90,7 @@ def healthy(images: data.Images, minutes: float, folder: Path | None) -> Iterato
 
 def collapsing(model: Model, images: data.Images, minutes: float, rate: float) -> Iterator[tuple[int, Model]]:
     """The same for a trained model that goes on without penalties, at `rate` times the recipe's learning rate."""
-    model.config = dataclasses.replace(model.config, gamma=0.0, gamma_final=0.0)
+    model.config = model.Config.from_json(model.config.to_json() | {"gamma": 0.0, "gamma_final": 0.0})
     high = rate * model.recipe.learning_rate
     recipe = dataclasses.replace(model.recipe, learning_rate=high, final_learning_rate=high, warmup=0.0)
     try:
@@ -100,10 +99,10 @@ def collapsing(model: Model, images: data.Images, minutes: float, rate: float) -
         print(f"The film ends here: {error}", file=sys.stderr)
 
 
-def snapshots(model: Model, rows: Iterator[dict]) -> Iterator[tuple[int, Model]]:
+def snapshots(model: Model, rows: Iterator[Row]) -> Iterator[tuple[int, Model]]:
     """(step, model with averaged weights): before the first row, then denser in the beginning of the run."""
-    ema = AveragedModel(model, multi_avg_fn=warm_ema(model.recipe.ema_decay**LOG_EVERY), use_buffers=True)
-    averaged = ema.module.eval().requires_grad_(False)
+    ema = AveragedWeights(model, model.recipe.ema_decay**LOG_EVERY)
+    averaged = ema.module.eval()
     yield 0, averaged
     due, ratio = FIRST_FRAME, FIRST_FRAME ** (-1 / (FRAMES - 2))
     for row in rows:
@@ -116,7 +115,7 @@ def snapshots(model: Model, rows: Iterator[dict]) -> Iterator[tuple[int, Model]]
 
 
 @torch.no_grad()
-def classes_covered(model: Model, referee: Model) -> int:
+def classes_covered(model: Model, referee: Classifies) -> int:
     pictures = operations.sample(model, JUDGED, seed=1000, label=None)
     found = referee.classify(referee.features(pictures))[0].argmax(1).bincount(minlength=model.num_classes)
     return int((found >= FAIR_SHARE * JUDGED / model.num_classes).sum())

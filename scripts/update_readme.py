@@ -1,12 +1,13 @@
-"""Write the tables of models into the README, from the checkpoints' own files.
+"""Write the tables of models into the README, and the bundled models' cards, from the checkpoints' own files.
 
-python scripts/update_readme.py [--check]      --check: exit 1 if the README is out of date, change nothing
+python scripts/update_readme.py [--check]      --check: exit 1 and name what is out of date, change nothing
 """
 
 import sys
 from pathlib import Path
 
-from genmodels.card import models_tables
+from genmodels import checkpoint
+from genmodels.card import model_card, models_tables
 
 README = Path(__file__).resolve().parent.parent / "README.md"
 START, END = "<!-- models -->", "<!-- /models -->"
@@ -20,11 +21,14 @@ def updated(text: str) -> str:
 
 
 def main() -> int:
-    text = README.read_text(encoding="utf-8")
-    if "--check" in sys.argv:
-        return int(updated(text) != text)
-    README.write_text(updated(text), encoding="utf-8")
-    return 0
+    texts = {README: updated(README.read_text(encoding="utf-8"))}
+    texts |= {folder / "README.md": model_card(folder) for folder in checkpoint.bundled().values()}
+    outdated = {file: text for file, text in texts.items() if file.read_text(encoding="utf-8") != text}
+    for file, text in outdated.items():
+        print(file)
+        if "--check" not in sys.argv:
+            file.write_text(text, encoding="utf-8")
+    return int("--check" in sys.argv and bool(outdated))
 
 
 if __name__ == "__main__":

@@ -16,7 +16,6 @@ os.environ |= {
     "HF_DATASETS_DISABLE_PROGRESS_BARS": "1",
     "GRADIO_ANALYTICS_ENABLED": "False",
     "GRADIO_TEMP_DIR": f"{_HOME}/gradio",
-    "CUDA_VISIBLE_DEVICES": "",
 }
 for _variable in ("HF_ENDPOINT", "HF_TOKEN"):
     os.environ.pop(_variable, None)
@@ -33,6 +32,12 @@ from helpers import ROOT, environment, free_port, tiny_images, wait_until_served
 from PIL import Image
 
 torch.set_num_threads(1)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """All tests compute on the CPU, alike on every machine, but for those that `-m gpu` asks for."""
+    if config.option.markexpr != "gpu":
+        os.environ["CUDA_VISIBLE_DEVICES"] = ""  # before anything has asked torch for a GPU
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import httpx
@@ -17,6 +17,7 @@ import pytest
 import torch
 from PIL import Image
 
+from genmodels import checkpoint
 from genmodels.data import Images
 from genmodels.models.base import Model
 from genmodels.registry import FAMILIES, INSTRUMENTS, get_family
@@ -42,6 +43,22 @@ def having(*abilities: type) -> pytest.MarkDecorator:
     """Run a test for every family or instrument whose models have all these abilities, whatever there is."""
     found = [name for name in FAMILIES | INSTRUMENTS if all(isinstance(build(name), ability) for ability in abilities)]
     return pytest.mark.parametrize("family", found)
+
+
+def one_of_a_kind(names: Iterable[str], kind: Callable[[str], object]) -> list[str]:
+    """The first name of each kind."""
+    return list({kind(name): name for name in reversed(list(names))}.values())
+
+
+def others_slow(names: Iterable[str], kind: Callable[[str], object]) -> list:
+    """All names for `parametrize`, of which those that are not the first of their kind are `slow`."""
+    firsts = one_of_a_kind(names, kind)
+    return [name if name in firsts else pytest.param(name, marks=pytest.mark.slow) for name in names]
+
+
+def family_named(name: str) -> str:
+    """The family of a bundled model."""
+    return checkpoint.read_config(name)["family"]
 
 
 def batch(model: Model, n: int = 4, seed: int = 0) -> tuple[torch.Tensor, torch.Tensor]:

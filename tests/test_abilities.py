@@ -11,6 +11,7 @@ from genmodels import operations
 from genmodels.models.base import seeded
 from genmodels.protocols import (
     ABILITIES,
+    BlendsClasses,
     Classifies,
     Completes,
     Decodes,
@@ -27,8 +28,9 @@ from genmodels.protocols import (
     ShowsLayers,
     WritesRows,
     abilities,
+    abilities_of,
 )
-from genmodels.registry import FAMILIES, INSTRUMENTS
+from genmodels.registry import FAMILIES, INSTRUMENTS, get_family
 
 every_model = pytest.mark.parametrize("family", FAMILIES | INSTRUMENTS)
 
@@ -46,6 +48,11 @@ def test_methods_take_what_their_abilities_say(family):
             given.bind(**{parameter.name: None for parameter in expected if parameter.default is parameter.empty})
             positional = [p.name for p in expected if p.kind is not p.KEYWORD_ONLY]
             assert list(given.parameters)[: len(positional)] == positional, f"{ability.__name__}.{name}"
+
+
+@every_model
+def test_a_class_tells_what_its_models_can_do(family):
+    assert [ability.__name__ for ability in abilities_of(get_family(family))] == abilities(build(family))
 
 
 @every_model
@@ -188,6 +195,22 @@ def test_drawn_codes_decode_to_the_samples(family):
     assert z.ndim == 2
     assert torch.equal(model.decode(z, labels), model.sample(labels, generators=seeded(labels.tolist())))
     assert torch.allclose(model.sample_codes(labels[1:2], generators=seeded([1])), z[1:2], atol=1e-5)
+
+
+@having(BlendsClasses)
+def test_a_blend_lies_between_classes(family):
+    model = build(family)
+    labels = torch.tensor([0, 1, -1])
+    z = model.sample_codes(labels, generators=seeded([4, 5, 6]), temperature=0.5)
+    assert not torch.allclose(z, model.sample_codes(labels, generators=seeded([4, 5, 6])), atol=1e-4)
+    settled = model.sample_codes(torch.zeros_like(labels), generators=seeded([4, 5, 6]), temperature=0.0)
+    assert torch.equal(settled, settled[:1].expand_as(settled)), "without noise there is one code per class"
+    weights = torch.eye(model.num_classes + 1)[labels]
+    assert torch.allclose(model.decode_blend(z, weights), model.decode(z, labels), atol=1e-6)
+    first, second = (model.decode(z, torch.full_like(labels, label)) for label in (0, 1))
+    between = model.decode_blend(z, torch.full((3, 2), 0.5) @ torch.eye(model.num_classes + 1)[:2])
+    assert not torch.allclose(between, first, atol=1e-4)
+    assert not torch.allclose(between, second, atol=1e-4)
 
 
 @having(HasStyles)

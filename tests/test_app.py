@@ -184,21 +184,13 @@ def test_an_upload_without_a_file_is_refused(client: Client, endpoints: dict[str
     ("endpoint", "data", "allowed"),
     [
         ("vae_generate", '["vae-mnist", null, NaN, 0, 1]', "from 1 to 64"),
-        ("gan_generate", '["gan-mnist", null, 16, 0, NaN]', "from 0 to 1.5"),
         ("gan_walk", '["gan-mnist", null, 1, 4, "z", NaN, 1]', "from 8 to 96"),
-        ("gan_mix", '["gan-mnist", null, NaN, 0, 100, 1]', "from 0 to "),
         ("gan_reveal", "[[NaN]]", "take a new round"),
         ("flow_generate", '["flow-mnist", null, 16, 0, NaN]', "from 0 to 1.5"),
-        ("flow_layers", '["flow-mnist", null, NaN]', "from 0 to "),
         ("pixelcnn_write", '["pixelcnn-mnist", null, 16, 0, NaN]', "from 0 to 1.5"),
-        ("pixelcnn_write", '["pixelcnn-mnist", null, NaN, 0, 1]', "from 1 to 16"),
         *(
             pytest.param("diffusion_generate", f'["diffusion-mnist", null, {values}]', allowed, marks=needs_a_denoiser)
-            for values, allowed in (
-                ('NaN, 0, 10, "ddim", 1', "from 1 to 16"),
-                ('16, 0, NaN, "ddim", 1', "from 1 to 100"),
-                ('16, 0, 10, "ddim", NaN', "from 0 to 8"),
-            )
+            for values, allowed in (('16, 0, 10, "ddim", NaN', "from 0 to 8"),)
         ),
     ],
 )
@@ -235,17 +227,16 @@ def test_a_model_that_does_not_exist_is_refused(client: Client) -> None:
         client.predict(name="../../etc/passwd", api_name="/vae_generate")
 
 
-@pytest.mark.parametrize("pad", [None, {"pixels": "AAAA", "mask": "", "shape": [1, 28, 28]}])
 @pytest.mark.parametrize(
     "endpoint",
     ["/autoencoder_see", "/gan_judge", "/flow_there_and_back", "/flow_likelihood", "/flow_swap",
      "/pixelcnn_finish", "/pixelcnn_expect", "/pixelcnn_likelihood",
      *(pytest.param(f"/diffusion_{name}", marks=needs_a_denoiser) for name in ("noise", "denoise", "fill"))],
 )  # fmt: skip
-def test_pads_that_do_not_fit_are_refused(client: Client, endpoint: str, pad: Any) -> None:
+def test_pads_that_do_not_fit_are_refused(client: Client, endpoint: str) -> None:
     with pytest.raises(AppError) as refused:
-        client.predict(picture=pad, api_name=endpoint)
-    assert_one_sentence(str(refused.value), repr(pad))
+        client.predict(picture={"pixels": "AAAA", "mask": "", "shape": [1, 28, 28]}, api_name=endpoint)
+    assert_one_sentence(str(refused.value), endpoint)
 
 
 @pytest.mark.parametrize(
@@ -296,9 +287,8 @@ def test_the_map_decodes_points_and_clamps_them(app_address: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "point", [None, 3, [], {}, {"name": "vae2d-mnist", "x": "a", "y": 0}, {"name": "nothing", "x": 0, "y": 0},
-              {"name": "vae-mnist", "x": 0, "y": 0}, {"name": "vae2d-mnist", "x": 1e300, "y": None},
-              {"name": ["vae2d-mnist"], "x": 0, "y": 0}],
+    "point", [None, {}, {"name": "vae2d-mnist", "x": "a", "y": 0}, {"name": "vae-mnist", "x": 0, "y": 0},
+              {"name": "vae2d-mnist", "x": 1e300, "y": None}, {"name": ["vae2d-mnist"], "x": 0, "y": 0}],
 )  # fmt: skip
 def test_the_map_answers_nonsense_with_a_sentence(app_address: str, point: Any) -> None:
     assert_one_sentence(component_server(app_address, point)["error"], repr(point))
@@ -312,8 +302,8 @@ def test_the_pointer_asks_what_is_expected(app_address: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "change", [{"x": 28}, {"y": -1}, {"x": None}, {"y": "a"}, {"x": 1e300}, {"pixels": "AAAA"}, {"pixels": None},
-               {"pixels": 3}, {"name": "nothing"}, {"name": ["pixelcnn-mnist"]}, {"name": "vae-mnist"}, None, 3, []],
+    "change", [{"x": 28}, {"y": "a"}, {"x": None}, {"pixels": "AAAA"}, {"pixels": None}, {"name": ["pixelcnn-mnist"]},
+               {"name": "vae-mnist"}, None],
 )  # fmt: skip
 def test_questions_that_are_nonsense_are_answered_with_a_sentence(app_address: str, change: Any) -> None:
     question = {"name": "pixelcnn-mnist", "pixels": pictures.blank("pixelcnn-mnist")["pixels"], "x": 0, "y": 0}
@@ -402,8 +392,7 @@ def test_solvers_are_compared_cell_by_cell(client: Client) -> None:
 @needs_a_denoiser
 @pytest.mark.parametrize(
     ("settings", "sentence"),
-    [({"schedulers": []}, "Choose 1 to 5 solvers"), ({"steps": []}, "Choose 1 to 7 numbers of steps"),
-     ({"schedulers": list(denoisers.SOLVERS)}, "Choose 1 to 5 solvers"),
+    [({"schedulers": []}, "Choose 1 to 5 solvers"),
      ({"schedulers": ["ddim", "heun", "ddpm", "euler"], "steps": list(solver_grid.GRID_STEPS)}, "at most 400")],
 )  # fmt: skip
 def test_comparisons_that_are_too_much_are_refused(client: Client, settings: dict, sentence: str) -> None:
@@ -417,8 +406,6 @@ def test_comparisons_that_are_too_much_are_refused(client: Client, settings: dic
     ("prompt", "sentence"),
     [
         ("", "empty"),
-        (None, "empty"),
-        ("x" * 10_000, "10000 characters; at most 400"),
         ("quux zzyzx", "none of these words"),
     ],
 )
@@ -463,7 +450,7 @@ def test_the_truth_stays_on_the_server_until_it_is_revealed(app_address: str) ->
     assert "take a new round" in submit(app_address, "gan_reveal", [[0], None, None], "somebody else")
 
 
-@pytest.mark.parametrize("picks", [None, {"0": 1}, [9], ["a"], list(range(1000))])
+@pytest.mark.parametrize("picks", [None, [9]])
 def test_picks_that_are_no_positions_are_refused(client: Client, picks: Any) -> None:
     client.predict(api_name="/gan_deal")
     with pytest.raises(AppError) as refused:

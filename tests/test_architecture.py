@@ -73,10 +73,16 @@ def test_tabs_only_lay_out(file):
     assert reached <= {"__version__", "tabs", "web", "wrappers"}
 
 
-@pytest.mark.parametrize("file", [f for f in files(".") if f not in [APP, *files("tabs")]], ids=relative)
-def test_the_library_needs_no_gradio(file):
-    assert "gradio" not in top(imports(file))
-    assert not {name for name in imports(file) if name.startswith("genmodels.tabs")}
+def test_gradio_is_for_the_app_and_its_tabs():
+    users = {file for file in files(".") if "gradio" in top(imports(file))}
+    assert APP in users
+    assert users <= {APP, *files("tabs")}
+
+
+def test_tabs_are_for_the_app():
+    users = {file for file in files(".") if any(name.startswith("genmodels.tabs") for name in imports(file))}
+    assert APP in users
+    assert users <= {APP, *files("tabs")}
 
 
 def test_the_app_is_above_all_but_the_command_line():

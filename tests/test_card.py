@@ -4,10 +4,12 @@ import re
 from pathlib import Path
 
 import pytest
-from helpers import build
+from helpers import build, others_slow
+from huggingface_hub import ModelCard
 
 from genmodels import checkpoint
 from genmodels.card import model_card, write_card
+from genmodels.evaluation.keys import KEYS
 
 
 def snippets(card: str) -> list[str]:
@@ -23,14 +25,18 @@ def run(code: str) -> dict:
     return names
 
 
-@pytest.mark.parametrize("name", checkpoint.bundled())
+def has_pipeline(name: str) -> bool:
+    return (checkpoint.find(name) / "model_index.json").is_file()
+
+
+@pytest.mark.parametrize("name", others_slow(checkpoint.bundled(), has_pipeline))
 def test_a_bundled_models_card_works_as_printed(name, tmp_path, monkeypatch):
     """From anywhere."""
     monkeypatch.chdir(tmp_path)
     code, *pipelines = snippets((checkpoint.find(name) / "README.md").read_text(encoding="utf-8"))
     model = run(code)["model"]
     assert model.config.to_json() == checkpoint.load(name).config.to_json()
-    assert len(pipelines) == (checkpoint.find(name) / "model_index.json").is_file()
+    assert len(pipelines) == has_pipeline(name)
     for code in pipelines:
         height, width = model.image_shape[1:]
         assert {picture.size for picture in run(code)["images"]} == {(width, height)}
@@ -46,6 +52,16 @@ def test_a_runs_card_works_as_printed(family, tmp_path, monkeypatch):
     assert str(tmp_path) not in card
     monkeypatch.chdir(folder)
     assert all(run(code) for code in snippets(card))
+
+
+@pytest.mark.parametrize("name", checkpoint.bundled())
+def test_the_hub_reads_what_is_so(name):
+    facts = ModelCard.load(checkpoint.find(name) / "README.md").data
+    family, instrument = checkpoint.read_config(name)["family"], name.startswith("referee-")
+    assert (facts.license, facts.library_name) == ("mit", "genmodels")
+    assert facts.tags == [family, "image-classification" if instrument else "image-generation"]
+    assert set(facts.metrics) <= KEYS.keys() - {"parameters"}
+    assert ("accuracy" if instrument else "file_size") in facts.metrics
 
 
 def test_the_card_of_a_hub_repo_names_the_repo(tmp_path):

@@ -1,5 +1,6 @@
 """Checkpoints on disk: what is wrong with one is said by file and key, and saving never harms what was there."""
 
+import dataclasses
 import json
 import math
 import os
@@ -11,12 +12,12 @@ from pathlib import Path
 import pytest
 import safetensors.torch
 import torch
-from helpers import batch, build, having, python
+from helpers import batch, build, family_named, having, others_slow, python
 
 from genmodels import checkpoint, operations
 from genmodels.models import pipeline
 from genmodels.protocols import Classifies, Decodes, Encodes, HasLikelihood, Judges, Samples
-from genmodels.registry import FAMILIES
+from genmodels.registry import FAMILIES, get_family
 
 MODEL = "vae"
 
@@ -75,10 +76,34 @@ def test_a_file_is_not_a_checkpoint(folder):
     refused(folder / "model.safetensors", "no checkpoint", "model.safetensors")
 
 
+def test_what_is_put_among_the_bundled_models_is_there_at_once(tmp_path, monkeypatch):
+    """Whether it was looked for before or not; of two of one name that of the later folder counts."""
+    roots = [tmp_path / "first", tmp_path / "second"]
+    monkeypatch.setattr(checkpoint, "BUNDLED", roots)
+    refused("one", "There is no model 'one'", "bundled are none")
+    for root in roots:
+        folder = checkpoint.save(build(MODEL), root / "one")
+        assert checkpoint.find("one") == checkpoint.bundled()["one"] == folder
+    checkpoint.save(build(MODEL), tmp_path)
+    for name in ("..", ".", "", "../first/one"):
+        assert checkpoint.bundled_folder(name) is None
+
+
+def test_a_checkpoint_is_read_once(folder):
+    """And stays what it was: a value."""
+    found = checkpoint.Checkpoint(folder)
+    before = found.config, found.weights_hash
+    edit_config(folder, family="gan")
+    (folder / "model.safetensors").write_bytes(b"")
+    assert (found.config, found.weights_hash) == before
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        found.folder = folder.parent
+
+
 # -- config.json -------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("text", ["", "{", "\x00\x01", '"vae"', "[1, 2]", "null", "{}"])
+@pytest.mark.parametrize("text", ["", "{", '"vae"', "{}"])
 def test_corrupt_config(folder, text):
     (folder / "config.json").write_text(text)
     refused(folder, str(folder / "config.json"))
@@ -95,13 +120,13 @@ def test_foreign_config(folder):
     refused(folder, str(folder / "config.json"), "not the config of a genmodels checkpoint", "family")
 
 
-@pytest.mark.parametrize("version", [2, "1", None, ...])
+@pytest.mark.parametrize("version", [2, ...])
 def test_wrong_format(folder, version):
     edit_config(folder, format=version)
     refused(folder, str(folder / "config.json"), "format", "reads format 1")
 
 
-@pytest.mark.parametrize("family", ["gpt", 7, None, ["vae"], {}])
+@pytest.mark.parametrize("family", [7, ["vae"]])
 def test_wrong_family(folder, family):
     edit_config(folder, family=family)
     refused(folder, str(folder / "config.json"))
@@ -112,8 +137,7 @@ def test_unknown_family_lists_the_families(folder):
     refused(folder, "'gpt'", "autoencoder", "vae")
 
 
-@pytest.mark.parametrize("key", ["config", "data"])
-@pytest.mark.parametrize("value", [..., None, [], "text"])
+@pytest.mark.parametrize(("key", "value"), [("config", ...), ("config", "text"), ("data", ...), ("data", [])])
 def test_missing_part(folder, key, value):
     edit_config(folder, **{key: value})
     refused(folder, str(folder / "config.json"), f"{key!r}")
@@ -127,8 +151,8 @@ def test_unknown_key(folder):
 @pytest.mark.parametrize(
     ("key", "value"),
     [
-        ("latent_dim", "8"), ("latent_dim", 8.0), ("latent_dim", True), ("latent_dim", None), ("beta", "1"), ("beta", []),
-        ("widths", [4]), ("widths", "48"), ("widths", 4), ("widths", [4, "8"]), ("image_shape", [1, 8]),
+        ("latent_dim", "8"), ("latent_dim", 8.0), ("latent_dim", True), ("beta", "1"), ("widths", [4]), ("widths", "48"),
+        ("widths", [4, "8"]), ("image_shape", [1, 8]),
     ],
 )  # fmt: skip
 def test_wrong_type(folder, key, value):
@@ -140,7 +164,7 @@ def test_wrong_type(folder, key, value):
     ("key", "value"),
     [
         ("latent_dim", -1), ("latent_dim", 10**15), ("latent_dim", 10**400), ("image_shape", [1, 9, 9]),
-        ("image_shape", [1, -8, 8]), ("beta", float("nan")), ("beta", float("inf")), ("beta", 10**400),
+        ("beta", float("nan")), ("beta", float("inf")),
     ],
 )  # fmt: skip
 def test_impossible_value(folder, key, value):
@@ -161,7 +185,7 @@ def test_missing_weights(folder):
     refused(folder, str(folder / "model.safetensors"))
 
 
-@pytest.mark.parametrize("share", [0, 0.001, 0.5, 0.999])
+@pytest.mark.parametrize("share", [0, 0.5, 0.999])
 def test_truncated_weights(folder, share):
     file = folder / "model.safetensors"
     data = file.read_bytes()
@@ -249,7 +273,7 @@ def test_saving_into_a_read_only_folder(folder):
     assert contents(folder) == former
 
 
-@pytest.mark.parametrize("room", [0, 100, 5000], ids=lambda room: f"{room} bytes left")
+@pytest.mark.parametrize("room", [0, 5000], ids=lambda room: f"{room} bytes left")
 def test_a_full_disk_leaves_the_former_checkpoint(folder, room):
     """No file may grow beyond `room` bytes: writing stops in the first, or in the middle of the weights."""
     former = contents(folder)
@@ -321,18 +345,19 @@ def test_a_critics_weights_count_too(family, tmp_path):
 
 # -- what is bundled ---------------------------------------------------------------------------------------------------
 
-bundled = pytest.mark.parametrize("name", sorted(checkpoint.bundled()))
+BUNDLED = sorted(checkpoint.bundled())
 
 
-@bundled
+@pytest.mark.parametrize("name", BUNDLED)
 def test_bundled_files(name):
     folder = checkpoint.bundled()[name]
     files = {str(file.relative_to(folder)): file for file in folder.rglob("*") if file.is_file()}
-    if code := files.pop(checkpoint.PIPELINE_CODE, None):
+    family = get_family(checkpoint.read_config(name)["family"])
+    assert set(files) <= set(checkpoint.files_of(family)), "only these files"
+    if code := files.pop("pipeline.py", None):
         assert code.read_text() == Path(pipeline.__file__).read_text(), "the only code, and a copy of the library's own"
-    assert set(files) <= set(checkpoint.FILES), "only these files, none of which can hold code"
     assert {"config.json", "training.json", "metrics.json", "README.md"} <= set(files)
-    assert {"model.safetensors", *checkpoint.COMPONENT_WEIGHTS} & set(files)
+    assert set(checkpoint.weight_files(family)) & set(files)
     for file in files.values():
         assert file.stat().st_size < 10e6, f"{file.name}: beyond 10 MB a Hub repo needs large file storage"
     config = checkpoint.read_config(name)
@@ -343,11 +368,11 @@ def test_bundled_files(name):
     assert training["steps"] > 0
     assert training["images_per_s"] > 0
     card = files["README.md"].read_text(encoding="utf-8")
-    assert card.startswith("---\n")
+    assert card.startswith("---\nlicense: mit\n")
     assert f"# {name}" in card
 
 
-@bundled
+@pytest.mark.parametrize("name", others_slow(BUNDLED, family_named))
 def test_bundled_models_work(name):
     model = checkpoint.load(name)
     x = torch.zeros(2, *model.image_shape)

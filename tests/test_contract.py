@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+from typing import get_args, get_type_hints
 
 import pytest
 import torch
@@ -43,6 +44,7 @@ def test_config_survives_json(family):
 def test_file_opens_with_its_idea(family):
     text = about(family)
     assert len(text.splitlines()) >= 8
+    assert "Objective" in text
     assert text.startswith("**"), "the tab shows this text: it opens with the family's name in bold"
 
 
@@ -106,6 +108,38 @@ def test_training_learns_eight_images(family):
         assert rows[-1]["loss"] < rows[0]["loss"]
     assert not model.training
     assert any(not torch.equal(before[name], value) for name, value in model.state_dict().items())
+
+
+@every_model
+def test_labels_matter_where_the_family_says_so(family):
+    model = build(family)
+    x, labels = batch(model)
+    told = []
+    for given in (labels, (labels + 1) % model.num_classes):
+        torch.manual_seed(0)
+        told.append(torch.stack([model(x, given, player=player)["loss"] for player in model.players()]))
+    assert torch.equal(*told) == (not model.reads_labels)
+
+
+# -- what is declared --------------------------------------------------------------------------------------------------
+
+
+@every_model
+def test_knobs_are_keywords_of_sample(family):
+    cls = get_family(family)
+    hints = get_type_hints(cls.sample) if hasattr(cls, "sample") else {}
+    for key, knob in cls.knobs.items():
+        assert knob.kind in {hints[key], *get_args(hints[key])}, f"{key} is of another type there"
+        assert knob.low < knob.high
+
+
+@every_model
+def test_files_are_safetensors_and_declared_texts(family):
+    model = build(family)
+    assert set(model.side_texts()) <= set(model.component_texts)
+    assert all(file.endswith(".safetensors") for file in model.components.values())
+    assert all(file.endswith((".json", ".py")) for file in model.component_texts), "nothing that could hold a pickle"
+    assert set(model.side_modules) <= {name for name, _ in model.named_children()}
 
 
 # -- checkpoints -------------------------------------------------------------------------------------------------------

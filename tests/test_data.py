@@ -46,35 +46,15 @@ def test_a_picture_of_the_right_shape_is_taken_as_it_is():
 
 
 @pytest.mark.parametrize("shape", [GREY, COLOUR])
-@pytest.mark.parametrize(
-    "mode",
-    [
-        "1",
-        "L",
-        "LA",
-        "P",
-        "PA",
-        "RGB",
-        "RGBA",
-        "RGBa",
-        "RGBX",
-        "CMYK",
-        "YCbCr",
-        "LAB",
-        "HSV",
-        "I",
-        "F",
-        "I;16",
-        "I;16B",
-    ],
-)
+@pytest.mark.parametrize("mode", ["P", "PA", "RGBa", "RGBX", "LAB", "HSV"])
 def test_every_mode_fits(mode, shape):
+    """The other modes keep their meaning, see the next but one."""
     pixels = fit_picture(Image.new(mode, (100, 50)), shape)
     assert pixels.shape == shape
     assert pixels.dtype == np.uint8
 
 
-@pytest.mark.parametrize("size", [(1, 1), (2, 3), (28, 28), (32, 32), (1, 3000), (3000, 1)], ids=str)
+@pytest.mark.parametrize("size", [(1, 1), (1, 3000), (3000, 1)], ids=str)
 def test_every_size_fits(size):
     assert fit_picture(Image.new("P", size), COLOUR).shape == COLOUR
     assert fit_picture(Image.new("I;16", size), GREY).shape == GREY
@@ -102,8 +82,7 @@ def test_grey_levels_keep_their_meaning(image, left, right):
             assert max(abs(value - expected) for value in found) <= 1
 
 
-@pytest.mark.parametrize("background", [0, 255])
-@pytest.mark.parametrize("size", [(40, 40), (28, 28)], ids=str)
+@pytest.mark.parametrize(("background", "size"), [(0, (40, 40)), (255, (28, 28))], ids=str)
 def test_transparency_lies_over_the_background(background, size):
     """Alpha, a transparent palette colour and a transparent grey: left transparent, right opaque."""
     alpha = halves("RGBA", (120, 120, 120, 0), (120, 120, 120, 255), size)
@@ -306,14 +285,13 @@ def damaged(how: str) -> bytes:
     """What stands in the place of a picture's file."""
     good = encoded(picture(0, (64, 64)))
     return {
-        "nonsense": b"nonsense",
         "truncated": good[: len(good) // 2],
         "bomb": png_header(20_000, 20_000),
         "empty": b"",
     }[how]
 
 
-@pytest.mark.parametrize("damage", ["nonsense", "truncated", "bomb", "empty"])
+@pytest.mark.parametrize("damage", ["truncated", "bomb", "empty"])
 def test_a_broken_picture_is_left_out_and_named(tmp_path, monkeypatch, damage):
     """With its label and attributes, so that the others keep theirs."""
     monkeypatch.setenv("GENMODELS_DATA", str(tmp_path))

@@ -29,9 +29,12 @@ def test_16_bit_and_float_files():
     assert pixels[-1, -1] > pixels[5, 5], "one NaN must not blacken the whole picture"
 
 
-@pytest.mark.parametrize("mode", ["I;16", "I;16B", "I"])
 @pytest.mark.parametrize(
-    ("highest", "white"), [(255, 255), (256, 1023), (1023, 1023), (3000, 4095), (16383, 16383), (16384, 65535)]
+    ("mode", "highest", "white"),
+    [
+        *(("I;16", *range_) for range_ in ((255, 255), (256, 1023), (1023, 1023), (16383, 16383), (16384, 65535))),
+        *((mode, 3000, 4095) for mode in ("I;16", "I;16B", "I")),
+    ],
 )
 def test_16_bits_that_hold_fewer(mode, highest, white):
     """As microscopes and scanners write them: white is the brightest that 8, 10, 12, 14 or 16 bits can give."""
@@ -69,17 +72,26 @@ def tiff_of_16_bits(values: np.ndarray, order: str, compression: int) -> bytes:
 
 
 @pytest.mark.parametrize(
-    "written",
+    ("written", "highest", "white"),
     [
-        png_of_16_bits,
-        lambda values: tiff_of_16_bits(values, "<", 1),
-        lambda values: tiff_of_16_bits(values, ">", 1),
-        lambda values: tiff_of_16_bits(values, "<", 8),
-        lambda values: tiff_of_16_bits(values, ">", 8),
+        (png_of_16_bits, 250, 255),
+        (png_of_16_bits, 3000, 4095),
+        (png_of_16_bits, 60_000, 65535),
+        (lambda values: tiff_of_16_bits(values, "<", 1), 1000, 1023),
+        (lambda values: tiff_of_16_bits(values, ">", 1), 1000, 1023),
+        (lambda values: tiff_of_16_bits(values, "<", 8), 1000, 1023),
+        (lambda values: tiff_of_16_bits(values, ">", 8), 1000, 1023),
     ],
-    ids=["png", "tiff", "tiff other order", "tiff deflated", "tiff other order deflated"],
+    ids=[
+        "png, 8 bits",
+        "png, 12 bits",
+        "png",
+        "tiff",
+        "tiff other order",
+        "tiff deflated",
+        "tiff other order deflated",
+    ],
 )
-@pytest.mark.parametrize(("highest", "white"), [(250, 255), (1000, 1023), (3000, 4095), (60_000, 65535)])
 def test_16_bit_colours_that_hold_fewer(written, highest, white):
     """In colour too, of which Pillow keeps the upper 8 bits only."""
     values = np.random.default_rng(1).integers(0, highest, (32, 32, 3)).astype(np.uint16)

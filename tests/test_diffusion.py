@@ -1,6 +1,7 @@
 """Diffusion: the noise schedule, the solvers against a case that has an exact solution, captions, and stock diffusers."""
 
 import dataclasses
+import itertools
 import json
 import math
 import shutil
@@ -10,7 +11,7 @@ from pathlib import Path
 import diffusers
 import pytest
 import torch
-from helpers import batch, build, python, tiny_images
+from helpers import batch, build, one_of_a_kind, others_slow, python, tiny_images
 from torch import Tensor
 
 from genmodels import checkpoint, operations
@@ -163,19 +164,20 @@ def test_guidance_costs_nothing_where_nothing_is_asked_for():
 
 
 @pytest.mark.parametrize("name", pipeline.SCHEDULERS)
-@pytest.mark.parametrize("steps", [1, 7])
-def test_every_scheduler_makes_finite_pictures(name, steps):
+def test_every_scheduler_makes_finite_pictures_in_one_step(name):
     model = tiny()
     pictures = model.sample(
-        torch.tensor([0, -1]), generators=seeded([0, 1]), scheduler=name, num_inference_steps=steps, guidance_scale=2.0
+        torch.tensor([0, -1]), generators=seeded([0, 1]), scheduler=name, num_inference_steps=1, guidance_scale=2.0
     )
     assert pictures.shape == (2, 1, 8, 8)
     assert pictures.isfinite().all()
     assert pictures.abs().max() <= 1
 
 
-@pytest.mark.parametrize("name", pipeline.SCHEDULERS)
-@pytest.mark.parametrize("strength", [0.05, 0.613, 1.0])
+@pytest.mark.parametrize(
+    ("name", "strength"),
+    [*((name, 0.613) for name in pipeline.SCHEDULERS), *itertools.product(["dpm++2m", "heun"], [0.05, 1.0])],
+)
 def test_starting_in_the_middle(name, strength):
     """Gaussian pictures to which noise is added, and removed again by the exact network: they stay Gaussian."""
     generators, x = seeded(range(50)), MEAN + DEVIATION * noise(50, 1, 8, 8, seed=5)
@@ -473,8 +475,8 @@ def test_samples_of_captions_are_measured(data_root, tmp_path, monkeypatch):
     data = {"name": "heroes", "shape": [3, 32, 32], "classes": []}
     folder = checkpoint.save(model, tmp_path / "model", data=data)
     evaluation = Evaluation(folder, 200, 0, None, None)
-    wanted = ("caption accuracy", "new combinations", "class accuracy")
-    result = evaluation.run([p for p in PARTS if p.name in wanted], {}, print)
+    wanted = ("caption_accuracy", "novel_captions", "class_accuracy")
+    result = evaluation.run([p for p in PARTS if p.slug in wanted], {}, print)
     assert result["failed"] == {}
     found = result["metrics"]
     for key in ("caption_accuracy", "novel_caption_accuracy"):
@@ -506,14 +508,14 @@ def test_pictures_that_show_their_captions_score_full_marks(data_root, tmp_path,
             shown[caption] for caption in (captions or evaluation.captions[indices.start : indices.stop])
         ])
     )  # fmt: skip
-    found = evaluation.run([p for p in PARTS if p.name in ("caption accuracy", "new combinations")], {}, print)
+    found = evaluation.run([p for p in PARTS if p.slug in ("caption_accuracy", "novel_captions")], {}, print)
     assert found["failed"] == {}
     assert found["metrics"]["caption_accuracy"]["value"] > 95
     assert found["metrics"]["novel_caption_accuracy"]["value"] > 95
     shown = dict(zip(shown, reversed(shown.values()), strict=True))
     shutil.rmtree(evaluation.work)
     evaluation.outcomes.clear()
-    wrong = evaluation.run([p for p in PARTS if p.name == "new combinations"], {}, print)
+    wrong = evaluation.run([p for p in PARTS if p.slug == "novel_captions"], {}, print)
     assert wrong["metrics"]["novel_caption_accuracy"]["value"] < 70
 
 
@@ -645,10 +647,15 @@ def test_stock_diffusers_opens_a_checkpoint(tmp_path):
     assert pipe(num_images=3, output_type="np").images.shape == (3, 8, 8, 1)
 
 
+def reads(name: str) -> bool:
+    """Whether a bundled model was trained on captions."""
+    return bool(checkpoint.read_config(name)["config"].get("vocabulary"))
+
+
 BUNDLED = [name for name in checkpoint.bundled() if checkpoint.read_config(name)["family"] == "diffusion"]
 
 
-@pytest.mark.parametrize("name", BUNDLED)
+@pytest.mark.parametrize("name", others_slow(BUNDLED, reads))
 def test_stock_diffusers_opens_what_is_bundled(name):
     """The same output of the network to the bit, and the same pictures with the same defaults."""
     model, folder = checkpoint.load(name, device="cpu"), checkpoint.find(name)
@@ -681,11 +688,18 @@ def test_any_scheduler_can_be_swapped_in(name, tmp_path):
     assert torch.allclose(classes(pipe, [0, 1], num_inference_steps=8), mine, atol=1e-4)
 
 
-@pytest.mark.parametrize("options", [{"use_karras_sigmas": True}, {"use_exponential_sigmas": True}])
-@pytest.mark.parametrize("kind", ["DPMSolverMultistepScheduler", "EulerDiscreteScheduler", "UniPCMultistepScheduler"])
-def test_schedulers_of_another_spacing_are_finite(kind, options):
+@pytest.mark.parametrize(
+    ("kind", "spacing"),
+    [
+        ("DPMSolverMultistepScheduler", "karras"),
+        ("DPMSolverMultistepScheduler", "exponential"),
+        ("EulerDiscreteScheduler", "karras"),
+        ("UniPCMultistepScheduler", "karras"),
+    ],
+)
+def test_schedulers_of_another_spacing_are_finite(kind, spacing):
     """Their first steps lie so close that two of them round to the same training step."""
-    scheduler = getattr(diffusers, kind)(**pipeline.SCHEDULE, **options)
+    scheduler = getattr(diffusers, kind)(**pipeline.SCHEDULE, **{f"use_{spacing}_sigmas": True})
     z = noise(2, 1, 8, 8)
     for steps in (5, 30):
         *_, last = pipeline.denoise(gaussian, scheduler, lambda alpha, sigma: z, steps, generator=None)
@@ -725,9 +739,16 @@ def test_half_precision_files_are_computed_in_single(tmp_path):
         assert torch.allclose(theirs, again.sample(nobody(2), generators=seeded(range(2))), atol=1e-5)
 
 
-@pytest.mark.parametrize("scheduler", ["dpm++2m", "ddpm", "ipndm"])
-@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16], ids=str)
-@pytest.mark.parametrize("read", [False, True], ids=["classes", "captions"])
+@pytest.mark.parametrize(
+    ("read", "dtype", "scheduler"),
+    [
+        (False, torch.bfloat16, "dpm++2m"),
+        (False, torch.float16, "ddpm"),
+        (True, torch.float16, "dpm++2m"),
+        (True, torch.bfloat16, "ipndm"),
+    ],
+    ids=str,
+)
 def test_half_precision_draws_the_same_pictures(tmp_path, dtype, scheduler, read):
     """A seed's picture up to rounding, as a tensor and as a file; also where the network alone is in half precision."""
     model = reader(scheduler=scheduler) if read else tiny(scheduler=scheduler)
@@ -749,7 +770,7 @@ def test_half_precision_draws_the_same_pictures(tmp_path, dtype, scheduler, read
     assert [picture.size for picture in pipe(**asked).images] == [(8, 8), (8, 8)]
 
 
-@pytest.mark.parametrize("name", BUNDLED)
+@pytest.mark.parametrize("name", one_of_a_kind(BUNDLED, reads))
 def test_what_is_bundled_opens_in_half_precision(name):
     pipes = [
         diffusers.DiffusionPipeline.from_pretrained(checkpoint.find(name), trust_remote_code=True, dtype=dtype)
@@ -775,16 +796,15 @@ def test_the_pipelines_code_stands_alone(tmp_path):
 def test_weights_lie_where_diffusers_looks_for_them(tmp_path):
     folder = checkpoint.save(reader(), tmp_path / "model")
     files = {str(file.relative_to(folder)) for file in folder.rglob("*") if file.is_file()}
-    assert files == {"config.json", "pipeline.py", *checkpoint.COMPONENT_WEIGHTS, *checkpoint.COMPONENT_TEXTS}
-    assert set(Diffusion.components.values()) == set(checkpoint.COMPONENT_WEIGHTS)
-    assert files - {"pipeline.py"} <= set(checkpoint.FILES), "all but the code is downloaded"
+    assert files == {"config.json", *Diffusion.components.values(), *Diffusion.component_texts}
+    assert files <= set(checkpoint.files_of(Diffusion))
     before = checkpoint.weights_hash(folder)
     other = checkpoint.save(
         build("diffusion", seed=1, num_classes=0, vocabulary=reader().config.vocabulary), tmp_path / "2"
     )
     shutil.copy(other / "text_encoder/model.safetensors", folder / "text_encoder/model.safetensors")
     assert checkpoint.weights_hash(folder) != before
-    assert checkpoint.size(folder) == sum((folder / name).stat().st_size for name in checkpoint.COMPONENT_WEIGHTS)
+    assert checkpoint.size(folder) == sum((folder / name).stat().st_size for name in Diffusion.components.values())
     (folder / "unet/diffusion_pytorch_model.safetensors").unlink()
     with pytest.raises(ValueError, match=r"unet/diffusion_pytorch_model\.safetensors can't be read as safetensors"):
         checkpoint.load(folder)

@@ -13,7 +13,12 @@ from genmodels.models.flow import BOUND, Flow, FlowConfig, NonFiniteJacobian, in
 from genmodels.training.loop import train
 
 LAYERS = list(Flow(FlowConfig.tiny()).layers)
-every_layer = pytest.mark.parametrize("name", LAYERS)
+#: All layers of coloured pictures, and the first of each kind of those of grey ones.
+every_layer = pytest.mark.parametrize(
+    ("name", "channels"),
+    [(name, 3) for name in LAYERS]
+    + [(name, 1) for name in {type(layer): name for name, layer in Flow(FlowConfig.tiny()).layers.items()}.values()],
+)
 every_depth = pytest.mark.parametrize("channels", [1, 3], ids=["grey", "colour"])
 
 
@@ -81,7 +86,6 @@ def test_a_spline_has_no_jumps():
 # -- layers ------------------------------------------------------------------------------------------------------------
 
 
-@every_depth
 @every_layer
 def test_log_det_of_a_layer(name, channels):
     """Against the determinant of the whole Jacobian, by autograd."""
@@ -95,7 +99,6 @@ def test_log_det_of_a_layer(name, channels):
     assert float(found) == pytest.approx(float(expected), abs=1e-4)
 
 
-@every_depth
 @every_layer
 def test_inverse_of_a_layer(name, channels):
     model = wild(channels)

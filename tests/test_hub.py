@@ -4,6 +4,7 @@ The server needs an environment of its own (its requirements differ from ours): 
 """
 
 import json
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,11 +19,17 @@ FAMILY = "vae"
 
 @pytest.fixture(scope="module")
 def mirror(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The repositories: a good checkpoint, one with code and pickles beside it, one of another library, one damaged; data sets."""
+    """The repositories: good checkpoints, one with code and pickles beside it, one of another library, one of a family that
+    we don't know, one damaged; data sets."""
     root = tmp_path_factory.mktemp("mirror")
     data = {"name": "bars", "shape": [1, 8, 8], "classes": ["up", "down", "middle"]}
-    for name in ("good", "laden", "damaged"):
+    for name in ("good", "laden", "damaged", "newer"):
         checkpoint.save(build(FAMILY), root / "models/tester" / name, data=data, training={"steps": 1})
+    newer = root / "models/tester/newer/config.json"
+    newer.write_text(newer.read_text().replace(FAMILY, "energy"))
+    for family in ("gan", "diffusion"):
+        checkpoint.save(build(family), root / "models/tester" / family, data=data)
+        shutil.copy(root / "models/tester/good/training.json", root / "models/tester" / family / "notes.json")
     laden = root / "models/tester/laden"
     torch.save({"weight": torch.zeros(1)}, laden / "pytorch_model.bin")
     (laden / "model.pkl").write_bytes(b"\x80\x04.")
@@ -77,7 +84,7 @@ class Visit:
     def __init__(self, endpoint: str, folder: Path) -> None:
         self.home, self.folder = folder / "home", folder
         checkpoint.save(build(FAMILY, seed=2), folder / "model")
-        names = ("good", "laden", "nothing", "empty", "foreign", "damaged")
+        names = ("good", "laden", "gan", "diffusion", "nothing", "empty", "foreign", "newer", "damaged")
         self.outcomes = self.run(endpoint, *[f"tester/{name}" for name in names], "no such/name!", "push", "data")
 
     def run(self, endpoint: str, *jobs: str) -> dict[str, str]:
@@ -111,6 +118,46 @@ def test_code_and_pickles_stay_on_the_server(visit):
     assert len([*visit.home.glob("hub/models--tester--laden/blobs/*")]) == 3
 
 
+@pytest.mark.parametrize("family", ["gan", "diffusion"])
+def test_just_the_files_of_the_family_come(visit, mirror, family):
+    """Those that it declares, wherever they lie; code that it declares stays on the server."""
+    assert visit.outcomes[f"tester/{family}"] == "done"
+    here, there = (
+        {str(file.relative_to(folder)) for file in folder.rglob("*") if file.is_file() and ".git" not in file.parts}
+        for folder in (
+            next(visit.home.glob(f"hub/models--tester--{family}/snapshots/*")),
+            mirror / "models/tester" / family,
+        )
+    )
+    assert here == there - {"notes.json", "pipeline.py"}
+    assert "notes.json" in there
+
+
+def test_of_a_family_that_is_not_known_only_the_config_comes(visit):
+    assert [file.name for file in visit.home.glob("hub/models--tester--newer/snapshots/*/*")] == ["config.json"]
+
+
+def test_a_measurement_of_a_model_of_the_hub_needs_a_folder(endpoint, tmp_path):
+    """The cache holds what is on the Hub: figures go into a copy, which is a checkpoint of its own."""
+    model = ("-m", "genmodels", "evaluate", "tester/good", "--n", "4")
+    refused = python(*model, **online(endpoint, tmp_path))
+    assert refused.returncode == 2
+    assert refused.stderr.splitlines()[-1] == (
+        "genmodels: The model 'tester/good' is on the Hub: name a folder for a copy of it, with --out (out=…)."
+    )
+    assert not (tmp_path / "hub").exists(), "nothing was downloaded"
+    for part in ((), ("--only", "size")):
+        result = python(*model, "--out", tmp_path / "copy", *part, **online(endpoint, tmp_path))
+        assert result.returncode == 0, result.stderr
+    files = {file.name for file in (tmp_path / "copy").iterdir()}
+    assert files == {"config.json", "model.safetensors", "training.json", "metrics.json", "README.md"}
+    kept = {file.name for file in tmp_path.glob("hub/models--tester--good/snapshots/*/*")}
+    assert kept == {"config.json", "model.safetensors", "training.json"}
+    other = python(*model[:3], tmp_path / "copy", "--out", checkpoint.save(build(FAMILY, 1), tmp_path / "other"))
+    assert other.returncode == 2
+    assert "There is another model in" in other.stderr
+
+
 def test_without_the_server(visit):
     """A repository that was loaded once comes from the cache, another one is refused."""
     outcomes = visit.run("http://127.0.0.1:9", "tester/good", "tester/never", "push")
@@ -129,6 +176,7 @@ def test_without_the_server(visit):
         ("tester/nothing", ["'tester/nothing' could not be downloaded from the Hub"]),
         ("tester/empty", ["'tester/empty' is not a genmodels checkpoint", "config.json"]),
         ("tester/foreign", ["config.json", "not the config of a genmodels checkpoint"]),
+        ("tester/newer", ["config.json doesn't describe a model: There is no family 'energy'; the families are "]),
         ("tester/damaged", ["model.safetensors", "can't be read as safetensors"]),
         ("no such/name!", ["'no such/name!' could not be downloaded"]),
         ("push", ["could not be pushed to 'tester/new'"]),  # olah is read-only

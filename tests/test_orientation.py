@@ -11,9 +11,11 @@ from test_data import COLOUR, halves, opened
 from genmodels.data import fit_picture, load_dataset, read_pixels
 
 
-@pytest.mark.parametrize("orientation", range(1, 9))
-@pytest.mark.parametrize("size", [(60, 40), (32, 32)], ids=str)
-@pytest.mark.parametrize("format", ["jpeg", "png"])
+@pytest.mark.parametrize(
+    ("orientation", "size", "format"),
+    [*((flag, (60, 40), "jpeg") for flag in range(1, 9)), (6, (32, 32), "jpeg"), (6, (60, 40), "png")],
+    ids=str,
+)
 def test_cameras_pictures_stand_upright(orientation, size, format):
     """A picture stored turned or mirrored, with the flag that says so: its blue corner is top left when upright."""
     turns = {2: 0, 3: 3, 4: 1, 5: 5, 6: 2, 7: 6, 8: 4}  # what a camera does; Exif orientation -> PIL transpose
@@ -53,9 +55,14 @@ SILENT = {
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning")  # Pillow's remarks, when it opens a JPEG
-@pytest.mark.parametrize("source", ["upload", "folder", "parquet"])
-@pytest.mark.parametrize("format", ["jpeg", "png", "webp"])
-@pytest.mark.parametrize("damage", [*DAMAGE, *SILENT])
+@pytest.mark.parametrize(
+    ("damage", "format", "source"),
+    [
+        *((damage, "jpeg", "upload") for damage in (*DAMAGE, *SILENT)),
+        *((damage, format, "upload") for damage in ("an unknown type", "no header") for format in ("png", "webp")),
+        *(("an unknown type", "jpeg", source) for source in ("folder", "parquet")),
+    ],
+)
 def test_damaged_exif(damage, format, source, tmp_path, monkeypatch):
     """The orientation counts, the rest is ignored: through an upload, a folder and the Hub's files alike."""
     stored = halves("RGB", (0, 0, 255), (255, 255, 0), (40, 30))  # turned upright, blue is above

@@ -14,6 +14,7 @@ from PIL import Image
 
 from genmodels import checkpoint
 
+pytestmark = pytest.mark.slow
 LIMIT = 100 * 2**20  # of a file on PyPI
 
 

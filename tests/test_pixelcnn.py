@@ -115,8 +115,7 @@ def test_a_new_model_knows_nothing():
 # -- sampling ----------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("temperature", [1.0, 0.7])
-@pytest.mark.parametrize("folded", [1, 2])
+@pytest.mark.parametrize(("folded", "temperature"), [(1, 1.0), (2, 0.7)])
 @pytest.mark.parametrize("shape", [(1, 8, 8), (3, 4, 8)], ids=["grey", "colour"])
 def test_the_cache_changes_no_bit(shape, folded, temperature):
     """The naive sampler, the cached one, and the cached one image by image."""

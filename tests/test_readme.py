@@ -1,7 +1,11 @@
 """The README says what is so."""
 
+import ast
+import dataclasses
 import filecmp
+import os
 import re
+import shlex
 import shutil
 import subprocess
 from pathlib import Path
@@ -11,9 +15,21 @@ import pytest
 from helpers import ROOT, environment, python
 
 from genmodels import checkpoint
+from genmodels.__main__ import _parser
 from genmodels.data import DATASETS
+from genmodels.models.base import TrainConfig
+from genmodels.registry import get_family
 
 TEXT = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def blocks(language: str) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", TEXT, re.DOTALL)
+
+
+def typed_lines() -> list[str]:
+    """What the blocks tell to type, a command on several lines as one."""
+    return [line for block in blocks("bash") for line in block.replace("\\\n", " ").splitlines()]
 
 
 def test_the_table_of_models_is_up_to_date() -> None:
@@ -30,6 +46,60 @@ def test_the_files_it_links_to_exist() -> None:
     links = [link for link in re.findall(r"\]\(([^)]+)\)", TEXT) if not link.startswith("http")]
     assert links
     assert [link for link in links if not (ROOT / link).exists()] == []
+
+
+# -- what it tells to type ---------------------------------------------------------------------------------------------
+
+
+def test_the_library_snippet_works_as_printed(tmp_path, monkeypatch):
+    """From anywhere; what the comments say comes out."""
+    monkeypatch.chdir(tmp_path)
+    (code,) = blocks("python")
+    names: dict = {}
+    exec(compile(code, "README.md", "exec"), names)
+    assert (names["x"].shape, names["z"].shape) == ((16, 1, 28, 28), (16, 32))
+    (said,) = re.findall(r"genmodels\.abilities\(model\) +# (\[.+\])", code)
+    assert names["genmodels"].abilities(names["model"]) == ast.literal_eval(said)
+
+
+def commands() -> list[str]:
+    """What follows `python -m genmodels` or `genmodels`, in the blocks and in the text, each once."""
+    inline = re.findall(r"`(python -m genmodels [^`…]+)`", TEXT)
+    typed = [shlex.split(line, comments=True) for line in [*typed_lines(), *inline]]
+    found = (words[words.index("genmodels") + 1 :] for words in typed if "genmodels" in words)
+    return list(dict.fromkeys(shlex.join(arguments) for arguments in found))
+
+
+@pytest.mark.parametrize("command", commands())
+def test_every_command_can_be_typed(command):
+    """The command line takes its arguments; a training's settings are those of the family or of the recipe."""
+    options = _parser().parse_args(shlex.split(command))
+    if command.startswith("train "):
+        known = dataclasses.fields(get_family(options.family).Config), dataclasses.fields(TrainConfig)
+        settings = {setting.partition("=")[0] for setting in options.set}
+        assert settings <= {field.name for fields in known for field in fields}
+
+
+def test_ci_runs_the_tests_as_it_says():
+    """And CONTRIBUTING.md says the same."""
+    (line,) = (line for line in typed_lines() if "pytest" in line)
+    ci, contributing = ((ROOT / file).read_text(encoding="utf-8") for file in (".ci/run", "CONTRIBUTING.md"))
+    install, test = line.split(" && ")
+    assert install in ci
+    assert install in contributing
+    assert ci.endswith(f"\n{test}\n")
+    assert re.search(rf"^{test} +# what CI runs", contributing, re.MULTILINE)
+
+
+def test_files_that_are_run_exist():
+    """Those that a command names first or after `-r` and `-c`."""
+    run = {file for line in typed_lines() for file in re.findall(r"(?:python|-r|-c) ([\w./-]+\.(?:py|txt))", line)}
+    assert {"app.py", "requirements.txt", "scripts/update_readme.py"} <= run
+    assert [file for file in run if not (ROOT / file).is_file()] == []
+
+
+def test_ci_can_be_run():
+    assert os.access(ROOT / ".ci/run", os.X_OK)
 
 
 # -- on the Hub --------------------------------------------------------------------------------------------------------
@@ -83,6 +153,7 @@ done
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(shutil.which("git-lfs") is None, reason="git-lfs is not installed")
 def test_a_plain_push_works_as_it_says(tmp_path):
     """The README's commands, to a repository that takes no binary file outside of LFS."""

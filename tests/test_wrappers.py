@@ -14,7 +14,7 @@ from helpers import encoded, picture
 from PIL import Image
 
 import genmodels
-from genmodels import checkpoint
+from genmodels import checkpoint, registry
 from genmodels.data import DATASETS
 from genmodels.registry import FAMILIES, INSTRUMENTS
 from genmodels.wrappers import core, examples, latents, pictures, sampling
@@ -25,16 +25,13 @@ AUTOENCODERS, VAES = core.available("autoencoder"), core.available("vae")
 MAPS = [name for name in VAES if core.describe(name)["latent_dim"] == 2]
 CONDITIONAL = [name for name in VAES if core.describe(name)["conditional"]]
 KNOBS = [name for name in CONDITIONAL if core.describe(name)["latent_dim"] > 2]
-ENCODERS = AUTOENCODERS + VAES
 
-every_model = pytest.mark.parametrize("name", NAMES)
 #: One model for each shape of pictures and background that there is.
 one_of_a_kind = pytest.mark.parametrize(
     "name", {(*core.describe(n)["shape"], core.describe(n)["background"]): n for n in NAMES}.values()
 )
 #: One model for each data set.
 one_per_data = pytest.mark.parametrize("name", {core.describe(name)["data"]: name for name in NAMES}.values())
-every_vae = pytest.mark.parametrize("name", VAES)
 every_map = pytest.mark.parametrize("name", MAPS)
 
 
@@ -89,7 +86,7 @@ REAL = {
     "traverse value": (KNOBS, lambda m, v: latents.traverse(m, [0.0, v]), -5, 5),
     "walk temperature": (CONDITIONAL, lambda m, v: latents.latent_walk(m, (0, 1), temperature=v), 0, 2),
 }
-NO_NUMBERS = [math.nan, math.inf, -math.inf, 10**400, -(10**400), True, False, "3", "", [], [1], {}, b"1", 1j]
+NO_NUMBERS = [math.nan, math.inf, 10**400, True, "3", [1], {}, 1j]
 
 
 def model_for(candidates: list[str]) -> str:
@@ -137,7 +134,7 @@ def test_a_refusal_writes_out_the_largest_seed():
     refused(lambda: core.check_float("The value", -5, 0, core.MAX_SEED), "from 0 to 2147483647, not -5.")
 
 
-@pytest.mark.parametrize("label", ["unicorn", "", "-1", "10.0"])
+@pytest.mark.parametrize("label", ["unicorn", "-1"])
 def test_a_class_by_a_name_that_does_not_exist(label):
     name = model_for(CONDITIONAL)
     refused(lambda: sampling.sample(name, n=1, label=label), repr(label), *core.describe(name)["classes"])
@@ -148,7 +145,7 @@ def test_a_class_of_a_model_without_classes():
     refused(lambda: sampling.sample(name, n=1, label=3), name, "no classes")
 
 
-@pytest.mark.parametrize("name", ["vae-nonsense", "", "../vae-mnist", "/etc", None, 3, ["vae-mnist"], {}, "x" * 10_000])
+@pytest.mark.parametrize("name", ["vae-nonsense", "../vae-mnist", None, ["vae-mnist"], "x" * 10_000])
 def test_an_unknown_model_lists_the_models(name):
     value = {"pixels": "", "mask": "", "shape": [1, 28, 28]}
     for call in (
@@ -170,12 +167,13 @@ def test_an_unknown_model_lists_the_models(name):
 def test_a_model_without_the_ability():
     name = model_for(AUTOENCODERS)
     refused(lambda: sampling.sample(name), "lacks the ability Samples")
-    refused(lambda: latents.latent_walk(name, (0, 1)), "lacks the ability Samples")
-    refused(lambda: latents.posterior_samples(name, pad(name)), "no posterior")
+    refused(lambda: sampling.sample(VAES[0], n=1, eta=1), "There is no knob 'eta'; this model has temperature.")
+    refused(lambda: latents.latent_walk(name, (0, 1)), "lacks the ability BlendsClasses")
+    refused(lambda: latents.posterior_samples(name, pad(name)), "lacks the ability HasPosterior")
     refused(lambda: latents.latent_map(name), "a map needs exactly 2")
 
 
-@pytest.mark.parametrize("values", [[], None, "0", 3, [0.0] * 1000, {}])
+@pytest.mark.parametrize("values", [[], None, "0", [0.0] * 1000])
 def test_knobs_that_are_no_list(values):
     name = model_for(KNOBS)
     refused(lambda: latents.traverse(name, values), "list of 1 to", core.describe(name)["latent_dim"])
@@ -184,8 +182,8 @@ def test_knobs_that_are_no_list(values):
 @pytest.mark.parametrize(
     "change",
     [
-        None, [], "x", 3, {}, {"pixels": None}, {"pixels": 3}, {"pixels": "AAAA"}, {"pixels": "not base64!"}, {"pixels": "é"},
-        {"pixels": ""}, {"pixels": "A" * 10_000_000}, {"mask": "AAAA"}, {"mask": 5}, {"mask": [1]}, {"mask": "é"},
+        None, {}, {"pixels": None}, {"pixels": "AAAA"}, {"pixels": "not base64!"}, {"pixels": "é"},
+        {"pixels": "A" * 10_000_000}, {"mask": "AAAA"}, {"mask": 5},
     ],
     ids=lambda change: repr(change)[:30],
 )  # fmt: skip
@@ -209,7 +207,7 @@ def test_a_pad_of_another_model():
 # -- describing --------------------------------------------------------------------------------------------------------
 
 
-@every_model
+@one_per_data
 def test_describe(name):
     info = core.describe(name)
     assert json.loads(json.dumps(info)) == info
@@ -222,9 +220,8 @@ def test_describe(name):
     assert set(pixels(pictures.blank(name)).flatten()) == {info["background"]}
 
 
-@pytest.mark.parametrize("family", FAMILIES)
-def test_about_is_the_files_own_text(family):
-    assert "Objective" in core.about(family)
+def test_about_is_the_files_own_text():
+    assert core.about("vae") == registry.about("vae")
 
 
 @one_per_data
@@ -296,7 +293,7 @@ def test_films_lie_in_a_folder_of_the_process(start, tmp_path, chosen):
         assert not folder.exists()
 
 
-@every_vae
+@pytest.mark.parametrize("name", [*CONDITIONAL[:1], *MAPS[:1]])
 def test_a_picture_says_how_to_make_it_again(name):
     label = core.describe(name)["classes"][1] if name in CONDITIONAL else None
     image = sampling.sample(name, n=4, seed=7, label=label, temperature=0.5)
@@ -339,7 +336,7 @@ def test_pictures_are_enlarged_pixel_by_pixel():
 # -- codes -------------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", ENCODERS)
+@pytest.mark.parametrize("name", [*AUTOENCODERS[-1:], *CONDITIONAL[:1], *MAPS[:1]])
 def test_autoencode(name):
     value = pad(name)
     clean = latents.autoencode(name, value)
@@ -356,6 +353,20 @@ def test_autoencode(name):
     assert np.array_equal(np.asarray(noisy["seen"]), np.asarray(latents.autoencode(name, value, 0.5, 3)["seen"]))
     assert not np.array_equal(np.asarray(noisy["seen"]), np.asarray(latents.autoencode(name, value, 0.5, 4)["seen"]))
     json.dumps({key: item for key, item in noisy.items() if not isinstance(item, Image.Image)})
+
+
+def test_a_picture_passes_once_unless_it_is_damaged():
+    """The score is of the undamaged picture, which is the one that was seen if nothing was done to it."""
+    name = model_for(AUTOENCODERS)
+    value, passed = pad(name), []
+    hook = core.load_model(name).encoder.register_forward_hook(lambda *_: passed.append(1))
+    try:
+        latents.autoencode(name, value)
+        assert len(passed) == 1
+        latents.autoencode(name, value, sigma=0.5)
+        assert len(passed) == 3
+    finally:
+        hook.remove()
 
 
 def test_hidden_pixels_are_erased():

@@ -12,10 +12,11 @@ from genmodels import checkpoint, operations
 from genmodels.evaluation.calibration import calibrate
 from genmodels.real_images import real_images
 from genmodels.wrappers import core, examples, flows, latents, likelihoods, pictures, sampling
-from genmodels.wrappers.core import get_model
+from genmodels.wrappers.core import load_model
 
 FLOWS = core.available("flow")
-every_flow = pytest.mark.parametrize("name", FLOWS)
+#: One of grey pictures, one of coloured ones.
+every_flow = pytest.mark.parametrize("name", {core.describe(name)["shape"][0]: name for name in FLOWS}.values())
 needs_a_flow = pytest.mark.skipif(not FLOWS, reason="no flow is bundled")
 NAME = FLOWS[0] if FLOWS else ""
 
@@ -83,15 +84,15 @@ def test_pictures_that_are_none(value):
 @pytest.mark.skipif("vae-mnist" not in checkpoint.bundled(), reason="no VAE is bundled")
 def test_models_that_can_do_something_else():
     vae = "vae-mnist"
-    refused(lambda: flows.round_trip(vae, pad(vae)), vae, "layers")
-    refused(lambda: flows.sample_layers(vae), vae, "layers")
+    refused(lambda: flows.round_trip(vae, pad(vae)), "VAE", "lacks the ability ShowsLayers")
+    refused(lambda: flows.sample_layers(vae), "VAE", "lacks the ability ShowsLayers")
     refused(lambda: likelihoods.likelihood(vae, pad(vae)), vae, "likelihoods")
     refused(lambda: latents.autoencode(NAME, pad(NAME)), NAME, "anomaly scores")
-    refused(lambda: latents.latent_walk(NAME, (0, 1)), NAME, "codes")
+    refused(lambda: latents.latent_walk(NAME, (0, 1)), "Flow", "lacks the ability BlendsClasses")
 
     if "gan-mnist" in checkpoint.bundled():
         refused(lambda: likelihoods.likelihood("gan-mnist", pad("gan-mnist")), "HasLikelihood")
-        refused(lambda: flows.swap_class("gan-mnist", pad("gan-mnist")), "Encodes")
+        refused(lambda: flows.swap_class("gan-mnist", pad("gan-mnist")), "ShowsLayers")
 
 
 # -- there and back ----------------------------------------------------------------------------------------------------
@@ -110,7 +111,7 @@ def test_every_picture_comes_back(name):
 @needs_a_flow
 def test_a_difference_is_found(monkeypatch):
     """The number printed is measured: of a model that forgets a pixel it is not 0."""
-    model, decode = get_model(NAME), type(get_model(NAME)).decode
+    model, decode = load_model(NAME), type(load_model(NAME)).decode
 
     def forgetful(self, z, labels=None):
         x = decode(self, z, labels)
@@ -127,7 +128,7 @@ def test_the_film_goes_there_and_back(name):
     given = examples.own_pictures(name, 1)[0][1]
     made = flows.round_trip(name, given)
     frames = made["film"]["frames"]
-    layers = len(get_model(name).layer_names)
+    layers = len(load_model(name).layer_names)
     assert len(frames) == 2 * layers + 1
     assert all(frame["shape"] == core.describe(name)["shape"] for frame in frames)
     assert frames[0]["pixels"] == frames[-1]["pixels"] == given["pixels"]
@@ -155,7 +156,7 @@ def test_the_histogram_is_a_density():
 def test_samples_grow_layer_by_layer(name):
     film = flows.sample_layers(name, seed=4, label=1, temperature=0.7)
     frames = film["frames"]
-    assert len(frames) == len(get_model(name).layer_names) + 1
+    assert len(frames) == len(load_model(name).layer_names) + 1
     assert all(frame["caption"] for frame in frames)
     channels, height, width = core.describe(name)["shape"]
     last = pixels(frames[-1])

@@ -15,11 +15,12 @@ from genmodels.data import to_uint8
 from genmodels.models import pixelcnn
 from genmodels.wrappers import autoregressive, core, examples, pictures
 from genmodels.wrappers.autoregressive import UNKNOWN
-from genmodels.wrappers.core import get_model, locked_steps
+from genmodels.wrappers.core import load_model, locked_steps
 from genmodels.wrappers.pictures import columns_for
 
 WRITERS = core.available("pixelcnn")
-every_writer = pytest.mark.parametrize("name", WRITERS)
+#: One of grey pictures, one of coloured ones.
+every_writer = pytest.mark.parametrize("name", {core.describe(name)["shape"][0]: name for name in WRITERS}.values())
 needs_a_writer = pytest.mark.skipif(not WRITERS, reason="no PixelCNN is bundled")
 NAME = WRITERS[0] if WRITERS else ""
 
@@ -116,7 +117,7 @@ def test_models_that_do_not_write():
         lambda: autoregressive.surprise_map(vae, pad(vae)),
         lambda: autoregressive.pixel_distribution(vae, pad(vae), 0, 0),
     ):
-        refused(call, vae, "pixel by pixel")
+        refused(call, "VAE", "lacks the ability WritesRows")
 
 
 # -- writing -------------------------------------------------------------------------------------------------------------
@@ -130,7 +131,7 @@ def test_rows_of_samples(name):
     assert [len(state["rows"]) for state in states] == list(range(1, height + 1))
     assert all(after["rows"][: len(before["rows"])] == before["rows"] for before, after in itertools.pairwise(states))
     drawn, bits = unpacked(states[-1])
-    expected = to_uint8(operations.sample(get_model(name), 3, 4, 1, temperature=0.8)).movedim(1, 3).numpy()
+    expected = to_uint8(operations.sample(load_model(name), 3, 4, 1, temperature=0.8)).movedim(1, 3).numpy()
     assert np.array_equal(drawn, expected)
     assert bits.max() < UNKNOWN
     assert bits.max() > 0
@@ -191,7 +192,7 @@ def test_steps_are_taken_without_gradients():
     assert not torch.is_inference_mode_enabled()
 
 
-@pytest.mark.parametrize(("n", "columns"), [(1, 1), (2, 2), (3, 2), (6, 3), (8, 4), (7, 3), (12, 4), (15, 5), (16, 4)])
+@pytest.mark.parametrize(("n", "columns"), [(1, 1), (3, 2), (7, 3), (8, 4), (16, 4)])
 def test_sheets_without_holes(n, columns):
     assert columns_for(n) == columns
 
@@ -301,7 +302,7 @@ def test_surprises_add_up_to_bits_per_dim(name):
     assert found["name"] == name
     assert found["pixels"] == picture["pixels"]
     assert bits.mean() / channels == pytest.approx(
-        float(operations.bits_per_dim(get_model(name), torch.from_numpy(pixels(picture).copy()).movedim(2, 0)[None] / 127.5 - 1)),
+        float(operations.bits_per_dim(load_model(name), torch.from_numpy(pixels(picture).copy()).movedim(2, 0)[None] / 127.5 - 1)),
         abs=0.05,
     )  # fmt: skip
     x, y = width // 2, height // 2

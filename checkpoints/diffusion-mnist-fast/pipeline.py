@@ -150,7 +150,7 @@ def denoise(
         extra["generator"] = list(generator) if isinstance(generator, Sequence) else generator
     if isinstance(scheduler, diffusers.DDIMScheduler):
         extra["eta"] = eta
-    x = None
+    x: Any = None
     for t in steps:
         step, angle = noise_level(scheduler, t)
         alpha, sigma = math.cos(angle), math.sin(angle)
@@ -252,8 +252,10 @@ class PatchDiffusionPipeline(diffusers.DiffusionPipeline):
         generator: one for all pictures, or a list of one per picture. output_type: "pil", "np" `(B, H, W, C)` in [0, 1],
         or "pt" `(B, C, H, W)` in [-1, 1]. Raises ValueError for numbers out of range.
         """
-        given = prompt if self.text_encoder is not None else class_labels
-        given = [given] * num_images if given is None or isinstance(given, (int, str)) else list(given)
+        told = prompt if self.text_encoder is not None else class_labels
+        given: Sequence[int | str | None] = (
+            [told] * num_images if told is None or isinstance(told, (int, str)) else list(told)
+        )
         steps = self.config.num_inference_steps if num_inference_steps is None else num_inference_steps
         scale = self.config.guidance_scale if guidance_scale is None else guidance_scale
         check(steps, scale, eta)
@@ -284,7 +286,7 @@ class PatchDiffusionPipeline(diffusers.DiffusionPipeline):
             none = self.unet.config.num_class_embeds - 1
             if wrong := [c for c in given if not (c is None or (isinstance(c, int) and -1 <= c < none))]:
                 raise ValueError(f"There is no class {wrong[0]!r}; the classes are 0 to {none - 1}.")
-            labels = [none if c is None or c < 0 else c for c in given]
+            labels = [c if isinstance(c, int) and c >= 0 else none for c in given]
             return {"class_labels": torch.tensor(labels, device=device)}
         length = self.text_encoder.config.max_position_embeddings
         tokens = self.tokenizer(

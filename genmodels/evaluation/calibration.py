@@ -6,14 +6,8 @@ from torch import Tensor
 from genmodels.data import Images, to_uint8
 from genmodels.evaluation.measurement import BATCH
 from genmodels.models.base import Model
-from genmodels.operations import (
-    anomaly_score,
-    bits_per_dim,
-    compresses,
-    device_of,
-    sample,
-)
-from genmodels.protocols import HasLikelihood, Judges, Samples
+from genmodels.operations import anomaly_score, bits_per_dim, compresses, device_of, require, sample
+from genmodels.protocols import Encodes, HasLikelihood, Judges, Samples
 
 CALIBRATION_CODES = 2000
 CALIBRATION_SAMPLES, CALIBRATION_SEED = 2000, 10**9  # seeds that a visitor hardly meets
@@ -31,7 +25,7 @@ def calibrate(model: Model, test: Images) -> dict[str, Tensor]:
     """
     found: dict[str, Tensor] = {}
     if compresses(model):
-        found |= _calibrate_codes(model, test)
+        found |= _calibrate_codes(require(model, Encodes), test)
     elif isinstance(model, HasLikelihood):
         device = device_of(model)
         bits = [bits_per_dim(model, x.to(device), seed=i).cpu() for i, (x, _) in enumerate(test.batches(BATCH))]
@@ -44,7 +38,7 @@ def calibrate(model: Model, test: Images) -> dict[str, Tensor]:
     return found
 
 
-def _calibrate_codes(model: Model, test: Images) -> dict[str, Tensor]:
+def _calibrate_codes(model: Encodes, test: Images) -> dict[str, Tensor]:
     device = device_of(model)
     scores = torch.cat([anomaly_score(model, x.to(device), y.to(device)).cpu() for x, y in test.batches(BATCH)])
     few = Images(test.name, test.pixels[:CALIBRATION_CODES], test.labels[:CALIBRATION_CODES], test.classes)
@@ -52,6 +46,6 @@ def _calibrate_codes(model: Model, test: Images) -> dict[str, Tensor]:
     return {"scores": scores.sort().values, "codes": codes.flatten(1).half(), "labels": few.labels.to(torch.int16)}
 
 
-def _realism(model: Model, images: Images) -> Tensor:
+def _realism(model: Judges, images: Images) -> Tensor:
     device = device_of(model)
     return torch.cat([model.realism(x.to(device)).float().cpu() for x, _ in images.batches(BATCH)]).sort().values

@@ -14,9 +14,9 @@ import functools
 import hashlib
 import json
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple, cast
 
 import torch
 from torch import Tensor
@@ -25,41 +25,47 @@ from genmodels import checkpoint
 from genmodels.data import DATASETS, Images, load_dataset, to_float, to_uint8
 from genmodels.device import hardware, process_state, to_fast_layout
 from genmodels.evaluation import shards
-from genmodels.evaluation.report import METRICS_FORMAT, config_hash, critics, measured, named
-from genmodels.models.base import Model
-from genmodels.operations import (
-    compresses,
-    device_of,
-    reads_captions,
-    sample,
-)
+from genmodels.evaluation.keys import KEYS
+from genmodels.evaluation.report import METRICS_FORMAT, Figures, Judge, Report, config_hash, critics, measured, named
+from genmodels.files import write_json
+from genmodels.operations import compresses, device_of, reads_captions, require, sample
 from genmodels.places import absolute, data_label, without_paths
-from genmodels.protocols import Classifies
+from genmodels.protocols import Classifies, Judges
 from genmodels.version import __version__
 
 DEFAULT_N, LARGEST_N = 10_000, 100_000
 IMPORTANCE_SAMPLES = 16  # where they are codes; half as many where they are as large as images, and take a network each
 BATCH = 100
 
-Metric = dict[str, Any]
-Report = Callable[[str, float, float], None]  # (part, share of it that is done, share of the whole)
+Source = str | os.PathLike[str]  # of a checkpoint
+
+Progress = Callable[[str, float, float], None]  # (slug of a part, share of it that is done, share of the whole)
 
 
 class Part(NamedTuple):
     """A group of metrics: what a model must be able to do for it, what is computed image by image, what follows."""
 
-    name: str
+    slug: str
     abilities: tuple[type, ...]
     compute: Callable[["Evaluation"], None] | None
-    measure: Callable[["Evaluation"], dict[str, Metric]]
+    measure: Callable[["Evaluation"], Figures] | Callable[["Evaluation"], dict[str, Figures]]
     weight: float  # roughly its share of the time, for the estimate of what is left
-    group: str = "metrics"  # where in metrics.json its figures stand: "metrics", or "references" for real images
+    #: Where in metrics.json its figures stand; those that aren't of the model as a whole come by what they are of.
+    group: Literal["metrics", "references", "attributes"] = "metrics"
 
 
 class Evaluation:
     """One checkpoint under measurement: its data and referee, loaded when first used, and where chunks are kept."""
 
-    def __init__(self, source, n: int, seed: int, referee, importance_samples: int | None, data=None) -> None:
+    def __init__(
+        self,
+        source: Source,
+        n: int,
+        seed: int,
+        referee: Source | None = None,
+        importance_samples: int | None = None,
+        data: str | None = None,
+    ) -> None:
         self.state = process_state()
         self.folder = checkpoint.find(source)
         self.model = checkpoint.load(self.folder)
@@ -73,7 +79,7 @@ class Evaluation:
         self.given_referee = None if referee is None else checkpoint.find(referee)
         self.weights = checkpoint.weights_hash(self.folder)
         self.report_part: Callable[[float], None] = lambda share: None
-        self.report = self.report_part
+        self.report: Callable[[float], None] = self.report_part
         self.outcomes: dict[str, str | None] = {}  # of the chunked work of this run: why it failed, None if it did not
 
     # -- the run --------------------------------------------------------------------------------------------------
@@ -85,37 +91,37 @@ class Evaluation:
     def wait(self) -> None:
         self.state.wait_for_everyone()
 
-    def measured_before(self) -> dict[str, Any]:
+    def measured_before(self) -> Report:
         """The checkpoint's metrics.json, if its figures may stand beside those of this run; else ValueError."""
-        former = measured(self.folder)
-        if not former or any(former[key] != self._header()[key] for key in ("n", "seed", "referee", "version")):
+        former, now = measured(self.folder), self._header()
+        if not former or any(former.get(key) != now.get(key) for key in ("n", "seed", "referee", "version")):
             raise ValueError(
                 f"{self.folder.name} has not been measured with n = {self.n}, seed {self.seed} and the same referee: "
                 "measure everything first."
             )
         return former
 
-    def run(self, parts: Sequence[Part], former: dict[str, Any], progress: Report) -> dict[str, Any]:
+    def run(self, parts: Sequence[Part], former: Report, progress: Progress) -> Report:
         """These parts, beside those in `former`: what goes image by image on all processes, what follows from it on the
         main one."""
-        result = former or self._header() | {"metrics": {}, "references": {}, "failed": {}}
+        result = former or self._header()
         total, done = sum(part.weight for part in parts), 0.0
         for part in parts:
 
             def report(share: float, part: Part = part, done: float = done) -> None:
-                progress(part.name, share, (done + share * part.weight) / total)
+                progress(part.slug, share, (done + share * part.weight) / total)
 
             self.report_part = self.report = report
             report(0.0)
-            result["failed"].pop(part.name, None)
+            result["failed"].pop(part.slug, None)
             try:
                 if part.compute is not None:
                     with torch.no_grad():
                         part.compute(self)
                 if self.is_main:
-                    result[part.group] |= self._kept(part)
+                    self._add(result, part)
             except ValueError as error:
-                result["failed"][part.name] = without_paths(str(error))
+                result["failed"][part.slug] = without_paths(str(error))
             self.wait()
             report(1.0)
             done += part.weight
@@ -125,17 +131,27 @@ class Evaluation:
         """Progress is from now on that of step i, where a part has `count` of them."""
         self.report = _within(self.report_part, i, count)
 
-    def _kept(self, part: Part) -> dict[str, Metric]:
-        """The metrics of a part: from the interrupted run if it had come so far, references also from another model's."""
+    def _add(self, result: Report, part: Part) -> None:
+        """Put the figures of a part into its group."""
+        values = self._kept(part)
+        if part.group == "metrics":
+            result["metrics"] |= values
+            return
+        for name, figures in values.items():
+            result[part.group].setdefault(name, {}).update(figures)
+
+    def _kept(self, part: Part) -> dict[str, Any]:
+        """What a part measures: from the interrupted run if it had come so far, references also from another model's."""
         folder = self.cache if part.group == "references" else self.work
-        file = folder / f"{part.name.replace('/', ' ')}, seed {self.seed}.json"
+        file = folder / f"{part.slug}-seed{self.seed}.json"
         if file.is_file():
-            return json.loads(file.read_text(encoding="utf-8"))
+            return cast(dict[str, Any], json.loads(file.read_text(encoding="utf-8")))
         values = part.measure(self)
-        checkpoint.write_json(folder, file.name, values)
+        write_json(folder, file.name, values)
         return values
 
-    def _header(self) -> dict[str, Any]:
+    def _header(self) -> Report:
+        """What a metrics.json says before anything is measured."""
         return {
             "format": METRICS_FORMAT,
             "data": {"name": self.data["name"], "split": "test"},
@@ -147,22 +163,30 @@ class Evaluation:
             "weights": self.weights,
             "config": config_hash(self.folder),
             "referee": self._referee_entry(),
+            "metrics": {},
+            "references": {},
+            "attributes": {},
+            "failed": {},
         }
 
-    def _referee_entry(self) -> dict[str, str] | None:
+    def _referee_entry(self) -> Judge | None:
         try:
             return named(self.referee_folder)
         except ValueError:
             return None
 
-    def metric(self, value: float, unit: str, protocol: str, n: int | None = None, **more: Any) -> Metric:
-        """One entry of metrics.json, to six digits. ValueError if the value is not finite."""
-        if not abs(value) < float("inf"):
-            raise ValueError(f"The result is {value}, not a finite number ({protocol}).")
-        rounded = value if isinstance(value, int) else float(f"{float(value):.6g}")
-        return {"value": rounded, "unit": unit, "n": self.n if n is None else n, "seed": self.seed} | {
-            "protocol": protocol,
-            **more,
+    def figures(self, values: Mapping[str, float], protocol: str, n: int | None = None) -> Figures:
+        """Entries of metrics.json that came to be in the same way: key -> value, kept to six digits.
+
+        ValueError if one is not finite.
+        """
+        for value in values.values():
+            if not abs(value) < float("inf"):
+                raise ValueError(f"The result is {value}, not a finite number ({protocol}).")
+        n = self.n if n is None else n
+        return {
+            key: {"value": _rounded(value), "unit": KEYS[key].unit, "n": n, "seed": self.seed, "protocol": protocol}
+            for key, value in values.items()
         }
 
     # -- what is measured with ------------------------------------------------------------------------------------
@@ -190,13 +214,18 @@ class Evaluation:
             return ()
         return load_dataset(self.place, "test", self.model.image_shape, captions=True).captions
 
+    @property
+    def novel_split(self) -> str | None:
+        """The split of combinations that training never showed; None if the model doesn't read, or the data has none."""
+        known = DATASETS.get(self.data["name"])
+        return known.novel if known and self.captions else None
+
     @functools.cached_property
     def novel(self) -> tuple[str, ...]:
-        """Captions of combinations that training never showed; () if the model doesn't read, or the data has none."""
-        split = DATASETS[self.data["name"]].novel if self.captions and self.data["name"] in DATASETS else None
-        if split is None:
+        """The captions of that split; () if there is none."""
+        if self.novel_split is None:
             return ()
-        return load_dataset(self.place, split, self.model.image_shape, captions=True).captions[: self.n]
+        return load_dataset(self.place, self.novel_split, self.model.image_shape, captions=True).captions[: self.n]
 
     @property
     def told(self) -> bool:
@@ -213,7 +242,7 @@ class Evaluation:
         return self.given_referee or bundled_referee(self.data["name"])
 
     @functools.cached_property
-    def referee(self) -> Model:
+    def referee(self) -> Classifies:
         model = checkpoint.load(self.referee_folder)
         if not isinstance(model, Classifies):
             raise ValueError(f"{self.referee_folder.name} is no referee: it can't classify.")
@@ -230,8 +259,8 @@ class Evaluation:
         return critics(self.data["name"], self.model.image_shape)
 
     @functools.cached_property
-    def critic(self) -> Model:
-        return checkpoint.load(self.critics[0])
+    def critic(self) -> Judges:
+        return require(checkpoint.load(self.critics[0]), Judges)
 
     # -- where chunks are kept ------------------------------------------------------------------------------------
 
@@ -322,6 +351,10 @@ def _within(report: Callable[[float], None], i: int, count: int) -> Callable[[fl
     return lambda share: report((i + share) / count)
 
 
+def _rounded(value: float) -> float:
+    return value if isinstance(value, int) else float(f"{float(value):.6g}")
+
+
 def evenly(n: int, size: int) -> Tensor:
     """n indices spread evenly over range(size), going round if there are fewer than n."""
     return torch.arange(n) % size if n >= size else torch.linspace(0, size - 1, n).round().long()
@@ -345,27 +378,3 @@ def _cache_root() -> Path:
 def _key(kind: str, *values: Any) -> str:
     text = json.dumps([METRICS_FORMAT, __version__, *map(str, values)])
     return f"{kind}-{hashlib.sha256(text.encode()).hexdigest()[:16]}"
-
-
-# -- size and speed ---------------------------------------------------------------------------------------------------
-
-
-# -- reconstruction and likelihood ------------------------------------------------------------------------------------
-
-
-# -- a referee's own accuracy -----------------------------------------------------------------------------------------
-
-
-# -- the real images as the referee sees them -------------------------------------------------------------------------
-
-
-# -- samples ----------------------------------------------------------------------------------------------------------
-
-
-# -- what a critic says -----------------------------------------------------------------------------------------------
-
-
-# -- Inception features, if they can be had ----------------------------------------------------------------------------
-
-
-# -- what the app compares a visitor's picture with -------------------------------------------------------------------

@@ -1,7 +1,9 @@
 """The parts of a measurement, in order; and those that need no samples: size, speed, reconstruction, likelihood, accuracy."""
 
 import copy
+import functools
 from collections.abc import Iterator
+from typing import TypeGuard
 
 import torch
 from torch import Tensor
@@ -10,7 +12,8 @@ from genmodels import checkpoint, metrics
 from genmodels.data import load_dataset, to_uint8
 from genmodels.device import hardware
 from genmodels.evaluation import shards
-from genmodels.evaluation.measurement import BATCH, Evaluation, Metric, Part
+from genmodels.evaluation.measurement import BATCH, Evaluation, Part
+from genmodels.evaluation.report import Figures
 from genmodels.evaluation.samples import (
     compute_compared,
     compute_judgements,
@@ -32,38 +35,36 @@ from genmodels.evaluation.samples import (
     measure_variety,
 )
 from genmodels.evaluation.student import measure_real_student, measure_student
-from genmodels.operations import (
-    compresses,
-    corrupt,
-    device_of,
-    reconstruct,
-    sample,
-)
-from genmodels.protocols import Classifies, Decodes, Encodes, HasLikelihood, Samples
+from genmodels.operations import compresses, corrupt, device_of, reconstruct, require, sample
+from genmodels.protocols import BoundsLikelihood, Classifies, Decodes, Encodes, HasLikelihood, Samples
 from genmodels.timing import median_seconds
 
 SIGMA = 0.5
+#: Where it is measured -> key -> how many images.
+SPEEDS = {
+    "cpu": {"sampling_ms_1_cpu": 1, "sampling_ms_16_cpu": 16},
+    "gpu": {"sampling_ms_1_gpu": 1, "sampling_ms_16_gpu": 16},
+}
 
 
-def measure_size(e: Evaluation) -> dict[str, Metric]:
+def measure_size(e: Evaluation) -> Figures:
     """Parameters, and what a download weighs."""
     weights = sum(f.stat().st_size for f in e.folder.rglob("*.safetensors") if f.name != checkpoint.CALIBRATION)
-    return {
-        "parameters": e.metric(sum(p.numel() for p in e.model.parameters()), "", "all weights", 1),
-        "file_size": e.metric(weights / 1e6, "MB", "all files of weights", 1),
-    }
+    parameters = sum(p.numel() for p in e.model.parameters())
+    return e.figures({"parameters": parameters}, "all weights", 1) | e.figures(
+        {"file_size": weights / 1e6}, "all files of weights", 1
+    )
 
 
-def measure_speed(e: Evaluation) -> dict[str, Metric]:
+def measure_speed(e: Evaluation) -> Figures:
     """Median time to sample 1 and 16 images, on the CPU and, if there is one, on the GPU."""
-    found = {}
+    found: Figures = {}
     for device in dict.fromkeys(["cpu", device_of(e.model).type]):
         model = copy.deepcopy(e.model).to(device)
-        where = hardware(torch.device(device))
-        for count in (1, 16):
-            seconds = median_seconds(lambda count=count, model=model: sample(model, count, batch_size=count))
-            protocol = f"median time of sample() for {count} image{'s' * (count > 1)} on {where}"
-            found[f"sampling_ms_{count}_{device}"] = e.metric(1000 * seconds, "ms", protocol, count)
+        for key, count in SPEEDS["cpu" if device == "cpu" else "gpu"].items():
+            seconds = median_seconds(functools.partial(sample, model, count, batch_size=count))
+            where = f"{count} image{'s' * (count > 1)} on {hardware(torch.device(device))}"
+            found |= e.figures({key: 1000 * seconds}, f"median time of sample() for {where}", count)
     return found
 
 
@@ -73,7 +74,7 @@ def compute_reconstructions(e: Evaluation) -> None:
         return
 
     def rows(indices: range) -> shards.Rows:
-        errors = {"clean": [], "denoised": [], "noisy": [], "ssim": []}
+        errors: dict[str, list[Tensor]] = {"clean": [], "denoised": [], "noisy": [], "ssim": []}
         for part, x, labels in _test_batches(e, indices):
             noisy, again = corrupt(x, SIGMA, part), reconstruct(e.model, x, labels)
             denoised = reconstruct(e.model, noisy, labels)
@@ -94,7 +95,7 @@ def _largest_errors(e: Evaluation, indices: range) -> Tensor:
     return torch.cat(differences)
 
 
-def measure_reconstruction(e: Evaluation) -> dict[str, Metric]:
+def measure_reconstruction(e: Evaluation) -> Figures:
     """PSNR and SSIM of decode(encode(x)), PSNR of the same from a noisy x, and of the noisy x itself.
 
     Of a model whose codes are as large as images, only the largest error: it should lose nothing, and cleans nothing.
@@ -103,48 +104,51 @@ def measure_reconstruction(e: Evaluation) -> dict[str, Metric]:
     if not compresses(e.model):
         largest = int(e.rows("largest errors", n)["levels"].max())
         protocol = "largest difference of a pixel between decode(encode(x)) and x, of 256 grey levels, over all images"
-        return {"largest_error": e.metric(largest, "", protocol, n)}
+        return e.figures({"largest_error": largest}, protocol, n)
     errors = {key: float(values.double().mean()) for key, values in e.rows("reconstruction", n).items()}
     noise = f"Gaussian noise of sigma = {SIGMA} in [-1, 1] units, seed = index of the image"
     clean, denoised, noisy = (metrics.psnr(errors[key]) for key in ("clean", "denoised", "noisy"))
     over = "from the mean squared error over all images"
     return {
-        "reconstruction_psnr": e.metric(clean, "dB", f"decode(encode(x)) against x, {over}", n),
-        "reconstruction_ssim": e.metric(errors["ssim"], "", "decode(encode(x)) against x, mean over the images", n),
-        "denoising_psnr": e.metric(denoised, "dB", f"decode(encode(x + noise)) against x, {over}; {noise}", n),
-        "noisy_psnr": e.metric(noisy, "dB", f"x + noise against x; {noise}", n),
+        **e.figures({"reconstruction_psnr": clean}, f"decode(encode(x)) against x, {over}", n),
+        **e.figures({"reconstruction_ssim": errors["ssim"]}, "decode(encode(x)) against x, mean over the images", n),
+        **e.figures({"denoising_psnr": denoised}, f"decode(encode(x + noise)) against x, {over}; {noise}", n),
+        **e.figures({"noisy_psnr": noisy}, f"x + noise against x; {noise}", n),
     }
 
 
 def compute_likelihoods(e: Evaluation) -> None:
-    bound = e.model.likelihood_is_bound
+    model = require(e.model, HasLikelihood)
 
     def rows(indices: range) -> shards.Rows:
         torch.manual_seed(e.seed + indices.start)  # a bound draws from its q
-        values = {"nats": [], "tight": []}
-        for _, x, labels in _test_batches(e, indices, 20 if bound else BATCH):
-            values["nats"].append(e.model.log_likelihood(x, labels))
-            if bound:
-                values["tight"].append(e.model.log_likelihood(x, labels, samples=e.importance_samples))
+        values: dict[str, list[Tensor]] = {"nats": [], "tight": []}
+        for _, x, labels in _test_batches(e, indices, 20 if _is_bound(model) else BATCH):
+            values["nats"].append(model.log_likelihood(x, labels))
+            if _is_bound(model):
+                values["tight"].append(model.log_likelihood(x, labels, samples=e.importance_samples))
         return {key: torch.cat(tensors) for key, tensors in values.items() if tensors}
 
     e.shard("likelihood", e.tests, rows)
 
 
-def measure_likelihood(e: Evaluation) -> dict[str, Metric]:
+def _is_bound(model: HasLikelihood) -> TypeGuard[BoundsLikelihood]:
+    return model.likelihood_is_bound
+
+
+def measure_likelihood(e: Evaluation) -> Figures:
     """bits/dim of the 8-bit test images, with their labels: exact, or an upper bound and called so."""
     n = e.tests
     nats = e.rows("likelihood", n)
     bits = {k: float(metrics.bits_per_dim(v.double(), e.model.image_shape).mean()) for k, v in nats.items()}
     given = "class given" if e.model.num_classes else "no classes"
-    if not e.model.likelihood_is_bound:
-        return {"bits_per_dim": e.metric(bits["nats"], "bits/dim", f"exact, 8-bit images, {given}", n)}
+    if not _is_bound(require(e.model, HasLikelihood)):
+        return e.figures({"bits_per_dim": bits["nats"]}, f"exact, 8-bit images, {given}", n)
     elbo = f"upper bound: ELBO, one draw per image, {given}"
     tight = f"upper bound: importance-weighted, {e.importance_samples} draws per image, {given}"
-    return {
-        "elbo_bits_per_dim": e.metric(bits["nats"], "bits/dim", elbo, n),
-        "bits_per_dim_bound": e.metric(bits["tight"], "bits/dim", tight, n),
-    }
+    return e.figures({"elbo_bits_per_dim": bits["nats"]}, elbo, n) | e.figures(
+        {"bits_per_dim_bound": bits["tight"]}, tight, n
+    )
 
 
 def _test_batches(e: Evaluation, indices: range, size: int = BATCH) -> Iterator[tuple[range, Tensor, Tensor]]:
@@ -158,43 +162,45 @@ def _test_batches(e: Evaluation, indices: range, size: int = BATCH) -> Iterator[
 
 
 def compute_answers(e: Evaluation) -> None:
+    model = require(e.model, Classifies)
+
     def rows(indices: range) -> shards.Rows:
-        answers = [e.model.classify(e.model.features(x)) for _, x, _ in _test_batches(e, indices)]
+        answers = [model.classify(model.features(x)) for _, x, _ in _test_batches(e, indices)]
         return {str(i): torch.cat(parts) for i, parts in enumerate(zip(*answers, strict=True))}
 
     e.shard("answers", e.tests, rows)
 
 
-def measure_accuracy(e: Evaluation) -> dict[str, Metric]:
-    """Share of right answers on real test images, for each attribute."""
+def measure_accuracy(e: Evaluation) -> dict[str, Figures]:
+    """Share of right answers on real test images, of each attribute."""
     truth = load_dataset(e.place, "test", e.model.image_shape, attributes=True)
     n = e.tests
     answers = e.rows("answers", n)
     shares = metrics.accuracies([answers[str(i)] for i in range(len(answers))], truth.labels[:n])
     return {
-        f"{name}_accuracy": e.metric(100 * share, "%", f"share of test images whose {name} is named rightly", n)
+        name: e.figures({"accuracy": 100 * share}, f"share of test images whose {name} is named rightly", n)
         for name, share in zip(truth.attributes, shares, strict=True)
     }
 
 
 PARTS = [
     Part("size", (), None, measure_size, 1),
-    Part("sampling time", (Samples,), None, measure_speed, 3),
+    Part("speed", (Samples,), None, measure_speed, 3),
     Part("reconstruction", (Encodes, Decodes), compute_reconstructions, measure_reconstruction, 10),
-    Part("bits/dim", (HasLikelihood,), compute_likelihoods, measure_likelihood, 60),
-    Part("accuracy", (Classifies,), compute_answers, measure_accuracy, 8),
-    Part("reference Fréchet distance", (Samples,), compute_real, measure_reference_frechet, 28, "references"),
-    Part("reference kernel distance", (Samples,), compute_real, measure_reference_kernel, 5, "references"),
-    Part("reference student", (Samples,), None, measure_real_student, 45, "references"),
-    Part("Fréchet distance", (Samples,), compute_compared, measure_frechet, 35),
-    Part("kernel distance", (Samples,), compute_compared, measure_kernel, 2),
-    Part("precision and coverage", (Samples,), compute_compared, measure_coverage, 5),
+    Part("likelihood", (HasLikelihood,), compute_likelihoods, measure_likelihood, 60),
+    Part("accuracy", (Classifies,), compute_answers, measure_accuracy, 8, "attributes"),
+    Part("reference_frechet", (Samples,), compute_real, measure_reference_frechet, 28, "references"),
+    Part("reference_kernel", (Samples,), compute_real, measure_reference_kernel, 5, "references"),
+    Part("reference_student", (Samples,), None, measure_real_student, 45, "references"),
+    Part("frechet", (Samples,), compute_compared, measure_frechet, 35),
+    Part("kernel", (Samples,), compute_compared, measure_kernel, 2),
+    Part("coverage", (Samples,), compute_compared, measure_coverage, 5),
     Part("variety", (Samples,), compute_compared, measure_variety, 2),
-    Part("class accuracy", (Samples,), compute_samples, measure_class_accuracy, 1),
-    Part("caption accuracy", (Samples,), compute_samples, measure_caption_accuracy, 1),
-    Part("new combinations", (Samples,), compute_novel, measure_novel, 8),
+    Part("class_accuracy", (Samples,), compute_samples, measure_class_accuracy, 1),
+    Part("caption_accuracy", (Samples,), compute_samples, measure_caption_accuracy, 1),
+    Part("novel_captions", (Samples,), compute_novel, measure_novel, 8),
     Part("copies", (Samples,), draw_samples, measure_copies, 15),
     Part("student", (Samples,), draw_samples, measure_student, 45),
     Part("critic", (Samples,), compute_judgements, measure_judgements, 10),
 ]
-INCEPTION = Part("Inception FID", (Samples,), draw_samples, measure_inception, 1000)
+INCEPTION = Part("inception", (Samples,), draw_samples, measure_inception, 1000)

@@ -7,18 +7,16 @@ import torch
 from torch import Tensor
 
 from genmodels import metrics
-from genmodels.data import DATASETS, Images, load_dataset, to_float, to_uint8
+from genmodels.data import Images, load_dataset, to_float, to_uint8
 from genmodels.evaluation import shards
-from genmodels.evaluation.measurement import BATCH, DEFAULT_N, Evaluation, Metric, evenly
-from genmodels.evaluation.report import named
+from genmodels.evaluation.measurement import BATCH, DEFAULT_N, Evaluation, evenly
+from genmodels.evaluation.report import Figures, named
 from genmodels.evaluation.student import classes_known
-from genmodels.operations import (
-    device_of,
-)
+from genmodels.operations import device_of
 
 COPY_CHECK = 2000  # samples whose nearest training image is looked for
 UNLABELLED = 5000  # samples without a class, for the histogram of the classes that the referee sees in them
-BLURS = (0.5, 1.0)
+BLURS = {"blur_0.5px": 0.5, "blur_1px": 1.0}
 
 
 def compute_real(e: Evaluation) -> None:
@@ -35,7 +33,7 @@ def compute_real(e: Evaluation) -> None:
 
 
 def reference_sets(e: Evaluation) -> dict[str, Callable[[range], Tensor]]:
-    """Sets of n real training images: as they are, blurred, and with the first class missing; name -> uint8 of indices."""
+    """Sets of n real training images: as they are, blurred, and with the first class missing; slug -> uint8 of indices."""
     chosen = evenly(e.n, len(e.train))
 
     def training(i: range) -> Tensor:
@@ -44,42 +42,41 @@ def reference_sets(e: Evaluation) -> dict[str, Callable[[range], Tensor]]:
     def blurred(i: range, sigma: float) -> Tensor:
         return to_uint8(metrics.blur(to_float(training(i)), sigma))
 
-    sets = {"training images": training}
-    sets |= {f"blurred by {sigma:g} px": functools.partial(blurred, sigma=sigma) for sigma in BLURS}
+    sets: dict[str, Callable[[range], Tensor]] = {"train": training}
+    sets |= {slug: functools.partial(blurred, sigma=sigma) for slug, sigma in BLURS.items()}
     others = (e.train.labels > 0).nonzero().flatten()
     if not 0 < len(others) < len(e.train):
         return sets
     kept = others[evenly(e.n, len(others))]
-    return sets | {"without the first class": lambda i: e.train.pixels[kept[i.start : i.stop]]}
+    return sets | {"without_first_class": lambda i: e.train.pixels[kept[i.start : i.stop]]}
 
 
-def measure_reference_frechet(e: Evaluation) -> dict[str, Metric]:
+def measure_reference_frechet(e: Evaluation) -> dict[str, Figures]:
     """The Fréchet distance of real training images: as they are (the floor), blurred, with the first class missing."""
     return _of_references(e, _frechet)
 
 
-def measure_reference_kernel(e: Evaluation) -> dict[str, Metric]:
+def measure_reference_kernel(e: Evaluation) -> dict[str, Figures]:
     """The kernel distance of the same sets."""
     return _of_references(e, _kernel)
 
 
-def _of_references(e: Evaluation, distance: Callable[..., dict[str, Metric]]) -> dict[str, Metric]:
-    test, found = e.features("test", len(e.test), real=True), {}
-    for name in reference_sets(e):
-        values = distance(e, test, e.features(name, e.n, real=True))
-        found |= {f"{key} of {name}": value for key, value in values.items()}
-    return found
+def _of_references(e: Evaluation, distance: Callable[[Evaluation, Tensor, Tensor], Figures]) -> dict[str, Figures]:
+    test = e.features("test", len(e.test), real=True)
+    return {name: distance(e, test, e.features(name, e.n, real=True)) for name in reference_sets(e)}
 
 
-def _frechet(e: Evaluation, real: Tensor, fake: Tensor) -> dict[str, Metric]:
-    return {"frechet_distance": e.metric(metrics.frechet_distance(real, fake), "", _against(e, real, fake))}
+def _frechet(e: Evaluation, real: Tensor, fake: Tensor) -> Figures:
+    return e.figures({"frechet_distance": metrics.frechet_distance(real, fake)}, _against(e, real, fake))
 
 
-def _kernel(e: Evaluation, real: Tensor, fake: Tensor) -> dict[str, Metric]:
+def _kernel(e: Evaluation, real: Tensor, fake: Tensor) -> Figures:
     size = min(1000, len(real) // 2, len(fake) // 2)  # a subset that is nearly the whole set would hide the spread
     mean, spread = metrics.kernel_distance(real, fake, subset_size=size, seed=e.seed)
     protocol = f"mean over 100 random subsets of {size}, their spread beside it; {_against(e, real, fake)}"
-    return {"kernel_distance": e.metric(mean, "", protocol, spread=float(f"{spread:.3g}"))}
+    found = e.figures({"kernel_distance": mean}, protocol)
+    found["kernel_distance"]["spread"] = float(f"{spread:.3g}")
+    return found
 
 
 def _against(e: Evaluation, real: Tensor, fake: Tensor) -> str:
@@ -102,8 +99,13 @@ def compute_samples(e: Evaluation) -> None:
         e.shard("unlabelled", sets["unlabelled"], lambda i: {"pixels": e.draw(i, torch.full((len(i),), -1))})
     for step, (name, n) in enumerate(sets.items()):
         e.begin_step(2 + step, 4)
-        pixels = e.rows(name, n)["pixels"]
-        e.shard(f"seen {name}", n, lambda i, pixels=pixels: e.seen(pixels[i.start : i.stop]))
+        _look(e, name, n)
+
+
+def _look(e: Evaluation, name: str, n: int) -> None:
+    """What the referee makes of the samples of that name."""
+    pixels = e.rows(name, n)["pixels"]
+    e.shard(f"seen {name}", n, lambda i: e.seen(pixels[i.start : i.stop]))
 
 
 def compute_compared(e: Evaluation) -> None:
@@ -121,15 +123,15 @@ def _compared(e: Evaluation) -> tuple[Tensor, Tensor]:
     return e.features("test", len(e.test), real=True), e.features("seen samples", e.n)
 
 
-def measure_frechet(e: Evaluation) -> dict[str, Metric]:
+def measure_frechet(e: Evaluation) -> Figures:
     return _frechet(e, *_compared(e))
 
 
-def measure_kernel(e: Evaluation) -> dict[str, Metric]:
+def measure_kernel(e: Evaluation) -> Figures:
     return _kernel(e, *_compared(e))
 
 
-def measure_coverage(e: Evaluation) -> dict[str, Metric]:
+def measure_coverage(e: Evaluation) -> Figures:
     """Precision and recall, density and coverage."""
     real, fake = _compared(e)
     size = min(len(real), len(fake), DEFAULT_N)
@@ -139,10 +141,10 @@ def measure_coverage(e: Evaluation) -> dict[str, Metric]:
     precision, recall = metrics.precision_recall(real, fake, k)
     density, coverage = metrics.density_coverage(real, fake, k)
     shares = {"precision": precision, "recall": recall, "density": density, "coverage": coverage}
-    return {key: e.metric(value, "", around, size) for key, value in shares.items()}
+    return e.figures(shares, around, size)
 
 
-def measure_variety(e: Evaluation) -> dict[str, Metric]:
+def measure_variety(e: Evaluation) -> Figures:
     """Whether all classes occur when none is asked for, and how far samples lie apart."""
     name, n = ("unlabelled", unlabelled(e)) if e.told else ("samples", e.n)
     answers = e.rows(f"seen {name}", n)["answers 0"]
@@ -150,35 +152,31 @@ def measure_variety(e: Evaluation) -> dict[str, Metric]:
     share = metrics.class_histogram(seen, classes) * classes
     what = f"classes that the referee sees in {n} samples without a class"
     apart = metrics.pairwise_diversity(*_compared(e), seed=e.seed)
+    entropy, usual = metrics.class_histogram_entropy(seen, classes), "1 = as often as all others"
     return {
-        "class_entropy": e.metric(
-            metrics.class_histogram_entropy(seen, classes), "", f"{what}: entropy / its maximum", n
-        ),
-        "rarest_class": e.metric(float(share.min()), "", f"{what}: share of the rarest, 1 = as often as all others", n),
-        "commonest_class": e.metric(
-            float(share.max()), "", f"{what}: share of the commonest, 1 = as often as all others", n
-        ),
-        "feature_spread": e.metric(apart, "", "mean distance between two samples / the same of real test images"),
+        **e.figures({"class_entropy": entropy}, f"{what}: entropy / its maximum", n),
+        **e.figures({"rarest_class": float(share.min())}, f"{what}: share of the rarest, {usual}", n),
+        **e.figures({"commonest_class": float(share.max())}, f"{what}: share of the commonest, {usual}", n),
+        **e.figures({"feature_spread": apart}, "mean distance between two samples / the same of real test images"),
     }
 
 
-def measure_class_accuracy(e: Evaluation) -> dict[str, Metric]:
+def measure_class_accuracy(e: Evaluation) -> Figures:
     """Whether a sample shows the class that was asked for."""
     if not (e.model.num_classes and classes_known(e)):
         return {}
     answers, labels = e.rows("seen samples", e.n)["answers 0"], e.labels(range(e.n))
     share = metrics.accuracies([answers], labels.unsqueeze(1))[0]
-    return {
-        "class_accuracy": e.metric(100 * share, "%", "share of samples in which the referee sees the class asked for")
-    }
+    return e.figures({"class_accuracy": 100 * share}, "share of samples in which the referee sees the class asked for")
 
 
-def measure_caption_accuracy(e: Evaluation) -> dict[str, Metric]:
+def measure_caption_accuracy(e: Evaluation) -> Figures:
     """Whether a sample shows what its caption says: the attributes of the test image whose caption it is."""
     if not e.captions:
         return {}
     truth = load_dataset(e.place, "test", e.model.image_shape, attributes=True)
-    return {"caption_accuracy": _caption_accuracy(e, "seen samples", e.n, truth, "the caption says")}
+    share, protocol = _caption_accuracy(e, "seen samples", e.n, truth, "the caption says")
+    return e.figures({"caption_accuracy": share}, protocol)
 
 
 def compute_novel(e: Evaluation) -> None:
@@ -187,31 +185,31 @@ def compute_novel(e: Evaluation) -> None:
         return
     e.begin_step(0, 2)
     e.shard("novel", len(e.novel), lambda i: {"pixels": e.drawn(i, captions=e.novel[i.start : i.stop])})
-    pixels = e.rows("novel", len(e.novel))["pixels"]
     e.begin_step(1, 2)
-    e.shard("seen novel", len(e.novel), lambda i: e.seen(pixels[i.start : i.stop]))
+    _look(e, "novel", len(e.novel))
 
 
-def measure_novel(e: Evaluation) -> dict[str, Metric]:
+def measure_novel(e: Evaluation) -> Figures:
     """The accuracy of captions where no training image had their combination of attributes: does the model compose?"""
-    if not e.novel:
+    if not (e.novel_split and e.novel):
         return {}
-    split = DATASETS[e.data["name"]].novel
-    truth = load_dataset(e.place, split, e.model.image_shape, attributes=True)
-    what = f"a caption of the split {split!r} says, whose combinations no training image has"
-    return {"novel_caption_accuracy": _caption_accuracy(e, "seen novel", len(e.novel), truth, what)}
+    truth = load_dataset(e.place, e.novel_split, e.model.image_shape, attributes=True)
+    what = f"a caption of the split {e.novel_split!r} says, whose combinations no training image has"
+    share, protocol = _caption_accuracy(e, "seen novel", len(e.novel), truth, what)
+    return e.figures({"novel_caption_accuracy": share}, protocol, len(e.novel))
 
 
-def _caption_accuracy(e: Evaluation, name: str, n: int, truth: Images, what: str) -> Metric:
-    """The mean over the attributes; truth: the images whose captions the n samples were told, going round."""
+def _caption_accuracy(e: Evaluation, name: str, n: int, truth: Images, what: str) -> tuple[float, str]:
+    """The mean over the attributes in %, and its protocol; truth: the images whose captions the n samples were told,
+    going round."""
     seen, labels = e.rows(name, n), truth.labels[torch.arange(n) % len(truth)]
     shares = metrics.accuracies([seen[f"answers {i}"] for i in range(len(truth.attributes))], labels)
     each = ", ".join(f"{key} {100 * share:.1f}" for key, share in zip(truth.attributes, shares, strict=True))
     protocol = f"share of attributes in which the referee sees what {what}; in detail: {each}"
-    return e.metric(100 * sum(shares) / len(shares), "%", protocol, n)
+    return 100 * sum(shares) / len(shares), protocol
 
 
-def measure_copies(e: Evaluation) -> dict[str, Metric]:
+def measure_copies(e: Evaluation) -> Figures:
     """Whether samples are copies of training images: distances to the nearest one, in pixels."""
     n = min(e.n, COPY_CHECK)
     made = e.rows("samples", e.n)["pixels"][:n]
@@ -219,12 +217,11 @@ def measure_copies(e: Evaluation) -> dict[str, Metric]:
     found = metrics.memorisation(train, test, made)
     protocol = f"nearest of {len(train)} training images in pixels, {n} samples and {len(test)} test images"
     near = f"nearer to a training image than 99 % of the test images are ({100 * found.test_share:.2g} % of these are)"
+    ratio = f"median distance of samples / the same of test images: {protocol}"
     return {
-        "copies": e.metric(100 * found.share, "%", f"samples {near}: {protocol}", n),
-        "exact_copies": e.metric(len(found.copies), "", f"samples that equal a training image: {protocol}", n),
-        "nearest_training_ratio": e.metric(
-            found.median_ratio, "", f"median distance of samples / the same of test images: {protocol}", n
-        ),
+        **e.figures({"copies": 100 * found.share}, f"samples {near}: {protocol}", n),
+        **e.figures({"exact_copies": len(found.copies)}, f"samples that equal a training image: {protocol}", n),
+        **e.figures({"nearest_training_ratio": found.median_ratio}, ratio, n),
     }
 
 
@@ -246,7 +243,7 @@ def compute_judgements(e: Evaluation) -> None:
     e.shard("judged test", e.tests, lambda i: judged(e.test.pixels[i.start : i.stop], e.labels(i)))
 
 
-def measure_judgements(e: Evaluation) -> dict[str, Metric]:
+def measure_judgements(e: Evaluation) -> Figures:
     """How often that critic takes a sample for real."""
     if not e.critics:
         return {}
@@ -256,13 +253,14 @@ def measure_judgements(e: Evaluation) -> dict[str, Metric]:
         f"share of samples that the critic of {critic['name']} ({critic['hash']}) finds more real "
         "than the median test image; 50 % cannot be told from real ones"
     )
-    return {"critic_share": e.metric(100 * share, "%", protocol, critic=critic)}
+    found = e.figures({"critic_share": 100 * share}, protocol)
+    found["critic_share"]["critic"] = critic
+    return found
 
 
-def measure_inception(e: Evaluation) -> dict[str, Metric]:
+def measure_inception(e: Evaluation) -> Figures:
     """FID in the features of the ImageNet Inception network, against the real test images."""
     real, made = e.test.pixels, e.rows("samples", e.n)["pixels"]
     value = metrics.inception_distance(real, made, device_of(e.model), e.report)
-    return {
-        "inception_fid": e.metric(value, "", f"{e.n} samples against {len(real)} real test images, upscaled to 299x299")
-    }
+    protocol = f"{e.n} samples against {len(real)} real test images, upscaled to 299x299"
+    return e.figures({"inception_fid": value}, protocol)

@@ -5,7 +5,6 @@ A chunk's result depends on its place alone (never on the process or on what ran
 processes and a resumed run end with the same numbers.
 """
 
-import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -15,6 +14,7 @@ from safetensors import SafetensorError
 from torch import Tensor
 
 from genmodels.device import process_state
+from genmodels.files import write_files
 
 CHUNK = 500
 Rows = dict[str, Tensor]
@@ -58,11 +58,10 @@ def _chunks(n: int) -> list[range]:
 
 
 def _keep(file: Path, chunk: range, rows: Callable[[range], Rows]) -> None:
-    """Compute a chunk and write it aside, then rename: a kill leaves a whole file or none. Done if it is there."""
+    """Compute a chunk and write it: a kill leaves a whole file or none. Done if it is there."""
     if _read(file) is None:
-        aside = file.with_name(f".{file.name}.{os.getpid()}")
-        safetensors.torch.save_file({k: v.contiguous().cpu() for k, v in rows(chunk).items()}, aside)
-        os.replace(aside, file)
+        tensors = {key: value.contiguous().cpu() for key, value in rows(chunk).items()}
+        write_files(file.parent, {file.name: lambda path: safetensors.torch.save_file(tensors, path)})
 
 
 def _file(folder: Path, name: str, chunk: range) -> Path:

@@ -6,28 +6,29 @@ import torch
 from torch import Tensor
 
 from genmodels.data import Images, to_float
-from genmodels.evaluation.measurement import BATCH, Evaluation, Metric, evenly
-from genmodels.models.base import Model
+from genmodels.device import to_fast_layout
+from genmodels.evaluation.measurement import BATCH, Evaluation, evenly
+from genmodels.evaluation.report import Figures
 from genmodels.models.referee import Referee, RefereeConfig
 
 STUDENT_STEPS, STUDENT_BATCH = 1000, 64
 
 
-def measure_student(e: Evaluation) -> dict[str, Metric]:
+def measure_student(e: Evaluation) -> Figures:
     """Test accuracy of a small classifier that was trained on the samples."""
     if not (e.model.num_classes and classes_known(e)):
         return {}
     share = student_accuracy(e.rows("samples", e.n)["pixels"], e.labels(range(e.n)), e.test, e.report)
-    return {"trained_on_samples_accuracy": e.metric(100 * share, "%", f"trained on {e.n} samples; {STUDENT}")}
+    return e.figures({"student_accuracy": 100 * share}, f"trained on {e.n} samples; {STUDENT}")
 
 
-def measure_real_student(e: Evaluation) -> dict[str, Metric]:
+def measure_real_student(e: Evaluation) -> dict[str, Figures]:
     """The same, trained on as many real images: what the samples' accuracy is to be compared with."""
     if not classes_known(e):
         return {}
     chosen = evenly(e.n, len(e.train))
     share = student_accuracy(e.train.pixels[chosen], e.train.labels[chosen], e.test, e.report)
-    return {"trained_on_real_accuracy": e.metric(100 * share, "%", f"trained on {e.n} real images; {STUDENT}")}
+    return {"train": e.figures({"student_accuracy": 100 * share}, f"trained on {e.n} real images; {STUDENT}")}
 
 
 STUDENT = f"a small classifier after {STUDENT_STEPS} steps of {STUDENT_BATCH} images, tested on all real test images"
@@ -56,10 +57,11 @@ def student_accuracy(pixels: Tensor, labels: Tensor, test: Images, report: Calla
         torch.set_num_threads(threads)
 
 
-def _trained_student(pixels: Tensor, labels: Tensor, test: Images, report: Callable[[float], None]) -> Model:
+def _trained_student(pixels: Tensor, labels: Tensor, test: Images, report: Callable[[float], None]) -> Referee:
     classes = len(test.classes)
     config = RefereeConfig(test.shape, classes, attributes=(classes,), widths=(32, 64), blocks=1, feature_dim=64)
-    student = Referee(config).train().to(memory_format=torch.channels_last)
+    student = Referee(config).train()
+    to_fast_layout(student)
     optimizer = torch.optim.AdamW(student.parameters(), 3e-3, weight_decay=0.05)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 3e-3, total_steps=STUDENT_STEPS)
     for step in range(STUDENT_STEPS):

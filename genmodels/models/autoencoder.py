@@ -54,6 +54,8 @@ class AutoencoderConfig(ModelConfig):
 class Autoencoder(Model):
     Config = AutoencoderConfig
     config: AutoencoderConfig
+    reads_labels = False
+    short_name = "ae"
 
     def __init__(self, config: AutoencoderConfig) -> None:
         super().__init__(config)

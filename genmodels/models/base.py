@@ -9,7 +9,7 @@ import sys
 import typing
 from collections.abc import ItemsView, Iterable, Iterator, Mapping, Sequence, ValuesView
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, NamedTuple, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -103,6 +103,15 @@ class TrainConfig:
                 raise ValueError(f"key {name!r} must be {limits}, not {getattr(self, name)!r}")
 
 
+class Knob(NamedTuple):
+    """A keyword of a family's `sample` that visitors may set: how a refusal calls it, and the range they have."""
+
+    label: str
+    low: float = 0
+    high: float = 1
+    kind: type = float  # or int, or str: a text has no range, the model itself says what it takes
+
+
 class Model(nn.Module):
     """A generative model of images `(B, C, H, W)`, float32 in [-1, 1], with labels `(B,)`, int64, -1 = "no class"."""
 
@@ -112,12 +121,20 @@ class Model(nn.Module):
     labels_are_attributes: ClassVar[bool] = False
     #: True: may be trained with captions, which its `tokenize` turns into labels; its config has a `vocabulary`.
     reads_captions: ClassVar[bool] = False
+    #: False: it learns nothing from labels, whatever classes the data have.
+    reads_labels: ClassVar[bool] = True
+    #: What visitors may set of its `sample`, by the keyword there.
+    knobs: ClassVar[dict[str, Knob]] = {}
+    #: What bundled models are named after, where it isn't the family: "ae" in "ae-mnist".
+    short_name: ClassVar[str] = ""
     #: True: a checkpoint keeps float16 weights. False: only where that changes no picture by more than a grey level.
     stored_in_half: ClassVar[bool] = False
     #: Submodules that sampling doesn't need: a checkpoint stores each in a file of its own, `<name>.safetensors`.
     side_modules: ClassVar[tuple[str, ...]] = ()
     #: Submodules of other libraries: a checkpoint stores each in the file that its library reads, with that library's keys.
     components: ClassVar[Mapping[str, str]] = {}
+    #: The other files that those libraries read, all that `side_texts` may name. Code (.py) among them is never downloaded.
+    component_texts: ClassVar[tuple[str, ...]] = ()
 
     config: ModelConfig  # a family says here which one it has
 
@@ -139,6 +156,12 @@ class Model(nn.Module):
     def players(self) -> dict[str, list[nn.Parameter]]:
         """Who takes turns in training, each with an optimizer of its own. A GAN returns two."""
         return {"model": list(self.parameters())}
+
+    def _labels(self, labels: Tensor | None, n: int, device: torch.device) -> Tensor:
+        """Rows `(n,)` of a label embedding: -1 and None ("no class") are the extra one, without classes the only one."""
+        if labels is None or not self.config.num_classes:
+            return torch.full((n,), self.config.num_classes, device=device)
+        return torch.where(labels < 0, self.config.num_classes, labels)
 
     def start_from_here(self) -> None:
         """Called where training is about to go on from trained weights (`checkpoint.started`): what learns from them keeps them."""

@@ -19,6 +19,8 @@ Papers: Ho et al. 2020 (DDPM, arXiv 2006.11239); velocity: Salimans & Ho 2022 (a
 2010.02502); UniPC: Zhao et al. 2023 (arXiv 2302.04867); distillation: Meng et al. 2023 (arXiv 2210.03142).
 """
 
+# A long file: beside the network and its objective it has four ways to walk through the same noise, and the captions.
+
 import copy
 import inspect
 import json
@@ -30,7 +32,7 @@ import torch
 from torch import Generator, Tensor, nn
 from typing_extensions import Self, Unpack
 
-from genmodels.models.base import Model, ModelConfig, TrainConfig, draw_normal
+from genmodels.models.base import Knob, Model, ModelConfig, TrainConfig, draw_normal
 
 if TYPE_CHECKING:
     from diffusers import ModelMixin
@@ -96,6 +98,17 @@ class Diffusion(Model):
     components: ClassVar[Mapping[str, str]] = {
         "unet": "unet/diffusion_pytorch_model.safetensors",
         "text_encoder": "text_encoder/model.safetensors",
+    }
+    component_texts: ClassVar[tuple[str, ...]] = (
+        "model_index.json", "unet/config.json", "scheduler/scheduler_config.json", "text_encoder/config.json",
+        "tokenizer/tokenizer.json", "tokenizer/tokenizer_config.json", "pipeline.py",
+    )  # fmt: skip
+    knobs: ClassVar[dict[str, Knob]] = {
+        "num_inference_steps": Knob("The number of steps", 1, 200, int),  # more is possible, but helps nobody
+        "guidance_scale": Knob("The guidance scale", 0, 20),
+        "eta": Knob("η"),
+        "scheduler": Knob("The scheduler", kind=str),
+        "prompt": Knob("The prompt", kind=str),
     }
 
     def __init__(self, config: DiffusionConfig) -> None:
@@ -202,9 +215,7 @@ class Diffusion(Model):
         from genmodels.models import pipeline
 
         if self.text_encoder is None:
-            if labels is None or not self.config.num_classes:
-                return {"class_labels": torch.full((n,), self.config.num_classes, device=device)}
-            return {"class_labels": torch.where(labels < 0, self.config.num_classes, labels)}
+            return {"class_labels": self._labels(labels, n, device)}
         tokens = self.tokenize([""] * n).to(device)
         if labels is not None and labels.ndim == 2:
             tokens = torch.where(labels < 0, tokens, labels)

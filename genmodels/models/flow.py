@@ -20,13 +20,15 @@ arXiv 1902.00275); its bound tightened by importance sampling: Burda et al. 2016
 fine: Reed et al. 2017 (arXiv 1703.03664).
 """
 
+# A long file: the curves, the couplings made of them and the ways there and back are one idea, read from top to bottom.
+
 import copy
 import itertools
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from types import EllipsisType
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -34,6 +36,7 @@ from torch import Generator, Tensor, nn
 from typing_extensions import Self
 
 from genmodels.models.base import (
+    Knob,
     Model,
     ModelConfig,
     ModuleDict,
@@ -355,6 +358,7 @@ class Flow(Model):
     Config = FlowConfig
     config: FlowConfig
     likelihood_is_bound = True  # of the 8-bit image; the density of the dequantised one is exact
+    knobs: ClassVar[dict[str, Knob]] = {"temperature": Knob("The temperature", 0, 2)}
 
     def __init__(self, config: FlowConfig) -> None:
         super().__init__(config)
@@ -401,12 +405,6 @@ class Flow(Model):
             "dequantization": log_q.mean().detach(),
             "bits_per_dim_bound": loss.detach() / (math.log(2) * math.prod(self.image_shape)),
         }
-
-    def _labels(self, labels: Tensor | None, n: int, device: torch.device) -> Tensor:
-        """-1 and None ("no class") become the extra row of the label embeddings; without classes that is the only row."""
-        if labels is None or not self.config.num_classes:
-            return torch.full((n,), self.config.num_classes, device=device)
-        return torch.where(labels < 0, self.config.num_classes, labels)
 
     def _bound_terms(self, x: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
         """log p(v + u) and log q(u|v), each `(B,)`, for one draw of u; their difference is on average below log P(v)."""

@@ -30,7 +30,7 @@ import torch.nn.functional as F
 from torch import Generator, Tensor, nn
 from typing_extensions import Self
 
-from genmodels.models.base import Model, ModelConfig, TrainConfig, check_halves_twice, draw_normal
+from genmodels.models.base import Knob, Model, ModelConfig, TrainConfig, check_halves_twice, draw_normal
 
 
 def activate(h: Tensor) -> Tensor:
@@ -179,6 +179,7 @@ class GAN(Model):
     config: GANConfig
     #: The critic's weights are a file of their own: whoever only samples need not load them.
     side_modules: ClassVar[tuple[str, ...]] = ("discriminator",)
+    knobs: ClassVar[dict[str, Knob]] = {"truncation_psi": Knob("The truncation ψ", 0, 1.5)}
 
     def __init__(self, config: GANConfig) -> None:
         super().__init__(config)
@@ -260,12 +261,6 @@ class GAN(Model):
         counts = member.sum(0).unsqueeze(1)
         means = member.T @ w.to(self.w_mean) / counts.clamp(min=1)
         self.w_mean.lerp_(means, 1 - self.config.style_decay**counts)
-
-    def _labels(self, labels: Tensor | None, n: int, device: torch.device) -> Tensor:
-        """-1 and None ("no class") become the extra row of the label embeddings; without classes that is the only row."""
-        if labels is None or not self.config.num_classes:
-            return torch.full((n,), self.config.num_classes, device=device)
-        return torch.where(labels < 0, self.config.num_classes, labels)
 
     # -- what it can do -----------------------------------------------------------------------------------------
 

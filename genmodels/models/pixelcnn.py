@@ -25,13 +25,14 @@ import itertools
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor, nn
 from typing_extensions import Self
 
-from genmodels.models.base import Model, ModelConfig, ModuleList, TrainConfig, start_at_zero
+from genmodels.models.base import Knob, Model, ModelConfig, ModuleList, TrainConfig, start_at_zero
 
 LIKELIHOOD_BATCH = (
     16  # logits take 0.8 MB per picture and colour: larger batches leave a processor's cache, and are slower
@@ -165,6 +166,7 @@ class PixelCNN(Model):
     Config = PixelCNNConfig
     config: PixelCNNConfig
     likelihood_is_bound = False
+    knobs: ClassVar[dict[str, Knob]] = {"temperature": Knob("The temperature", 0, 2)}
 
     def __init__(self, config: PixelCNNConfig) -> None:
         super().__init__(config)
@@ -219,12 +221,6 @@ class PixelCNN(Model):
             above = vertical(F.pad(above, (0, 0, 0, 0, vertical.dilation, 0)), labels)
             h = horizontal(h, above, labels)
         return h
-
-    def _labels(self, labels: Tensor | None, n: int, device: torch.device) -> Tensor:
-        """-1 and None ("no class") become the extra row of the label embeddings; without classes that is the only row."""
-        if labels is None or not self.config.num_classes:
-            return torch.full((n,), self.config.num_classes, device=device)
-        return torch.where(labels < 0, self.config.num_classes, labels)
 
     def _levels(self, x: Tensor) -> Tensor:
         """Images in [-1, 1] -> the nearest levels. Raises ValueError for other values or NaN."""

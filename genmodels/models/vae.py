@@ -20,6 +20,7 @@ import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 import torch.nn.functional as F
@@ -27,6 +28,7 @@ from torch import Generator, Tensor, nn
 from typing_extensions import Self
 
 from genmodels.models.base import (
+    Knob,
     Model,
     ModelConfig,
     ModuleList,
@@ -163,6 +165,7 @@ class VAE(Model):
     Config = VAEConfig
     config: VAEConfig
     likelihood_is_bound = True
+    knobs: ClassVar[dict[str, Knob]] = {"temperature": Knob("The temperature", 0, 2)}
 
     def __init__(self, config: VAEConfig) -> None:
         super().__init__(config)
@@ -201,12 +204,10 @@ class VAE(Model):
         }
 
     def _labels(self, labels: Tensor | None, n: int, device: torch.device) -> Tensor:
-        """-1 and None ("no class") become the extra row of the label embeddings; without classes that is the only row."""
-        if labels is None or not self.config.num_classes:
-            return torch.full((n,), self.config.num_classes, device=device)
-        if labels.ndim == 2:
+        """As for every family; blends of classes, weights `(B, num_classes + 1)`, stay as they are."""
+        if labels is not None and labels.ndim == 2 and self.config.num_classes:
             return labels
-        return torch.where(labels < 0, self.config.num_classes, labels)
+        return super()._labels(labels, n, device)
 
     def _posterior(self, x: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
         """Mean and log standard deviation `(B, D)` of q(z|x)."""
@@ -244,6 +245,10 @@ class VAE(Model):
         components = discretized_logistic(x.unsqueeze(1), means, log_scales).sum(2, keepdim=True)
         return torch.logsumexp(log_weights + components, 1).flatten(1).sum(1)
 
+    def _mean_pixels(self, z: Tensor, labels: Tensor) -> Tensor:
+        log_weights, means, _ = self._mixture(self.decoder(z, labels))
+        return (log_weights.exp() * means.clamp(-1, 1)).sum(1)
+
     # -- what it can do -----------------------------------------------------------------------------------------
 
     def encode(self, x: Tensor, labels: Tensor | None = None) -> Tensor:
@@ -255,9 +260,12 @@ class VAE(Model):
         return self._posterior(x, self._labels(labels, len(x), x.device))
 
     def decode(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
-        """The mean of p(x|z): images in [-1, 1]. Labels may also be blends: weights `(B, num_classes + 1)`."""
-        log_weights, means, _ = self._mixture(self.decoder(z, self._labels(labels, len(z), z.device)))
-        return (log_weights.exp() * means.clamp(-1, 1)).sum(1)
+        """The mean of p(x|z): images in [-1, 1]."""
+        return self._mean_pixels(z, self._labels(labels, len(z), z.device))
+
+    def decode_blend(self, z: Tensor, weights: Tensor) -> Tensor:
+        """The same between classes: weights `(B, num_classes + 1)`, the last of "no class", blend their embeddings."""
+        return self._mean_pixels(z, weights)
 
     def sample(self, labels: Tensor, *, generators: Sequence[Generator], temperature: float = 1.0) -> Tensor:
         """Means of p(x|z) for codes drawn from the prior; `temperature` scales the noise they are made of."""

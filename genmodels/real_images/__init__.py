@@ -28,9 +28,9 @@ def real_images(name: str, shape: tuple[int, int, int] | None = None) -> Images 
     info = DATASETS[name]
     facts = json.loads((FOLDER / f"{name}.json").read_text("utf-8"))
     with Image.open(FOLDER / f"{name}.webp") as sheet:
-        pixels = _cut(np.asarray(sheet.convert("L" if info.shape[0] == 1 else "RGB")), *info.shape)
-    pixels = torch.from_numpy(pixels[: len(facts["labels"])])
-    if shape not in (None, info.shape):
+        cut = _cut(np.asarray(sheet.convert("L" if info.shape[0] == 1 else "RGB")), *info.shape)
+    pixels = torch.from_numpy(cut[: len(facts["labels"])])
+    if shape is not None and shape != info.shape:
         fitted = [fit_picture(to_picture(image), shape, info.background) for image in pixels]
         pixels = torch.from_numpy(np.stack(fitted))
     return Images(name, pixels, torch.tensor(facts["labels"]), info.classes)

@@ -8,7 +8,8 @@ from genmodels.wrappers.section import Section
 
 @dataclass(frozen=True)
 class Tab:
-    """key: the family, and the prefix of its sections. diagram: {boxes, arrows, alt}, see web/elements/diagram.js."""
+    """key: the family, and the prefix of its sections. diagram: {boxes, arrows, alt, lights}, see
+    web/elements/diagram.js; lights: for a section's own name the boxes that light up when it runs, all of them if unnamed."""
 
     key: str
     title: str

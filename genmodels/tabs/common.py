@@ -1,9 +1,6 @@
-"""What all tabs share: the page they are built on, errors that read as one sentence, pictures, the drawing pad."""
+"""What all tabs share: the page they are built on, pictures, the drawing pad."""
 
-import contextlib
 import functools
-import inspect
-import logging
 import os
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
@@ -12,19 +9,11 @@ import gradio as gr
 from gradio.events import Dependency
 
 from genmodels import web
+from genmodels.tabs import fields
+from genmodels.tabs.errors import user_errors
 from genmodels.wrappers import core, examples, metrics_table, pictures
+from genmodels.wrappers.types import Labelled, Pad
 
-PAD_SCHEMA = {
-    "type": "object",
-    "description": "Pixels and mask as base64 of bytes (mask 1 = hidden, '' = none); shape [channels, height, width].",
-    "properties": {
-        "pixels": {"type": "string"},
-        "mask": {"type": "string"},
-        "shape": {"type": "array", "items": {"type": "integer"}},
-    },
-    "required": ["pixels", "mask", "shape"],
-}
-FAILED = "Something went wrong on the server; its log says what."
 SEED_LIMIT = 2**31 - 1
 figures = functools.cache(metrics_table.figures)  # it reads all weights, and each tab is laid out twice
 #: A Markdown table that may be wider than the page, which the arrow keys can scroll.
@@ -34,78 +23,6 @@ NOT_TOLD = "Not told"
 #: How many events run at once: those that compute, those that ask the Hub, and those that keep a large network busy for
 #: minutes, for which the others must not wait.
 LANES = {"cpu": 2, "network": 4, "large": 1}
-log = logging.getLogger(__name__)
-
-
-def user_errors(function: Callable) -> Callable:
-    """Turn a `ValueError` into a message of one sentence for the visitor, and hide any other failure behind one."""
-
-    @functools.wraps(function)
-    def guarded(*args: Any, **kwargs: Any) -> Any:
-        with courtesy(function):
-            return function(*args, **kwargs)
-
-    @functools.wraps(function)
-    def guarded_steps(*args: Any, **kwargs: Any) -> Iterator[Any]:
-        with courtesy(function):
-            yield from function(*args, **kwargs)
-
-    return guarded_steps if inspect.isgeneratorfunction(function) else guarded
-
-
-@contextlib.contextmanager
-def courtesy(function: Callable) -> Iterator[None]:
-    """What `user_errors` does with the errors of a function."""
-    try:
-        yield
-    except gr.Error:
-        raise
-    except ValueError as error:
-        raise gr.Error(str(error), print_exception=False) from None
-    except Exception:
-        log.exception("%s failed", function.__qualname__)
-        raise gr.Error(FAILED, print_exception=False) from None
-
-
-def check_number(field: gr.Number | gr.Slider, value: Any) -> None:
-    """Refuse anything but a number in the field's range (a text, NaN), in one sentence. A number field may be empty."""
-    if value is None and isinstance(field, gr.Number):
-        return
-    low = -core.LARGEST if field.minimum is None else field.minimum
-    high = core.LARGEST if field.maximum is None else field.maximum
-    core.check_float(f"“{field.label}”", value, low, high)
-
-
-def check_choice(field: gr.Radio | gr.Dropdown | gr.CheckboxGroup, value: Any) -> None:
-    """Refuse what the field does not offer, in one sentence that says what it does, unless it takes other values too."""
-    boxes, offered = isinstance(field, gr.CheckboxGroup), [choice for _, choice in field.choices]
-    several = isinstance(value, list) and (boxes or getattr(field, "multiselect", False))
-    values = value if several else [value]
-    strange = [one for one in values if one not in offered and (one is not None or boxes)]
-    if strange and not getattr(field, "allow_custom_value", False):
-        among = ", ".join(map(str, offered))
-        raise ValueError(f"“{field.label}” must be among {among}, not {str(strange[0])[:40]!r}.")
-
-
-def check_first(kind: type, check: Callable) -> None:
-    """Let all fields of a kind pass their values through `check` before an event runs.
-
-    Gradio's own checks don't say which field they mean, let NaN pass and fail on a text.
-    """
-    preprocess = kind.preprocess
-
-    @functools.wraps(preprocess)
-    def checked(field: Any, payload: Any) -> Any:
-        user_errors(check)(field, payload)
-        return preprocess(field, payload)
-
-    kind.preprocess = checked
-
-
-for _kind in (gr.Number, gr.Slider):
-    check_first(_kind, check_number)
-for _kind in (gr.Radio, gr.Dropdown, gr.CheckboxGroup):
-    check_first(_kind, check_choice)
 # Uploads and pictures on show: Gradio's usual folder may belong to another user of the machine.
 os.environ.setdefault("GRADIO_TEMP_DIR", str(core.own_folder()))
 
@@ -118,8 +35,8 @@ class Page(NamedTuple):
 
     def on(
         self,
-        triggers: Callable | Sequence[Callable],
-        function: Callable,
+        triggers: Callable[..., Dependency] | Sequence[Callable[..., Dependency]],
+        function: Callable[..., Any],
         inputs: Any = None,
         outputs: Any = None,
         *,
@@ -132,7 +49,7 @@ class Page(NamedTuple):
         A generator function fills its outputs again and again; the event returned can be cancelled.
         lane: the queue to wait in, one of LANES.
         """
-        options = {
+        options: dict[str, Any] = {
             "fn": user_errors(function),
             "inputs": inputs,
             "outputs": outputs,
@@ -145,7 +62,9 @@ class Page(NamedTuple):
         }
         return triggers(**options) if callable(triggers) else gr.on(triggers, **options)
 
-    def first(self, shown: gr.HTML, function: Callable, inputs: Any = None, outputs: Any = None) -> Dependency:
+    def first(
+        self, shown: gr.HTML, function: Callable[..., Any], inputs: Any = None, outputs: Any = None
+    ) -> Dependency:
         """Fill `outputs` when `shown` (a pad or a `beacon`) first appears, so that a tab nobody opens costs nothing."""
         return shown.mounted(
             user_errors(function),
@@ -183,7 +102,7 @@ def nothing_installed() -> None:
     gr.Markdown("`checkpoints/` holds no trained model of this family: make one with `python -m genmodels train`.")
 
 
-def known_pictures(name: str) -> list[tuple[str, dict]]:
+def known_pictures(name: str) -> list[Labelled]:
     """Labelled pictures of the model's kind; an empty one if there is nothing to draw them with."""
     return examples.of_kind(name) or [("nothing", pictures.blank(name))]
 
@@ -214,12 +133,14 @@ def share(percent: float) -> str:
 
 def data_radio(names: Sequence[str]) -> gr.Radio:
     """Which data set's model is shown; hidden where there is no choice."""
-    return gr.Radio(choices(names), value=names[0], label="Pictures", elem_classes="gm-data", visible=len(names) > 1)
+    return fields.Radio(
+        choices(names), value=names[0], label="Pictures", elem_classes="gm-data", visible=len(names) > 1
+    )
 
 
 def all_classes(name: str) -> gr.Dropdown:
     """An update of a class dropdown for other data: every class in turn, or one of these."""
-    return gr.Dropdown(choices=[EACH, *classes(name)], value=EACH)
+    return fields.Dropdown(choices=[EACH, *classes(name)], value=EACH)
 
 
 def class_of(label: str | None) -> str | None:
@@ -234,12 +155,12 @@ def told(name: str) -> list[str]:
 
 def class_choice(name: str) -> gr.Dropdown:
     """What the model is told. Other values pass, because the choices change with the data: the wrappers check them."""
-    return gr.Dropdown(told(name), value=NOT_TOLD, label="As", allow_custom_value=True, min_width=120)
+    return fields.Dropdown(told(name), value=NOT_TOLD, label="As", allow_custom_value=True, min_width=120)
 
 
 def told_class(label: str | None) -> str | None:
     """What such a dropdown means to the wrappers: a class, "balanced" for each in turn, or None."""
-    known = {NOT_TOLD: None, EACH: "balanced"}
+    known: dict[str | None, str | None] = {NOT_TOLD: None, EACH: "balanced"}
     return known.get(label, label)
 
 
@@ -247,13 +168,13 @@ def class_dropdown(title: str, name: str, *, each: bool = False, value: int = 0)
     """A class by its name. Other values pass, because the choices change with the data: the wrappers check them."""
     offered = classes(name)
     start = EACH if each else offered[value % len(offered)]
-    return gr.Dropdown(
+    return fields.Dropdown(
         [EACH, *offered] if each else offered, value=start, label=title, allow_custom_value=True, min_width=120
     )
 
 
 def seed_field(title: str, value: int = 0) -> gr.Number:
-    return gr.Number(value, label=title, minimum=0, maximum=SEED_LIMIT, min_width=120)
+    return fields.Number(value, label=title, minimum=0, maximum=SEED_LIMIT, min_width=120)
 
 
 def picture(label: str, alt: str, *, kind: str = "", **options: Any) -> gr.Image:
@@ -299,9 +220,12 @@ def upload_button() -> gr.UploadButton:
     return gr.UploadButton("Upload a picture", file_types=["image"], size="sm", elem_classes="gm-upload")
 
 
-def component(name: str, label: str, value: Any = None, **properties: Any) -> gr.HTML:
-    """A hand-written component: `web/<name>.html` and `.js` (see `web.script`), with its own properties."""
-    return gr.HTML(
+def component(name: str, label: str, value: Any = None, *, kind: type[gr.HTML] = gr.HTML, **properties: Any) -> gr.HTML:
+    """A hand-written component: `web/<name>.html` and `.js` (see `web.script`), with its own properties.
+
+    kind: says of what form its value is, where programs give it one.
+    """
+    return kind(
         value=value,
         label=label,
         html_template=web.asset(f"{name}.html"),
@@ -316,14 +240,12 @@ def pad(label: str, tools: Sequence[str] = ("pen", "erase"), *, compact: bool = 
 
     tools: "pen", "erase", "hide" (patches from the model) and "keep" (a slider that hides all rows from some row on).
     """
-    settings = {"compact": "true" if compact else "false", "tools": list(tools)}
-    made = component("pad", label, **settings, background=0, centre=False, strips=[])
-    made.api_info = lambda: PAD_SCHEMA
-    return made
+    settings: dict[str, Any] = {"compact": "true" if compact else "false", "tools": list(tools)}
+    return component("pad", label, kind=fields.Drawing, **settings, background=0, centre=False, strips=[])
 
 
 def fill_pad(
-    name: str, value: dict, strips: Sequence[tuple[str, list[tuple[str, dict]]]] = (), *, centre: bool = True
+    name: str, value: Pad, strips: Sequence[tuple[str, Sequence[Labelled]]] = (), *, centre: bool = True
 ) -> gr.HTML:
     """An update of a pad: the picture to show, the model it is for, and its strips as (title, labelled pictures).
 

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import gradio as gr
 
-from genmodels.tabs import common
+from genmodels.tabs import common, fields
 from genmodels.wrappers import sampling
 
 
@@ -31,8 +31,8 @@ def build(page: common.Page, shown: gr.HTML, names: list[str], text: str, knob: 
             with gr.Row(elem_classes="gm-seed"):
                 seed = common.seed_field("Seed")
                 dice = gr.Button("New seed", elem_classes="gm-dice")
-            turned = gr.Slider(0, knob.highest, knob.value, step=0.05, label=knob.label, info=knob.info)
-            n = gr.Slider(1, 64, 16, step=1, label="How many")
+            turned = fields.Slider(0, knob.highest, knob.value, step=0.05, label=knob.label, info=knob.info)
+            n = fields.Slider(1, 64, 16, step=1, label="How many")
             button = gr.Button("Generate", variant="primary")
         with gr.Column(elem_classes="gm-main"):
             grid = common.picture("Samples", "Pictures that the model made up", kind="gm-grid")
@@ -64,8 +64,8 @@ def build(page: common.Page, shown: gr.HTML, names: list[str], text: str, knob: 
     page.on(data.input, open_data, [data, n, seed, turned], [label, *outputs], name="open")
 
 
-def name_parameter(function: Callable, old: str, new: str) -> None:
+def name_parameter(function: Callable[..., Any], old: str, new: str) -> None:
     """Let the API, which takes its names from the signature, call a parameter by another name."""
     signature = inspect.signature(function)
     parameters = [p.replace(name=new) if p.name == old else p for p in signature.parameters.values()]
-    function.__signature__ = signature.replace(parameters=parameters)
+    vars(function)["__signature__"] = signature.replace(parameters=parameters)

@@ -8,9 +8,8 @@ from html import escape
 from typing import Any
 
 import gradio as gr
-from PIL import Image
 
-from genmodels.tabs import common
+from genmodels.tabs import common, errors, fields
 from genmodels.wrappers import hub_pipelines, hub_repos
 
 TITLE = "Pictures from words, by a model of the Hub"
@@ -37,7 +36,7 @@ def build(page: common.Page) -> None:
         gr.Markdown(TEXT.format(", or name any diffusers repo," if any_repo else ""), elem_classes="gm-lead")
         with gr.Row(elem_classes="gm-split"):
             with gr.Column(elem_classes="gm-side"):
-                model = gr.Dropdown(
+                model = fields.Dropdown(
                     offered,
                     value=start.repo,
                     label="Model",
@@ -60,7 +59,7 @@ def build(page: common.Page) -> None:
     guidance, steps, width, height, seed, dice = settings
     costs, told = [model, guidance, steps, width, height], [cost, button, again]
     drawer.expand(
-        common.user_errors(tell_cost), costs, told,
+        errors.user_errors(tell_cost), costs, told,
         api_visibility="private", concurrency_id="network", concurrency_limit=common.LANES["network"], show_progress="hidden",
     )  # fmt: skip
     page.on(
@@ -80,21 +79,25 @@ def build(page: common.Page) -> None:
         [button.click, prompt.submit], generate, inputs, [picture, note], name="hub_generate", live=True, lane="large"
     )
     # first the end, then the word for it: together with `cancels` the function would come first
-    quiet = {"queue": False, "api_visibility": "private", "show_progress": "hidden"}
+    quiet: dict[str, Any] = {"queue": False, "api_visibility": "private", "show_progress": "hidden"}
     stop.click(None, cancels=making, **quiet).then(say_stopped, note, note, **quiet)
 
 
 def build_settings(start: hub_repos.Suggestion) -> tuple[Any, ...]:
     """Guidance, steps, size and seed: what most visitors leave as it is."""
     with gr.Accordion("Settings", open=False):
-        guidance = gr.Slider(
+        guidance = fields.Slider(
             0, hub_pipelines.MAX_GUIDANCE, start.guidance_scale, step=0.1, label="Guidance",
             info="How closely to follow the prompt; 0 or 1 is off, which fast models need.",
         )  # fmt: skip
-        steps = gr.Slider(1, hub_pipelines.MAX_STEPS, start.num_inference_steps, step=1, label="Steps")
-        sides = {"minimum": hub_pipelines.MIN_SIDE, "maximum": hub_pipelines.MAX_SIDE, "step": hub_pipelines.SIDE_STEP}
-        width = gr.Slider(value=start.side, label="Width", **sides)
-        height = gr.Slider(value=start.side, label="Height", **sides)
+        steps = fields.Slider(1, hub_pipelines.MAX_STEPS, start.num_inference_steps, step=1, label="Steps")
+        sides: dict[str, Any] = {
+            "minimum": hub_pipelines.MIN_SIDE,
+            "maximum": hub_pipelines.MAX_SIDE,
+            "step": hub_pipelines.SIDE_STEP,
+        }
+        width = fields.Slider(value=start.side, label="Width", **sides)
+        height = fields.Slider(value=start.side, label="Height", **sides)
         with gr.Row(elem_classes="gm-seed"):
             seed = common.seed_field("Seed")
             dice = gr.Button("New seed", elem_classes="gm-dice")
@@ -108,7 +111,7 @@ def choose(repo: str) -> tuple[Any, ...]:
     return *settings, *tell_cost(repo, *settings)
 
 
-def tell_cost(repo: str, guidance: float, steps: float, width: float, height: float) -> tuple[Any, ...]:
+def tell_cost(repo: str, guidance: float, steps: int, width: int, height: int) -> tuple[Any, ...]:
     """What one picture costs on this computer, or why there is none, as a sentence; whether to generate or to ask again."""
     try:
         cost = hub_pipelines.estimate(repo, guidance, steps, width, height)
@@ -148,22 +151,22 @@ def generate(
     prompt: str,
     negative_prompt: str,
     guidance: float,
-    steps: float,
-    width: float,
-    height: float,
-    seed: float,
-) -> Iterator[tuple[Image.Image | dict, str]]:
+    steps: int,
+    width: int,
+    height: int,
+    seed: int,
+) -> Iterator[tuple[Any, str]]:
     """The picture as it becomes clear, and what is done; the last one is the finished picture, or why there is none."""
     try:
         yield from told(
             repo, seed, hub_pipelines.generate(repo, prompt, negative_prompt, guidance, steps, width, height, seed)
         )
     except Exception as error:
-        yield gr.skip(), escape(str(error)) if isinstance(error, ValueError) else common.FAILED
+        yield gr.skip(), escape(str(error)) if isinstance(error, ValueError) else errors.FAILED
         raise
 
 
-def told(repo: str, seed: float, states: Iterator[hub_pipelines.Progress]) -> Iterator[tuple[Image.Image | dict, str]]:
+def told(repo: str, seed: float, states: Iterator[hub_pipelines.Progress]) -> Iterator[tuple[Any, str]]:
     """The previews, and each state of the work in words."""
     for progress in states:
         parts = [progress.text]

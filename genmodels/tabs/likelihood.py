@@ -3,12 +3,12 @@
 from genmodels import web
 from genmodels.tabs import common
 from genmodels.wrappers import examples, likelihoods, pictures
+from genmodels.wrappers.types import Labelled, Pad
 
-Pictures = list[tuple[str, dict]]  # labelled, as pads
 WHY = "Why? A likelihood adds up how well each pixel can be told from the others, and in a simple picture every pixel can."
 
 
-def verdict(name: str, picture: dict) -> str:
+def verdict(name: str, picture: Pad) -> str:
     """The bits/dim of a picture among those of real test images."""
     seen = likelihoods.likelihood(name, picture)
     marks = seen["histogram"]
@@ -19,7 +19,7 @@ def verdict(name: str, picture: dict) -> str:
     return f'{chart}<p class="gm-verdict">{words}</p>'
 
 
-def compare(name: str, known: Pictures) -> str:
+def compare(name: str, known: list[Labelled]) -> str:
     """Pictures of other kinds and the `known` ones, the most likely first, and which of the others the model prefers to
     real test images."""
     rows = likelihoods.compared(name, known)
@@ -32,7 +32,7 @@ def compare(name: str, known: Pictures) -> str:
     return f'{title}{web.gallery(tiles, 6)}<p class="gm-verdict">{words}</p>'
 
 
-def strips(name: str, known: Pictures) -> list[tuple[str, Pictures]]:
+def strips(name: str, known: list[Labelled]) -> list[tuple[str, list[Labelled]]]:
     """Pictures to try, for the strips of a pad: the `known` ones of the model's kind, plain ones, and of other kinds."""
     return [
         ("Pictures of the kind it knows", known),

@@ -17,7 +17,7 @@ from genmodels.tabs import TABS
 from genmodels.tabs.base import Tab
 from genmodels.version import __version__
 from genmodels.wrappers import core, examples, latents, metrics_table, pictures
-from genmodels.wrappers.section import Answer, Section
+from genmodels.wrappers.section import Answer, Section, Whole
 from genmodels.wrappers.state import Refused
 
 PURPOSE = "Try the families of generative image models with your own hands: small networks, live on this computer."
@@ -131,7 +131,8 @@ def follow(section: str, state: dict) -> Iterator[dict]:
         found = sections().get(section) if isinstance(section, str) else None
         if found is None or not found.work:
             raise ValueError(f"There is no section {str(section)[:40]!r} that works step by step.")
-        yield from found.answer(found.parse(state))
+        for answer in found.answer(found.parse(state)):
+            yield answer.new if isinstance(answer, Whole) else answer
     except ValueError as error:
         yield refusal(error)
     except Exception:
@@ -150,11 +151,11 @@ def _model(state: Any) -> str:
 
 def _examples(state: Any) -> Answer:
     """Strips of pictures to start from: of the model's kind, and of others."""
-    name = _model(state)
-    strips = [("Pictures of the kind it knows", examples.of_kind(name))]
-    strips += [("Something it has never seen", [*examples.plain_pictures(name), *examples.outliers(name)])]
     return {
-        "strips": [{"label": title, "pictures": [{"label": text, **pad} for text, pad in rows]} for title, rows in strips]
+        "strips": [
+            {"label": title, "pictures": [{"label": text, **pad} for text, pad in rows]}
+            for title, rows in examples.strips(_model(state))
+        ]
     }
 
 

@@ -9,9 +9,10 @@ from torch import Tensor
 
 from genmodels import checkpoint
 from genmodels.data import Images, tile, to_uint8
+from genmodels.files import write_files
 from genmodels.models.base import Model
-from genmodels.operations import device_of, reconstruct, sample
-from genmodels.protocols import Decodes, Encodes, Samples
+from genmodels.operations import device_of, reconstruct, require, sample
+from genmodels.protocols import Classifies, Reconstructs, Samples
 
 
 def preview(model: Model, data: Images, n: int = 64) -> Tensor | None:
@@ -21,15 +22,26 @@ def preview(model: Model, data: Images, n: int = 64) -> Tensor | None:
         return sample(model, len(captions), captions=captions)
     if isinstance(model, Samples):
         return sample(model, n)
-    if isinstance(model, Encodes) and isinstance(model, Decodes):
+    if isinstance(model, Reconstructs):
         x, labels = (part.to(device_of(model)) for part in data[:n])
         return reconstruct(model, x, labels)
     return None
 
 
-def finish(model: Model, folder: str | os.PathLike, test: Images) -> None:
+def finish(model: Model, folder: str | os.PathLike[str], test: Images) -> None:
     """Complete a finished run's checkpoint: calibration on the test split, samples, card; float16 weights if no picture changes, or
-    if the family keeps such in any case."""
+    if the family keeps such in any case.
+
+    >>> from genmodels.models.base import TrainConfig
+    >>> from genmodels.models.autoencoder import Autoencoder, AutoencoderConfig
+    >>> from genmodels.real_images import real_images
+    >>> from genmodels.training import train
+    >>> images, model = real_images("mnist", (1, 8, 8)), Autoencoder(AutoencoderConfig(image_shape=(1, 8, 8)))
+    >>> rows = list(train(model, images, TrainConfig(steps=1, batch_size=4), folder="run", precision="no"))
+    >>> finish(model, "run", images)
+    >>> sorted(os.listdir("run/checkpoint"))[:4]
+    ['README.md', 'calibration.safetensors', 'config.json', 'model.safetensors']
+    """
     from genmodels.card import write_card
     from genmodels.evaluation.calibration import calibrate
 
@@ -41,7 +53,7 @@ def finish(model: Model, folder: str | os.PathLike, test: Images) -> None:
     )
     picture = preview(model, test)
     if picture is not None:
-        checkpoint.write_files(target, {"samples.png": tile(to_uint8(picture)).save})
+        write_files(target, {"samples.png": tile(to_uint8(picture)).save})
     write_card(target)
 
 
@@ -52,7 +64,8 @@ def _half_is_enough(model: Model, test: Images) -> bool:
         {k: v.half().float() if v.is_floating_point() else v for k, v in model.state_dict().items()}
     )
     before, after = preview(model, test), preview(rounded, test)
-    if before is None:
+    if before is None or after is None:
         x = test[:64][0].to(device_of(model))
-        return torch.allclose(model.features(x), rounded.features(x), rtol=0.02, atol=0.02)
+        seen, seen_rounded = (require(each, Classifies).features(x) for each in (model, rounded))
+        return torch.allclose(seen, seen_rounded, rtol=0.02, atol=0.02)
     return bool((to_uint8(before).int() - to_uint8(after).int()).abs().max() <= 1)

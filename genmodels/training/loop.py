@@ -12,7 +12,6 @@ objective of (seed, step). So a resumed run repeats what an uninterrupted one wo
 """
 
 import dataclasses
-import errno
 import functools
 import json
 import os
@@ -26,16 +25,16 @@ from typing import Any
 import torch
 from safetensors import SafetensorError
 from torch import Tensor
-from torch.optim.swa_utils import AveragedModel
 
 from genmodels import checkpoint
-from genmodels.data import Images, reason, tile, to_uint8
+from genmodels.data import Images, tile, to_uint8
 from genmodels.device import fastest_precision, hardware, process_state, set_threads, to_fast_layout
+from genmodels.files import save_error, take_place, write_files, write_json
 from genmodels.models.base import Model, TrainConfig, TrainingDiverged
 from genmodels.places import absolute
 from genmodels.registry import family_of
 from genmodels.training.completion import preview
-from genmodels.training.optimization import adamw, learning_rate, set_frozen, warm_ema
+from genmodels.training.optimization import AveragedWeights, adamw, learning_rate, set_frozen
 from genmodels.training.record import Row, read_rows, row_is_due, versions
 from genmodels.training.states import State, check_same, identity, newest_whole, seal, states
 
@@ -45,7 +44,7 @@ def train(
     data: Images,
     recipe: TrainConfig | None = None,
     *,
-    folder: str | os.PathLike | None = None,
+    folder: str | os.PathLike[str] | None = None,
     minutes: float | None = None,
     resume: bool = False,
     precision: str = "auto",
@@ -72,6 +71,16 @@ def train(
     objective (prefixed "player/" if there are several players), averaged over the row's steps and all processes.
     Raises TrainingDiverged at a loss that is not finite (the last good state is kept); ValueError for data that don't fit
     the model, and for a folder that holds another run (or this one, without `resume`): nothing is overwritten.
+
+    >>> import genmodels
+    >>> from genmodels.models.base import TrainConfig
+    >>> from genmodels.real_images import real_images
+    >>> family = genmodels.get_family("autoencoder")
+    >>> model = family(family.Config())
+    >>> for row in genmodels.train(model, real_images("mnist"), TrainConfig(steps=2, batch_size=4), precision="no"):
+    ...     print(row["step"], row["progress"])
+    1 0.5
+    2 1.0
     """
     process_state()  # before anything else asks accelerate: only so do processes on CPUs find each other
     folder = Path(folder) if folder is not None else None
@@ -87,7 +96,17 @@ def train(
 class _Run:
     """The state of one training run. Not a Trainer to subclass: it only exists so that a run can be saved."""
 
-    def __init__(self, model, data, recipe, folder, minutes, precision, tensorboard, start) -> None:
+    def __init__(
+        self,
+        model: Model,
+        data: Images,
+        recipe: TrainConfig,
+        folder: Path | None,
+        minutes: float | None,
+        precision: str,
+        tensorboard: bool,
+        start: str | None,
+    ) -> None:
         from accelerate import Accelerator, DistributedDataParallelKwargs
         from accelerate.state import AcceleratorState
 
@@ -120,8 +139,7 @@ class _Run:
             self.accelerator.init_trackers("tensorboard")
         model.train().requires_grad_(True).to(self.accelerator.device)
         to_fast_layout(model)
-        self.ema = AveragedModel(model, multi_avg_fn=warm_ema(self.recipe.ema_decay), use_buffers=True)
-        self.ema.requires_grad_(False)
+        self.ema = AveragedWeights(model, self.recipe.ema_decay)
         self.net = self.accelerator.prepare(model)
         self.ema.module.load_state_dict(model.state_dict())  # DDP has just given every process rank 0's weights
         self.optimizers = {
@@ -133,7 +151,9 @@ class _Run:
 
     # -- the loop -----------------------------------------------------------------------------------------------
 
-    def rows(self, log_every, save_minutes, save_steps, stop) -> Iterator[Row]:
+    def rows(
+        self, log_every: int, save_minutes: float, save_steps: int | None, stop: Callable[[], bool]
+    ) -> Iterator[Row]:
         started = time.perf_counter() - self.seconds
         last_save, saved_step = self.seconds, self.step
         window = _Window(self.accelerator.device)
@@ -173,7 +193,7 @@ class _Run:
         torch.manual_seed(hash_seed(self.recipe.seed, self.step, rank))
         self.model.progress = progress
         rate = learning_rate(self.recipe, progress)
-        terms = {}
+        terms: dict[str, Tensor] = {}
         for player, optimizer in self.optimizers.items():
             for group in optimizer.param_groups:
                 group["lr"] = rate
@@ -272,9 +292,8 @@ class _Run:
             if self.accelerator.is_main_process:
                 run = {"step": self.step, "seconds": self.seconds, "precision": self.precision}
                 seal(aside, run | self._identity)
-                os.replace(aside, final)
-                checkpoint.sync(self.folder)
-                self._save_checkpoint(progress)
+                take_place(aside, final)
+                self._save_checkpoint(self.folder, progress)
                 picture = preview(self.ema.module.eval(), self.data)
                 if picture is not None:
                     tile(to_uint8(picture)).save(self.folder / "samples.png")
@@ -282,25 +301,21 @@ class _Run:
                     shutil.rmtree(old, ignore_errors=True)
         except (OSError, RuntimeError, SafetensorError) as error:  # torch.save and safetensors have errors of their own
             shutil.rmtree(aside, ignore_errors=True)
-            why = getattr(error, "strerror", None) or reason(error)
-            raise OSError(
-                getattr(error, "errno", None) or errno.EIO,
-                f"Saving to {self.folder} failed: {why}. The last good state is kept.",
-            ) from error
+            raise save_error(self.folder, error, "The last good state is kept.") from error
         self.accelerator.wait_for_everyone()
 
     @functools.cached_property
     def _identity(self) -> dict[str, Any]:
         return identity(self.model, self.data)
 
-    def _save_checkpoint(self, progress: float) -> None:
+    def _save_checkpoint(self, folder: Path, progress: float) -> None:
         place = absolute(self.data.name)
-        data = {"name": place, "shape": list(self.data.shape), "classes": list(self.data.classes)}
+        data: dict[str, Any] = {"name": place, "shape": list(self.data.shape), "classes": list(self.data.classes)}
         if self.data.attributes:
             data["attributes"] = {name: list(values) for name, values in self.data.attributes.items()}
-        checkpoint.save(self.ema.module, self.folder / "checkpoint", data=data, training=self._account(progress))
+        checkpoint.save(self.ema.module, folder / "checkpoint", data=data, training=self._account(progress))
         if os.path.isabs(place):
-            checkpoint.write_json(self.folder, checkpoint.DATA_PLACE, {"place": place})
+            write_json(folder, checkpoint.DATA_PLACE, {"place": place})
 
     def _account(self, progress: float) -> dict[str, Any]:
         """training.json: how these weights came to be."""
@@ -336,7 +351,7 @@ class _Run:
         if former:  # rows written after that state will be written again
             kept = [row for row in read_rows(self.folder) if row["step"] <= self.step]
             text = "".join(json.dumps(row) + "\n" for row in kept)
-            checkpoint.write_files(self.folder, {"metrics.jsonl": lambda path: path.write_text(text)})
+            write_files(self.folder, {"metrics.jsonl": lambda path: path.write_text(text)})
 
     def finish(self) -> None:
         """Leave the EMA weights in the model that the caller holds, and accelerate's precision wrapper off it."""
@@ -396,10 +411,9 @@ def _check_attributes(model: Model, data: Images) -> None:
             f"A {family_of(model)} learns from classes; the data set {data.name!r} was loaded with attributes."
         )
     counts = {name: len(values) for name, values in data.attributes.items()}
-    if tuple(counts.values()) != tuple(model.config.attributes):
-        raise ValueError(
-            f"The model tells attributes of {model.config.attributes} values apart, the data set has {counts}."
-        )
+    known = tuple(model.config.to_json()["attributes"])
+    if tuple(counts.values()) != known:
+        raise ValueError(f"The model tells attributes of {known} values apart, the data set has {counts}.")
 
 
 def _former(model: Model, data: Images, folder: Path | None, resume: bool) -> State | None:

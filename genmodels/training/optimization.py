@@ -2,12 +2,16 @@
 
 import math
 from collections.abc import Callable
-from typing import Any
+from typing import Generic, TypeVar
 
 import torch
 from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel
 
 from genmodels.models.base import TrainConfig
+
+M = TypeVar("M", bound=nn.Module)
+Parameters = tuple[Tensor, ...] | list[Tensor]  # as torch's AveragedModel hands them over
 
 
 def learning_rate(recipe: TrainConfig, progress: float) -> float:
@@ -30,11 +34,11 @@ def adamw(parameters: list[nn.Parameter], recipe: TrainConfig) -> torch.optim.Op
     )
 
 
-def warm_ema(decay: float) -> Callable[[list[Tensor], list[Tensor], Any], None]:
+def warm_ema(decay: float) -> Callable[[Parameters, Parameters, Tensor | int], None]:
     """An exponential moving average whose decay rises to `decay`, so that the first steps are soon forgotten."""
 
     @torch.no_grad()
-    def update(averages: list[Tensor], currents: list[Tensor], num_averaged: Tensor | int) -> None:
+    def update(averages: Parameters, currents: Parameters, num_averaged: Tensor | int) -> None:
         n = float(num_averaged)
         weight = 1 - min(decay, (1 + n) / (10 + n))
         floats = [(a, c) for a, c in zip(averages, currents, strict=True) if a.is_floating_point()]
@@ -45,6 +49,16 @@ def warm_ema(decay: float) -> Callable[[list[Tensor], list[Tensor], Any], None]:
                 a.copy_(c)
 
     return update
+
+
+class AveragedWeights(AveragedModel, Generic[M]):
+    """`module`: a copy of the model, of which the type checker knows the class, with the average of all its weights so far."""
+
+    module: M
+
+    def __init__(self, model: M, decay: float) -> None:
+        super().__init__(model, multi_avg_fn=warm_ema(decay), use_buffers=True)
+        self.requires_grad_(False)
 
 
 def set_frozen(parameters: list[nn.Parameter], frozen: bool) -> None:

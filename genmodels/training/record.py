@@ -15,7 +15,7 @@ def row_is_due(step: int, log_every: int) -> bool:
     return step % log_every == 0 or (step < log_every and str(step).rstrip("0") in ("1", "2", "5"))
 
 
-def read_rows(folder: str | os.PathLike | None) -> list[Row]:
+def read_rows(folder: str | os.PathLike[str] | None) -> list[Row]:
     """The rows in a run's metrics.jsonl; a half-written last line (power cut) is left out."""
     file = Path(folder, "metrics.jsonl") if folder else None
     if file is None or not file.is_file():

@@ -12,8 +12,8 @@ import textwrap
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from genmodels import checkpoint
 from genmodels.data import Images
+from genmodels.files import sync
 from genmodels.models.base import Model
 from genmodels.registry import family_of
 
@@ -39,7 +39,7 @@ def seal(state: Path, run: dict[str, Any]) -> None:
     text = json.dumps(run | {"files": {file.name: _digest(file) for file in files}})
     (state / RUN).write_text(text, encoding="utf-8")
     for path in (*files, state / RUN, state):
-        checkpoint.sync(path)
+        sync(path)
 
 
 def newest_whole(folder: Path | None) -> State | None:
@@ -47,7 +47,9 @@ def newest_whole(folder: Path | None) -> State | None:
 
     Raises ValueError that names a damaged file and says what can be done, if no state is whole.
     """
-    faults = []
+    if folder is None:
+        return None
+    faults: list[str] = []
     for state in reversed(states(folder)):
         run, fault = _examined(state)
         if not fault:

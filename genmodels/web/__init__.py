@@ -6,7 +6,6 @@ from html import escape
 from pathlib import Path
 
 FOLDER = Path(__file__).parent
-SHEETS = ("app", "pad", "latent_map", "board", "film", "steps", "writer", "expected", "denoiser")
 
 
 @cache
@@ -22,7 +21,8 @@ def script(name: str) -> str:
 
 def stylesheet() -> str:
     """All style sheets of the app as one text, for `launch(css=…)`."""
-    return "\n".join(asset(f"{name}.css") for name in SHEETS)
+    pieces = sorted(file.name for file in FOLDER.glob("*.css") if file.name != "app.css")
+    return "\n".join(map(asset, ["app.css", *pieces]))
 
 
 def code_bars(code: Sequence[float]) -> str:

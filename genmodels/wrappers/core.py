@@ -10,20 +10,26 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
 import torch
 from torch import Tensor
 
-from genmodels import card, checkpoint, operations
+from genmodels import checkpoint, operations, registry
+from genmodels.checkpoint import Checkpoint
 from genmodels.data import DATASETS
 from genmodels.device import set_threads
 from genmodels.models.base import Model
+from genmodels.protocols import AnyModel
+from genmodels.registry import get_family
 
 MAX_IMAGES, MAX_SEED, MAX_FRAMES = 100, 2**31 - 1, 96
 LARGEST = 1e12  # of any number that a visitor sends
 MODELS_KEPT = 24
 NOT_NAMED = "no class named"
+A = TypeVar("A", bound=AnyModel)
+P = ParamSpec("P")
+R = TypeVar("R")
 Step = TypeVar("Step")
 _compute = threading.RLock()
 _load = threading.Lock()
@@ -37,13 +43,12 @@ def load_model(name: str) -> Model:
     return checkpoint.load(name, device="cpu")
 
 
-def get_model(name: str, *abilities: type) -> Model:
-    """A bundled model, loaded at first use and kept; ValueError if there is none of that name or it lacks an ability."""
+def get_model(name: str, ability: type[A]) -> A:
+    """A bundled model, loaded at first use and kept; ValueError if there is none of that name or it lacks the ability."""
     check_name(name)
     with _load:
         model = load_model(name)
-    operations.require(model, *abilities)
-    return model
+    return operations.require(model, ability)
 
 
 @functools.cache
@@ -60,9 +65,9 @@ def own_folder() -> Path:
 
 
 def check_name(name: Any) -> None:
-    names = checkpoint.bundled()
-    if not isinstance(name, str) or name not in names:
-        raise ValueError(f"There is no model {str(name)[:40]!r}; the models are {', '.join(names) or 'not installed'}.")
+    if not isinstance(name, str) or checkpoint.bundled_folder(name) is None:
+        known = ", ".join(checkpoint.bundled()) or "not installed"
+        raise ValueError(f"There is no model {str(name)[:40]!r}; the models are {known}.")
 
 
 @functools.lru_cache(maxsize=MODELS_KEPT)
@@ -82,11 +87,11 @@ def calibrated(name: str, key: str, what: str) -> Tensor:
     return tensors[key]
 
 
-def locked(function: Callable) -> Callable:
+def locked(function: Callable[P, R]) -> Callable[P, R]:
     """Only one computation at a time, without gradients."""
 
     @functools.wraps(function)
-    def guarded(*args: Any, **kwargs: Any) -> Any:
+    def guarded(*args: P.args, **kwargs: P.kwargs) -> R:
         with _compute, torch.inference_mode():
             return function(*args, **kwargs)
 
@@ -146,7 +151,7 @@ def class_index(name: str, label: int | str | None) -> int | None:
     return check_int("The class", label, 0, len(classes) - 1)
 
 
-def describe(name: str) -> dict[str, Any]:
+def describe(name: Any) -> dict[str, Any]:
     """What the app shows of a model: names, shape, classes."""
     if not isinstance(name, str):
         check_name(name)
@@ -168,18 +173,18 @@ def _description(name: str) -> dict[str, Any]:
         "classes": list(data["classes"]),
         "background": known.background if known else 255,
         "latent_dim": settings.get("latent_dim", 0),
-        "conditional": bool(settings.get("num_classes")) and config["family"] != "autoencoder",
+        "conditional": bool(settings.get("num_classes")) and get_family(config["family"]).reads_labels,
     }
 
 
 def available(family: str) -> list[str]:
     """The bundled models of a family, in the order of the data sets, the general ones before the special ones."""
     order = list(DATASETS)
-    names = [name for name in checkpoint.bundled() if describe(name)["family"] == family]
+    names = [name for name, folder in checkpoint.bundled().items() if Checkpoint(folder).config["family"] == family]
 
-    def rank(name: str) -> tuple:
+    def rank(name: str) -> tuple[bool, int, str]:
         data = describe(name)["data"]
-        special = name.removesuffix(data) not in ("ae-", f"{family}-")
+        special = name.removesuffix(f"-{data}") not in (family, get_family(family).short_name)
         return special, order.index(data) if data in order else len(order), name
 
     return sorted(names, key=rank)
@@ -187,7 +192,7 @@ def available(family: str) -> list[str]:
 
 def about(family: str) -> str:
     """The opening text of the family's model file, Markdown."""
-    return card.about(family)
+    return registry.about(family)
 
 
 def class_text(name: str, index: int | None) -> dict[str, str]:

@@ -2,17 +2,21 @@
 
 import functools
 import time
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any, TypedDict
 
-from genmodels import checkpoint, operations
-from genmodels.models.base import Model, ModelConfig
-from genmodels.protocols import Completes, Samples
-from genmodels.registry import get_family
+from genmodels import checkpoint
+from genmodels.models.diffusion import DiffusionConfig
+from genmodels.protocols import Denoises
 from genmodels.wrappers.core import available, check_name, get_model, shown
 from genmodels.wrappers.sampling import knob
+from genmodels.wrappers.state import State, choice, real, whole
+
+if TYPE_CHECKING:
+    from genmodels.models.pipeline import Step
 
 FAMILY = "diffusion"
+MOST_STEPS, FEW_STEPS, MOST_GUIDANCE = 100, 8, 8.0  # in a section
 #: The solvers by their names in `models.pipeline.SCHEDULERS`, as visitors read them. Here, because that file imports
 #: diffusers, which takes seconds.
 SOLVERS = {
@@ -26,6 +30,14 @@ SOLVERS = {
     "heun": "Heun",
     "ddpm": "DDPM",
 }
+
+
+class Solver(TypedDict):
+    """How a run goes from noise to a picture."""
+
+    num_inference_steps: int
+    guidance_scale: float
+    scheduler: str
 
 
 def class_models() -> list[str]:
@@ -44,42 +56,37 @@ def takes_few_steps(name: str) -> bool:
 
 
 @functools.lru_cache(maxsize=64)
-def model_config(name: str) -> ModelConfig:
+def model_config(name: str) -> DiffusionConfig:
     """Read, and not asked of the model: laying out the app needs it, and must not take as long as loading models."""
     check_name(name)
-    return get_family(FAMILY).Config.from_json(checkpoint.read_config(name)["config"])
+    return DiffusionConfig.from_json(checkpoint.read_config(name)["config"])
 
 
-def solver_settings(name: str) -> dict[str, Any]:
-    """How a model samples where it isn't told otherwise: num_inference_steps, guidance_scale and scheduler."""
-    return {key: getattr(model_config(name), key) for key in ("num_inference_steps", "guidance_scale", "scheduler")}
-
-
-def get_denoiser(name: str) -> Model:
-    """A model that starts with noise and shows every step on the way to a picture."""
-    check_name(name)
-    model = get_model(name)
-    if not hasattr(model, "trajectory"):
-        raise ValueError(f"The model {name!r} does not remove noise step by step.")
-    operations.require(model, Samples, Completes)
-    return model
+def solver_settings(name: str) -> Solver:
+    """How a model samples where it isn't told otherwise."""
+    config = model_config(name)
+    return {
+        "num_inference_steps": config.num_inference_steps,
+        "guidance_scale": config.guidance_scale,
+        "scheduler": config.scheduler,
+    }
 
 
 def checked_solver(
-    model: Model,
+    name: str,
     *,
     num_inference_steps: int | None = None,
     guidance_scale: float | None = None,
     scheduler: str | None = None,
-) -> dict[str, Any]:
-    """The settings of a run, those of the model's config where they are None; ValueError with the range."""
-    config = model.config
-    steps = config.num_inference_steps if num_inference_steps is None else num_inference_steps
-    scale = config.guidance_scale if guidance_scale is None else guidance_scale
+) -> Solver:
+    """The settings of a run, the model's own where they are None; ValueError with the range."""
+    own, model = solver_settings(name), get_model(name, Denoises)
+    steps = own["num_inference_steps"] if num_inference_steps is None else num_inference_steps
+    scale = own["guidance_scale"] if guidance_scale is None else guidance_scale
     return {
-        "num_inference_steps": knob("num_inference_steps", steps),
-        "guidance_scale": knob("guidance_scale", scale),
-        "scheduler": _scheduler(config.scheduler if scheduler is None else scheduler),
+        "num_inference_steps": knob(model, "num_inference_steps", steps),
+        "guidance_scale": knob(model, "guidance_scale", scale),
+        "scheduler": _scheduler(own["scheduler"] if scheduler is None else scheduler),
     }
 
 
@@ -89,10 +96,48 @@ def _scheduler(name: Any) -> str:
     return name
 
 
-def timed(moments: Iterator) -> Iterator[tuple[Any, float]]:
+def timed(moments: Iterator["Step"]) -> Iterator[tuple["Step", float]]:
     """Each moment with the milliseconds that all up to it took, without the time in which others had their turns."""
     ms, start = 0.0, time.perf_counter()
     for moment in moments:
         ms += 1000 * (time.perf_counter() - start)
         yield moment, ms
         start = time.perf_counter()
+
+
+# -- fields of states that fit the model ------------------------------------------------------------------------------
+
+
+def own(key: str) -> Callable[[str], Any]:
+    """A model's own setting, as a field's default."""
+    return lambda name: solver_settings(name)[key]
+
+
+def steps_field(**more: Any) -> Any:
+    return whole(
+        "Steps", own("num_inference_steps"), 1, lambda name: FEW_STEPS if takes_few_steps(name) else MOST_STEPS, **more
+    )
+
+
+def solver_field() -> Any:
+    """Any of the solvers; of a model that was tuned for a few steps of its own, the one that takes them."""
+    return choice("Solver", own("scheduler"), _solvers, info="How the steps are taken.", advanced=True)
+
+
+def _solvers(name: str) -> list[tuple[str, str]]:
+    mine = solver_settings(name)["scheduler"] if takes_few_steps(name) else None
+    return [(title, key) for key, title in SOLVERS.items() if mine in (None, key)]
+
+
+def guidance_field(
+    info: str = "0 ignores the class, 1 is as learnt; more makes it clearer and less varied, at twice the time.",
+    **more: Any,
+) -> Any:
+    return real("Guidance", own("guidance_scale"), 0, MOST_GUIDANCE, info=info, **({"advanced": True} | more))
+
+
+def solver_of(state: State) -> dict[str, Any]:
+    """What a state says of the solver, as the arguments of `checked_solver`."""
+    return state.picked(
+        *(key for key in ("num_inference_steps", "scheduler", "guidance_scale") if key in state.kinds())
+    )

@@ -2,7 +2,8 @@
 
 import math
 from collections.abc import Iterator, Sequence
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -10,6 +11,7 @@ from torch import Tensor
 from genmodels import operations
 from genmodels.data import tile_pixels, to_uint8
 from genmodels.models.base import Model, draw_normal, seeded
+from genmodels.protocols import Denoises
 from genmodels.wrappers.core import (
     MAX_SEED,
     NOT_NAMED,
@@ -18,12 +20,35 @@ from genmodels.wrappers.core import (
     class_index,
     class_text,
     describe,
+    get_model,
     locked_steps,
     new_run,
 )
-from genmodels.wrappers.denoisers import checked_solver, get_denoiser, model_config, timed
-from genmodels.wrappers.pictures import Pad, columns_for, from_pad, signature, to_pad
-from genmodels.wrappers.prompts import MAX_PROMPTS, prompt_tokens
+from genmodels.wrappers.denoisers import (
+    checked_solver,
+    guidance_field,
+    model_config,
+    solver_field,
+    solver_of,
+    steps_field,
+    timed,
+)
+from genmodels.wrappers.pictures import columns_for, from_pad, signature, to_pad
+from genmodels.wrappers.prompts import (
+    MAX_PROMPTS,
+    PARTS,
+    compose,
+    part,
+    prompt_tokens,
+    sentence_field,
+    sentences_field,
+    unknown_text,
+)
+from genmodels.wrappers.section import Answer, Whole, pictures
+from genmodels.wrappers.state import EACH, NOT_TOLD, State, class_label, class_of, drawing, hidden, real, told_class
+from genmodels.wrappers.state import seed as seed_field
+from genmodels.wrappers.state import whole as whole_field
+from genmodels.wrappers.types import Pad
 
 MAX_DENOISED = 16
 KEPT_FRAMES = 40  # of a run, for the scrubber: more would be megabytes, and nobody sees them one by one
@@ -34,7 +59,16 @@ KEPT_FRAMES = 40  # of a run, for the scrubber: more would be megabytes, and nob
 Denoising = dict[str, Any]
 
 
-# -- which models -----------------------------------------------------------------------------------------------------
+class Run(NamedTuple):
+    """What is about to be computed: the moments of a trajectory, its solver, the settings as PNG text, how many steps (0: not
+    yet known), and the noise that is shown at once, because the first step takes a while."""
+
+    name: str
+    moments: Iterator
+    solver: dict[str, Any]
+    info: dict[str, str]
+    total: int
+    noise: Tensor | None = None
 
 
 # -- from noise to pictures -------------------------------------------------------------------------------------------
@@ -54,9 +88,15 @@ def sample_steps(
     scheduler. Bad values are refused at once, not at the first step. A step is computed when it is asked for: who
     stops asking, stops the work.
     """
-    model = get_denoiser(name)
+    return _states(_sampling(name, n, seed, label, prompt, **solver))
+
+
+def _sampling(
+    name: str, n: int, seed: int, label: int | str | None = None, prompt: str | None = None, **solver: Any
+) -> Run:
+    model = get_model(name, Denoises)
     n, seed = check_int("The number of images", n, 1, MAX_DENOISED), check_int("The seed", seed, 0, MAX_SEED)
-    solver = checked_solver(model, **solver)
+    solver = checked_solver(name, **solver)
     if model_config(name).vocabulary:
         labels, told = prompt_tokens(name, [prompt]).expand(n, -1), {"prompt": prompt}
     elif prompt is not None:
@@ -66,7 +106,7 @@ def sample_steps(
         labels, told = operations.as_labels(model, n, "balanced" if index is None else index), class_text(name, index)
     info = signature(name, n=n, seed=seed, **told, **solver)
     moments = model.trajectory(labels, generators=seeded(range(seed, seed + n)), **solver)
-    return _run(name, moments, solver, info, _steps(solver), _noise(model, n, seed))
+    return Run(name, moments, solver, info, _steps(solver), _noise(model, n, seed))
 
 
 def img2img(
@@ -77,14 +117,20 @@ def img2img(
     strength: from 0.02 to 1, where nothing is left of the picture. label: a class, "balanced" for every class in turn, or
     None: then the model isn't told one. See `sample_steps`.
     """
-    model, x = get_denoiser(name), from_pad(name, pad)[0]
+    return _states(_redrawing(name, pad, strength, n, seed, label, **solver))
+
+
+def _redrawing(
+    name: str, pad: Pad, strength: float, n: int = 4, seed: int = 0, label: int | str | None = None, **solver: Any
+) -> Run:
+    model, x = get_model(name, Denoises), from_pad(name, pad)[0]
     n, seed = check_int("The number of images", n, 1, MAX_DENOISED), check_int("The seed", seed, 0, MAX_SEED)
-    strength, solver = check_float("The noise t", strength, 0.02, 1), checked_solver(model, **solver)
+    strength, solver = check_float("The noise t", strength, 0.02, 1), checked_solver(name, **solver)
     labels, told = _told(model, name, n, label)
     info = signature(name, n=n, seed=seed, **told, **solver, strength=strength)
     begin = {"start": x.expand(n, -1, -1, -1), "strength": strength}
     moments = model.trajectory(labels, generators=seeded(range(seed, seed + n)), **begin, **solver)
-    return _run(name, moments, solver, info, _steps(solver, strength))
+    return Run(name, moments, solver, info, _steps(solver, strength))
 
 
 def add_noise(name: str, pad: Pad, strength: float, *args: Any, **kwargs: Any) -> Denoising:
@@ -99,15 +145,19 @@ def inpaint(
 
     The model adds noise again and removes it, a few rounds: in how many steps, is known at the end (total 0 until then).
     """
-    model = get_denoiser(name)
+    return _states(_filling(name, pad, n, seed, label, **solver))
+
+
+def _filling(name: str, pad: Pad, n: int, seed: int, label: int | str | None = None, **solver: Any) -> Run:
+    model = get_model(name, Denoises)
     x, hidden = from_pad(name, pad)
     n, seed = check_int("The number of fillings", n, 1, MAX_DENOISED), check_int("The seed", seed, 0, MAX_SEED)
-    solver = checked_solver(model, **solver)
+    solver = checked_solver(name, **solver)
     labels, told = _told(model, name, n, label)
     info = signature(name, n=n, seed=seed, **told, **solver, given_pixels=int((~hidden).sum()))
     x, given = x.expand(n, -1, -1, -1), (~hidden).expand(n, -1, -1, -1)
     moments = model.complete_steps(x, given, labels, generators=seeded(range(seed, seed + n)), **solver)
-    return _run(name, moments, solver, info, 0, _noise(model, n, seed))
+    return Run(name, moments, solver, info, 0, _noise(model, n, seed))
 
 
 def _told(model: Model, name: str, n: int, label: int | str | None) -> tuple[Tensor, dict[str, str]]:
@@ -138,54 +188,47 @@ def _noise(model: Model, n: int, seed: int) -> Tensor:
     return draw_normal(model.image_shape, seeded(range(seed, seed + n)), "cpu")
 
 
-def _run(
-    name: str,
-    moments: Iterator,
-    solver: dict[str, Any],
-    info: dict[str, str],
-    total: int,
-    noise: Tensor | None = None,
-) -> Iterator[Denoising]:
-    """The states of a run, one per moment and one to say that it is done; between two of them others take turns.
+def _frames(run: Run) -> Iterator[tuple[int, dict[str, Any]]]:
+    """(its place among the frames, a frame {step, sigma, ms, noisy, clean}), one per moment; of a long run every k-th keeps
+    its place, others give it to the next one.
 
-    noise: is shown at once, in a state of its own, because the first step takes a while.
+    noisy, clean: images `(N, C, H, W)`. ms: time spent on the network up to a frame, without waiting for others.
     """
-    facts = {"run": new_run(), "info": info, "total": total}
-    calls = _order(solver) * (total or 3 * solver["num_inference_steps"])
-    return locked_steps(_states(name, moments, _order(solver), math.ceil(calls / KEPT_FRAMES), facts, noise))
-
-
-def _states(
-    name: str, moments: Iterator, order: int, every: int, facts: dict[str, Any], noise: Tensor | None
-) -> Iterator[Denoising]:
-    """Each state holds all frames so far, so that none is needed but the last seen; of a long run every k-th is kept.
-
-    order: calls of the network per step. ms: time spent on the network up to a frame, without waiting for others.
-    """
-    paper, kept, frames = describe(name)["background"], [], []
-    if noise is not None:  # the frame of the first step then takes the place of this one
-        bare = {"step": 1, "sigma": 1.0, "ms": 0.0, "noisy": _sheet(noise, paper), "clean": None}
-        yield {**facts, "state": "running", "frames": [bare]}
+    order = _order(run.solver)  # calls of the network per step
+    every = math.ceil(order * (run.total or 3 * run.solver["num_inference_steps"]) / KEPT_FRAMES)
+    if run.noise is not None:  # the frame of the first step then takes the place of this one
+        yield 0, {"step": 1, "sigma": 1.0, "ms": 0.0, "noisy": run.noise, "clean": None}
     step = before = call = 0  # the number of the step, and of those before the last result; calls since that
-    for i, (moment, ms) in enumerate(timed(moments)):
+    for i, (moment, ms) in enumerate(timed(run.moments)):
         if moment.sigma > 0:
             step, call = before + call // order + 1, call + 1
         else:
             before, call = step, 0
         frame = {"step": step, "sigma": round(moment.sigma, 4), "ms": round(ms, 1)}
-        frames = [*kept, frame | {"noisy": _sheet(moment.noisy, paper), "clean": _sheet(moment.clean, paper)}]
-        if i % every == 0:
-            kept = frames
-        yield {**facts, "state": "running", "frames": frames}
-    yield {**facts, "state": "done", "total": step, "frames": frames}
+        yield math.ceil(i / every), frame | {"noisy": moment.noisy, "clean": moment.clean}
+
+
+def _states(run: Run) -> Iterator[Denoising]:
+    """The states of a run, one per moment and one to say that it is done; between two of them others take turns.
+
+    Each state holds all frames so far, so that none is needed but the last seen.
+    """
+    facts, paper = {"run": new_run(), "info": run.info, "total": run.total}, describe(run.name)["background"]
+
+    def states() -> Iterator[Denoising]:
+        frames: list[dict[str, Any]] = []
+        for at, frame in _frames(run):
+            clean = None if frame["clean"] is None else _sheet(frame["clean"], paper)
+            frames = [*frames[:at], frame | {"noisy": _sheet(frame["noisy"], paper), "clean": clean}]
+            yield {**facts, "state": "running", "frames": frames}
+        yield {**facts, "state": "done", "total": frames[-1]["step"], "frames": frames}
+
+    return locked_steps(states())
 
 
 def _sheet(x: Tensor, paper: int) -> Pad:
     """Images `(N, C, H, W)`, clipped to [-1, 1], as one picture at their own small size."""
     return to_pad(tile_pixels(to_uint8(x), columns_for(len(x)), paper=paper))
-
-
-# -- words ------------------------------------------------------------------------------------------------------------
 
 
 # -- the same noise ---------------------------------------------------------------------------------------------------
@@ -196,8 +239,16 @@ def same_noise(name: str, seed: int = 0, prompts: Sequence[str] | None = None, *
 
     Returns noise (a pad), pictures as (prompt or class, pad), ms (time on the network). solver: as in `sample_steps`.
     """
-    model, seed = get_denoiser(name), check_int("The seed", seed, 0, MAX_SEED)
-    solver = checked_solver(model, **solver)
+    titles, moments = _same(name, seed, prompts, **solver)
+    first, *_, (last, ms) = locked_steps(timed(moments))
+    pictures = [(title, to_pad(image)) for title, image in zip(titles, to_uint8(last.clean), strict=True)]
+    return {"noise": to_pad(to_uint8(first[0].noisy[0])), "pictures": pictures, "ms": ms}
+
+
+def _same(name: str, seed: int, prompts: Sequence[str] | None, **solver: Any) -> tuple[list[str], Iterator]:
+    """What the pictures are told, and the moments of their trajectory."""
+    model, seed = get_model(name, Denoises), check_int("The seed", seed, 0, MAX_SEED)
+    solver = checked_solver(name, **solver)
     if prompts is None:
         titles = describe(name)["classes"] if describe(name)["conditional"] else []
         if not titles:
@@ -207,10 +258,162 @@ def same_noise(name: str, seed: int = 0, prompts: Sequence[str] | None = None, *
         if not 1 <= len(prompts) <= MAX_PROMPTS:
             raise ValueError(f"There must be 1 to {MAX_PROMPTS} sentences, one per line, not {len(prompts)}.")
         titles, labels = list(prompts), prompt_tokens(name, prompts)
-    moments = model.trajectory(labels, generators=seeded([seed] * len(titles)), **solver)
-    first, *_, (last, ms) = locked_steps(timed(moments))
-    pictures = [(title, to_pad(image)) for title, image in zip(titles, to_uint8(last.clean), strict=True)]
-    return {"noise": to_pad(to_uint8(first[0].noisy[0])), "pictures": pictures, "ms": ms}
+    return titles, model.trajectory(labels, generators=seeded([seed] * len(titles)), **solver)
 
 
-# -- solvers compared -------------------------------------------------------------------------------------------------
+# -- as sections ------------------------------------------------------------------------------------------------------
+
+
+def answers(run: Run, first: Answer | None = None) -> Iterator[Answer]:
+    """film: {frame, at (its place), total}, step by step, and in the end {frames, total} with all that were kept; to those
+    who have them that is {total, done}.
+
+    first: what the first answer and the last one say besides.
+    """
+    return locked_steps(_answers(run, first or {}))
+
+
+def _answers(run: Run, first: Answer) -> Iterator[Answer]:
+    frames: list[dict[str, Any]] = []
+    for at, frame in _frames(run):
+        clean = None if frame["clean"] is None else pictures(frame["clean"])
+        frame = frame | {"noisy": pictures(frame["noisy"]), "clean": clean}
+        more = {} if frames else first
+        frames[at:] = [frame]
+        of = f" of {run.total}" if run.total else ""
+        yield {"film": {"frame": frame, "at": at, "total": run.total}, "progress": f"Step {frame['step']}{of}"} | more
+    total, ms = frames[-1]["step"], frames[-1]["ms"]
+    words = f"Done: {total} {'step' if total == 1 else 'steps'}, {ms:.0f} ms of computing"
+    new = {"film": {"total": total, "done": True}, "progress": words, "ms": ms, "done": True}
+    yield Whole(new, film={"frames": frames, "total": total}, **first)
+
+
+def how_many(default: int) -> Any:
+    return whole_field("How many", default, 1, MAX_DENOISED, advanced=True)
+
+
+@dataclass(frozen=True)
+class DenoiseState(State):
+    picture: str = drawing()
+    t: float = real("Noise t", 0.6, 0.02, 1, step=0.02, info="0 is the picture itself, 1 nothing but noise.")
+    label: str = class_label(NOT_TOLD, EACH, label="As")
+    seed: int = seed_field()
+    n: int = how_many(4)
+    num_inference_steps: int = steps_field(advanced=True)
+    scheduler: str = solver_field()
+    guidance_scale: float = guidance_field()
+
+
+def _from_here(state: DenoiseState) -> Run:
+    pad = state.pad_of("picture")
+    return _redrawing(
+        state.model, pad, state.t, state.n, state.seed, told_class(state.label), **solver_of(state)
+    )  # fmt: skip
+
+
+def noise(state: DenoiseState) -> Answer:
+    """film: the picture with noise, n times, and what the network sees in it at one look: the first frame of `denoise`."""
+    return {"film": next(answers(_from_here(state)))["film"] | {"preview": True}}
+
+
+def denoise(state: DenoiseState) -> Iterator[Answer]:
+    """film: the same noisy pictures, denoised step by step."""
+    yield from answers(_from_here(state))
+
+
+@dataclass(frozen=True)
+class GenerateState(State):
+    label: str = class_label(EACH)
+    seed: int = seed_field()
+    num_inference_steps: int = steps_field()
+    n: int = how_many(MAX_DENOISED)
+    scheduler: str = solver_field()
+    guidance_scale: float = guidance_field()
+
+
+def generate(state: GenerateState) -> Iterator[Answer]:
+    """film: n new pictures, step by step; picture i has seed + i."""
+    yield from answers(_sampling(state.model, state.n, state.seed, class_of(state.label), **solver_of(state)))
+
+
+@dataclass(frozen=True)
+class FillState(State):
+    picture: str = drawing(tools=("pen", "erase", "hide"))
+    hidden: str = hidden("lower half")
+    label: str = class_label(NOT_TOLD, EACH, label="As")
+    seed: int = seed_field()
+    n: int = how_many(8)
+    num_inference_steps: int = steps_field(advanced=True)
+    scheduler: str = solver_field()
+    guidance_scale: float = guidance_field()
+
+
+def fill(state: FillState) -> Iterator[Answer]:
+    """given: the picture, grey where it is hidden; film: n fillings, step by step, the given pixels unchanged."""
+    run = _filling(state.model, state.pad, state.n, state.seed, told_class(state.label), **solver_of(state))
+    x, gone = from_pad(state.model, state.pad)
+    yield from answers(run, {"given": pictures(torch.where(gone, 0.0, x))})
+
+
+WORD_GUIDANCE = "1 is as learnt; more follows the words more closely, at twice the time."
+
+
+@dataclass(frozen=True)
+class WordsState(State):
+    prompt: str = sentence_field()
+    species: str = part("species", "Who")
+    body: str = part("body", "Dressed in")
+    cloak: str = part("cloak", "Cloak")
+    head: str = part("head", "On the head")
+    weapon: str = part("weapon", "Weapon")
+    shield: str = part("shield", "Shield")
+    seed: int = seed_field()
+    n: int = how_many(8)
+    num_inference_steps: int = steps_field(advanced=True)
+    guidance_scale: float = guidance_field(WORD_GUIDANCE)
+
+
+def words(state: WordsState) -> Iterator[Answer]:
+    """prompt: the sentence that is drawn; words: what of it the model does not know; film: n pictures, step by step."""
+    prompt = state.prompt or compose(**state.picked(*PARTS))
+    run = _sampling(state.model, state.n, state.seed, prompt=prompt, **solver_of(state))
+    yield from answers(run, {"prompt": prompt, "words": unknown_text(state.model, [prompt])})
+
+
+@dataclass(frozen=True)
+class SameState(State):
+    sentences: str = sentences_field()
+    seed: int = seed_field()
+    guidance_scale: float = guidance_field(advanced=False)
+    num_inference_steps: int = steps_field(advanced=True)
+    scheduler: str = solver_field()
+
+
+def same(state: SameState) -> Iterator[Answer]:
+    """gallery: the noise, and what the network sees in it after each step, told every class or every sentence."""
+    prompts = state.sentences.splitlines() if model_config(state.model).vocabulary else None
+    titles, moments = _same(state.model, state.seed, prompts, **solver_of(state))
+    begin = _noise(get_model(state.model, Denoises), 1, state.seed)
+    told = unknown_text(state.model, prompts) if prompts else ""
+    yield {"gallery": _gallery(begin, None, titles), "progress": "The noise is the same for all."}
+    gallery, ms = {}, 0.0
+    for moment, ms in locked_steps(timed(moments)):
+        gallery = {"gallery": _gallery(begin, moment.clean, titles)}
+        yield gallery | {"progress": f"xₜ = {_level(moment.sigma)}", "ms": ms}
+    text = f"{len(titles)} pictures of one noise, in **{ms:.0f} ms** of computing. {told}".strip()
+    yield gallery | {"words": text, "progress": "Done", "ms": ms, "done": True}
+
+
+def _gallery(noise: Tensor, clean: Tensor | None, titles: Sequence[str]) -> Answer:
+    """The noise first, marked; until the network has answered the others are noise, too."""
+    shown = noise.expand(len(titles), -1, -1, -1) if clean is None else clean
+    marked = [True, *(False for _ in titles)]
+    return {
+        "pictures": pictures(torch.cat([noise, shown])),
+        "titles": [["the noise"], *([t] for t in titles)],
+        "marked": marked,
+    }
+
+
+def _level(sigma: float) -> str:
+    return f"{math.sqrt(1 - sigma**2):.2f} · picture + {sigma:.2f} · noise"

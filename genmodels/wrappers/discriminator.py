@@ -1,21 +1,31 @@
-"""What a critic allows: its score of any picture, and the game of telling generated pictures from real ones."""
+"""What a critic (the discriminator of a GAN) allows: its score of any picture."""
 
 import functools
-from typing import Any
+from dataclasses import dataclass
+from typing import TypedDict
 
 import numpy as np
 
 from genmodels.protocols import Judges
 from genmodels.wrappers.core import MODELS_KEPT, calibration, get_model, locked
-from genmodels.wrappers.pictures import Pad, from_pad
+from genmodels.wrappers.pictures import from_pad
+from genmodels.wrappers.section import Answer
+from genmodels.wrappers.state import State, drawing
+from genmodels.wrappers.types import Pad, ScoreHistograms
 
-# -- the critic's score -----------------------------------------------------------------------------------------------
+
+class Judgement(TypedDict):
+    """A score, the shares in percent of test images and of generated pictures below it, and the histograms of both."""
+
+    score: float
+    above_test: float
+    above_samples: float
+    histogram: ScoreHistograms
 
 
 @locked
-def judge(name: str, pad: Pad) -> dict[str, Any]:
-    """How real the critic finds a picture: score, the share in percent of test images ("above_test") and of generated
-    pictures ("above_samples") that it finds less real, and the histograms of both."""
+def judge(name: str, pad: Pad) -> Judgement:
+    """How real the critic finds a picture."""
     model = get_model(name, Judges)
     score = float(model.realism(from_pad(name, pad)[0]))
     test, samples = _known_scores(name)
@@ -36,7 +46,7 @@ def _known_scores(name: str) -> tuple[np.ndarray, np.ndarray]:
 
 
 @functools.lru_cache(maxsize=MODELS_KEPT)
-def _histograms(name: str) -> dict[str, list[float]]:
+def _histograms(name: str) -> ScoreHistograms:
     """Shares of test images and of samples in 40 bins, over the range that one in two hundred leaves on each side."""
     both = _known_scores(name)
     low, high = np.quantile(np.concatenate(both), [0.005, 0.995])
@@ -54,4 +64,30 @@ def threshold(name: str) -> float:
     return float(candidates[right.argmax()])
 
 
-# -- the game ---------------------------------------------------------------------------------------------------------
+# -- as a section ------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class CriticState(State):
+    picture: str = drawing()
+
+
+def look(state: CriticState) -> Answer:
+    """realism: the critic's score of a picture among those of real test images and of generated pictures, as a histogram;
+    words: and in words; score, above_test, above_samples: see `judge`."""
+    seen = judge(state.model, state.pad_of("picture"))
+    marks = seen.pop("histogram")
+    words = (
+        f"More real to the critic than **{share(seen['above_test'])}** of real test images "
+        f"and **{share(seen['above_samples'])}** of this GAN's pictures."
+    )
+    ends = {"left": "looks generated", "right": "looks real"}
+    histogram = {"above": marks["test"], "below": marks["samples"], "edges": marks["edges"], "mark": seen["score"]}
+    return {"realism": histogram | ends, "words": words} | seen
+
+
+def share(percent: float) -> str:
+    """A percentage that says 0 % and 100 % only where that is exactly so."""
+    if 0 < percent < 1:
+        return "less than 1 %"
+    return "more than 99 %" if 99 < percent < 100 else f"{percent:.0f} %"

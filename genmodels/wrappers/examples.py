@@ -7,10 +7,11 @@ from PIL import Image, ImageDraw, ImageFont
 
 from genmodels import operations
 from genmodels.data import DATASETS, Images, fit_picture, to_uint8
-from genmodels.protocols import Samples
+from genmodels.protocols import AnyModel, Judges, Samples
 from genmodels.real_images import real_images
 from genmodels.wrappers.core import describe, get_model, locked
-from genmodels.wrappers.pictures import Pad, to_pad
+from genmodels.wrappers.pictures import to_pad
+from genmodels.wrappers.types import Labelled, Pad
 
 GLYPH = 10  # of our pictures of Omniglot: a Greek φ, with the median ink
 
@@ -23,7 +24,7 @@ def known_images(name: str) -> Images | None:
     return images if images and info["classes"] in ([], list(images.classes)) else None
 
 
-def real_pictures(name: str, n: int = 10) -> list[tuple[str, Pad]]:
+def real_pictures(name: str, n: int = 10) -> list[Labelled]:
     """Labelled real test images of the model's data, of up to n classes; [] if we have none."""
     images = known_images(name)
     if images is None:
@@ -32,9 +33,18 @@ def real_pictures(name: str, n: int = 10) -> list[tuple[str, Pad]]:
     return [(images.classes[label], to_pad(images.pixels[label])) for label in labels]
 
 
-def of_kind(name: str, n: int = 10) -> list[tuple[str, Pad]]:
+def of_kind(name: str, n: int = 10) -> list[Labelled]:
     """Labelled pictures of the model's kind: real ones, else its own, else (if it does not sample) none."""
-    return real_pictures(name, n) or (own_pictures(name, n) if isinstance(get_model(name), Samples) else [])
+    return real_pictures(name, n) or (own_pictures(name, n) if isinstance(get_model(name, AnyModel), Samples) else [])
+
+
+def strips(name: str) -> list[tuple[str, list[tuple[str, Pad]]]]:
+    """All pictures to start from, under a title each; those of the model's own making where it has a critic to show them
+    to."""
+    found = [("Pictures of the kind it knows", of_kind(name))]
+    if isinstance(get_model(name), Judges) and isinstance(get_model(name), Samples):
+        found.append(("Made by the model itself", own_pictures(name)))
+    return [*found, ("Something it has never seen", [*plain_pictures(name), *outliers(name)])]
 
 
 def _spread(n: int, count: int) -> list[int]:
@@ -44,7 +54,7 @@ def _spread(n: int, count: int) -> list[int]:
 
 @functools.lru_cache(maxsize=16)
 @locked
-def own_pictures(name: str, n: int = 10) -> list[tuple[str, Pad]]:
+def own_pictures(name: str, n: int = 10) -> list[Labelled]:
     """Labelled samples of the model itself, of up to n classes."""
     model = get_model(name, Samples)
     classes = describe(name)["classes"] if describe(name)["conditional"] else []
@@ -56,7 +66,7 @@ def own_pictures(name: str, n: int = 10) -> list[tuple[str, Pad]]:
 
 
 @functools.lru_cache(maxsize=16)
-def outliers(name: str) -> list[tuple[str, Pad]]:
+def outliers(name: str) -> list[Labelled]:
     """Labelled pictures of another kind than the model's: drawn by us, and real ones of other data."""
     info = describe(name)
     shape, background = tuple(info["shape"]), info["background"]
@@ -67,7 +77,7 @@ def outliers(name: str) -> list[tuple[str, Pad]]:
 
 
 @functools.lru_cache(maxsize=16)
-def plain_pictures(name: str) -> list[tuple[str, Pad]]:
+def plain_pictures(name: str) -> list[Labelled]:
     """Labelled pictures with little in them: flat ones, and a glyph of a few thin strokes."""
     shape = tuple(describe(name)["shape"])
     flat = [("all black", 0), ("all grey", 128), ("all white", 255)]
@@ -78,7 +88,10 @@ def plain_pictures(name: str) -> list[tuple[str, Pad]]:
 def _stranger(name: str, data: str, index: int) -> Pad:
     """A real test image of other data in the model's shape, its levels inverted if the backgrounds differ."""
     info = describe(name)
-    picture = real_images(data, tuple(info["shape"])).pixels[index]
+    images = real_images(data, tuple(info["shape"]))
+    if images is None:
+        raise ValueError(f"There are no real images of {data!r} here.")
+    picture = images.pixels[index]
     return to_pad(picture if DATASETS[data].background == info["background"] else 255 - picture)
 
 

@@ -4,7 +4,7 @@ import math
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypedDict
 
 import numpy as np
 import torch
@@ -13,15 +13,16 @@ from torch import Tensor
 
 from genmodels import operations
 from genmodels.data import tile_pixels, to_uint8
-from genmodels.models.base import Model, seeded
-from genmodels.protocols import Decodes, Encodes, HasLikelihood, SamplesStepwise
+from genmodels.models.base import seeded
+from genmodels.protocols import HasLikelihood, ShowsLayers
 from genmodels.wrappers.core import MAX_SEED, check_int, class_index, describe, get_model, locked
 from genmodels.wrappers.latents import PictureState
-from genmodels.wrappers.pictures import Pad, from_pad, sheet, single, to_pad
+from genmodels.wrappers.pictures import from_pad, sheet, single, to_pad
 from genmodels.wrappers.sampling import GenerateState, knob
 from genmodels.wrappers.section import Answer, from_pads, packed, pictures
 from genmodels.wrappers.state import EACH, State, class_label, class_of, drawing, real
 from genmodels.wrappers.state import seed as state_seed
+from genmodels.wrappers.types import Film, Labelled, NoiseHistogram, Pad
 
 FILM_PICTURES, FILM_COLUMNS = 8, 4
 NOISE_REACH = 4.0  # the histogram of z goes from -4 to 4
@@ -30,29 +31,29 @@ DEQUANTIZATION_SEED = 0
 LIKELIEST = "the most likely"
 CORNERS = {"right": "at the top right", "below": "at the bottom left", "diagonal": "at the bottom right"}
 
-#: A film for the browser: frames (pads) and a caption for each.
-Film = dict[str, Any]
-
-
-def _get_invertible(name: str) -> Model:
-    """A model that shows what each of its layers does, in both directions."""
-    model = get_model(name, Encodes, Decodes)
-    if not hasattr(model, "encode_steps"):
-        raise ValueError(f"The model {name!r} has no layers to go through in both directions.")
-    return model
-
 
 # -- there and back ---------------------------------------------------------------------------------------------------
 
 
-@locked
-def round_trip(name: str, pad: Pad) -> dict[str, Any]:
-    """A picture turned into noise and back again. Where in its grey level's bin a pixel lies is drawn as in training.
+class RoundTrip(TypedDict):
+    """difference: the largest of any pixel, in grey levels. film: all layers there and back. histogram, mean and std: of the
+    code's numbers. ms_there and ms_back: time of the network."""
 
-    Returns code and decoded (pictures), difference (the largest of any pixel, in grey levels), film (all layers there
-    and back), histogram of the code's numbers, their mean and std, ms_there and ms_back (time of the network).
-    """
-    model, x = _get_invertible(name), from_pad(name, pad)[0]
+    code: Image.Image
+    decoded: Image.Image
+    difference: int
+    film: Film
+    histogram: NoiseHistogram
+    mean: float
+    std: float
+    ms_there: float
+    ms_back: float
+
+
+@locked
+def round_trip(name: str, pad: Pad) -> RoundTrip:
+    """A picture turned into noise and back again. Where in its grey level's bin a pixel lies is drawn as in training."""
+    model, x = get_model(name, ShowsLayers), from_pad(name, pad)[0]
     start = time.perf_counter()
     z = model.encode(x, generators=seeded([DEQUANTIZATION_SEED]))
     turned = time.perf_counter()
@@ -71,7 +72,7 @@ def round_trip(name: str, pad: Pad) -> dict[str, Any]:
     }
 
 
-def _noise_histogram(z: Tensor) -> dict[str, list[float]]:
+def _noise_histogram(z: Tensor) -> NoiseHistogram:
     """The density of numbers in 32 bins (those beyond the ends count, and are not shown), and of N(0, 1) beside it."""
     counts, edges = np.histogram(z.numpy(), bins=32, range=(-NOISE_REACH, NOISE_REACH))
     at = np.linspace(-NOISE_REACH, NOISE_REACH, 129)
@@ -83,7 +84,7 @@ def _noise_histogram(z: Tensor) -> dict[str, list[float]]:
 
 
 def _film_there_and_back(name: str, x: Tensor, z: Tensor) -> Film:
-    model = _get_invertible(name)
+    model = get_model(name, ShowsLayers)
     titles, n = _layer_titles(model), len(model.layer_names)
     there = [f"There, layer {i} of {n}: {title} became noise" for i, title in enumerate(titles, 1)]
     back = [f"Back, layer {n + 1 - i} undone: {title} came back" for i, title in enumerate(reversed(titles), 1)]
@@ -94,13 +95,13 @@ def _film_there_and_back(name: str, x: Tensor, z: Tensor) -> Film:
     return _film(name, [*leaving, *returning], ["The picture", *there, *back])
 
 
-def _layer_titles(model: Model) -> list[str]:
+def _layer_titles(model: ShowsLayers) -> list[str]:
     """Which pixels each layer turns into noise, in words; from the picture to noise."""
     height, width = model.image_shape[1:]
     titles = []
     for name in model.layer_names:
         stage, _, corner = name.partition("_")
-        scale = int(stage.removeprefix("scale")) if corner else model.config.scales
+        scale = int(stage.removeprefix("scale")) if corner else model.config.to_json()["scales"]
         left = f"of the {height >> scale}×{width >> scale} pixels{' left' if scale else ''}"
         which = f"the one {CORNERS[corner]} of each 2×2 square" if corner else "every other one"
         titles.append(f"{left}, {which}")
@@ -115,12 +116,11 @@ def _film(name: str, steps: Sequence[Tensor], captions: Sequence[str]) -> Film:
 
 
 @locked
-def sample_layers(name: str, seed: int = 0, label: int | str | None = None, **knobs: float) -> Film:
+def sample_layers(name: str, seed: int = 0, label: int | str | None = None, **knobs: Any) -> Film:
     """Samples on their way from noise to pictures, one frame per layer undone. label None = every class in turn."""
-    model = _get_invertible(name)
-    operations.require(model, SamplesStepwise)
+    model = get_model(name, ShowsLayers)
     seed = check_int("The seed", seed, 0, MAX_SEED)
-    knobs = {key: knob(key, value) for key, value in knobs.items()}
+    knobs = {key: knob(model, key, value) for key, value in knobs.items()}
     index = class_index(name, label)
     labels = operations.as_labels(model, FILM_PICTURES, "balanced" if index is None else index)
     steps = list(model.sample_steps(labels, generators=seeded(range(seed, seed + FILM_PICTURES)), **knobs))
@@ -136,7 +136,7 @@ def sample_layers(name: str, seed: int = 0, label: int | str | None = None, **kn
 @locked
 def interpolate(name: str, pad_a: Pad, pad_b: Pad) -> dict[str, Image.Image]:
     """From one picture to another in nine steps: through their codes ("latent") and as a cross-fade ("pixels")."""
-    model = _get_invertible(name)
+    model = get_model(name, ShowsLayers)
     t = torch.linspace(0, 1, STEPS_BETWEEN)
     a, b = (from_pad(name, pad)[0] for pad in (pad_a, pad_b))
     latent = operations.interpolate(model, a[0], b[0], t)
@@ -147,8 +147,11 @@ def interpolate(name: str, pad_a: Pad, pad_b: Pad) -> dict[str, Image.Image]:
     }
 
 
+Swapped = TypedDict("Swapped", {"class": str, "pictures": list[Labelled]})
+
+
 @locked
-def swap_class(name: str, pad: Pad, label: int | str | None = None) -> dict[str, Any]:
+def swap_class(name: str, pad: Pad, label: int | str | None = None) -> Swapped:
     """A picture encoded as one of a class, and its code decoded as one of every class.
 
     label None: the class under which the picture is the most likely. Returns the class, and pictures as (class, pad).
@@ -161,7 +164,7 @@ def swap_class(name: str, pad: Pad, label: int | str | None = None) -> dict[str,
 def _swapped(name: str, pad: Pad, index: int | None) -> tuple[int, Tensor]:
     """The class that a picture is encoded as (None: the one under which it is the most likely), and its code decoded as
     one of every class, uint8 `(classes, C, H, W)`."""
-    model, classes = _get_invertible(name), describe(name)["classes"]
+    model, classes = get_model(name, ShowsLayers), describe(name)["classes"]
     x = from_pad(name, pad)[0]
     everyone = operations.as_labels(model, len(classes), list(range(len(classes))))
     if index is None:
@@ -178,7 +181,7 @@ def _swapped(name: str, pad: Pad, index: int | None) -> tuple[int, Tensor]:
 def there_and_back(state: PictureState) -> Answer:
     """What `round_trip` says: code and decoded (pictures), numbers (the code's, a histogram with the normal curve), words,
     film (all layers there and back), difference in grey levels, ms_there and ms_back."""
-    name, model = state.model, _get_invertible(state.model)
+    name, model = state.model, get_model(state.model, ShowsLayers)
     x = from_pad(name, state.pad_of("picture"))[0]
     start = time.perf_counter()
     z = model.encode(x, generators=seeded([DEQUANTIZATION_SEED]))
@@ -238,7 +241,7 @@ class BlendState(State):
 @locked
 def blend(state: BlendState) -> Answer:
     """From one picture to another in nine steps: latent (through the codes) and pixels (a cross-fade)."""
-    model, t = _get_invertible(state.model), torch.linspace(0, 1, STEPS_BETWEEN)
+    model, t = get_model(state.model, ShowsLayers), torch.linspace(0, 1, STEPS_BETWEEN)
     a, b = (from_pad(state.model, state.pad_of(key))[0] for key in ("picture", "other"))
     latent = operations.interpolate(model, a[0], b[0], t)
     return {"latent": pictures(latent), "pixels": pictures(torch.lerp(a, b, t.view(-1, 1, 1, 1)))}

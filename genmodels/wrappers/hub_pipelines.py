@@ -13,7 +13,7 @@ import os
 import queue
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import torch
@@ -24,6 +24,7 @@ from genmodels.data import reason
 from genmodels.device import device, free_memory, set_threads
 from genmodels.wrappers import hub_repos
 from genmodels.wrappers.core import MAX_SEED, check_float, check_int
+from genmodels.wrappers.hub_previews import callback, preview
 from genmodels.wrappers.pictures import signed
 
 if importlib.util.find_spec("spaces"):
@@ -33,9 +34,6 @@ else:
 
 MAX_PROMPT, MAX_STEPS, MAX_GUIDANCE = 1000, 100, 30.0
 MIN_SIDE, MAX_SIDE, SIDE_STEP = 64, 2048, 8
-#: How large the latent picture of a preview is at most: on a CPU the decoder costs as much as several steps would.
-PREVIEW_SIDES = {"cpu": 12}
-PREVIEW_SIDE = 32
 #: Operations per weight and latent pixel (a U-Net, a decoder) or per weight and token (a transformer), as counted by
 #: torch.utils.flop_counter: 0.23 for Stable Diffusion 1.5 and 2.1, 0.16 for XL; 7.3 for their decoder; 2.0 for PixArt.
 UNET_COST, DECODER_COST, TRANSFORMER_COST = 0.23, 7.3, 2.0
@@ -87,8 +85,8 @@ class Stopped(Exception):
 
 def check_order(
     repo: str,
-    prompt: str,
-    negative_prompt: str = "",
+    prompt: Any,
+    negative_prompt: Any = "",
     guidance_scale: float = 7.5,
     num_inference_steps: int = 25,
     width: int = 512,
@@ -144,7 +142,7 @@ def estimate(
 def _estimate(order: Order, contents: hub_repos.Contents) -> Estimate:
     download = sum(contents.missing().values())
     step, decoder = _operations(order, contents)
-    if not step or (_has_gpu() and order.repo not in _speeds):
+    if contents.denoiser is None or (_has_gpu() and order.repo not in _speeds):
         return Estimate(download, None, "")
     total = step * order.num_inference_steps + decoder
     if order.repo in _speeds:
@@ -220,7 +218,8 @@ class _Holder:
 
     def __init__(self) -> None:
         self.lock = threading.Lock()
-        self.repo, self.bytes, self.pipeline, self.offloaded = "", 0, None, False
+        self.repo, self.bytes, self.offloaded = "", 0, False
+        self.pipeline: Any = None
 
     def get(self, contents: hub_repos.Contents) -> Any:
         """The pipeline of a repo that was fetched; the former one goes first, so that never two are in memory."""
@@ -319,11 +318,12 @@ def _make(order: Order, contents: hub_repos.Contents, seconds: float | None) -> 
     try:
         while not (isinstance(last, str) or last.done):
             try:
-                last = work.reports.get(timeout=HEARTBEAT)
+                state = work.reports.get(timeout=HEARTBEAT)
             except queue.Empty:
                 left = last.seconds_left and max(0.0, last.seconds_left - HEARTBEAT)
-                last = last._replace(image=None, seconds_left=left)
-            yield last
+                state = last._replace(image=None, seconds_left=left)
+            yield state
+            last = state
     finally:
         work.stopped.set()  # without waiting: a server must not stand still for the rest of a layer
 
@@ -378,7 +378,7 @@ class _Work(threading.Thread):
         self.report("Reading the prompt")
         self.started = time.perf_counter()
         try:
-            arguments = _arguments(self.order, self.contents.kind) | _callback(pipeline, self.after_step)
+            arguments = _arguments(self.order, self.contents.kind) | callback(pipeline, self.after_step)
             made = pipeline(**arguments)
         finally:
             for hook in hooks:
@@ -404,12 +404,10 @@ class _Work(threading.Thread):
         operations, decoder = _operations(self.order, self.contents)
         per_step = (time.perf_counter() - self.started) / (step + 1)
         left = per_step * (total - step - 1 + (decoder / operations if operations else 0))
-        preview = None
-        if (
-            step + 1 < total and latents is not None and not _holder.offloaded
-        ):  # offloaded: it would push the others out
-            preview = _preview(pipeline, latents, self.order)
-        self.report("Denoising", image=preview, step=step + 1, total=total, seconds_left=left)
+        picture = None
+        if step + 1 < total and latents is not None and not _holder.offloaded:  # else it would push the others out
+            picture = preview(pipeline, latents, self.order.height, self.order.width)
+        self.report("Denoising", image=picture, step=step + 1, total=total, seconds_left=left)
         if step + 1 == total:
             self.report("Decoding", step=total, total=total, seconds_left=left)
 
@@ -418,41 +416,3 @@ class _Work(threading.Thread):
         total = operations * self.order.num_inference_steps + decoder
         if total:
             _speeds[self.order.repo] = total / (time.perf_counter() - self.started)
-
-
-def _callback(pipeline: Any, after_step: Callable[[Any, int, Tensor | None], None]) -> dict[str, Any]:
-    """A pipeline's arguments for hearing of each step; older ones know another form."""
-    known = inspect.signature(pipeline.__call__).parameters
-    if "callback_on_step_end" in known:
-
-        def on_step_end(pipe: Any, step: int, timestep: Any, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
-            after_step(pipe, step, tensors.get("latents"))
-            return tensors
-
-        return {"callback_on_step_end": on_step_end}
-    if "callback" in known:
-        return {"callback": lambda step, timestep, latents: after_step(pipeline, step, latents), "callback_steps": 1}
-    return {}
-
-
-@torch.no_grad()
-def _preview(pipeline: Any, latents: Tensor, order: Order) -> Image.Image | None:
-    """Latents averaged down and decoded by the pipeline's own VAE: a small picture, and less noisy than its latents.
-
-    None where the latents are of another form than `(B, C, H, W)` of an AutoencoderKL, perhaps packed as Flux does it.
-    """
-    vae = getattr(pipeline, "vae", None)
-    scaling = getattr(getattr(vae, "config", None), "scaling_factor", None)
-    unpack = getattr(pipeline, "_unpack_latents", None)
-    if latents.ndim == 3 and unpack and list(inspect.signature(unpack).parameters)[1:3] == ["height", "width"]:
-        latents = unpack(latents, order.height, order.width, pipeline.vae_scale_factor)
-    if not scaling or latents.ndim != 4 or latents.shape[1] != getattr(vae.config, "latent_channels", None):
-        return None
-    side = PREVIEW_SIDES.get(latents.device.type, PREVIEW_SIDE) / max(latents.shape[-2:])
-    small = nn.functional.interpolate(latents[:1].float(), scale_factor=min(1.0, side), mode="area")
-    small = small / scaling + (getattr(vae.config, "shift_factor", None) or 0)
-    # some decoders overflow in float16; autocast needs no second copy of them
-    half = vae.dtype == torch.float16
-    with torch.autocast(latents.device.type, torch.bfloat16, enabled=half):
-        decoded = vae.decode(small if half else small.to(vae.dtype), return_dict=False)[0]
-    return pipeline.image_processor.postprocess(decoded.float(), output_type="pil")[0]

@@ -215,7 +215,7 @@ def _read_index(repo: str, path: Path) -> dict[str, Any]:
 
 
 @functools.cache
-def pipelines() -> dict[str, type]:
+def pipelines() -> dict[str, Any]:
     """All classes of diffusers that make one picture from a text alone, by name."""
     from diffusers.pipelines.auto_pipeline import AUTO_TEXT2IMAGE_PIPELINES_MAPPING
 
@@ -260,11 +260,14 @@ def _choose(repo: str, parts: list[str], sizes: dict[str, int]) -> tuple[dict[st
 def _weight_files(repo: str, part: str, inside: list[str]) -> tuple[str | None, list[str]]:
     """A component's weights: as fp16 if there are such, in one file if there is one. ValueError if none is complete."""
     groups: dict[tuple[bool, bool, str], list[str]] = {}
+    stems: dict[tuple[bool, bool, str], str] = {}
     for name in inside:
         if match := WEIGHTS.fullmatch(name.rpartition("/")[2]):
             half, single = match["variant"] == "fp16", match["part"] is None
             if half or match["variant"] is None:
-                groups.setdefault((half, single, match["parts"] or "1"), []).append(name)
+                key = half, single, match["parts"] or "1"
+                groups.setdefault(key, []).append(name)
+                stems.setdefault(key, match["stem"])
     complete = [key for key, names in groups.items() if len(names) == int(key[2])]
     if not complete:
         if any(name.endswith(PICKLES) for name in inside):
@@ -272,10 +275,9 @@ def _weight_files(repo: str, part: str, inside: list[str]) -> tuple[str | None, 
                 f"The repo {repo!r} keeps its {part} as a pickle, which can hold code; it needs safetensors."
             )
         raise ValueError(f"The repo {repo!r} lacks weights of its {part}.")
-    half, single, parts = max(complete)
-    stem = WEIGHTS.fullmatch(groups[half, single, parts][0].rpartition("/")[2])["stem"]
-    table = f"{part}/{stem}.safetensors.index{'.fp16' if half else ''}.json"
-    return "fp16" if half else None, groups[half, single, parts] + ([table] if not single and table in inside else [])
+    half, single, _ = best = max(complete)
+    table = f"{part}/{stems[best]}.safetensors.index{'.fp16' if half else ''}.json"
+    return "fp16" if half else None, groups[best] + ([table] if not single and table in inside else [])
 
 
 def _count_weights(repo: str, commit: str, files: dict[str, int]) -> dict[str, int]:

@@ -5,23 +5,22 @@ import math
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypedDict
 
-import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor
 
 from genmodels import operations
 from genmodels.data import to_uint8
-from genmodels.metrics import mean_squared_error, psnr
-from genmodels.models.base import Model, draw_normal, seeded
-from genmodels.protocols import Decodes, Encodes, HasPosterior, Samples, SamplesCodes
+from genmodels.metrics import mean_squared_error
+from genmodels.models.base import draw_normal, seeded
+from genmodels.protocols import BlendsClasses, Decodes, HasPosterior, Reconstructs, SamplesCodes
+from genmodels.wrappers.bottleneck import finite_psnr, score_histogram
 from genmodels.wrappers.core import (  # fmt: skip
     MAX_FRAMES,
     MAX_IMAGES,
     MAX_SEED,
-    MODELS_KEPT,
     calibrated,
     calibration,
     check_float,
@@ -33,9 +32,10 @@ from genmodels.wrappers.core import (  # fmt: skip
     get_model,
     locked,
 )
-from genmodels.wrappers.pictures import Pad, from_pad, gif, sheet, single, to_pad
+from genmodels.wrappers.pictures import from_pad, gif, sheet, single, to_pad
 from genmodels.wrappers.section import Answer, packed, pictures
 from genmodels.wrappers.state import EACH, State, class_label, class_of, drawing, numbers, real, seed, whole
+from genmodels.wrappers.types import Histogram, LatentMap, Pad, Place
 
 PROBES = 8  # codes around which the effect of a latent is measured
 
@@ -43,15 +43,27 @@ PROBES = 8  # codes around which the effect of a latent is measured
 # -- there and back -----------------------------------------------------------------------------------------------------
 
 
-@locked
-def autoencode(name: str, pad: Pad, sigma: float = 0.0, seed: int = 0) -> dict[str, Any]:
-    """What a model makes of a picture, with noise of standard deviation sigma added and the hidden pixels erased.
+class Autoencoded(TypedDict):
+    """What a model makes of a picture. score: root mean squared error in grey levels of the undamaged picture's
+    reconstruction. percentile: of the score among test images. histogram: the test scores. psnr_seen (None if nothing was
+    damaged) and psnr: in dB against the picture as given. ms: time of the network."""
 
-    Returns seen, reconstruction, difference (pictures), code (list), score (root mean squared error in grey levels of
-    the undamaged picture's reconstruction), percentile (of the score among test images), histogram of the test scores,
-    psnr_seen (None if nothing was damaged) and psnr in dB against the picture as given, ms (time of the network).
-    """
-    model = get_model(name, Encodes, Decodes)
+    seen: Image.Image
+    reconstruction: Image.Image
+    difference: Image.Image
+    code: list[float]
+    score: float
+    percentile: float
+    histogram: Histogram
+    psnr_seen: float | None
+    psnr: float
+    ms: float
+
+
+@locked
+def autoencode(name: str, pad: Pad, sigma: float = 0.0, seed: int = 0) -> Autoencoded:
+    """A picture through the code and back, with noise of standard deviation sigma added and the hidden pixels erased."""
+    model = get_model(name, Reconstructs)
     scores = calibrated(name, "scores", "anomaly scores").numpy()
     sigma, seed = check_float("The noise", sigma, 0, 1), check_int("The seed", seed, 0, MAX_SEED)
     x, hidden = from_pad(name, pad)
@@ -60,8 +72,9 @@ def autoencode(name: str, pad: Pad, sigma: float = 0.0, seed: int = 0) -> dict[s
     code = model.encode(seen)
     reconstruction = model.decode(code).clamp(-1, 1)
     elapsed = 1000 * (time.perf_counter() - start)
-    score = float(operations.anomaly_score(model, x))
     damaged = sigma > 0 or bool(hidden.any())
+    undamaged = operations.reconstruct(model, x) if damaged else reconstruction
+    score = float(operations.root_mean_squared_error(undamaged, x))
     made = {"sigma": sigma, "seed": seed}
     return {
         "seen": single(seen[0], name, picture="what the network sees", **made),
@@ -70,29 +83,17 @@ def autoencode(name: str, pad: Pad, sigma: float = 0.0, seed: int = 0) -> dict[s
         "code": code[0].flatten().tolist(),
         "score": score,
         "percentile": float((scores < score).mean() * 100),
-        "histogram": _score_histogram(name),
-        "psnr_seen": _finite_psnr(seen, x) if damaged else None,
-        "psnr": _finite_psnr(reconstruction, x),
+        "histogram": score_histogram(name),
+        "psnr_seen": finite_psnr(seen, x) if damaged else None,
+        "psnr": finite_psnr(reconstruction, x),
         "ms": elapsed,
     }
-
-
-@functools.lru_cache(maxsize=MODELS_KEPT)
-def _score_histogram(name: str) -> dict[str, list]:
-    """The test images' anomaly scores in 40 bins, up to the score that one in a thousand exceeds."""
-    scores = calibrated(name, "scores", "anomaly scores").numpy()
-    counts, edges = np.histogram(scores, bins=40, range=(0, float(np.quantile(scores, 0.999))))
-    return {"counts": counts.tolist(), "edges": edges.tolist()}
-
-
-def _finite_psnr(x: Tensor, y: Tensor) -> float:
-    return min(99.0, psnr(float(mean_squared_error(x, y).mean())))
 
 
 @locked
 def mix_codes(name: str, pad_a: Pad, pad_b: Pad, t: float) -> dict[str, Image.Image]:
     """Decoded at (1 - t) z_a + t z_b ("latent"), and the cross-fade of the pixels ("pixels")."""
-    model = get_model(name, Encodes, Decodes)
+    model = get_model(name, Reconstructs)
     t = check_float("The position", t, 0, 1)
     a, b = from_pad(name, pad_a)[0], from_pad(name, pad_b)[0]
     latent = operations.interpolate(model, a[0], b[0], torch.tensor([t]))[0]
@@ -106,7 +107,7 @@ def mix_codes(name: str, pad_a: Pad, pad_b: Pad, t: float) -> dict[str, Image.Im
 
 
 @functools.lru_cache(maxsize=8)
-def latent_map(name: str) -> dict[str, Any]:
+def latent_map(name: str) -> LatentMap:
     """Codes and classes of 2,000 test images for a model with two latents, and how far the map reaches: +-extent, which leaves 3 % out."""
     info = describe(name)
     if info["latent_dim"] != 2:
@@ -135,9 +136,9 @@ def _decode_codes(name: str, codes: Sequence[Sequence[float]]) -> Tensor:
 
 
 @locked
-def encode_point(name: str, pad: Pad) -> dict[str, Any]:
+def encode_point(name: str, pad: Pad) -> Place:
     """Where a picture lands on the map, and what is decoded there."""
-    model = get_model(name, Encodes, Decodes)
+    model = get_model(name, Reconstructs)
     extent = latent_map(name)["extent"]
     z = model.encode(from_pad(name, pad)[0]).clamp(-extent, extent)
     x, y = z[0].tolist()
@@ -149,9 +150,7 @@ def posterior_samples(
     name: str, pad: Pad, label: int | str | None = None, n: int = 8, seed: int = 0, temperature: float = 1.0
 ) -> Image.Image:
     """Decodes of codes drawn from q(z|x): what the model takes for the same picture."""
-    model = get_model(name, Encodes, Decodes)
-    if not hasattr(model, "posterior"):
-        raise ValueError(f"The model {name!r} has no posterior q(z|x) to draw variations from.")
+    model = get_model(name, HasPosterior)
     n, seed = check_int("The number of images", n, 1, MAX_IMAGES), check_int("The seed", seed, 0, MAX_SEED)
     temperature = check_float("The spread", temperature, 0, 8)
     index = class_index(name, label)
@@ -163,22 +162,23 @@ def posterior_samples(
     return sheet(images, name, n, n=n, seed=seed, **class_text(name, index), temperature=temperature, what="variations")
 
 
-def _get_sampler(name: str) -> Model:
-    """A model that draws codes and decodes them, and so samples."""
-    model = get_model(name, Samples, Decodes)
-    if not hasattr(model, "sample_codes"):
-        raise ValueError(f"The model {name!r} has no codes to draw and to change one by one.")
-    return model
-
-
 # -- single latents ---------------------------------------------------------------------------------------------------
+
+
+class Latent(TypedDict):
+    """Its place in the code, and a knob's range and start."""
+
+    index: int
+    low: float
+    high: float
+    value: float
 
 
 @functools.lru_cache(maxsize=8)
 @locked
-def strongest_latents(name: str, k: int = 8) -> list[dict[str, float]]:
+def strongest_latents(name: str, k: int = 8) -> list[Latent]:
     """The k latents that change the picture most when they move from -2 to 2, averaged over a few other codes."""
-    model = _get_sampler(name)
+    model = get_model(name, SamplesCodes)
     k = check_int("The number of latents", k, 1, describe(name)["latent_dim"])
     labels = operations.as_labels(model, PROBES, "balanced")
     codes = model.sample_codes(labels, generators=seeded(range(PROBES)))
@@ -194,7 +194,7 @@ def strongest_latents(name: str, k: int = 8) -> list[dict[str, float]]:
 
 def _edited_code(name: str, values: Any, seed: Any, index: int | None) -> Tensor:
     """A code `(1, D)` drawn from the prior with `seed`, its strongest latents set to `values`."""
-    model = _get_sampler(name)
+    model = get_model(name, SamplesCodes)
     if (
         not isinstance(values, Sequence)
         or isinstance(values, str)
@@ -213,7 +213,7 @@ def traverse(name: str, values: Sequence[float], seed: int = 0, label: int | str
     """The picture whose strongest latents have these values; the other latents come from the seed."""
     index = class_index(name, label)
     z = _edited_code(name, values, seed, index)
-    model = get_model(name)
+    model = get_model(name, Decodes)
     image = model.decode(z, operations.as_labels(model, 1, index))[0]
     return single(image, name, seed=seed, latents=list(values), **class_text(name, index))
 
@@ -229,7 +229,7 @@ def traversal_strip(
     latent = strongest_latents(name, len(values))[which]
     z = z.repeat(check_int("The number of images", n, 2, MAX_IMAGES), 1)
     z[:, latent["index"]] = torch.linspace(latent["low"], latent["high"], len(z))
-    model = get_model(name)
+    model = get_model(name, Decodes)
     images = model.decode(z, operations.as_labels(model, len(z), index))
     return sheet(
         images, name, len(z), seed=seed, latents=list(values), swept=latent["index"], **class_text(name, index)
@@ -240,7 +240,9 @@ def traversal_strip(
 
 
 @locked
-def _walk_images(model: Model, seeds: list[int], indices: list[int | None], frames: int, temperature: float) -> Tensor:
+def _walk_images(
+    model: BlendsClasses, seeds: list[int], indices: list[int | None], frames: int, temperature: float
+) -> Tensor:
     """Images on the line between two samples' codes; between two classes the label is blended along."""
     ends = [operations.as_labels(model, 1, index) for index in indices]
     codes = [
@@ -249,7 +251,7 @@ def _walk_images(model: Model, seeds: list[int], indices: list[int | None], fram
     ]
     t = torch.linspace(0, 1, frames).unsqueeze(1)
     one_hot = [torch.nn.functional.one_hot(label % (model.num_classes + 1), model.num_classes + 1) for label in ends]
-    return model.decode(torch.lerp(codes[0], codes[1], t), torch.lerp(one_hot[0].float(), one_hot[1].float(), t))
+    return model.decode_blend(torch.lerp(codes[0], codes[1], t), torch.lerp(one_hot[0].float(), one_hot[1].float(), t))
 
 
 def latent_walk(
@@ -260,14 +262,14 @@ def latent_walk(
     temperature: float = 1.0,
 ) -> tuple[Image.Image, str]:
     """From one sample to another through the latent space: a film strip, and the path of a GIF that goes there and back."""
-    model = _get_sampler(name)
-    seeds = [check_int("The seed", seed, 0, MAX_SEED) for seed in seeds]
+    model = get_model(name, BlendsClasses)
+    ends = [check_int("The seed", seed, 0, MAX_SEED) for seed in seeds]
     frames = check_int("The number of frames", frames, 2, MAX_FRAMES)
     temperature = check_float("The temperature", temperature, 0, 2)
     indices = [class_index(name, label) for label in labels]
-    x = _walk_images(model, seeds, indices, frames, temperature)
+    x = _walk_images(model, ends, indices, frames, temperature)
     classes = [class_text(name, index)["class"] for index in indices]
-    settings = {"seeds": seeds, "classes": classes, "frames": frames, "temperature": temperature}
+    settings = {"seeds": ends, "classes": classes, "frames": frames, "temperature": temperature}
     shown = x[torch.linspace(0, frames - 1, min(frames, 12)).round().long()]
     return sheet(shown, name, len(shown), **settings), gif(x, name, settings)
 

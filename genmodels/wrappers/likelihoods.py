@@ -3,7 +3,7 @@
 import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TypedDict
 
 import numpy as np
 import torch
@@ -13,22 +13,43 @@ from genmodels.protocols import HasLikelihood
 from genmodels.wrappers.core import MODELS_KEPT, calibrated, get_model, locked
 from genmodels.wrappers.examples import of_kind, outliers, plain_pictures
 from genmodels.wrappers.latents import PictureState
-from genmodels.wrappers.pictures import Pad, from_pad
+from genmodels.wrappers.pictures import from_pad
 from genmodels.wrappers.section import Answer, from_pads
 from genmodels.wrappers.state import State
+from genmodels.wrappers.types import Histogram, Labelled, Pad
+
+
+class Likelihood(TypedDict):
+    """bits/dim of a picture, whether they are a bound, the share in percent of test images that cost more, and the histogram
+    of these."""
+
+    bits: float
+    is_bound: bool
+    likelier_than: float
+    histogram: Histogram
+
+
+class Compared(TypedDict):
+    """A picture beside others. known: whether it is of the model's kind."""
+
+    label: str
+    pad: Pad
+    known: bool
+    bits: float
+    likelier_than: float
+
 
 WHY = "Why? A likelihood adds up how well each pixel can be told from the others, and in a simple picture every pixel can."
 MIDDLE = 50  # percent: where the median test image lies
 
 
 @locked
-def likelihood(name: str, pad: Pad) -> dict[str, Any]:
-    """What a picture costs in bits/dim without naming its class, whether that is a bound, the share in percent of test
-    images that cost more ("likelier_than"), and the histogram of these."""
+def likelihood(name: str, pad: Pad) -> Likelihood:
+    """What a picture costs without naming its class."""
     bits = _bits(name, [pad])[0]
     return {
         "bits": bits,
-        "is_bound": get_model(name).likelihood_is_bound,
+        "is_bound": get_model(name, HasLikelihood).likelihood_is_bound,
         "likelier_than": _likelier_than(name, bits),
         "histogram": _bits_histogram(name),
     }
@@ -49,17 +70,16 @@ def _likelier_than(name: str, bits: float) -> float:
 
 
 @functools.lru_cache(maxsize=MODELS_KEPT)
-def _bits_histogram(name: str) -> dict[str, list]:
+def _bits_histogram(name: str) -> Histogram:
     """The test images' bits/dim in 40 bins from 0 up to what one in a thousand exceeds."""
     counts, edges = np.histogram(_test_bits(name), bins=40, range=(0, float(np.quantile(_test_bits(name), 0.999))))
     return {"counts": counts.tolist(), "edges": edges.tolist()}
 
 
-def compared(name: str, known: Sequence[tuple[str, Pad]]) -> list[dict[str, Any]]:
-    """The `known` pictures of the model's kind and those of others, the likeliest first: label, pad, known (whether of its
-    kind), bits, likelier_than."""
+def compared(name: str, known: Sequence[Labelled]) -> list[Compared]:
+    """The `known` pictures of the model's kind and those of others, the likeliest first."""
     pads = [*known, *plain_pictures(name), *outliers(name)]
-    rows = [
+    rows: list[Compared] = [
         {"label": label, "pad": pad, "known": i < len(known), "bits": bits, "likelier_than": _likelier_than(name, bits)}
         for i, ((label, pad), bits) in enumerate(zip(pads, _all_bits(name, [pad for _, pad in pads]), strict=True))
     ]

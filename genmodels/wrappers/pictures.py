@@ -20,9 +20,8 @@ from torch import Tensor
 import genmodels
 from genmodels.data import formats, read_pixels, tile, to_float, to_picture, to_uint8
 from genmodels.wrappers.core import describe, own_folder
+from genmodels.wrappers.types import Pad
 
-#: {"pixels": base64 of uint8 H*W*C, "mask": base64 of uint8 H*W (1 = hidden) or "", "shape": [C, H, W]}
-Pad = dict[str, Any]
 NO_PICTURE = "There is no picture yet: draw one, pick an example or upload a file."
 
 
@@ -68,7 +67,7 @@ def top_half(pad: Pad) -> Pad:
     """The picture with its lower half hidden."""
     _, height, width = pad["shape"]
     hidden = np.repeat(np.arange(height) >= height // 2, width).astype(np.uint8)
-    return pad | {"mask": base64.b64encode(hidden.tobytes()).decode()}
+    return {**pad, "mask": base64.b64encode(hidden.tobytes()).decode()}
 
 
 def read_upload(path: str | None, name: str) -> Pad:
@@ -96,13 +95,13 @@ def read_picture(path: str, name: str) -> Pad:
 # -- pictures out -----------------------------------------------------------------------------------------------------
 
 
-def signed(image: Image.Image, name: str, **settings: Any) -> Image.Image:
+def signed(image: Image.Image, name: str, /, **settings: Any) -> Image.Image:
     """The picture with model, version and settings as PNG text."""
-    image.info = signature(name, **settings)
+    image.info = dict(signature(name, **settings).items())
     return image
 
 
-def signature(name: str, **settings: Any) -> dict[str, str]:
+def signature(name: str, /, **settings: Any) -> dict[str, str]:
     """Model, version and settings as PNG text, of any script."""
     settings = {"Software": f"genmodels {genmodels.__version__}", "model": name} | settings
     return {
@@ -116,20 +115,20 @@ def _encodable(text: str) -> str:
     return text.encode("utf-8", "replace").decode("utf-8")
 
 
-def save_png(image: Image.Image, path: str | os.PathLike) -> None:
+def save_png(image: Image.Image, path: str | os.PathLike[str]) -> None:
     """The picture with its text, as the app gives it to be downloaded."""
     text = PngInfo()
     for key, value in image.info.items():
-        text.add_text(key, value)  # what Latin-1 does not hold becomes an iTXt
+        text.add_text(str(key), value)  # what Latin-1 does not hold becomes an iTXt
     image.save(path, "png", pnginfo=text)
 
 
-def single(x: Tensor, name: str, **settings: Any) -> Image.Image:
+def single(x: Tensor, name: str, /, **settings: Any) -> Image.Image:
     """Image `(C, H, W)` in [-1, 1], enlarged to at least 256 pixels."""
     return signed(to_picture(to_uint8(x), math.ceil(256 / x.shape[-1])), name, **settings)
 
 
-def sheet(x: Tensor, name: str, columns: int | None = None, **settings: Any) -> Image.Image:
+def sheet(x: Tensor, name: str, columns: int | None = None, /, **settings: Any) -> Image.Image:
     """Images `(N, C, H, W)` as one picture, enlarged to about a thousand pixels."""
     columns = columns or math.ceil(math.sqrt(len(x)))
     scale = max(2, min(8, 1000 // (columns * (x.shape[-1] + 2))))

@@ -2,11 +2,12 @@
 
 import time
 from dataclasses import dataclass
+from typing import Any
 
 from PIL import Image
 
 from genmodels import operations
-from genmodels.protocols import Samples
+from genmodels.protocols import AnyModel, Samples
 from genmodels.wrappers.core import (
     MAX_IMAGES,
     MAX_SEED,
@@ -24,35 +25,26 @@ from genmodels.wrappers.state import EACH, State, class_label, class_of
 from genmodels.wrappers.state import seed as state_seed
 from genmodels.wrappers.state import whole as state_whole
 
-MAX_STEPS = 200  # that a visitor may ask for; the model itself takes more
-#: What a visitor may set of a family's own `sample`: how to call it, and its range, or None for what the model checks.
-KNOBS: dict[str, tuple[str, float | None, float | None]] = {
-    "temperature": ("The temperature", 0, 2),
-    "truncation_psi": ("The truncation ψ", 0, 1.5),
-    "num_inference_steps": ("The number of steps", 1, MAX_STEPS),
-    "guidance_scale": ("The guidance scale", 0, 20),
-    "eta": ("η", 0, 1),
-    "scheduler": ("The scheduler", None, None),
-    "prompt": ("The prompt", None, None),
-}
 
-
-def knob(key: str, value: float | str) -> float | str:
-    """The value of a knob, or ValueError with its range."""
-    what, low, high = KNOBS[key]
-    if low is None:
-        if not isinstance(value, str):
-            raise ValueError(f"{what} must be text, not {shown(value)}.")
-        return value
-    return check_int(what, value, low, high) if key == "num_inference_steps" else check_float(what, value, low, high)
+def knob(model: AnyModel, key: str, value: Any) -> Any:
+    """The value of one of the family's knobs as the model takes it, or ValueError with its range, or with the knobs that
+    there are."""
+    if key not in model.knobs:
+        raise operations.no_knob(key, model.knobs)
+    what, low, high, kind = model.knobs[key]
+    if kind is not str:
+        return check_int(what, value, int(low), int(high)) if kind is int else check_float(what, value, low, high)
+    if not isinstance(value, str):
+        raise ValueError(f"{what} must be text, not {shown(value)}.")
+    return value
 
 
 @locked
-def sample(name: str, n: int = 16, seed: int = 0, label: int | str | None = None, **knobs: float | str) -> Image.Image:
-    """n new pictures as one sheet; picture i has seed + i. label None = every class in turn. knobs: see KNOBS."""
+def sample(name: str, n: int = 16, seed: int = 0, label: int | str | None = None, **knobs: Any) -> Image.Image:
+    """n new pictures as one sheet; picture i has seed + i. label None = every class in turn. knobs: the family's own."""
     model = get_model(name, Samples)
     n, seed = check_int("The number of images", n, 1, MAX_IMAGES), check_int("The seed", seed, 0, MAX_SEED)
-    knobs = {key: knob(key, value) for key, value in knobs.items()}
+    knobs = {key: knob(model, key, value) for key, value in knobs.items()}
     index = class_index(name, label)
     x = operations.sample(model, n, seed, "balanced" if index is None else index, **knobs)
     return sheet(x, name, n=n, seed=seed, **class_text(name, index), **knobs)
@@ -74,7 +66,7 @@ class GenerateState(State):
 def generate(state: GenerateState) -> Answer:
     """samples: n new pictures, of which picture i has seed + i; words: what made them; ms: the network's time."""
     model = get_model(state.model, Samples)
-    knobs = state.picked(*(key for key in state.kinds() if key in KNOBS))
+    knobs = state.picked(*(key for key in state.kinds() if key in model.knobs))
     index = class_index(state.model, class_of(state.label))
     start = time.perf_counter()
     x = operations.sample(model, state.n, state.seed, "balanced" if index is None else index, **knobs)

@@ -19,6 +19,14 @@ from genmodels.wrappers.state import State
 Answer = dict[str, Any]
 
 
+class Whole(Answer):
+    """The last answer of a work section for those who see no other; `new` is what it says to those who saw them all."""
+
+    def __init__(self, new: Answer, **whole: Any) -> None:
+        super().__init__(new | whole)
+        self.new = new
+
+
 class View(NamedTuple):
     """A part of an answer and how it is drawn: the element `gm-<element>`, the answer's key, a title, its options."""
 

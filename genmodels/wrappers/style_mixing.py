@@ -1,37 +1,43 @@
 """What a generator with a style per layer allows: closed walks, and pictures with the styles of two others."""
 
+import functools
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 from PIL import Image
 from torch import Tensor
 
-from genmodels import operations
+from genmodels import checkpoint, operations
 from genmodels.data import tile, to_uint8
-from genmodels.models.base import Model, seeded
-from genmodels.protocols import Samples
-from genmodels.wrappers.core import MAX_FRAMES, MAX_SEED, check_int, class_index, class_text, get_model, locked
+from genmodels.models.base import seeded
+from genmodels.protocols import HasStyles
+from genmodels.wrappers.core import (
+    MAX_FRAMES,
+    MAX_SEED,
+    MODELS_KEPT,
+    check_int,
+    class_index,
+    class_text,
+    describe,
+    get_model,
+    locked,
+)
 from genmodels.wrappers.pictures import loop_webp, sheet, signed
-from genmodels.wrappers.sampling import knob
+from genmodels.wrappers.sampling import GenerateState, knob
+from genmodels.wrappers.section import Answer, packed, pictures
+from genmodels.wrappers.state import EACH, State, choice, class_label, class_of, real, seed, whole
 
 MAX_STOPS, MAX_SOURCES = 8, 10
 SPACES = ("z", "w")
 
 
-def _get_styled(name: str) -> Model:
-    """A model whose `styles(z, labels, truncation_psi)` are `(B, num_layers, D)` and `synthesize(w)` draws them."""
-    model = get_model(name, Samples)
-    if not hasattr(model, "synthesize"):
-        raise ValueError(f"The model {name!r} has no styles to walk between or to mix.")
-    return model
-
-
 def style_layers(name: str) -> int:
     """How many layers of the generator have a style of their own."""
-    return _get_styled(name).num_layers
+    return get_model(name, HasStyles).num_layers
 
 
-def _labels(model: Model, first: int, n: int, index: int | None) -> Tensor:
+def _labels(model: HasStyles, first: int, n: int, index: int | None) -> Tensor:
     """One class n times, or every class in turn from the `first`."""
     if index is not None or not model.num_classes:
         return operations.as_labels(model, n, index)
@@ -51,7 +57,7 @@ def slerp(a: Tensor, b: Tensor, t: Tensor) -> Tensor:
 
 
 @locked
-def _loop_images(model: Model, z: Tensor, labels: Tensor, frames: int, space: str, psi: float) -> Tensor:
+def _loop_images(model: HasStyles, z: Tensor, labels: Tensor, frames: int, space: str, psi: float) -> Tensor:
     """Images on the closed path through the stops z `(K, D)`: slerp in z, or straight lines in w.
 
     Where the class changes on the way, the styles of both classes are blended.
@@ -81,10 +87,10 @@ def latent_loop(
 
     label None: stop i shows class (seed + i) modulo the number of classes. space: "z" or "w", see `_loop_images`.
     """
-    model = _get_styled(name)
+    model = get_model(name, HasStyles)
     seed, stops = check_int("The seed", seed, 0, MAX_SEED), check_int("The number of stops", stops, 2, MAX_STOPS)
     frames = check_int("The number of frames", frames, 8, MAX_FRAMES)
-    psi = knob("truncation_psi", truncation_psi)
+    psi = knob(model, "truncation_psi", truncation_psi)
     if space not in SPACES:
         raise ValueError("The walk must go through z or w.")
     index = class_index(name, label)
@@ -115,7 +121,7 @@ def style_grid(
 
     So crossover 0 repeats the top, and crossover `style_layers(name)` repeats the left. label None: every class in turn.
     """
-    model = _get_styled(name)
+    model = get_model(name, HasStyles)
     seeds = (
         check_int("The seed of the rows", row_seed, 0, MAX_SEED),
         check_int("The seed of the columns", column_seed, 0, MAX_SEED),
@@ -125,20 +131,25 @@ def style_grid(
         check_int("The number of columns", columns, 1, MAX_SOURCES),
     )
     crossover = check_int("The crossover layer", crossover, 0, model.num_layers)
-    psi = knob("truncation_psi", truncation_psi)
+    psi = knob(model, "truncation_psi", truncation_psi)
     index = class_index(name, label)
     left, top = (_styles(model, seed, n, index, psi) for seed, n in zip(seeds, counts, strict=True))
     rows, columns = counts
-    mixed = top.repeat(rows, 1, 1)
-    mixed[:, :crossover] = left.repeat_interleave(columns, 0)[:, :crossover]
-    x = to_uint8(model.synthesize(torch.cat([left, top, mixed])))
+    x = to_uint8(model.synthesize(torch.cat([left, top, _mixed(left, top, crossover)])))
     settings = {"row_seed": seeds[0], "column_seed": seeds[1], "crossover": crossover, **class_text(name, index)}
     return signed(_framed(x, rows, columns), name, **settings, truncation_psi=psi)
 
 
-def _styles(model: Model, seed: int, n: int, index: int | None, psi: float) -> Tensor:
+def _styles(model: HasStyles, seed: int, n: int, index: int | None, psi: float) -> Tensor:
     labels = _labels(model, 0, n, index)
     return model.styles(model.sample_codes(labels, generators=seeded(range(seed, seed + n))), labels, psi)
+
+
+def _mixed(left: Tensor, top: Tensor, crossover: int) -> Tensor:
+    """Styles `(R * C, num_layers, D)`, row by row: those of `left` `(R, …)` before the crossover, of `top` `(C, …)` after."""
+    mixed = top.repeat(len(left), 1, 1)
+    mixed[:, :crossover] = left.repeat_interleave(len(top), 0)[:, :crossover]
+    return mixed
 
 
 def _framed(x: Tensor, rows: int, columns: int) -> Image.Image:
@@ -154,3 +165,82 @@ def _framed(x: Tensor, rows: int, columns: int) -> Image.Image:
         table.paste(part, (x0, y0))
     table.paste(middle, (left.width + gap, top.height + gap))
     return table
+
+
+# -- as sections -------------------------------------------------------------------------------------------------------
+
+ROWS, COLUMNS = 4, 6
+
+
+def truncation() -> Any:
+    """The field of ψ."""
+    info = "How far from the mean of the class: low is typical, high is varied."
+    return real("Truncation ψ", 0.8, 0, 1.5, info=info)
+
+
+@functools.lru_cache(maxsize=MODELS_KEPT)
+def layer_count(name: str) -> int:
+    """How many layers of the generator have a style of their own, without loading its weights."""
+    return checkpoint.outline(name).num_layers  # type: ignore[return-value]
+
+
+@dataclass(frozen=True)
+class TruncatedState(GenerateState):
+    truncation_psi: float = truncation()
+
+
+@dataclass(frozen=True)
+class LoopState(State):
+    label: str = class_label(EACH)
+    space: str = choice("Straight on in", "z", [["z, on the sphere", "z"], ["w, on a line", "w"]])
+    truncation_psi: float = truncation()
+    seed: int = seed()
+    stops: int = whole("Seeds on the way", 4, 2, MAX_STOPS, advanced=True)
+    frames: int = whole("Frames", 48, 8, MAX_FRAMES, advanced=True)
+
+
+@locked
+def loop(state: LoopState) -> Answer:
+    """film: a walk through the pictures of `seed`, `seed` + 1, … and back to the first; strip: the pictures it passes."""
+    model, index = get_model(state.model, HasStyles), class_index(state.model, class_of(state.label))
+    labels = _labels(model, state.seed, state.stops, index)
+    z = model.sample_codes(labels, generators=seeded(range(state.seed, state.seed + state.stops)))
+    x = to_uint8(_loop_images(model, z, labels, state.frames, state.space, state.truncation_psi))
+    ends = torch.arange(state.stops) * state.frames // state.stops
+    film = {"frames": packed(x), "captions": [_place(state, labels, i) for i in range(state.frames)]}
+    return {"film": film, "strip": packed(x[ends])}
+
+
+def _place(state: LoopState, labels: Tensor, frame: int) -> str:
+    """Between which stops a frame lies, in words."""
+    here, rest = divmod(frame * state.stops, state.frames)
+    there = (here + 1) % state.stops
+    ends = [f"seed {state.seed + i}{_class_words(state.model, int(labels[i]))}" for i in (here, there)]
+    return f"{ends[0]} → {ends[1]}, {100 * rest / state.frames:.0f} %" if rest else ends[0]
+
+
+def _class_words(name: str, label: int) -> str:
+    return f" ({describe(name)['classes'][label]})" if label >= 0 else ""
+
+
+@dataclass(frozen=True)
+class MixState(State):
+    crossover: int = whole(
+        "Layers that follow the left picture", 2, 0, layer_count, info="None: all follow the top. All: only the left."
+    )
+    label: str = class_label(EACH)
+    truncation_psi: float = truncation()
+    row_seed: int = seed("Seed, left")
+    column_seed: int = seed("Seed, top", 100)
+
+
+@locked
+def mix(state: MixState) -> Answer:
+    """table: pictures on the left (`row_seed` on) and on top (`column_seed` on), and cells, row by row: each has the styles
+    of its row's picture in the layers before `crossover`, and those of its column's picture in the others."""
+    model, index = get_model(state.model, HasStyles), class_index(state.model, class_of(state.label))
+    seeds, psi = ((state.row_seed, ROWS), (state.column_seed, COLUMNS)), state.truncation_psi
+    left, top = (_styles(model, first, n, index, psi) for first, n in seeds)
+    x = model.synthesize(torch.cat([left, top, _mixed(left, top, state.crossover)])).clamp(-1, 1)
+    parts = x.split([ROWS, COLUMNS, ROWS * COLUMNS])
+    return {"table": {key: pictures(part) for key, part in zip(("left", "top", "cells"), parts, strict=True)}}

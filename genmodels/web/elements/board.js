@@ -1,74 +1,152 @@
-// The board of "spot the fake": pictures to click. Its value is the list of picked positions, from 0.
-// Prop round: {pictures: [{pixels, shape}], group, sought, answers}. group 2: one picture of each pair can be picked.
-// Until the round is revealed, answers is null and nothing here tells which pictures are sought; then it is
-// [{truth, visitor, critic}]: the truth in a word, and whether visitor and critic were right.
-import { Piece } from './piece.js';
-import { showPicture } from './picture.js';
+// The game of finding the generated pictures: cards to pick, by pointer or with the arrow keys and Space, and once the
+// visitor has decided, the truth under each and the score of the visit. What is true comes only with the picks.
+import { make } from './controls.js';
+import { pictureAt, showPicture } from './picture.js';
+import { Section } from './section.js';
+import { spoken } from './views.js';
 
-const template = (props) => `
-<div class="gm-board">
-  <div class="gm-board-cards" role="group" aria-label="${props.label ?? ''}"></div>
-</div>`;
+const CARDS = 8;
+const HIGHEST = 2 ** 31 - 1;
 
-export class Board extends Piece {
-  static template = template;
+export class Spot extends Section {
+  score = { visitor: 0, critic: 0, of: 0 };
+  picked = new Set();
+  group = 1;
 
-  mount({ element, props, changed, trigger }) {
-    const cards = element.querySelector('.gm-board-cards');
-    let picked = new Set();
+  layOutControls() {
+    this.reveal = make('button', { type: 'button', class: 'gm-button gm-primary', textContent: 'Reveal', disabled: true, onclick: () => this.decide() });
+    this.another = make('button', { type: 'button', class: 'gm-button', textContent: 'New round', onclick: () => this.deal() });
+    super.layOutControls();
+  }
 
-    function pick(i) {
-      const { group } = props.round;
-      const on = !picked.has(i);
-      if (group > 1) for (let k = i - i % group; k < i - i % group + group; k++) picked.delete(k);
-      if (on) picked.add(i); else picked.delete(i);
-      mark();
-      props.value = [...picked].sort((a, b) => a - b);
+  layOutViews() {
+    this.views = [];
+    this.asked = make('p', { class: 'gm-question', textContent: '\u00a0' });
+    this.cards = make('div', { class: 'gm-cards', role: 'group', 'aria-label': 'Pictures to pick' });
+    this.cards.addEventListener('keydown', (event) => this.key(event));
+    this.result = make('p', { class: 'gm-verdict', role: 'status' });
+    const [, h, w] = this.page.facts[this.model].shape;
+    this.cards.append(...Array.from({ length: CARDS }, () => make('span', { class: 'gm-card' }, make('canvas', { width: w, height: h }))));
+    this.main.append(this.asked, this.cards, make('div', { class: 'gm-pair gm-spot-bar' }, this.reveal, this.another), this.result);
+  }
+
+  // -- rounds ----------------------------------------------------------------------------------------------------------
+
+  async wake() {
+    this.awake = true;
+    if (this.state.round === undefined) this.state.round = Math.floor(Math.random() * HIGHEST);
+    await this.ask();
+  }
+
+  deal() {
+    this.state = { round: Math.floor(Math.random() * HIGHEST) };
+    this.ask();
+  }
+
+  decide() {
+    this.state.picks = [...this.picked].sort((a, b) => a - b);
+    this.ask();
+  }
+
+  pageChanged(what) {
+    if (what !== 'data') return;
+    this.model = this.modelFor(this.page.data);
+    this.variants();
+    if (this.awake) this.deal();
+  }
+
+  adapt() {
+    super.adapt();
+    delete this.state.picks;
+  }
+
+  receive(answer, state) {
+    this.trouble.textContent = '';
+    if (answer.error) {
+      delete this.state.picks;
+      this.trouble.textContent = answer.error;
+      return;
     }
+    this.good = state;
+    this.group = answer.group;
+    this.answers = answer.answers ?? null;
+    if (answer.answers) for (const key of Object.keys(this.score)) this.score[key] += answer[key];
+    this.picked = new Set(answer.picks ?? []);
+    this.asked.replaceChildren(...spoken(answer.question));
+    this.lay(answer.pictures);
+    this.sum(answer);
+    this.page.light(this, answer);
+    this.classList.add('gm-filled');
+    this.dispatchEvent(new CustomEvent('gm-change', { bubbles: true, detail: { section: this.spec.key, state } }));
+  }
 
-    function mark() {
-      [...cards.querySelectorAll('.gm-tile')].forEach((card, i) => card.setAttribute('aria-pressed', picked.has(i)));
-    }
+  sum(answer) {
+    const { visitor, critic, of } = this.score;
+    const before = of > (answer.of ?? 0) ? `This visit: you **${visitor} of ${of}**, the critic **${critic}**.` : '';
+    this.result.replaceChildren(...spoken([answer.words ?? '', before].filter(Boolean).join(' ')));
+    if (this.answers && document.activeElement === this.reveal) this.another.focus();
+    this.reveal.disabled = Boolean(this.answers);
+  }
 
-    function line(text, kind) {
-      const span = document.createElement('span');
-      span.className = kind; span.textContent = text;
-      return span;
-    }
+  // -- cards -----------------------------------------------------------------------------------------------------------
 
-    function cardOf(picture, i) {
-      const card = document.createElement('button'), canvas = document.createElement('canvas');
-      const answer = props.round.answers && props.round.answers[i];
-      card.type = 'button'; card.className = 'gm-tile';
-      card.setAttribute('aria-label', `Picture ${i + 1}`);
-      showPicture(canvas, picture);
-      card.append(canvas);
-      if (answer) {
-        const said = (who, right) => `${who} ${right ? '✓' : '✗'}`;
-        card.dataset.truth = answer.sought;
-        card.disabled = true;
-        card.setAttribute('aria-label', `Picture ${i + 1}: ${answer.truth}. You were ${answer.visitor ? 'right' : 'wrong'}, the critic was ${answer.critic ? 'right' : 'wrong'}.`);
-        card.append(line(answer.truth, 'gm-tile-truth'), line(`${said('you', answer.visitor)} · ${said('critic', answer.critic)}`, 'gm-tile-said'));
-      } else card.onclick = () => pick(i);
-      return card;
-    }
+  lay(pictures) {
+    const held = this.cards.contains(document.activeElement);
+    const cards = Array.from({ length: pictures.shape[0] }, (_, i) => this.card(pictureAt(pictures, i), i));
+    this.cards.dataset.group = this.group;
+    const pairs = Array.from({ length: cards.length / this.group }, (_, i) => cards.slice(i * this.group, (i + 1) * this.group));
+    this.cards.replaceChildren(...(this.group > 1 ? pairs.map((pair) => make('div', { class: 'gm-cards-pair' }, ...pair)) : cards));
+    this.mark(0);
+    if (held) this.all[0].focus();
+  }
 
-    function show() {
-      cards.replaceChildren();
-      if (!props.round || !props.round.pictures) return;
-      const { pictures, group } = props.round;
-      picked = new Set(props.value || []);
-      cards.dataset.group = group;
-      for (let i = 0; i < pictures.length; i += group) {
-        const box = group > 1 ? document.createElement('div') : cards;
-        if (group > 1) { box.className = 'gm-board-pair'; cards.append(box); }
-        for (let k = i; k < i + group; k++) box.append(cardOf(pictures[k], k));
-      }
-      mark();
-    }
-    changed(' round ', show);
-    show();
+  get all() {
+    return [...this.cards.querySelectorAll('.gm-card')];
+  }
+
+  card(picture, i) {
+    const canvas = make('canvas');
+    showPicture(canvas, picture);
+    const card = make('button', { type: 'button', class: 'gm-card', 'aria-label': `Picture ${i + 1}`, onclick: () => this.pick(i) }, canvas);
+    const answer = this.answers?.[i];
+    if (!answer) return card;
+    const said = (who, right) => `${who} ${right ? '✓' : '✗'}`;
+    card.dataset.truth = answer.sought;
+    card.setAttribute('aria-disabled', 'true');
+    card.setAttribute('aria-label', `Picture ${i + 1}: ${answer.truth}. You were ${answer.visitor ? 'right' : 'wrong'}, the critic was ${answer.critic ? 'right' : 'wrong'}.`);
+    card.append(make('span', { class: 'gm-card-truth', textContent: answer.truth }), make('span', { class: 'gm-card-said', textContent: `${said('you', answer.visitor)} · ${said('critic', answer.critic)}` }));
+    return card;
+  }
+
+  pick(i) {
+    if (this.answers) return;
+    const on = !this.picked.has(i);
+    if (this.group > 1) for (let k = i - (i % this.group); k < i - (i % this.group) + this.group; k++) this.picked.delete(k);
+    if (on) this.picked.add(i);
+    else this.picked.delete(i);
+    this.mark(i);
+  }
+
+  /** Which are picked, and which one Tab comes to. */
+  mark(current) {
+    this.all.forEach((card, i) => {
+      card.setAttribute('aria-pressed', String(this.picked.has(i)));
+      card.tabIndex = i === current ? 0 : -1;
+    });
+  }
+
+  key(event) {
+    const all = this.all;
+    const at = all.indexOf(document.activeElement);
+    const wide = Math.max(1, all.filter((card) => Math.abs(card.getBoundingClientRect().top - all[0].getBoundingClientRect().top) < 4).length);
+    const step = { ArrowRight: 1, ArrowLeft: -1, ArrowDown: wide, ArrowUp: -wide }[event.key];
+    if (!step || at < 0) return;
+    event.preventDefault();
+    const next = at + step;
+    if (next < 0 || next >= all.length) return;
+    this.mark(next);
+    all[next].focus();
   }
 }
 
-customElements.define('gm-board', Board);
+customElements.define('gm-spot', Spot);

@@ -1,130 +1,139 @@
-// Pictures on their way from noise, and beside them the clean ones that the network sees in them. Its value is what
-// `diffusion.sample_steps` yields: {run, state: "running" | "done" | "preview", total, frames: [{step, sigma, ms, noisy, clean}],
-// info}, the next one with a frame more. The newest frame is on show, unless the scrubber is held at another. clean is null
-// in the very first: until the network answers, there is the noise alone.
-// Event: "stop", when the server need not go on.
-import { Piece } from './piece.js';
+// Pictures on their way from noise, and beside them the clean ones that the network sees in them. Its answers are
+// {frame, at, total}: a frame and its place, each the next step, and in the end {total, done}; {frames, total} are all of
+// them at once, and with `preview` it is one look alone. A frame is {step, sigma, ms, noisy, clean}; clean is null until
+// the network has answered. The newest frame is on show, unless the scrubber is held at another.
+import { make } from './controls.js';
+import { columnsFor, drawSheet, fit, pictureAt } from './picture.js';
 import { download } from './png.js';
-import { fit, showPicture } from './picture.js';
+import { View } from './views.js';
 
-const template = (props) => `
-<div class="gm-denoiser">
-  <div class="gm-writer-screens">
-    <figure>
-      <figcaption>Noisy picture x<sub>t</sub></figcaption>
-      <canvas class="gm-denoiser-noisy" role="img" aria-label="Noisy picture x_t"></canvas>
-    </figure>
-    <figure>
-      <figcaption>${props.label ?? ''}</figcaption>
-      <canvas class="gm-denoiser-clean" role="img" aria-label="${props.label ?? ''}"></canvas>
-    </figure>
-  </div>
-  <div class="gm-steps-bar">
-    <div class="gm-seg"><button type="button" class="gm-steps-stop" disabled>Stop</button><button type="button" class="gm-steps-play" disabled>Play</button></div>
-    <input type="range" class="gm-steps-scrubber" min="0" max="0" value="0" step="1" aria-label="${props.label ?? ''}: step">
-    <div class="gm-seg"><button type="button" data-action="save">Download PNG</button></div>
-  </div>
-  <div class="gm-steps-caption"></div>
-</div>`;
+const MILLISECONDS = 180; // a frame, when it is played
 
-export class Denoiser extends Piece {
-  static template = template;
+export class Denoiser extends View {
+  frames = [];
+  total = 0;
+  follows = true;
+  finished = false;
 
-  mount({ element, props, changed, trigger }) {
-    const root = element.querySelector('.gm-denoiser');
-    const noisy = root.querySelector('.gm-denoiser-noisy');
-    const clean = root.querySelector('.gm-denoiser-clean');
-    const scrubber = root.querySelector('.gm-steps-scrubber');
-    const caption = root.querySelector('.gm-steps-caption');
-    const button = root.querySelector('.gm-steps-play');
-    const halt = root.querySelector('.gm-steps-stop'); // another button: a late click on Stop must not start a replay
-    const save = root.querySelector('[data-action=save]');
-    const MILLISECONDS = 180;
-
-    let film = null, stopped = false, follows = true, timer = null;
-    let waiting = false; // for the first frame of a run
-
-    const at = () => Number(scrubber.value);
-    const last = () => film.frames.length - 1;
-    const going = () => waiting || (film !== null && film.state === 'running' && !stopped);
-
-    function draw() {
-      if (film) drawFrame();
-      halt.disabled = !going();
-      if (waiting) { root.dataset.state = 'waiting'; button.disabled = true; }
-      if (waiting || !film) caption.textContent = waiting ? 'Starting …' : '';
-    }
-
-    function drawFrame() {
-      const frame = film.frames[at()];
-      showPicture(noisy, frame.noisy);
-      if (frame.clean) showPicture(clean, frame.clean); else clear(clean, noisy);
-      save.disabled = !frame.clean;
-      root.dataset.single = noisy.width < 40;
-      root.dataset.state = stopped ? 'stopped' : film.state;
-      root.dataset.frames = film.frames.length;
-      root.dataset.run = film.run;
-      button.textContent = timer ? 'Pause' : 'Play';
-      button.disabled = film.frames.length < 2 || going();
-      scrubber.disabled = film.frames.length < 2;
-      caption.textContent = say(frame);
-      scrubber.setAttribute('aria-valuetext', caption.textContent);
-    }
-
-    function clear(canvas, { width, height }) {
-      fit(canvas, width, height);
-      canvas.getContext('2d').clearRect(0, 0, width, height);
-    }
-
-    function say(frame) {
-      const end = film.state === 'done' && at() === last();
-      if (end) return `Done: ${film.total} ${film.total === 1 ? 'step' : 'steps'}, ${Math.round(frame.ms)} ms of computing`;
-      const level = frame.sigma ? `xₜ = ${Math.sqrt(1 - frame.sigma ** 2).toFixed(2)} · picture + ${frame.sigma.toFixed(2)} · noise` : 'no noise is left';
-      if (film.state === 'preview') return level;
-      const where = `tep ${frame.step}${film.total ? ` of ${film.total}` : ''}`;
-      return `${stopped && at() === last() ? `Stopped at s${where}` : `S${where}`}: ${level}`;
-    }
-
-    function pause() { clearInterval(timer); timer = null; }
-    function play() {
-      if (at() >= last()) scrubber.value = 0;
-      timer = setInterval(() => {
-        if (!element.isConnected || at() >= last()) pause(); else scrubber.value = at() + 1;
-        draw();
-      }, MILLISECONDS);
-    }
-
-    function take() {
-      const value = props.value;
-      if (!value || !value.frames || !value.frames.length) return;
-      if (overtaken(value, film) || (film && value.run === film.run && stopped)) return; // an older one, or no longer wanted
-      if (!film || value.run !== film.run) { pause(); stopped = waiting = false; follows = true; }
-      film = value;
-      scrubber.max = last();
-      if (follows) scrubber.value = last();
-      draw();
-    }
-
-    button.addEventListener('click', () => {
-      if (!film) return;
-      if (timer) pause(); else play();
-      draw();
+  layOut() {
+    this.head.remove(); // each screen has a title of its own
+    const { title } = this.options;
+    this.noisy = this.screen('Noisy picture xₜ');
+    this.clean = this.screen(title);
+    this.range = make('input', { type: 'range', min: 0, max: 0, step: 1, value: 0, disabled: true, 'aria-label': 'Step' });
+    this.button = make('button', { type: 'button', class: 'gm-play', disabled: true, textContent: 'Play', onclick: () => (this.timer ? this.pause() : this.play()) });
+    this.saves = make('button', { type: 'button', class: 'gm-icon gm-save', disabled: true, title: 'Download as PNG', 'aria-label': `Download: ${title}`, onclick: () => this.save() });
+    this.caption = make('div', { class: 'gm-note' });
+    this.range.addEventListener('input', () => {
+      this.pause();
+      this.go(Number(this.range.value));
     });
-    halt.addEventListener('click', () => {
-      if (waiting) waiting = false; else stopped = true;
-      trigger('stop');
-      draw();
-    });
-    scrubber.addEventListener('input', () => { pause(); follows = at() === last(); draw(); });
-    save.addEventListener('click', () => {
-      if (!film) return;
-      const frame = film.frames[at()], scale = Math.max(2, Math.min(8, Math.floor(1000 / clean.width)));
-      download(clean, scale, { ...film.info, step: frame.step }, `${film.info.model}_${film.info.seed}.png`);
-    });
-    onWait((waits) => { waiting = waits; if (waits) pause(); draw(); });
-    changed(' value ', take);
-    take();
+    if (this.options.take) this.takes();
+    const [left, right] = [this.noisy, this.clean].map((canvas) => make('figure', {}, make('figcaption', { class: 'gm-view-title', textContent: canvas.getAttribute('aria-label') }), canvas));
+    right.firstChild.append(this.saves);
+    this.append(make('div', { class: 'gm-screens' }, left, right), make('div', { class: 'gm-scrub' }, this.button, this.range), this.caption);
   }
+
+  screen(title) {
+    const { count = 16, shape = [1, 28, 28] } = this.options;
+    const canvas = make('canvas', { class: 'gm-sheet', role: 'img', 'aria-label': title });
+    const wide = columnsFor(count);
+    fit(canvas, wide * (shape[2] + 2) - 2, Math.ceil(count / wide) * (shape[1] + 2) - 2);
+    return canvas;
+  }
+
+  /** Pressing a clean picture takes it to the pad. */
+  takes() {
+    this.clean.classList.add('gm-takes');
+    this.clean.title = 'Press a picture to take it to the pad';
+    this.clean.addEventListener('click', ({ clientX, clientY }) => {
+      const picture = this.frames[Number(this.range.value)]?.clean;
+      if (!picture) return;
+      const [n, , height, width] = picture.shape;
+      const box = this.clean.getBoundingClientRect();
+      const at = (share, size, step) => Math.floor((share * size) / (step + this.sheet.gap));
+      const i = at((clientY - box.top) / box.height, this.clean.height, height) * this.sheet.columns + at((clientX - box.left) / box.width, this.clean.width, width);
+      if (i < n) this.dispatchEvent(new CustomEvent('gm-take', { bubbles: true, detail: pictureAt(picture, i) }));
+    });
+  }
+
+  /** Another run is asked for: what it brings is followed. */
+  begin() {
+    this.pause();
+    this.follows = true;
+    this.finished = false;
+  }
+
+  show(value) {
+    if (!value) return;
+    if (value.preview) this.begin();
+    if (value.frames) this.frames = value.frames;
+    if (value.frame) this.frames.splice(value.at, Infinity, value.frame);
+    this.total = value.total;
+    this.finished = Boolean(value.frames || value.done);
+    this.preview = Boolean(value.preview);
+    const last = this.frames.length - 1;
+    this.range.max = last;
+    this.range.disabled = this.button.disabled = last < 1;
+    this.classList.add('gm-filled');
+    if (!this.timer) this.draw(this.follows ? last : Math.min(last, Number(this.range.value)));
+  }
+
+  go(i) {
+    this.follows = i === this.frames.length - 1;
+    this.draw(i);
+  }
+
+  draw(i) {
+    const frame = this.frames[i];
+    this.sheet = drawSheet(this.noisy, frame.noisy);
+    if (frame.clean) drawSheet(this.clean, frame.clean);
+    else clear(this.clean, this.noisy);
+    this.clean.classList.toggle('gm-unknown', !frame.clean);
+    this.saves.disabled = !frame.clean;
+    this.range.value = i;
+    this.caption.textContent = this.say(frame, i);
+    this.range.setAttribute('aria-valuetext', this.caption.textContent);
+  }
+
+  say(frame, i) {
+    const { sigma, step, ms } = frame;
+    const level = sigma ? `xₜ = ${Math.sqrt(1 - sigma ** 2).toFixed(2)} · picture + ${sigma.toFixed(2)} · noise` : 'no noise is left';
+    if (this.preview) return `${level}, seen at one look`;
+    const where = `Step ${step}${this.total ? ` of ${this.total}` : ''}: ${level}`;
+    return this.finished && i === this.frames.length - 1 ? `${where} (${Math.round(ms)} ms of computing)` : where;
+  }
+
+  play() {
+    const last = () => this.frames.length - 1;
+    if (Number(this.range.value) >= last()) this.draw(0);
+    this.button.textContent = 'Pause';
+    this.timer = setInterval(() => {
+      if (Number(this.range.value) >= last()) return this.pause();
+      this.go(Number(this.range.value) + 1);
+    }, MILLISECONDS);
+  }
+
+  pause() {
+    clearInterval(this.timer);
+    this.timer = null;
+    this.button.textContent = 'Play';
+  }
+
+  disconnectedCallback() {
+    this.pause();
+  }
+
+  save() {
+    const frame = this.frames[Number(this.range.value)];
+    const info = this.info();
+    download(this.clean, Math.max(2, Math.min(8, Math.floor(1000 / this.clean.width))), { ...info, step: frame.step }, `${info.model}_${info.seed ?? ''}.png`.replace('_.', '.'));
+  }
+}
+
+function clear(canvas, { width, height }) {
+  fit(canvas, width, height);
+  canvas.getContext('2d').clearRect(0, 0, width, height);
 }
 
 customElements.define('gm-denoiser', Denoiser);

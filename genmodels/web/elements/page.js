@@ -5,11 +5,20 @@ import './tab.js';
 import './map.js';
 import './second.js';
 // autoencoder and gan
+import './pipeline.js';
+import './board.js';
+import './crossed.js';
+import './films.js';
 // flow and pixelcnn
 import './expected.js';
 import './likelihood.js';
 import './writer.js';
 // diffusion
+import './denoiser.js';
+import './noise.js';
+import './solver-grid.js';
+import './steps.js';
+import './hub.js';
 
 export class Page extends HTMLElement {
   spec = null;

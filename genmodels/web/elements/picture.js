@@ -48,8 +48,8 @@ export function pictureAt(picture, i) {
   return { pixels: bytesOf(picture.pixels).subarray(i * size, (i + 1) * size), shape: [c, h, w] };
 }
 
-/** Draws a single picture {pixels, shape: [C, H, W]} at its own size. */
+/** Draws a single picture {pixels: base64 or bytes, shape: [C, H, W]} at its own size. */
 export function showPicture(canvas, picture) {
   fit(canvas, picture.shape[2], picture.shape[1]);
-  canvas.getContext('2d').putImageData(imageOf(bytesOf(picture.pixels), picture.shape), 0, 0);
+  canvas.getContext('2d').putImageData(imageOf(typeof picture.pixels === 'string' ? bytesOf(picture.pixels) : picture.pixels, picture.shape), 0, 0);
 }

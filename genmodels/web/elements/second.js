@@ -10,12 +10,14 @@ export class Second extends HTMLElement {
     if (this.laidOut) return;
     this.laidOut = true;
     this.section = this.closest('.gm-section');
+    this.section.classList.remove('gm-bare');
     const { key, title = 'Second picture' } = this.options;
     this.picture = make('canvas', { class: 'gm-second-picture', width: 28, height: 28, role: 'img', 'aria-label': title });
     this.use = make('button', { type: 'button', class: 'gm-button', textContent: 'Use my drawing', onclick: () => this.takeDrawing() });
     this.list = make('div', { class: 'gm-strip', role: 'group', 'aria-label': `${title}: examples` });
     this.trouble = make('span', { class: 'gm-trouble', role: 'alert' });
-    this.append(make('span', { class: 'gm-label', textContent: title }), make('div', { class: 'gm-second-now' }, this.picture, this.use), this.list, this.trouble);
+    const now = make('div', { class: 'gm-second-now' }, this.options.preview === false ? null : this.picture, this.use);
+    this.append(make('span', { class: 'gm-label', textContent: title }), this.list, now, this.trouble);
     this.wait();
     this.section.controls[key] = this;
     this.value = this.section.state[key] ?? this.section.fit(key).default;
@@ -79,7 +81,7 @@ export class Second extends HTMLElement {
 
   draw() {
     const example = this.value?.startsWith('#') ? this.pictures[Number(this.value.slice(1))] : null;
-    [...this.list.children].forEach((button, i) => button.setAttribute('aria-pressed', String(this.pictures[i] === example && Boolean(example))));
+    this.pictures.forEach((picture, i) => this.list.children[i].setAttribute('aria-pressed', String(picture === example)));
     const shape = this.section.page.facts[this.section.model].shape;
     if (example) showPicture(this.picture, example);
     else if (this.value && !this.value.startsWith('#')) showPicture(this.picture, { pixels: this.value, shape });

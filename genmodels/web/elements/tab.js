@@ -229,7 +229,7 @@ export class Tab extends HTMLElement {
     near.sort((a, b) => (a.compareDocumentPosition(b) & Node.DOCUMENT_POSITION_FOLLOWING ? -1 : 1));
     for (const section of near) {
       this.watch.unobserve(section);
-      this.chain = (this.chain ?? Promise.resolve()).then(() => section.first());
+      this.chain = (this.chain ?? Promise.resolve()).then(() => section.first()).catch((error) => console.error(error)); // the others go on
     }
     this.chosen();
   }
@@ -255,8 +255,9 @@ export class Tab extends HTMLElement {
     return true;
   }
 
-  light() {
-    this.diagram?.light();
+  /** Lights the parts of the machine that a section runs: those that the diagram names for it, or all. */
+  light(section) {
+    this.diagram?.light(this.spec.diagram.lights?.[section.spec.key.split('.')[1]]);
   }
 
   signature(section) {

@@ -3,9 +3,10 @@
 import { columnsFor, drawSheet, fit, imageOf, pictureAt } from './picture.js';
 import { bytesOf } from './bytes.js';
 import { make } from './controls.js';
+import { downloadFilm } from './apng.js';
 import { download } from './png.js';
 
-class View extends HTMLElement {
+export class View extends HTMLElement {
   options = {};
   connectedCallback() {
     if (this.laidOut) return;
@@ -92,6 +93,7 @@ export class Bars extends View {
  */
 export class Histogram extends View {
   layOut() {
+    if (this.options.keys) this.append(make('div', { class: 'gm-keys' }, ...this.options.keys.map((text) => make('span', {}, make('i'), text))));
     this.append(
       (this.canvas = make('canvas', { class: 'gm-histogram', width: 640, height: 192, role: 'img' })),
       (this.ends = make('div', { class: 'gm-ends' }, make('span'), make('span'), make('span'))),
@@ -149,6 +151,7 @@ export class Words extends View {
     this.append((this.line = make('p', { class: 'gm-verdict', role: 'status' })));
   }
   show(text) {
+    if (text === undefined) return; // an answer of many that says nothing new
     this.line.replaceChildren(...spoken(text ?? ''));
     this.classList.toggle('gm-filled', Boolean(text));
   }
@@ -208,8 +211,16 @@ export class Film extends View {
       this.pause();
       this.draw(Number(this.range.value));
     });
+    const save = make('button', { type: 'button', class: 'gm-icon gm-save', title: 'Download as animated PNG', 'aria-label': `Download: ${alt}`, onclick: () => this.save() });
+    (this.head ??= this.appendChild(make('div', { class: 'gm-view-title' }, make('span')))).append(save);
     this.append(this.canvas, make('div', { class: 'gm-scrub' }, this.button, this.range), this.caption);
     this.pause();
+  }
+  save() {
+    if (!this.value) return;
+    const [n, c, h, w] = this.value.frames.shape;
+    const info = this.info();
+    downloadFilm(n, (i) => imageOf(this.bytes, [c, h, w], i * c * h * w), this.options.interval || 120, info, `${info.model || 'genmodels'}_${this.options.key}.png`);
   }
   show(value) {
     if (!value) return;
@@ -217,9 +228,10 @@ export class Film extends View {
     this.bytes = bytesOf(value.frames.pixels);
     this.range.max = value.frames.shape[0] - 1;
     this.classList.add('gm-filled');
-    const start = value.start ?? 0;
-    this.draw(Math.min(start, value.frames.shape[0] - 1));
-    if (this.options.plays && !still.matches) this.play();
+    const again = this.options.loops && this.shown; // a loop that is changed while it runs goes on where it is, and stays paused
+    this.shown = true;
+    this.draw(Math.min(again ? Number(this.range.value) : (value.start ?? 0), value.frames.shape[0] - 1));
+    if (again ? this.timer : this.options.plays && !still.matches) this.play();
   }
   draw(i) {
     const [, c, h, w] = this.value.frames.shape;

@@ -1,0 +1,73 @@
+"""Files that are whole, or as they were before: whatever stops us while we write (a kill, a full disk, a power cut)."""
+
+import errno
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError
+
+from genmodels.data import reason
+
+
+def json_writer(values: Mapping[str, Any]) -> Callable[[Path], int]:
+    return text_writer(json.dumps(values, indent=2, ensure_ascii=False) + "\n")
+
+
+def text_writer(text: str) -> Callable[[Path], int]:
+    return lambda path: path.write_text(text, encoding="utf-8")
+
+
+def write_json(folder: str | os.PathLike[str], name: str, values: Mapping[str, Any]) -> None:
+    """One file of JSON in a folder."""
+    write_files(Path(folder), {name: json_writer(values)})
+
+
+def write_files(folder: Path, files: Mapping[str, Callable[[Path], Any]]) -> None:
+    """Write all files into a temporary folder beside their place, then rename each: all of them, or none."""
+    aside = None
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        aside = Path(tempfile.mkdtemp(prefix=".saving-", dir=folder))
+        for name, write in files.items():
+            (aside / name).parent.mkdir(exist_ok=True)
+            write(aside / name)
+            sync(aside / name)  # a file that takes another's name before it is on the disk is empty after a power cut
+        for name in files:
+            (folder / name).parent.mkdir(exist_ok=True)
+            os.chmod(aside / name, 0o644)
+            take_place(aside / name, folder / name)
+    except (OSError, SafetensorError) as error:
+        raise save_error(folder, error) from error
+    finally:
+        if aside is not None:
+            shutil.rmtree(aside, ignore_errors=True)
+
+
+def take_place(aside: Path, final: Path) -> None:
+    """What was written aside, and is on the disk itself (see `sync`), gets its name; and the name is on the disk, too."""
+    os.replace(aside, final)
+    sync(final.parent)
+
+
+def sync(path: Path) -> None:
+    """Returns when a file, or the names in a folder, are on the disk itself, where a power cut leaves them."""
+    if os.name == "nt" and path.is_dir():
+        return  # Windows opens no folders
+    descriptor = os.open(path, os.O_RDONLY if path.is_dir() else os.O_RDWR)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def save_error(folder: Path, error: Exception, kept: str = "What was there before is unchanged.") -> OSError:
+    """What to raise where saving failed: one sentence with the reason, and one that says what is `kept`."""
+    code = getattr(error, "errno", None)
+    full = code == errno.ENOSPC or "No space left" in str(error)
+    why = "the disk is full" if full else getattr(error, "strerror", None) or reason(error)
+    return OSError(code or errno.EIO, f"Saving to {folder} failed: {why}. {kept}")
