@@ -5,7 +5,12 @@ The environment variables GRADIO_SERVER_NAME and GRADIO_SERVER_PORT choose host 
 
 import os
 
-os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")  # before the import: no telemetry, no version check
+from genmodels.wrappers import core, hub_repos
+
+# before gradio is imported, which reads both: no telemetry, no version check
+os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
+# uploads and pictures on show: Gradio's usual folder may belong to another user of the machine
+os.environ.setdefault("GRADIO_TEMP_DIR", str(core.own_folder()))
 
 from importlib import import_module
 from typing import Any
@@ -15,7 +20,6 @@ import gradio as gr
 from genmodels import web
 from genmodels.tabs import TABS, Tab
 from genmodels.tabs.common import Page
-from genmodels.wrappers import core, hub_repos
 
 PURPOSE = "Try the families of generative image models with your own hands: small networks, live on this computer."
 

@@ -1,7 +1,6 @@
 """What all tabs share: the page they are built on, pictures, the drawing pad."""
 
 import functools
-import os
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
@@ -23,8 +22,6 @@ NOT_TOLD = "Not told"
 #: How many events run at once: those that compute, those that ask the Hub, and those that keep a large network busy for
 #: minutes, for which the others must not wait.
 LANES = {"cpu": 2, "network": 4, "large": 1}
-# Uploads and pictures on show: Gradio's usual folder may belong to another user of the machine.
-os.environ.setdefault("GRADIO_TEMP_DIR", str(core.own_folder()))
 
 
 class Page(NamedTuple):
