@@ -324,12 +324,13 @@ def _convert(options: argparse.Namespace) -> None:
     from genmodels.evaluation.report import of_model, of_real_images, read_report
     from genmodels.files import write_json
 
-    reports = {name: converted(name) for name in _named_models(options)}  # all of them, before anything is written
+    places = {name: checkpoint.writable(name) for name in _named_models(options)}
+    reports = {name: converted(name) for name in places}  # all of them, before anything is written
     for name, report in reports.items():
         if report == (old := read_report(name)):
             print(f"{name}: is of today's form")
             continue
-        write_json(checkpoint.find(name), "metrics.json", report)
+        write_json(places[name], "metrics.json", report)
         write_card(name)
         count = len(of_model(report)) + len(of_real_images(report))
         print(f"{name}: converted from format {old['format']}, {count} figures")

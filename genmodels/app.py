@@ -5,7 +5,12 @@ The environment variables GRADIO_SERVER_NAME and GRADIO_SERVER_PORT choose host 
 
 import os
 
-os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")  # before the import: no telemetry, no version check
+from genmodels.wrappers import core, hub_repos
+
+# before gradio is imported, which reads both: no telemetry, no version check
+os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
+# uploads and pictures on show: Gradio's usual folder may belong to another user of the machine
+os.environ.setdefault("GRADIO_TEMP_DIR", str(core.own_folder()))
 
 from importlib.resources import files
 from pathlib import Path
@@ -18,7 +23,6 @@ from starlette.routing import Mount
 from starlette.staticfiles import StaticFiles
 
 from genmodels.tabs import page
-from genmodels.wrappers import hub_repos
 
 WEB = Path(str(files("genmodels") / "web" / "elements"))
 ELEMENTS = "/elements"

@@ -150,7 +150,7 @@ def writable(source: Source, out: Source | None = None) -> Path:
     if out is None:
         if bundled_folder(str(source)) is None and _is_repo(str(source)):
             raise ValueError(
-                f"The model {str(source)!r} is on the Hub: name a folder for a copy of it, with --out (out=…)."
+                f"The model {str(source)!r} is on the Hub: name a folder for a copy of it, `evaluate … --out` (out=…)."
             )
         return find(source)
     original, folder = Checkpoint(find(source)), Path(out)

@@ -4,17 +4,19 @@ python scripts/copy_pipeline.py
 """
 
 import shutil
+from pathlib import Path
 
 from genmodels.checkpoint import bundled
-from genmodels.models import pipeline
+from genmodels.models import base
 
 NAME = "pipeline.py"
 
 
 def main() -> None:
+    ours = Path(base.__file__).with_name(NAME)
     for folder in bundled().values():
         if (folder / NAME).is_file():
-            shutil.copyfile(pipeline.__file__, folder / NAME)
+            shutil.copyfile(ours, folder / NAME)
             print(folder / NAME)
 
 

@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import importlib.util
 import io
 import os
 import socket
@@ -10,6 +11,7 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
+from types import ModuleType
 
 import httpx
 import numpy as np
@@ -126,6 +128,14 @@ def python(*arguments: str | Path, cwd: Path = ROOT, **env: str | None) -> subpr
         [sys.executable, *map(str, arguments)],
         cwd=cwd, env=environment(**env), capture_output=True, text=True, timeout=300,
     )  # fmt: skip
+
+
+def script(name: str) -> ModuleType:
+    """One of the scripts, as a module."""
+    spec = importlib.util.spec_from_file_location(name, ROOT / f"scripts/{name}.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
 def free_port() -> int:

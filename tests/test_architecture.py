@@ -8,9 +8,10 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from helpers import ROOT, python
+from helpers import ROOT, python, script
 
 import genmodels
+from genmodels import checkpoint
 from genmodels.registry import FAMILIES
 
 PACKAGE = ROOT / "genmodels"
@@ -27,7 +28,7 @@ HEAVY = (
     "transformers",
 )
 #: What a module is called when it is imported -> what it is called when it is installed.
-INSTALLED_AS = {"PIL": "pillow"}
+INSTALLED_AS = {"PIL": "pillow", "markdown_it": "markdown-it-py"}
 
 
 def imports(file: Path) -> set[str]:
@@ -70,7 +71,7 @@ def test_models_know_nothing_of_apps_and_pictures(file):
 def test_tabs_only_lay_out(file):
     assert not top(imports(file)) & {"torch", "numpy"}
     reached = {name.split(".")[1] for name in imports(file) if name.startswith("genmodels.")}
-    assert reached <= {"__version__", "tabs", "web", "wrappers"}
+    assert reached <= {"tabs", "version", "wrappers"}
 
 
 def test_gradio_is_for_the_app_and_its_tabs():
@@ -92,7 +93,7 @@ def test_the_app_is_above_all_but_the_command_line():
 
 def test_an_app_needs_no_inner_parts():
     reached = {name.split(".")[1] for name in imports(APP) if name.startswith("genmodels.")}
-    assert reached <= {"__version__", "tabs", "web", "wrappers"}
+    assert reached <= {"tabs", "version", "wrappers"}
 
 
 def test_import_is_light():
@@ -197,3 +198,15 @@ def test_nothing_bundled_can_hold_code():
         assert file.suffix in (".json", ".md", ".png", ".safetensors", ".webp"), file
         assert not zipfile.is_zipfile(file), file
         assert not (start[:1] == b"\x80" and start[1:2] in b"\x02\x03\x04\x05"), file
+
+
+def test_a_script_rewrites_the_copies_of_the_pipeline(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(checkpoint, "BUNDLED", [tmp_path])
+    for name in ("with", "without"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "config.json").write_text("{}")
+    (tmp_path / "with/pipeline.py").write_text("# as it was")
+    script("copy_pipeline").main()
+    assert (tmp_path / "with/pipeline.py").read_bytes() == (PACKAGE / "models/pipeline.py").read_bytes()
+    assert [file.name for file in (tmp_path / "without").iterdir()] == ["config.json"]
+    assert capsys.readouterr().out == f"{tmp_path}/with/pipeline.py\n"

@@ -139,21 +139,22 @@ def test_of_a_family_that_is_not_known_only_the_config_comes(visit):
 
 def test_a_measurement_of_a_model_of_the_hub_needs_a_folder(endpoint, tmp_path):
     """The cache holds what is on the Hub: figures go into a copy, which is a checkpoint of its own."""
-    model = ("-m", "genmodels", "evaluate", "tester/good", "--n", "4")
-    refused = python(*model, **online(endpoint, tmp_path))
-    assert refused.returncode == 2
-    assert refused.stderr.splitlines()[-1] == (
-        "genmodels: The model 'tester/good' is on the Hub: name a folder for a copy of it, with --out (out=…)."
-    )
+    model = ("-m", "genmodels", "evaluate", "tester/gan", "--n", "4")
+    for command in (model, ("-m", "genmodels", "convert", "tester/gan")):
+        refused = python(*command, **online(endpoint, tmp_path))
+        assert refused.returncode == 2
+        assert refused.stderr.splitlines()[-1] == (
+            "genmodels: The model 'tester/gan' is on the Hub: name a folder for a copy of it, `evaluate … --out` (out=…)."
+        )
     assert not (tmp_path / "hub").exists(), "nothing was downloaded"
     for part in ((), ("--only", "size")):
         result = python(*model, "--out", tmp_path / "copy", *part, **online(endpoint, tmp_path))
         assert result.returncode == 0, result.stderr
     files = {file.name for file in (tmp_path / "copy").iterdir()}
-    assert files == {"config.json", "model.safetensors", "training.json", "metrics.json", "README.md"}
-    kept = {file.name for file in tmp_path.glob("hub/models--tester--good/snapshots/*/*")}
-    assert kept == {"config.json", "model.safetensors", "training.json"}
-    other = python(*model[:3], tmp_path / "copy", "--out", checkpoint.save(build(FAMILY, 1), tmp_path / "other"))
+    assert files == {"config.json", "model.safetensors", "discriminator.safetensors", "metrics.json", "README.md"}
+    kept = {file.name for file in tmp_path.glob("hub/models--tester--gan/snapshots/*/*")}
+    assert kept == {"config.json", "model.safetensors", "discriminator.safetensors"}
+    other = python(*model[:3], tmp_path / "copy", "--out", checkpoint.save(build("gan", 1), tmp_path / "other"))
     assert other.returncode == 2
     assert "There is another model in" in other.stderr
 

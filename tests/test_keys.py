@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from helpers import build
 
-from genmodels import checkpoint
+from genmodels import checkpoint, files
 from genmodels.__main__ import main
 from genmodels.evaluation.keys import KEYS, PART_TITLES, REAL_SETS, Key
 from genmodels.evaluation.parts import INCEPTION, PARTS
@@ -62,7 +62,7 @@ def write(folder: Path, **more: object) -> None:
     hashes = {"weights": checkpoint.weights_hash(folder), "config": config_hash(folder)}
     about = {"format": METRICS_FORMAT, "data": {"name": "mnist", "split": "test"}, "n": 24, "seed": 0}
     made = {"hardware": "1 thread", "date": "2026-01-02", "version": "0.1.0", "referee": None}
-    checkpoint.write_json(folder, "metrics.json", about | made | hashes | {"failed": {}} | more)
+    files.write_json(folder, "metrics.json", about | made | hashes | {"failed": {}} | more)
 
 
 def figure(value: float, unit: str = "", **more: object) -> dict:
@@ -95,7 +95,7 @@ def write_format_2(folder: Path, **more: object) -> None:
     write(folder, **{"metrics": OLD_METRICS, "references": OLD_REFERENCES, "failed": OLD_FAILURES} | more)
     values = json.loads((folder / "metrics.json").read_text())
     del values["config"]
-    checkpoint.write_json(folder, "metrics.json", values | {"format": 2})
+    files.write_json(folder, "metrics.json", values | {"format": 2})
 
 
 @pytest.fixture
@@ -167,7 +167,7 @@ def not_measured(folder: Path) -> None:
 
 
 def format_1(folder: Path) -> None:
-    checkpoint.write_json(folder, "metrics.json", read_report(folder) | {"format": 1})
+    files.write_json(folder, "metrics.json", read_report(folder) | {"format": 1})
 
 
 def other_weights(folder: Path) -> None:

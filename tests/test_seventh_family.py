@@ -1,18 +1,16 @@
 """A family is a model file, a tab file, two lines and a checkpoint: here a seventh one, and all that follows by itself."""
 
-import importlib.util
 import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
-from types import ModuleType
 
 import httpx
 import pytest
 import test_contract
 from gradio_client import Client
 from gradio_client.exceptions import AppError
-from helpers import ROOT, free_port, tiny_images, wait_until_served
+from helpers import ROOT, free_port, script, tiny_images, wait_until_served
 from mixture import Mixture
 from PIL import Image
 
@@ -169,14 +167,6 @@ def test_it_is_shown(bundle, start):
             assert sheet.text["noise"] == "0.5"
         with pytest.raises(AppError, match="“Noise” must be a number from 0 to 3, not 4"):
             client.predict(NAME, "down", 4, 7, 4, api_name="/mixture_generate")
-        measure_app().use_every_model(client)
+        script("measure_app").use_every_model(client)
     finally:
         client.close()
-
-
-def measure_app() -> ModuleType:
-    """The script that uses every model of the app once."""
-    spec = importlib.util.spec_from_file_location("measure_app", ROOT / "scripts/measure_app.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
