@@ -12,6 +12,7 @@ import torch
 from genmodels import checkpoint, operations
 from genmodels.data import to_uint8
 from genmodels.tabs import diffusion as tab
+from genmodels.tabs import page
 from genmodels.wrappers import core, denoisers, hub_pipelines, hub_repos, prompts
 from genmodels.wrappers.state import Refused
 
@@ -233,3 +234,10 @@ def test_only_allowed_repos(monkeypatch: pytest.MonkeyPatch) -> None:
     assert not fit["free"]
     with pytest.raises(Refused, match="doesn't run"):
         SECTIONS["hub"].parse({"repo": "stabilityai/sd-turbo"})
+
+
+def test_the_page_is_sent_each_frame_once() -> None:
+    *parts, last = page.follow("diffusion.generate", {"model": "diffusion-mnist", **QUICK})
+    assert last["done"]
+    assert "frames" not in last["film"]
+    assert all(len(part["film"]["frame"]) for part in parts)

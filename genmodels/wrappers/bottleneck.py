@@ -10,7 +10,7 @@ from torch import Tensor
 
 from genmodels import operations
 from genmodels.metrics import mean_squared_error, psnr
-from genmodels.protocols import Decodes, Encodes, Reconstructs
+from genmodels.protocols import Reconstructs
 from genmodels.wrappers.core import MODELS_KEPT, calibrated, get_model, locked
 from genmodels.wrappers.pictures import from_pad
 from genmodels.wrappers.section import Answer, pictures
@@ -35,7 +35,7 @@ def through(state: ThroughState) -> Answer:
     unusual: the anomaly score of the picture as given among those of the test images, as a histogram; words: and in words.
     score: root mean squared error in grey levels; percentile: the share of test images that have a lower one.
     """
-    model = get_model(state.model, Encodes, Decodes)
+    model = get_model(state.model, Reconstructs)
     scores = calibrated(state.model, "scores", "anomaly scores").numpy()
     x, mask = from_pad(state.model, state.pad)
     damaged = state.sigma > 0 or bool(mask.any())

@@ -42,7 +42,7 @@ def strips(name: str) -> list[tuple[str, list[tuple[str, Pad]]]]:
     """All pictures to start from, under a title each; those of the model's own making where it has a critic to show them
     to."""
     found = [("Pictures of the kind it knows", of_kind(name))]
-    if isinstance(get_model(name), Judges) and isinstance(get_model(name), Samples):
+    if isinstance(get_model(name, AnyModel), Judges) and isinstance(get_model(name, AnyModel), Samples):
         found.append(("Made by the model itself", own_pictures(name)))
     return [*found, ("Something it has never seen", [*plain_pictures(name), *outliers(name)])]
 

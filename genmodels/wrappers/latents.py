@@ -324,7 +324,7 @@ class VariationsState(State):
 def variations(state: VariationsState) -> Answer:
     """samples: decodes of eight codes drawn from q(z|x), the spread times as far from its mean."""
     model = get_model(state.model, HasPosterior)
-    x, labels = from_pad(state.model, state.pad_of("picture"))[0], operations.as_labels(get_model(state.model), 8, None)
+    x, labels = from_pad(state.model, state.pad_of("picture"))[0], operations.as_labels(model, 8, None)
     mean, log_std = model.posterior(x, labels[:1])
     noise = draw_normal(mean.shape[1:], seeded(range(state.seed, state.seed + 8)), mean.device)
     return {"samples": pictures(model.decode(mean + state.spread * log_std.exp() * noise, labels))}
@@ -347,7 +347,7 @@ def knobs(state: KnobsState) -> Answer:
     latent = strongest_latents(state.model, len(state.values))[which]
     swept = z.repeat(9, 1)
     swept[:, latent["index"]] = torch.linspace(latent["low"], latent["high"], 9)
-    images = model.decode(torch.cat([z, swept]), operations.as_labels(get_model(state.model), 10, index))
+    images = model.decode(torch.cat([z, swept]), operations.as_labels(model, 10, index))
     return {"picture": pictures(images[:1]), "strip": pictures(images[1:])}
 
 
@@ -364,7 +364,7 @@ class WalkState(State):
 @locked
 def walk_film(state: WalkState) -> Answer:
     """film: every picture on the straight line between two codes, there; strip: twelve of them."""
-    model = get_model(state.model, SamplesCodes)
+    model = get_model(state.model, BlendsClasses)
     indices = [class_index(state.model, label) for label in (state.first_label, state.last_label)]
     x = _walk_images(model, [state.first, state.last], indices, state.frames, state.temperature)
     few = torch.linspace(0, state.frames - 1, min(state.frames, 12)).round().long()
