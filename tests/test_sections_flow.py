@@ -8,6 +8,7 @@ import torch
 
 from genmodels import operations
 from genmodels.data import to_uint8
+from genmodels.protocols import HasLikelihood, Samples, ShowsLayers
 from genmodels.tabs import flow
 from genmodels.wrappers import core, examples, flows, likelihoods
 from genmodels.wrappers.pictures import from_pad
@@ -64,7 +65,7 @@ def test_every_picture_comes_back(number):
     frames = unpacked(answer["film"]["frames"])
     assert np.array_equal(frames[0], given[0])
     assert np.array_equal(frames[-1], given[0])
-    assert len(frames) == len(answer["film"]["captions"]) == 2 * len(core.get_model(NAME).layer_names) + 1
+    assert len(frames) == len(answer["film"]["captions"]) == 2 * len(core.get_model(NAME, ShowsLayers).layer_names) + 1
     middle = frames[len(frames) // 2]
     assert np.abs(middle.astype(int) - unpacked(answer["code"])[0]).max() <= 1
 
@@ -79,7 +80,7 @@ def test_numbers_of_a_code_are_a_density():
 @pytest.mark.parametrize("temperature", [0.0, 0.8])
 def test_samples_are_those_of_the_library(temperature):
     answer = answered("flow.generate", seed=3, n=4, temperature=temperature)
-    x = operations.sample(core.get_model(NAME), 4, 3, temperature=temperature)
+    x = operations.sample(core.get_model(NAME, Samples), 4, 3, temperature=temperature)
     assert np.array_equal(unpacked(answer["samples"]), packed(x))
 
 
@@ -97,7 +98,7 @@ def test_a_picture_has_its_place_among_test_images():
     assert f"{answer['bits']:.2f} bits/dim" in answer["words"]
     assert "≤" in answer["words"]
     x = from_pad(NAME, examples.of_kind(NAME)[0][1])[0]
-    assert answer["bits"] == pytest.approx(float(operations.bits_per_dim(core.get_model(NAME), x)), abs=1e-4)
+    assert answer["bits"] == pytest.approx(float(operations.bits_per_dim(core.get_model(NAME, HasLikelihood), x)), abs=1e-4)
 
 
 def test_kinds_are_sorted_and_measured_once():

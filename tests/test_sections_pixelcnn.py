@@ -11,6 +11,7 @@ import torch
 from genmodels import device, operations
 from genmodels.data import to_uint8
 from genmodels.models.pixelcnn import Writer
+from genmodels.protocols import WritesRows
 from genmodels.tabs import pixelcnn
 from genmodels.wrappers import autoregressive, core, examples
 from genmodels.wrappers.pictures import from_pad
@@ -75,7 +76,7 @@ def test_rows_come_once_and_the_last_answer_has_them_all(quick, monkeypatch):
     for key, of in (("samples", lambda answer: unpacked(answer["samples"])), ("bits", bits_of)):
         joined = np.concatenate([of(part) for part in parts], 1)
         assert np.array_equal(joined, of(last)[:, : joined.shape[1]]), key
-    made = operations.sample(core.get_model(NAME), 2, 3, "balanced")
+    made = operations.sample(core.get_model(NAME, WritesRows), 2, 3, "balanced")
     assert np.array_equal(whole, to_uint8(made).numpy().transpose(0, 2, 3, 1))
     assert last["row"] == 0
 
@@ -140,7 +141,7 @@ def test_endings_are_those_of_the_library():
     covered = np.zeros(shape[1:], bool)
     covered[10:20, 5:15] = True
     *_, last = answered("pixelcnn.finish", n=2, seed=4, hidden=text(covered), temperature=0.5)
-    model, x = core.get_model(NAME), from_pad(NAME, examples.of_kind(NAME)[0][1])[0].expand(2, -1, -1, -1)
+    model, x = core.get_model(NAME, WritesRows), from_pad(NAME, examples.of_kind(NAME)[0][1])[0].expand(2, -1, -1, -1)
     mask = torch.from_numpy(~covered).expand(2, 1, -1, -1)
     labels = operations.as_labels(model, 2, None)
     with torch.no_grad():

@@ -2,6 +2,7 @@
 // on a grid whose cells are 1 wide and 1 high. Its parts light up as the demo runs.
 const CELL = [132, 64];
 const BOX = [96, 38];
+let count = 0;
 
 const svg = (tag, attributes, ...children) => {
   const element = document.createElementNS('http://www.w3.org/2000/svg', tag);
@@ -20,8 +21,9 @@ export class Diagram extends HTMLElement {
     const high = Math.max(...boxes.map((b) => b.y)) + 1;
     const middle = (b) => [(b.x + 0.5) * CELL[0], (b.y + 0.5) * CELL[1]];
     const place = Object.fromEntries(boxes.map((b) => [b.id, b]));
-    const head = svg('marker', { id: 'gm-head', viewBox: '0 0 8 8', refX: 7, refY: 4, markerWidth: 7, markerHeight: 7, orient: 'auto' }, svg('path', { d: 'M0 0L8 4L0 8z', class: 'gm-arrow-head' }));
-    const lines = arrows.map(([from, to, text]) => arrow(middle(place[from]), middle(place[to]), text));
+    const id = `gm-head-${++count}`; // another tab's may be hidden, and then draws nothing
+    const head = svg('marker', { id, viewBox: '0 0 8 8', refX: 7, refY: 4, markerWidth: 7, markerHeight: 7, orient: 'auto' }, svg('path', { d: 'M0 0L8 4L0 8z', class: 'gm-arrow-head' }));
+    const lines = arrows.map(([from, to, text]) => arrow(id, middle(place[from]), middle(place[to]), text));
     const drawn = boxes.map((b) => {
       const [x, y] = middle(b);
       const words = String(b.text).split('\n');
@@ -41,14 +43,14 @@ export class Diagram extends HTMLElement {
   }
 }
 
-function arrow([x1, y1], [x2, y2], text) {
+function arrow(head, [x1, y1], [x2, y2], text) {
   const dx = x2 - x1;
   const dy = y2 - y1;
   const edge = Math.min(dx ? BOX[0] / 2 / Math.abs(dx) : 9, dy ? BOX[1] / 2 / Math.abs(dy) : 9);
   const at = (t) => [x1 + dx * t, y1 + dy * t];
   const [ax, ay] = at(edge);
   const [bx, by] = at(1 - edge);
-  const group = svg('g', { class: 'gm-arrow' }, svg('line', { x1: ax, y1: ay, x2: bx, y2: by, 'marker-end': 'url(#gm-head)' }));
+  const group = svg('g', { class: 'gm-arrow' }, svg('line', { x1: ax, y1: ay, x2: bx, y2: by, 'marker-end': `url(#${head})` }));
   if (text) group.append(svg('text', { x: (ax + bx) / 2, y: (ay + by) / 2 - 5, 'text-anchor': 'middle' }, text));
   return group;
 }

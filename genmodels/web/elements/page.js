@@ -96,7 +96,12 @@ export class Page extends HTMLElement {
     const section = tab.sections?.find((one) => one.spec.key === key);
     if (!section || !Object.keys(state).length) return;
     const typed = Object.entries(state).map(([name, text]) => [name, ['real', 'whole', 'seed'].includes(section.spec.fields[name]?.kind) && text !== '' ? Number(text) : text]);
-    section.restore(Object.fromEntries(typed));
+    const values = Object.fromEntries(typed);
+    if (tab.owns('seed') && Number.isInteger(values.seed)) {
+      this.seed = tab.seed = values.seed;
+      tab.seedControl.set(values.seed);
+    }
+    section.restore(values);
   }
 
   fromAddress() {
