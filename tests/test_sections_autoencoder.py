@@ -46,7 +46,7 @@ def test_every_section_answers_its_default(key, name):
 
 
 def test_a_whole_picture_passes_once(monkeypatch):
-    model, calls = core.get_model(NAME), []
+    model, calls = core.load_model(NAME), []
     encode = type(model).encode
     monkeypatch.setattr(type(model), "encode", lambda self, x, *rest: calls.append(len(x)) or encode(self, x, *rest))
     answer = through(state())
@@ -82,7 +82,7 @@ def test_the_ends_of_a_mixture_are_both_pictures():
     def at(t: float) -> dict:
         return blend(BlendState.parse({"model": NAME, "picture": "#1", "other": "#5", "t": t}, NAMES))
 
-    model, answer = core.get_model(NAME), at(0.5)
+    model, answer = core.load_model(NAME), at(0.5)
     for t, key in ((0, "picture"), (1, "other")):
         end = at(t)
         assert torch.equal(images(end["pixels"]), images(end[key]))

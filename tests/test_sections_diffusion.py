@@ -41,7 +41,7 @@ def last_clean(answers: list[dict]) -> np.ndarray:
 def calls() -> Iterator[list[int]]:
     """One entry per call of the network of diffusion-mnist."""
     made: list[int] = []
-    model = core.get_model("diffusion-mnist")
+    model = core.load_model("diffusion-mnist")
     handle = model.unet.register_forward_pre_hook(lambda *_: made.append(1))
     yield made
     handle.remove()
@@ -81,7 +81,7 @@ def test_the_preview_is_the_first_frame_of_what_denoises_from_there() -> None:
 
 
 def test_the_same_seed_gives_the_picture_of_the_library() -> None:
-    model = core.get_model("diffusion-mnist")
+    model = core.load_model("diffusion-mnist")
     knobs = denoisers.solver_settings("diffusion-mnist") | {"num_inference_steps": 2}
     with torch.inference_mode():
         expected = to_uint8(operations.sample(model, 2, 5, 3, **knobs)).permute(0, 2, 3, 1).numpy()

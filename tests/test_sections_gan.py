@@ -74,7 +74,7 @@ def test_pairs_want_one_pick_each(monkeypatch):
 
 
 def test_samples_are_those_of_the_library():
-    model = core.get_model(NAME)
+    model = core.load_model(NAME)
     x = operations.sample(model, 5, 11, "balanced", truncation_psi=0.6)
     assert torch.equal(images(ask("gan.generate", seed=11, n=5, truncation_psi=0.6)["samples"]), to_uint8(x))
     one = operations.sample(model, 1, 11, 3)
@@ -115,7 +115,7 @@ def test_mixed_styles_repeat_the_top_or_the_left_at_both_ends():
 
 
 def test_an_outline_has_the_model_s_shapes_and_no_memory():
-    outlined, model = checkpoint.outline(NAME), core.get_model(NAME)
+    outlined, model = checkpoint.outline(NAME), core.load_model(NAME)
     assert {p.device.type for p in outlined.parameters()} == {"meta"}
     assert {k: v.shape for k, v in outlined.state_dict().items()} == {k: v.shape for k, v in model.state_dict().items()}
 
