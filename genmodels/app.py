@@ -5,7 +5,11 @@ The environment variables GRADIO_SERVER_NAME and GRADIO_SERVER_PORT choose host 
 
 import os
 
-os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")  # before the import: no telemetry, no version check
+from genmodels.wrappers import core
+
+# Before the import: no telemetry, no version check; and its usual folder may belong to another user of the machine.
+os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
+os.environ.setdefault("GRADIO_TEMP_DIR", str(core.own_folder()))
 
 from importlib.resources import files
 from pathlib import Path
@@ -18,15 +22,13 @@ from starlette.routing import Mount
 from starlette.staticfiles import StaticFiles
 
 from genmodels.tabs import page
-from genmodels.wrappers import core, hub_repos
+from genmodels.wrappers import hub_repos
 
 WEB = Path(str(files("genmodels") / "web" / "elements"))
 ELEMENTS = "/elements"
 #: How many events of a queue run at once: those that compute, those that ask the Hub, and those that keep a large network
 #: busy for minutes, for which the others must not wait.
 LANES = {"cpu": 2, "network": 4, "large": 1}
-# Gradio's usual folder for temporary files may belong to another user of the machine.
-os.environ.setdefault("GRADIO_TEMP_DIR", str(core.own_folder()))
 SCRIPT = r"""
 const root = (window.gradio_config?.root ?? location.origin).replace(/\/$/, "");
 const sheet = Object.assign(document.createElement("link"), { rel: "stylesheet", href: `${root}%(elements)s/page.css?%(version)s` });
