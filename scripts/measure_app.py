@@ -109,7 +109,7 @@ def neighbour(wanted: bool) -> Iterator[None]:
 def spec(address: str) -> dict[str, Any]:
     """What the page lays itself out from."""
     components = httpx.get(f"{address}/config").json()["components"]
-    return next(c["props"]["spec"] for c in components if "spec" in c["props"])
+    return next(c["props"]["props"]["spec"] for c in components if "server_fns" in c["props"])
 
 
 def families(address: str) -> list[str]:

@@ -1,98 +1,52 @@
-"""The app's endpoints, pressed over HTTP with gradio_client: every named one, with good and with bad input."""
+"""The app over HTTP: its endpoints through gradio_client, its direct calls and its work step by step as its page asks them,
+with good and with bad input. One process serves them all, which writes down what it does."""
 
 import contextlib
+import itertools
 import json
-import re
+import math
+import os
+import subprocess
+import sys
 import time
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Iterator
+from types import SimpleNamespace
 from typing import Any
 
+import gradio as gr
 import httpx
 import pytest
-from gradio_client import Client, handle_file
+from gradio_client import Client
 from gradio_client.exceptions import AppError
-from helpers import free_port, wait_until_served
-from PIL import Image
+from helpers import ROOT, environment, free_port, picture, wait_until_served
 
-from genmodels import checkpoint
+from genmodels import app, checkpoint
 from genmodels.registry import FAMILIES
-from genmodels.wrappers import core, denoisers, examples, pictures, solver_grid
+from genmodels.tabs import page
+from genmodels.wrappers import core, denoisers, examples, hub_repos
 
 pytestmark = pytest.mark.skipif(not checkpoint.bundled(), reason="no bundled models")
-BACKGROUND_LIMIT = 60
-AT_ONCE = 32  # requests; the queue takes 64
+PATIENCE = 120  # seconds; a busy machine is slow
+NO_PICTURE = "There is no picture yet: draw one, pick an example or upload a file."
+SECTIONS = {key: section for key, section in page.sections().items() if section.models()}
+#: They ask the Hub: test_hub_pipelines.py serves one.
+OF_THE_HUB = {"diffusion.hub", "diffusion.hub_cost"}
 needs_a_denoiser = pytest.mark.skipif(
     "diffusion-mnist" not in checkpoint.bundled(), reason="no diffusion model for digits"
 )
 needs_words = pytest.mark.skipif(not denoisers.text_models(), reason="no diffusion model of captions is bundled")
 
-
-@pytest.fixture(scope="module")
-def client(app_address: str) -> Iterator[Client]:
-    client = Client(app_address, verbose=False)
-    yield client
-    client.close()
-
-
-@pytest.fixture(scope="module")
-def endpoints(client: Client) -> dict[str, Any]:
-    return client.view_api(return_format="dict", print_info=False)["named_endpoints"]
-
-
-@pytest.fixture(scope="module")
-def picture_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    file = tmp_path_factory.mktemp("uploads") / "picture.png"
-    Image.radial_gradient("L").save(file)
-    return file
-
-
-def arguments(endpoint: dict[str, Any], picture_file: Path) -> dict[str, Any]:
-    """What a visitor sends who changes nothing: the defaults, an example for a pad, one picture of each pair for a board,
-    a file for an upload."""
-    chosen: dict[str, Any] = {}
-    for parameter in endpoint["parameters"]:
-        name = parameter["parameter_name"]
-        if parameter["component"] == "Html" and parameter["type"]["type"] == "array":
-            chosen[name] = [0, 2, 4, 6]
-        elif parameter["component"] == "Html":
-            model = next(v for v in chosen.values() if v in checkpoint.bundled())
-            chosen[name] = examples.of_kind(model)[0][1]
-        elif parameter["component"] == "Uploadbutton":
-            chosen[name] = handle_file(str(picture_file))
-        else:
-            assert parameter["parameter_has_default"], f"{name} has no default"
-            chosen[name] = parameter["parameter_default"]
-    return chosen
-
-
-def numbers(endpoint: dict[str, Any]) -> dict[str, tuple[str, float, float]]:
-    """The numeric parameters of an endpoint: the label of the field, and its range."""
-    ranges = {}
-    for parameter in endpoint["parameters"]:
-        if parameter["component"] == "Slider":
-            low, high = re.findall(r"-?[\d.]+", parameter["type"]["description"])
-            ranges[parameter["parameter_name"]] = parameter["label"], float(low), float(high)
-        elif parameter["component"] == "Number":  # all number fields are seeds
-            ranges[parameter["parameter_name"]] = parameter["label"], 0, core.MAX_SEED
-    return ranges
-
-
-def refusals(client: Client, calls: list[tuple[str, dict[str, Any]]]) -> list[str]:
-    """The sentences with which calls (endpoint, arguments) are refused, many at once."""
-    sentences = []
-    for some in (calls[i : i + AT_ONCE] for i in range(0, len(calls), AT_ONCE)):
-        asked = [client.submit(**values, api_name=name) for name, values in some]
-        for job in asked:
-            with pytest.raises(AppError) as refused:
-                job.result(BACKGROUND_LIMIT)
-            sentences.append(str(refused.value))
-    return sentences
-
-
-#: The app as it is, where every look-up of another host and every connection to one is written down.
+#: The app as it is, but that every host which it asks is written down, and every row or step of work, which is slower than
+#: it is while a file is there.
 WATCHED = """
-import runpy, socket, sys
+import os, runpy, sys, time
+from pathlib import Path
+
+folder = Path(sys.argv[1])
+
+def note(name, *words):
+    with open(folder / name, "a") as log:
+        print(*words, file=log)
 
 def watch(event, arguments):
     host = None
@@ -101,413 +55,420 @@ def watch(event, arguments):
     elif event in ("socket.getaddrinfo", "socket.gethostbyname"):
         host = arguments[0]
     if host not in (None, "", "localhost", "127.0.0.1", "::1", b"localhost", b"127.0.0.1"):
-        with open(sys.argv[1], "a") as log:
-            print(event, host, file=log)
+        note("hosts", event, host)
 
 sys.addaudithook(watch)
+from genmodels.models import pipeline
+from genmodels.models.pixelcnn import Writer
+
+def counted(real):
+    def call(*args, **kwargs):
+        if (folder / "slow").exists():
+            note("calls", "called")
+            time.sleep(0.1)
+        return real(*args, **kwargs)
+    return call
+
+Writer.write_row = counted(Writer.write_row)
+pipeline.velocity = counted(pipeline.velocity)
 runpy.run_path("app.py", run_name="__main__")
 """
 
 
-def test_every_endpoint_answers_without_another_host(
-    client: Client, endpoints: dict[str, Any], picture_file: Path, start: Callable[..., Any], tmp_path: Path
-) -> None:
-    """With the Hub not ruled out and no data set at hand. (The drawer of the Hub's models asks it, if it is opened.)
+class Served(SimpleNamespace):
+    """The app that is served: `address`, `folder` of its notes, and the ways by which it is asked."""
 
-    And with the usual folders for temporary files taken by another user of the machine."""
-    assert {name.split("_")[0] for name in endpoints} >= {f"/{family}" for family in FAMILIES if core.available(family)}
-    log, port = tmp_path / "hosts.log", free_port()
-    for taken in ("gradio", "genmodels-walks"):
-        (tmp_path / taken).write_text("somebody else's")
-    env = {"GRADIO_SERVER_NAME": "127.0.0.1", "HF_HUB_OFFLINE": None, "GENMODELS_DATA": None}
-    env |= {"TMPDIR": str(tmp_path), "GRADIO_TEMP_DIR": None}
-    process = start("-c", WATCHED, log, GRADIO_SERVER_PORT=str(port), **env)
-    wait_until_served(f"http://127.0.0.1:{port}", process)
-    with contextlib.closing(Client(f"http://127.0.0.1:{port}", verbose=False)) as watched:
-        for name, endpoint in endpoints.items():
-            if name.endswith("_hub_generate"):
-                continue  # it needs a Hub: test_hub_pipelines.py presses it
-            visitor = client if "_hub_" in name else watched
-            result = visitor.predict(**arguments(endpoint, picture_file), api_name=name)
-            results = result if isinstance(result, tuple) else (result,)
-            for returned, value in zip(endpoint["returns"], results, strict=True):
-                if returned["component"] == "Image":
-                    assert Path(value).stat().st_size > 0, f"{name} returned no picture"
-    assert not log.exists(), log.read_text()
+    def ask(self, section: str, state: Any, **more: Any) -> dict[str, Any]:
+        """A direct call, as the page's scripts make it; a body that is no JSON for the server counts as a refusal."""
+        return self.call({"section": section, "state": state} | more)
 
+    def call(self, question: Any) -> dict[str, Any]:
+        body = {"component_id": self.component, "fn_name": "ask", "session_hash": "visitor", "data": question}
+        answer = self.http.post(f"{self.address}/gradio_api/component_server", content=json.dumps(body))
+        if answer.status_code == 422:
+            return {"error": "This is no JSON.", "field": None}
+        assert answer.status_code == 200, answer.text
+        return answer.json()
 
-@pytest.mark.parametrize("bad", [10**9, -1, "three", None])
-def test_bad_numbers_are_refused_in_one_sentence(
-    client: Client, endpoints: dict[str, Any], picture_file: Path, bad: Any
-) -> None:
-    calls = [
-        (name, arguments(endpoint, picture_file) | {number: bad}, label)
-        for name, endpoint in endpoints.items()
-        for number, (label, low, high) in numbers(endpoint).items()
-        if not (isinstance(bad, int) and low <= bad <= high)  # not bad for this one
-    ]
-    assert len(calls) > 20
-    for (name, _, label), said in zip(calls, refusals(client, [call[:2] for call in calls]), strict=True):
-        assert_one_sentence(said, f"{name} {label}={bad}")
-        assert f"“{label}”" in said or (bad is None and "seed" in said), f"{name}: {said}"
+    def work(self, section: Any, state: Any, lane: str = "cpu") -> Iterator[dict[str, Any]]:
+        """The answers of a work section, one by one; closing the iterator hangs up."""
+        address = f"{self.address}/gradio_api/call/work_{lane}"
+        asked = self.http.post(address, content=json.dumps({"data": [section, state]}))
+        if asked.status_code == 422:
+            yield {"error": "This is no JSON.", "field": None}
+            return
+        with self.http.stream("GET", f"{address}/{asked.json()['event_id']}") as stream:
+            event = ""
+            for line in stream.iter_lines():
+                event = line.removeprefix("event: ") if line.startswith("event: ") else event
+                assert event != "error", line
+                if line.startswith("data: ") and event in ("generating", "complete"):
+                    yield from json.loads(line.removeprefix("data: "))
 
+    def refused(self, section: str, state: Any) -> dict[str, Any]:
+        """How a section refuses a state, whichever way it is asked."""
+        found = SECTIONS[section]
+        answer = next(self.work(section, state, found.lane)) if found.work else self.ask(section, state)
+        assert "error" in answer, f"{section} took {str(state)[:80]}"
+        return answer
 
-@pytest.mark.parametrize("bad", ["unicorn", [[]], {}])
-def test_choices_that_are_not_offered_are_refused_with_the_field(
-    client: Client, endpoints: dict[str, Any], picture_file: Path, bad: Any
-) -> None:
-    calls = [
-        (name, arguments(endpoint, picture_file) | {parameter["parameter_name"]: bad}, parameter["label"])
-        for name, endpoint in endpoints.items()
-        for parameter in endpoint["parameters"]
-        if parameter["component"] in ("Radio", "Checkboxgroup")
-    ]
-    assert len(calls) > 20
-    for (name, _, label), said in zip(calls, refusals(client, [call[:2] for call in calls]), strict=True):
-        assert_one_sentence(said, f"{name} {label}={bad}")
-        assert said.startswith(f"“{label}” must be among "), f"{name}: {said}"
+    def calls(self) -> int:
+        log = self.folder / "calls"
+        return len(log.read_text().splitlines()) if log.exists() else 0
 
 
-def test_an_upload_without_a_file_is_refused(client: Client, endpoints: dict[str, Any], picture_file: Path) -> None:
-    uploads = {
-        name: parameter["parameter_name"]
-        for name, endpoint in endpoints.items()
-        for parameter in endpoint["parameters"]
-        if parameter["component"] == "Uploadbutton"
-    }
-    assert len(uploads) >= 6
-    calls = [(name, arguments(endpoints[name], picture_file) | {file: None}) for name, file in uploads.items()]
-    assert set(refusals(client, calls)) == {"There is no picture yet: draw one, pick an example or upload a file."}
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    """With the Hub not ruled out, no data set at hand, and the usual folder for temporary files taken by somebody else.
+
+    At the end its log holds no error: refusals of bad input are none."""
+    folder = tmp_path_factory.mktemp("app")
+    (folder / "gradio").write_text("somebody else's")
+    port = free_port()
+    env = {"GRADIO_SERVER_NAME": "127.0.0.1", "GRADIO_SERVER_PORT": str(port), "HF_HUB_OFFLINE": None}
+    env |= {"GENMODELS_DATA": None, "TMPDIR": str(folder), "GRADIO_TEMP_DIR": None, "PYTHONUNBUFFERED": "1"}
+    with open(folder / "log", "w") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-c", WATCHED, str(folder)], cwd=ROOT, env=environment(**env), stdout=log, stderr=log
+        )
+    address = f"http://127.0.0.1:{port}"
+    try:
+        wait_until_served(address, process)
+        config = httpx.get(f"{address}/config").json()
+        component = next(c["id"] for c in config["components"] if "ask" in c["props"].get("server_fns", []))
+        with httpx.Client(timeout=PATIENCE, headers={"content-type": "application/json"}) as http:
+            yield Served(address=address, folder=folder, component=component, http=http)
+    finally:
+        process.terminate()
+        process.wait(20)
+        text = (folder / "log").read_text()
+    assert "Traceback" not in text, text
 
 
-@pytest.mark.parametrize(
-    ("endpoint", "data", "allowed"),
-    [
-        ("vae_generate", '["vae-mnist", null, NaN, 0, 1]', "from 1 to 64"),
-        ("gan_walk", '["gan-mnist", null, 1, 4, "z", NaN, 1]', "from 8 to 96"),
-        ("gan_reveal", "[[NaN]]", "take a new round"),
-        ("flow_generate", '["flow-mnist", null, 16, 0, NaN]', "from 0 to 1.5"),
-        ("pixelcnn_write", '["pixelcnn-mnist", null, 16, 0, NaN]', "from 0 to 1.5"),
-        *(
-            pytest.param("diffusion_generate", f'["diffusion-mnist", null, {values}]', allowed, marks=needs_a_denoiser)
-            for values, allowed in (('16, 0, 10, "ddim", NaN', "from 0 to 8"),)
-        ),
-    ],
-)
-def test_nan_is_refused(app_address: str, endpoint: str, data: str, allowed: str) -> None:
-    """JSON has no NaN, and gradio_client sends none; but Python's parser would let it in."""
-    call = f"{app_address}/gradio_api/call/{endpoint}"
-    answer = httpx.post(call, content=f'{{"data": {data}}}', headers={"content-type": "application/json"})
-    if answer.status_code == 200:
-        result = httpx.get(f"{call}/{answer.json()['event_id']}", timeout=BACKGROUND_LIMIT).text
-        assert "event: error" in result
-        assert allowed in result
-    else:
-        assert answer.status_code == 422
+@pytest.fixture(scope="module")
+def client(served: Served) -> Iterator[Client]:
+    with contextlib.closing(Client(served.address, verbose=False)) as client:
+        yield client
+
+
+@pytest.fixture(scope="module")
+def endpoints(client: Client) -> dict[str, Any]:
+    return client.view_api(return_format="dict", print_info=False)["named_endpoints"]
 
 
 def assert_one_sentence(message: str, where: str) -> None:
-    assert 0 < len(message) < (600 if "There is no model" in message else 400), where  # the former lists all models
+    assert 0 < len(message) < 600, where  # the longest names all models
+    assert message[0].isupper(), f"{where}: {message}"
+    assert message.endswith("."), f"{where}: {message}"
     for unexplained in ("Traceback", "\n", "upstream Gradio app has raised an exception"):
         assert unexplained not in message, f"{where}: {message}"
 
 
-def test_no_images_is_refused_with_the_range(client: Client) -> None:
-    with pytest.raises(AppError, match=r"1.*(64|100)|minimum.*1|less than.*1"):
-        client.predict(n=0, api_name="/vae_generate")
+# -- what the API says -------------------------------------------------------------------------------------------------
 
 
-def test_a_class_that_does_not_exist_is_refused_with_the_classes(client: Client) -> None:
-    with pytest.raises(AppError, match=r"classes are 0"):
-        client.predict(label="unicorn", api_name="/vae_generate")
+def test_every_section_is_an_endpoint_of_its_states_keys(endpoints: dict[str, Any]) -> None:
+    """Named, typed, with a default for each, and told what it does; the page's own ways are not in the API."""
+    assert set(endpoints) == {f"/{section.endpoint}" for section in SECTIONS.values()}
+    for section in SECTIONS.values():
+        said = endpoints[f"/{section.endpoint}"]
+        parameters = {p["parameter_name"]: p for p in said["parameters"]}
+        assert list(parameters) == ["model", *section.State.kinds()]
+        assert all(p["parameter_has_default"] for p in parameters.values()), section.key
+        assert parameters["model"]["parameter_default"] == section.models()[0]
+        assert said["description"].startswith(section.title)
+        for key, kind in section.State.kinds().items():
+            wanted = {"real": "number", "seed": "integer", "numbers": "array"}.get(type(kind).__name__.lower())
+            assert wanted is None or parameters[key]["type"]["type"] == wanted, f"{section.key} {key}"
 
 
-def test_a_model_that_does_not_exist_is_refused(client: Client) -> None:
-    with pytest.raises(AppError, match="vae-mnist"):
-        client.predict(name="../../etc/passwd", api_name="/vae_generate")
+def test_every_endpoint_answers_its_defaults_without_another_host(client: Client, served: Served) -> None:
+    """Work ones say all of it in their last answer. (The models of the Hub ask it: they are left out.)"""
+    wanted = [section for key, section in SECTIONS.items() if key not in OF_THE_HUB]
+    for section in wanted:
+        answer = client.predict(api_name=f"/{section.endpoint}")
+        assert {view.key for view in section.views} - set(answer) <= {"given", "words"}, section.key
+        assert "error" not in answer
+        assert not section.work or answer["done"] is True, section.key
+    assert not (served.folder / "hosts").exists(), (served.folder / "hosts").read_text()
 
 
-@pytest.mark.parametrize(
-    "endpoint",
-    ["/autoencoder_see", "/gan_judge", "/flow_there_and_back", "/flow_likelihood", "/flow_swap",
-     "/pixelcnn_finish", "/pixelcnn_expect", "/pixelcnn_likelihood",
-     *(pytest.param(f"/diffusion_{name}", marks=needs_a_denoiser) for name in ("noise", "denoise", "fill"))],
-)  # fmt: skip
-def test_pads_that_do_not_fit_are_refused(client: Client, endpoint: str) -> None:
-    with pytest.raises(AppError) as refused:
-        client.predict(picture={"pixels": "AAAA", "mask": "", "shape": [1, 28, 28]}, api_name=endpoint)
-    assert_one_sentence(str(refused.value), endpoint)
+def test_the_page_is_answered_as_the_endpoint_is(served: Served, client: Client) -> None:
+    for key in ("autoencoder.bottleneck", "vae.map", "gan.mix", "flow.likelihood", "pixelcnn.expect"):
+        model = SECTIONS[key].models()[-1]
+        answer = served.ask(key, {"model": model})
+        assert "error" not in answer
+        assert answer == client.predict(model=model, api_name=f"/{SECTIONS[key].endpoint}"), key
 
 
-@pytest.mark.parametrize(
-    "endpoint",
-    ["/autoencoder_upload", "/gan_critic_upload", "/flow_back_upload", "/flow_likely_upload",
-     "/pixelcnn_finish_upload", "/pixelcnn_expect_upload",
-     *(pytest.param(f"/diffusion_{name}_upload", marks=needs_a_denoiser) for name in ("noise", "fill"))],
-)  # fmt: skip
-def test_an_upload_that_is_no_picture_is_refused(client: Client, endpoint: str, tmp_path: Path) -> None:
-    file = tmp_path / "picture.png"
-    file.write_text("this is no picture")
-    with pytest.raises(AppError, match="can't be read as a picture"):
-        client.predict(path=handle_file(str(file)), api_name=endpoint)
+def test_the_same_seed_gives_the_same_picture(served: Served) -> None:
+    asked = [{"model": "vae-mnist", "seed": seed, "n": 4} for seed in (1, 1, 2)]
+    first, again, other = (served.ask("vae.generate", state)["samples"] for state in asked)
+    assert first == again
+    assert first["pixels"] != other["pixels"]
 
 
-def test_pictures_carry_their_settings(client: Client) -> None:
-    file = client.predict(seed=5, label="3", n=4, temperature=0.7, api_name="/vae_generate")[0]
-    with Image.open(file) as picture:
-        text = picture.text
-    assert text["Software"].startswith("genmodels ")
-    assert text["model"] == "vae-mnist"
-    assert text["class"] == "3"
-    assert json.loads(text["seed"]) == 5
-    assert json.loads(text["temperature"]) == 0.7
+# -- what is refused ---------------------------------------------------------------------------------------------------
 
 
-def test_the_same_seed_gives_the_same_picture(client: Client) -> None:
-    first, second, other = (client.predict(seed=seed, api_name="/vae_generate")[0] for seed in (1, 1, 2))
-    pixels = [Image.open(file).tobytes() for file in (first, second, other)]
-    assert pixels[0] == pixels[1] != pixels[2]
+@pytest.mark.parametrize("bad", [math.nan, 10**18, {}, [[]]], ids=["nan", "huge", "object", "lists"])
+def test_no_field_takes_what_is_none_of_its_values(served: Served, bad: Any) -> None:
+    """Every field of every section; the refusal names the field, so that the page can say it there."""
+    for key, section in SECTIONS.items():
+        for field in section.State.kinds():
+            answer = served.refused(key, {field: bad})
+            assert_one_sentence(answer["error"], f"{key} {field}={bad}")
+            assert answer["field"] in (field, None), f"{key} {field}: {answer}"
 
 
-def component_server(app_address: str, data: Any, function: str = "decode") -> dict[str, Any]:
-    """What a piece's script does that has a server function, such as the latent map's: call it."""
-    config = httpx.get(f"{app_address}/config").json()
-    piece = next(c for c in config["components"] if function in c["props"].get("server_fns", []))
-    body = {"component_id": piece["id"], "fn_name": function, "session_hash": "test", "data": data}
-    answer = httpx.post(f"{app_address}/gradio_api/component_server", json=body, timeout=BACKGROUND_LIMIT)
-    assert answer.status_code == 200, answer.text
-    return answer.json()
+def test_another_model_is_refused_with_those_that_there_are(served: Served) -> None:
+    wrong = ("../../etc/passwd", "nothing", "", 7, ["vae-mnist"], {})
+    for key, model in itertools.product(("vae.map", "gan.generate", "pixelcnn.write"), wrong):
+        answer = served.refused(key, {"model": model})
+        assert answer["field"] == "model"
+        assert SECTIONS[key].models()[0] in answer["error"]
+        assert_one_sentence(answer["error"], key)
 
 
-def test_the_map_decodes_points_and_clamps_them(app_address: str) -> None:
-    inside = component_server(app_address, {"name": "vae2d-mnist", "x": 0.5, "y": -1})
-    far = [component_server(app_address, {"name": "vae2d-mnist", "x": x, "y": 0}) for x in (1000, 2000)]
-    assert inside["pixels"] != far[0]["pixels"]
-    assert far[0] == far[1]
+def test_keys_that_a_state_has_not_are_refused(served: Served) -> None:
+    for key, section in SECTIONS.items():
+        answer = served.refused(key, {"unicorn": 1})
+        assert answer["error"].startswith("There is no key 'unicorn'; the keys are model")
+        assert all(field in answer["error"] for field in section.State.kinds())
 
 
-@pytest.mark.parametrize(
-    "point", [None, {}, {"name": "vae2d-mnist", "x": "a", "y": 0}, {"name": "vae-mnist", "x": 0, "y": 0},
-              {"name": "vae2d-mnist", "x": 1e300, "y": None}, {"name": ["vae2d-mnist"], "x": 0, "y": 0}],
-)  # fmt: skip
-def test_the_map_answers_nonsense_with_a_sentence(app_address: str, point: Any) -> None:
-    assert_one_sentence(component_server(app_address, point)["error"], repr(point))
+def test_pictures_that_were_tampered_with_are_refused(served: Served) -> None:
+    tampered = ("AAAA", "no base64!", "#999", "#x", "#-99999999999", "A" * 300_000, "", 5, ["#0"], {"pixels": "AAAA"})
+    for key in ("autoencoder.blend", "vae.where", "gan.critic", "pixelcnn.finish"):
+        for field, kind in SECTIONS[key].State.kinds().items():
+            for value in tampered if type(kind).__name__ == "Drawing" else ():
+                answer = served.refused(key, {field: value})
+                assert_one_sentence(answer["error"], f"{key} {field} {str(value)[:20]}")
+                assert answer["field"] == field
 
 
-def test_the_pointer_asks_what_is_expected(app_address: str) -> None:
-    pixels = examples.of_kind("pixelcnn-mnist")[3][1]["pixels"]
-    question = {"name": "pixelcnn-mnist", "pixels": pixels, "x": 14, "y": 9}
-    (channel,) = component_server(app_address, question, "expected")["channels"]
-    assert sum(channel["probabilities"]) == pytest.approx(1, abs=1e-3)
-
-
-@pytest.mark.parametrize(
-    "change", [{"x": 28}, {"y": "a"}, {"x": None}, {"pixels": "AAAA"}, {"pixels": None}, {"name": ["pixelcnn-mnist"]},
-               {"name": "vae-mnist"}, None],
-)  # fmt: skip
-def test_questions_that_are_nonsense_are_answered_with_a_sentence(app_address: str, change: Any) -> None:
-    question = {"name": "pixelcnn-mnist", "pixels": pictures.blank("pixelcnn-mnist")["pixels"], "x": 0, "y": 0}
-    question = question | change if isinstance(change, dict) else change
-    assert_one_sentence(component_server(app_address, question, "expected")["error"], repr(change))
-
-
-def test_a_mask_that_does_not_fit_is_refused(client: Client) -> None:
-    picture = examples.of_kind("pixelcnn-mnist")[0][1] | {"mask": "AAAA"}
-    with pytest.raises(AppError, match="28x28") as refused:
-        client.predict(picture=picture, api_name="/pixelcnn_finish")
-    assert_one_sentence(str(refused.value), "mask")
-
-
-def test_rows_come_one_by_one(client: Client) -> None:
-    job = client.submit(n=2, api_name="/pixelcnn_write")
-    job.result()
-    assert [len(state["rows"]) for state in job.outputs()] == list(range(1, 29))
-
-
-#: The app with a log of the calls of one function, each a bit slower than it is.
-COUNTING = """
-import sys, time
-from genmodels import app
-from genmodels.wrappers import core, denoisers, examples, pictures, solver_grid
-from {module} import {owner}
-real = {owner}.{name}
-
-def counted(*args, **kwargs):
-    with open(sys.argv[1], "a") as log:
-        print("called", file=log)
-    time.sleep(0.1)
-    return real(*args, **kwargs)
-
-{owner}.{name} = counted
-app.build_app().launch(**app.launch_options())
-"""
+def test_a_mask_that_does_not_fit_is_refused(served: Served) -> None:
+    for key, section in SECTIONS.items():
+        if "hidden" in section.State.kinds():
+            answer = served.refused(key, {"hidden": "AAAA"})
+            assert answer["field"] == "hidden"
+            assert "28x28" in answer["error"]
 
 
 @pytest.mark.parametrize(
-    ("module", "owner", "name", "endpoint", "settings", "all_calls"),
+    ("endpoint", "values", "said"),
     [
-        ("genmodels.models.pixelcnn", "Writer", "write_row", "/pixelcnn_write", {"n": 1}, 28),
-        pytest.param(
-            "genmodels.models", "pipeline", "velocity", "/diffusion_generate", {"n": 1, "num_inference_steps": 30}, 30,
-            marks=needs_a_denoiser,
-        ),
-    ],
-)  # fmt: skip
-def test_stop_stops_the_work_within_a_step(
-    start: Callable[..., Any], tmp_path: Path, module: str, owner: str, name: str, endpoint: str, settings: dict, all_calls: int,
-) -> None:  # fmt: skip
-    log, port = tmp_path / "calls.log", free_port()
-    script = COUNTING.format(module=module, owner=owner, name=name)
-    start("-c", script, log, GRADIO_SERVER_PORT=str(port), GRADIO_SERVER_NAME="127.0.0.1")
-    address = f"http://127.0.0.1:{port}"
-    wait_until_served(address)
-    with contextlib.closing(Client(address, verbose=False)) as visitor:
-        job = visitor.submit(**settings, api_name=endpoint)
-        while len(job.outputs()) < 3:
-            time.sleep(0.01)
-        job.cancel()
-        called = len(log.read_text().splitlines())
-        time.sleep(1.5)
-        assert len(log.read_text().splitlines()) <= called + 1 < all_calls
-
-
-@needs_a_denoiser
-def test_steps_come_one_by_one(client: Client) -> None:
-    job = client.submit(n=2, num_inference_steps=6, api_name="/diffusion_generate")
-    job.result()
-    states = job.outputs()
-    assert [len(state["frames"]) for state in states] == [1, *range(1, 8), 7]
-    assert [state["state"] for state in states] == ["running"] * 8 + ["done"]
-    assert states[-1]["info"]["num_inference_steps"] == "6"
-
-
-@needs_a_denoiser
-def test_solvers_are_compared_cell_by_cell(client: Client) -> None:
-    job = client.submit(schedulers=["ddim", "heun"], steps=[1, 2], api_name="/diffusion_compare")
-    job.result()
-    done = [text.count("<img") for text in job.outputs() if isinstance(text, str)]
-    assert done == [0, 1, 2, 3, 4]
-
-
-@needs_a_denoiser
-@pytest.mark.parametrize(
-    ("settings", "sentence"),
-    [({"schedulers": []}, "Choose 1 to 5 solvers"),
-     ({"schedulers": ["ddim", "heun", "ddpm", "euler"], "steps": list(solver_grid.GRID_STEPS)}, "at most 400")],
-)  # fmt: skip
-def test_comparisons_that_are_too_much_are_refused(client: Client, settings: dict, sentence: str) -> None:
-    with pytest.raises(AppError, match=sentence) as refused:
-        client.predict(**settings, api_name="/diffusion_compare")
-    assert_one_sentence(str(refused.value), repr(settings))
-
-
-@needs_words
-@pytest.mark.parametrize(
-    ("prompt", "sentence"),
-    [
-        ("", "empty"),
-        ("quux zzyzx", "none of these words"),
+        ("vae_generate", {"n": 0}, "from 1 to"),
+        ("vae_generate", {"label": "unicorn"}, "Choose a class: each in turn, 0, 1"),
+        ("vae_generate", {"model": "../../etc/passwd"}, "the models are vae-mnist"),
+        ("vae_map", {"x": 1e300}, "must be a number from"),
+        ("gan_walk", {"space": "x"}, "must be one of z, w"),
+        ("gan_spot", {"picks": [99]}, ""),
+        ("flow_round_trip", {"picture": "AAAA"}, "bytes"),
+        ("pixelcnn_write", {"temperature": "hot"}, "must be a number from 0 to 1.5"),
+        pytest.param("diffusion_generate", {"scheduler": "magic"}, "must be one of", marks=needs_a_denoiser),
+        pytest.param("diffusion_solvers", {"schedulers": []}, "must be 1 to", marks=needs_a_denoiser),
+        pytest.param("diffusion_words", {"prompt": "quux zzyzx"}, "none of these words", marks=needs_words),
+        pytest.param("diffusion_hub", {"repo": "../../etc"}, "is not the id of a Hub repo", marks=needs_a_denoiser),
     ],
 )
-def test_sentences_that_say_nothing_are_refused(client: Client, prompt: Any, sentence: str) -> None:
-    for endpoint, name in (("/diffusion_words", "prompt"), ("/diffusion_same", "lines")):
-        values = {"name": denoisers.text_models()[0], name: prompt}
-        with pytest.raises(AppError, match=sentence if name == "prompt" or prompt else "1 to 8 sentences") as refused:
-            client.predict(**values, api_name=endpoint)
-        assert_one_sentence(str(refused.value), repr(prompt))
-
-
-@needs_words
-def test_unknown_words_are_named_politely(client: Client) -> None:
-    job = client.submit(prompt="a robe of <quux>", n=1, num_inference_steps=1, api_name="/diffusion_words")
-    job.result()
-    (note, _), (_, last) = job.outputs()[0], job.outputs()[-1]
-    assert "never read" in note
-    assert "“quux”" in note
-    assert "<quux>" not in note
-    assert last["state"] == "done"
-
-
-def submit(app_address: str, endpoint: str, data: list, session: str) -> str:
-    """Everything that the server sends to a browser that presses an endpoint."""
-    config = httpx.get(f"{app_address}/config").json()
-    function = next(d["id"] for d in config["dependencies"] if d["api_name"] == endpoint)
-    body = {"data": data, "fn_index": function, "session_hash": session}
-    httpx.post(f"{app_address}/gradio_api/queue/join", json=body).raise_for_status()
-    return httpx.get(f"{app_address}/gradio_api/queue/data?session_hash={session}", timeout=BACKGROUND_LIMIT).text
-
-
-def test_the_truth_stays_on_the_server_until_it_is_revealed(app_address: str) -> None:
-    """A round of the game, as a browser sees it: pictures first, the answers with the picks only, and those once."""
-    dealt = submit(app_address, "gan_deal", ["gan-mnist", None], "player")
-    assert '"pictures"' in dealt
-    for secret in ('"sought"', '"truth"', '"critic"'):
-        assert secret not in dealt
-    revealed = submit(app_address, "gan_reveal", [[0, 2, 4, 6], None, None], "player")
-    assert '"sought"' in revealed
-    assert "This round" in revealed
-    assert "take a new round" in submit(app_address, "gan_reveal", [[0, 2, 4, 6], None, None], "player")
-    assert "take a new round" in submit(app_address, "gan_reveal", [[0], None, None], "somebody else")
-
-
-@pytest.mark.parametrize("picks", [None, [9]])
-def test_picks_that_are_no_positions_are_refused(client: Client, picks: Any) -> None:
-    client.predict(api_name="/gan_deal")
+def test_the_api_refuses_in_one_sentence(client: Client, endpoint: str, values: dict[str, Any], said: str) -> None:
     with pytest.raises(AppError) as refused:
-        client.predict(picks=picks, api_name="/gan_reveal")
-    assert_one_sentence(str(refused.value), repr(picks))
+        client.predict(**values, api_name=f"/{endpoint}")
+    assert_one_sentence(str(refused.value), endpoint)
+    assert said in str(refused.value)
 
 
-def test_a_walk_through_neither_z_nor_w_is_refused(client: Client) -> None:
-    with pytest.raises(AppError) as refused:
-        client.predict(space="x", api_name="/gan_walk")
-    assert_one_sentence(str(refused.value), "space")
+def test_questions_that_are_none_are_answered_with_a_sentence(served: Served) -> None:
+    for question in (
+        None, 5, [], "vae.map", {}, {"section": None}, {"section": ["vae.map"]}, {"section": "vae.nothing"},
+        {"section": "pixelcnn.write", "state": {}}, {"section": "vae.map", "state": 5},
+        {"section": "page.points", "state": 5}, {"section": "x" * 10_000},
+    ):  # fmt: skip
+        assert_one_sentence(served.call(question)["error"], str(question)[:80])
 
 
-def test_knobs_have_the_names_of_the_field(endpoints: dict[str, Any]) -> None:
-    knobs = {
-        "/vae_generate": "temperature",
-        "/gan_generate": "truncation_psi",
-        "/flow_generate": "temperature",
-        "/pixelcnn_write": "temperature",
-        "/diffusion_generate": "guidance_scale",
-    }
-    for endpoint, knob in knobs.items():
-        if not core.available(endpoint[1:].partition("_")[0]):
-            continue
-        assert knob in {parameter["parameter_name"] for parameter in endpoints[endpoint]["parameters"]}
+def test_other_functions_cannot_be_called(served: Served) -> None:
+    for name in ("__init__", "launch", "answer", "follow"):
+        body = {"component_id": served.component, "fn_name": name, "session_hash": "visitor", "data": {}}
+        answer = served.http.post(f"{served.address}/gradio_api/component_server", content=json.dumps(body))
+        assert answer.status_code >= 400, name
 
 
-@pytest.mark.parametrize("route", ["", *(family for family in FAMILIES if core.available(family))])
-def test_routes_answer(app_address: str, route: str) -> None:
-    assert httpx.get(f"{app_address}/{route}").status_code == 200
+# -- what the page asks for itself -------------------------------------------------------------------------------------
+
+
+def test_examples_of_every_model(served: Served) -> None:
+    for name in ("ae-mnist", "ae-heroes", "flow-fashion-mnist"):
+        strips = served.ask("page.examples", {"model": name})["strips"]
+        pads = examples.of_kind(name)
+        assert [p["pixels"] for p in strips[0]["pictures"]] == [pad["pixels"] for _, pad in pads]
+        assert all(p["label"] and p["shape"] == core.describe(name)["shape"] for s in strips for p in s["pictures"])
+
+
+def test_an_uploaded_file_is_seen_as_the_model_sees_pictures(served: Served) -> None:
+    import base64
+    import io
+
+    file = io.BytesIO()
+    picture(1, (300, 200), "RGB").save(file, "png")
+    raw = base64.b64encode(file.getvalue()).decode()
+    for name in ("ae-mnist", "ae-heroes"):
+        answer = served.ask("page.upload", {"model": name, "file": raw})
+        assert answer["shape"] == core.describe(name)["shape"]
+        assert len(base64.b64decode(answer["pixels"])) == math.prod(answer["shape"])
+    nonsense = base64.b64encode(b"\x89PNG nonsense").decode()
+    assert "can't be read as a picture" in served.ask("page.upload", {"model": "ae-mnist", "file": nonsense})["error"]
+    for bad, said in (("", NO_PICTURE), (None, NO_PICTURE), (5, NO_PICTURE), ("@@", "The file must come as base64.")):
+        assert served.ask("page.upload", {"model": "ae-mnist", "file": bad})["error"] == said
+    assert "at most 10 MB" in served.ask("page.upload", {"model": "ae-mnist", "file": "A" * 14_000_001})["error"]
+    assert "error" in served.ask("page.upload", {"model": "../secret", "file": raw})
+
+
+def test_what_is_told_of_each_family(served: Served) -> None:
+    for tab in page.shown_tabs():
+        html = served.ask("page.about", {"tab": tab.key})["html"]
+        assert "<h3>Measured</h3>" in html
+        assert "<table>" in html
+        assert "<script" not in html
+    for tab in ("unicorn", None, ["vae"], 5):
+        assert_one_sentence(served.ask("page.about", {"tab": tab})["error"], str(tab))
+
+
+def test_the_maps_points(served: Served) -> None:
+    points = served.ask("page.points", {"model": "vae2d-mnist"})
+    assert len(points["points"]) > 100
+    assert points["classes"] == [str(i) for i in range(10)]
+    for model in ("vae-mnist", "gan-mnist", "nothing", None, ["vae2d-mnist"]):
+        assert_one_sentence(served.ask("page.points", {"model": model})["error"], str(model))
+
+
+# -- work, step by step ------------------------------------------------------------------------------------------------
+
+
+def test_rows_come_one_by_one(served: Served) -> None:
+    """Each with what is new alone; the last one says that it is the end."""
+    rows = list(served.work("pixelcnn.write", {"model": "pixelcnn-mnist", "n": 2}))
+    told = [row for row in rows if "row" in row]
+    shapes = [row["samples"]["shape"] for row in told]
+    assert sum(height for _, _, height, _ in shapes[:28]) >= 27
+    assert all(height < 28 for _, _, height, _ in shapes), "no answer repeats what was sent"
+    assert [bool(row.get("done")) for row in rows[:-1]] == [False] * (len(rows) - 1)
+    assert rows[-1]["done"] is True
+
+
+@needs_a_denoiser
+def test_steps_come_one_by_one(served: Served) -> None:
+    steps = list(served.work("diffusion.generate", {"n": 2, "num_inference_steps": 6}))
+    frames = [step["film"] for step in steps]
+    assert [frame["at"] for frame in frames if frame.get("frame")] == sorted(
+        frame["at"] for frame in frames if frame.get("frame")
+    )
+    assert len({frame["at"] for frame in frames if frame.get("frame")}) == 7
+    assert steps[-1]["done"] is True
+    assert not frames[-1].get("frames"), "no answer repeats what was sent"
+
+
+def test_a_refusal_of_work_is_an_answer(served: Served) -> None:
+    for section, state, field in (
+        ("pixelcnn.write", {"temperature": 9}, "temperature"),
+        ("pixelcnn.write", {"model": "vae-mnist"}, "model"),
+        ("vae.map", {}, ""),
+        ("nothing", {}, ""),
+        ("page.points", {}, ""),
+        (None, {}, ""),
+        (["pixelcnn.write"], {}, ""),
+    ):
+        (answer,) = {str(answer): answer for answer in served.work(section, state)}.values()
+        assert_one_sentence(answer["error"], str(section))
+        assert answer["field"] == field
+
+
+@pytest.mark.parametrize(
+    ("section", "state", "all_calls"),
+    [
+        ("pixelcnn.write", {"model": "pixelcnn-mnist", "n": 1}, 28),
+        pytest.param("diffusion.generate", {"n": 1, "num_inference_steps": 30}, 30, marks=needs_a_denoiser),
+    ],
+)
+def test_hanging_up_stops_the_work_within_a_step(
+    served: Served, section: str, state: dict[str, Any], all_calls: int
+) -> None:
+    slow = served.folder / "slow"
+    slow.touch()
+    try:
+        before = served.calls()
+        answers = served.work(section, state)
+        for _ in range(3):
+            next(answers)
+        answers.close()
+        time.sleep(0.3)
+        called = served.calls() - before
+        time.sleep(1.5)
+        assert 2 <= served.calls() - before <= called + 1 < all_calls
+    finally:
+        slow.unlink()
+    assert list(served.work(section, state))[-1]["done"] is True, "the next one is served"
+
+
+@needs_a_denoiser
+def test_a_model_of_the_hub_without_a_network() -> None:
+    (said,) = page.follow("diffusion.hub_cost", {"repo": "stabilityai/sd-turbo"})
+    assert said["error"] == "The Hub can't be reached, and 'stabilityai/sd-turbo' is not on this computer."
+
+
+# -- routes, bytes, places ---------------------------------------------------------------------------------------------
+
+
+def test_routes_answer(served: Served) -> None:
+    for tab in ("", *(family for family in FAMILIES if core.available(family))):
+        for path in (f"/{tab}", f"/?tab={tab}", f"/?tab={tab}&section=generate", f"/?only={tab}.generate"):
+            assert served.http.get(served.address + path).status_code == 200, path
+
+
+@pytest.mark.parametrize(("path", "limit"), [("/", 250_000), ("/?only=vae.map", 400_000)])
+def test_the_page_is_small_as_it_is_sent(served: Served, path: str, limit: int) -> None:
+    """The document, and all modules and style sheets of our own, compressed."""
+    sent = 0
+    for address in (path, *(f"{app.ELEMENTS}/{file.name}" for file in app.WEB.iterdir())):
+        with served.http.stream("GET", served.address + address, headers={"accept-encoding": "gzip"}) as answer:
+            assert answer.status_code == 200, address
+            for _ in answer.iter_raw():
+                pass
+            assert answer.num_bytes_downloaded < 1000 or answer.headers.get("content-encoding") == "gzip", address
+            sent += answer.num_bytes_downloaded
+    assert sent <= limit
 
 
 def test_a_family_without_a_model_has_no_tab(monkeypatch: pytest.MonkeyPatch) -> None:
-    from genmodels import app
-
     monkeypatch.setattr(core, "available", lambda family: [] if family == "gan" else [f"{family}-mnist"])
-    assert [tab.key for tab in app.tabs_shown()] == [family for family in FAMILIES if family != "gan"]
+    assert [tab.key for tab in page.shown_tabs()] == [family for family in FAMILIES if family != "gan"]
     monkeypatch.setattr(core, "available", lambda family: [])
-    assert [tab.key for tab in app.tabs_shown()] == list(FAMILIES)
+    assert [tab.key for tab in page.shown_tabs()] == list(FAMILIES)
 
 
-# -- who may load what -------------------------------------------------------------------------------------------------
-
-
-@needs_a_denoiser
-def test_on_ones_own_computer_any_repo_will_do(client: Client) -> None:
-    said = client.predict("user/other", 7.5, 4, 64, 64, api_name="/diffusion_hub_cost")
-    assert said == "The Hub can&#x27;t be reached, and &#x27;user/other&#x27; is not on this computer."
-
-
-@needs_a_denoiser
-def test_where_others_reach_the_app_they_choose_among_what_is_offered(start: Callable[..., Any]) -> None:
-    port = free_port()
-    process = start("app.py", GRADIO_SERVER_PORT=str(port), GRADIO_SERVER_NAME="0.0.0.0", GENMODELS_HUB_MODELS=None)
-    wait_until_served(f"http://127.0.0.1:{port}", process)
-    with contextlib.closing(Client(f"http://127.0.0.1:{port}", verbose=False)) as stranger:
-        with pytest.raises(AppError, match="“Model” must be among stabilityai/sd-turbo, "):
-            stranger.predict("user/other", 7.5, 4, 64, 64, api_name="/diffusion_hub_cost")
-        offered = stranger.predict("stabilityai/sd-turbo", 0, 1, 512, 512, api_name="/diffusion_hub_cost")
-        assert "is not on this computer" in offered
+@pytest.mark.parametrize(
+    ("env", "place", "any_repo"),
+    [
+        ({}, ("127.0.0.1", False), True),
+        ({"GRADIO_SERVER_NAME": "0.0.0.0"}, ("0.0.0.0", False), False),
+        ({"GRADIO_SHARE": "True"}, ("127.0.0.1", True), False),
+        ({"GRADIO_SHARE": "false", "GRADIO_SERVER_NAME": "localhost"}, ("localhost", False), True),
+    ],
+)
+def test_the_environment_says_where_it_is_served(
+    monkeypatch: pytest.MonkeyPatch, env: dict[str, str], place: tuple[str, bool], any_repo: bool
+) -> None:
+    """And only on one's own computer any repo of the Hub will do."""
+    seen: dict[str, Any] = {}
+    monkeypatch.setattr(app, "build_app", lambda: SimpleNamespace(launch=lambda **options: seen.update(options)))
+    for name in ("GRADIO_SERVER_NAME", "GRADIO_SHARE", "GENMODELS_HUB_MODELS", "SPACE_ID"):
+        monkeypatch.setenv(name, env.get(name, ""))
+        if name not in env:
+            monkeypatch.delenv(name)
+    app.main(port=1234)
+    assert (seen["server_name"], seen["share"]) == place
+    assert seen["server_port"] == 1234
+    assert (hub_repos.allowed_ids() is None) == any_repo
+    assert not gr.analytics_enabled()
+    assert os.environ["GRADIO_ANALYTICS_ENABLED"] == "False"

@@ -18,10 +18,12 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from helpers import ROOT, free_port, git_repo, online, python, serve_hub, wait_until_served
 
-from genmodels.wrappers import hub_pipelines, hub_repos
+from genmodels.tabs import page
+from genmodels.wrappers import hub_pictures, hub_pipelines, hub_repos
 
 TESTS = f"{ROOT}:{ROOT}/tests"
 BUILD = """
@@ -382,14 +384,12 @@ def test_suggestions_are_within_the_limits(suggestion: hub_repos.Suggestion) -> 
     hub_pipelines.check_order(repo, "x", "", guidance, steps, side, side)
 
 
-# -- the drawer --------------------------------------------------------------------------------------------------------
+# -- the section ---------------------------------------------------------------------------------------------------------
 
-#: An app of the drawer alone, with a log of the steps that the network really takes.
-DRAWER = """
-import sys
-import gradio as gr
+#: The app with a log of the steps that the network really takes.
+APP = """
+import runpy, sys
 from diffusers import UNet2DConditionModel
-from genmodels.tabs import common, hub
 forward = UNet2DConditionModel.forward
 
 def counted(self, *args, **options):
@@ -398,46 +398,74 @@ def counted(self, *args, **options):
     return forward(self, *args, **options)
 
 UNet2DConditionModel.forward = counted
-with gr.Blocks(analytics_enabled=False) as demo:
-    hub.build(common.Page("diffusion"))
-demo.queue(max_size=8).launch()
+runpy.run_path("app.py", run_name="__main__")
 """
+SMALL: dict[str, Any] = {
+    "repo": "tester/tiny",
+    "prompt": "a red bar",
+    "num_inference_steps": 4,
+    "width": 64,
+    "height": 64,
+}
 
 
 @pytest.fixture
-def drawer(endpoint: str, home: Path, start: Callable[..., Any], tmp_path: Path) -> tuple[str, Path]:
+def served(endpoint: str, home: Path, start: Callable[..., Any], tmp_path: Path) -> tuple[str, Path]:
     """Address and log of the app."""
+    if not page.sections()["diffusion.hub"].models():
+        pytest.skip("no diffusion model is bundled, so the tab is not laid out")
     log, port = tmp_path / "steps.log", free_port()
     options = online(endpoint, home) | {"GRADIO_SERVER_PORT": str(port), "GRADIO_SERVER_NAME": "127.0.0.1"}
-    process = start("-c", DRAWER, log, GENMODELS_HUB_MODELS="tester/tiny,tester/pickled", **options)
+    process = start("-c", APP, log, GENMODELS_HUB_MODELS="tester/tiny,tester/pickled", **options)
     address = f"http://127.0.0.1:{port}"
     wait_until_served(address, process)
     return address, log
 
 
-def test_the_drawer(drawer: tuple[str, Path], outcome: dict[str, Any]) -> None:
-    """Over HTTP: what it costs, previews and picture, refusals as a sentence, Stop."""
-    from gradio_client import Client
-    from gradio_client.exceptions import AppError
+def work(address: str, lane: str, section: str, state: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """The answers of a work section as the page gets them; closing the iterator hangs up."""
+    call = f"{address}/gradio_api/call/work_{lane}"
+    event = httpx.post(call, json={"data": [section, state]}, timeout=60).raise_for_status().json()["event_id"]
+    with httpx.stream("GET", f"{call}/{event}", timeout=120) as stream:
+        for line in stream.iter_lines():
+            if line.startswith("data: [{"):
+                yield from json.loads(line.removeprefix("data: "))
 
-    address, log = drawer
-    with contextlib.closing(Client(address, verbose=False)) as client:
-        cost = client.predict("tester/tiny", 7.5, 4, 64, 64, api_name="/diffusion_hub_cost")
-        assert cost.startswith("A picture takes <b>less than 1 s</b> here, reckoned from the ")
-        assert "pickle" in client.predict("tester/pickled", 7.5, 4, 64, 64, api_name="/diffusion_hub_cost")
-        assert client.predict("tester/pickled", api_name="/diffusion_hub_choose")[:4] == (7.5, 25, 512, 512)
-        job = client.submit("tester/tiny", "a red bar", "", 7.5, 4, 64, 64, 1, api_name="/diffusion_hub_generate")
-        picture, note = job.result()
-        assert note == "Done · step 4 of 4 · tester/tiny · seed 1"
-        assert Path(picture).stat().st_size > 0
-        assert len(log.read_text().splitlines()) == 4
-        for repo, prompt, words in (("tester/pickled", "x", "safetensors"), ("tester/tiny", "", "it is empty")):
-            with pytest.raises(AppError, match=words):
-                client.predict(repo, prompt, "", 7.5, 4, 64, 64, 1, api_name="/diffusion_hub_generate")
-        job = client.submit("tester/tiny", "a red bar", "", 7.5, 100, 256, 256, 1, api_name="/diffusion_hub_generate")
-        while not any("step 2" in note for _, note in job.outputs()):
-            time.sleep(0.01)
-        job.cancel()
-        taken = len(log.read_text().splitlines())
-        time.sleep(3)
-        assert len(log.read_text().splitlines()) <= taken + 2 < 104
+
+def test_the_section(served: tuple[str, Path]) -> None:
+    """Over HTTP: what it costs, previews and picture, refusals as a sentence beside their field, Stop."""
+    address, log = served
+    (cost,) = {answer["words"]: answer for answer in work(address, "network", "diffusion.hub_cost", SMALL)}.values()
+    assert "A picture takes **less than 1 s** here, reckoned from the " in cost["words"]
+    (said,) = work(address, "network", "diffusion.hub_cost", SMALL | {"repo": "tester/pickled"})
+    assert "pickle" in said["error"]
+    answers = list(work(address, "large", "diffusion.hub", SMALL | {"seed": 1}))
+    assert answers[-1]["progress"] == "Done · step 4 of 4 · tester/tiny · seed 1"
+    assert answers[-1]["picture"]["shape"] == [1, 3, 64, 64]
+    assert len({answer["picture"]["pixels"] for answer in answers if "picture" in answer}) == 4
+    assert len(log.read_text().splitlines()) == 4
+    for change, field, words in (
+        ({"repo": "tester/pickled"}, "", "safetensors"),
+        ({"repo": "tester/other"}, "repo", "This app doesn't run 'tester/other'; it runs tester/tiny"),
+        ({"prompt": ""}, "", "it is empty"),
+        ({"width": 10**6}, "width", "from 64 to 2048"),
+    ):
+        refused = list(work(address, "large", "diffusion.hub", SMALL | change))[-1]
+        assert words in refused["error"]
+        assert refused["field"] == field
+    assert len(log.read_text().splitlines()) == 4
+    answers = work(address, "large", "diffusion.hub", SMALL | {"num_inference_steps": 100, "width": 256, "height": 256})
+    while next(answers)["step"] != 2:
+        pass
+    answers.close()
+    taken = len(log.read_text().splitlines())
+    time.sleep(3)
+    assert len(log.read_text().splitlines()) <= taken + 2 < 104
+
+
+@pytest.mark.parametrize("values", [{}, {"repo": "tester/tiny", "num_inference_steps": 3}])
+def test_what_is_not_said_suits_the_repo(values: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GENMODELS_HUB_MODELS", "*")
+    state = hub_pictures.HubState.parse(values, ["diffusion-mnist"])
+    settings = state.settings("num_inference_steps", "guidance_scale", "width", "height")
+    assert settings == hub_pictures.suited(state.repo) | {k: v for k, v in values.items() if k != "repo"}
