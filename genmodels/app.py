@@ -23,6 +23,7 @@ from starlette.routing import Mount
 from starlette.staticfiles import StaticFiles
 
 from genmodels.tabs import page
+from genmodels.wrappers.section import Section
 
 WEB = Path(str(files("genmodels") / "web" / "elements"))
 ELEMENTS = "/elements"
@@ -62,7 +63,7 @@ def build_app() -> gr.Blocks:
     return demo
 
 
-def component(spec: dict, route: str = "") -> gr.HTML:
+def component(spec: dict[str, Any], route: str = "") -> gr.HTML:
     """The page as a component: it brings nothing but the spec and the function by which its scripts ask."""
     script = SCRIPT % {"elements": ELEMENTS, "version": spec["version"]}
     return gr.HTML(
@@ -70,7 +71,7 @@ def component(spec: dict, route: str = "") -> gr.HTML:
     )  # fmt: skip
 
 
-def endpoint(section) -> None:
+def endpoint(section: Section) -> None:
     """A section as an endpoint (and an MCP tool) of its state's keys, e.g. `vae_map(model, x, y)`."""
     gr.api(
         page.polite(section.function()),
@@ -80,7 +81,7 @@ def endpoint(section) -> None:
     )
 
 
-def launch_options() -> dict:
+def launch_options() -> dict[str, Any]:
     """What `launch` needs besides host and port: looks, limits, our modules, and nothing that leaves the computer."""
     return {
         "theme": theme(),

@@ -70,7 +70,7 @@ def main() -> None:
 
 
 @contextlib.contextmanager
-def running_app() -> Iterator[tuple[str, subprocess.Popen, float]]:
+def running_app() -> Iterator[tuple[str, subprocess.Popen[bytes], float]]:
     """The app in a process of its own: its address, the process, seconds until its first answer."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -170,7 +170,7 @@ def measure_moves(browser: Browser, address: str, key: str) -> None:
             page.wait_for_function("(s) => s.classList.contains('gm-filled')", arg=section)
             times, busy = moves(page, slider)
             p95 = statistics.quantiles(times, n=20)[-1]
-            name = section.get_attribute("id").removeprefix("section-")
+            name = (section.get_attribute("id") or "").removeprefix("section-")
             print(
                 f"| `{name}`: move → picture, median / p95; main thread | {median(times):.0f} / {p95:.0f}; {busy:.0f} ms |",
                 flush=True,

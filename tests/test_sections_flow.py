@@ -98,7 +98,9 @@ def test_a_picture_has_its_place_among_test_images():
     assert f"{answer['bits']:.2f} bits/dim" in answer["words"]
     assert "≤" in answer["words"]
     x = from_pad(NAME, examples.of_kind(NAME)[0][1])[0]
-    assert answer["bits"] == pytest.approx(float(operations.bits_per_dim(core.get_model(NAME, HasLikelihood), x)), abs=1e-4)
+    assert answer["bits"] == pytest.approx(
+        float(operations.bits_per_dim(core.get_model(NAME, HasLikelihood), x)), abs=1e-4
+    )
 
 
 def test_kinds_are_sorted_and_measured_once():

@@ -125,12 +125,10 @@ def polite(function: Callable[..., Any]) -> Callable[..., Any]:
 # -- work: Gradio's queue ---------------------------------------------------------------------------------------------
 
 
-def follow(section: str, state: dict) -> Iterator[dict]:
+def follow(section: str, state: dict[str, Any]) -> Iterator[Answer]:
     """The answers of a work section, one by one; a refusal is an answer too. It ends when the visitor stops listening."""
     try:
-        found = sections().get(section) if isinstance(section, str) else None
-        if found is None or not found.work:
-            raise ValueError(f"There is no section {str(section)[:40]!r} that works step by step.")
+        found = _work_section(section)
         for answer in found.answer(found.parse(state)):
             yield answer.new if isinstance(answer, Whole) else answer
     except ValueError as error:
@@ -140,11 +138,18 @@ def follow(section: str, state: dict) -> Iterator[dict]:
         yield {"error": BROKEN}
 
 
+def _work_section(key: Any) -> Section:
+    found = sections().get(key) if isinstance(key, str) else None
+    if found is None or not found.work:
+        raise ValueError(f"There is no section {str(key)[:40]!r} that works step by step.")
+    return found
+
+
 # -- what the page itself asks ----------------------------------------------------------------------------------------
 
 
 def _model(state: Any) -> str:
-    name = state.get("model") if isinstance(state, Mapping) else None
+    name: Any = state.get("model") if isinstance(state, Mapping) else None
     core.check_name(name)
     return name
 
@@ -170,7 +175,7 @@ def _upload(state: Any) -> Answer:
         raw = base64.b64decode(text, validate=True)
     except (binascii.Error, ValueError) as error:
         raise ValueError("The file must come as base64.") from error
-    return pictures.read_picture(io.BytesIO(raw), name)
+    return {**pictures.read_picture(io.BytesIO(raw), name)}
 
 
 @functools.cache

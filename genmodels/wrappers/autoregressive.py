@@ -15,7 +15,7 @@ from torch import Tensor
 from genmodels import operations
 from genmodels.data import to_uint8
 from genmodels.device import threads
-from genmodels.models.base import Model, seeded
+from genmodels.models.base import seeded
 from genmodels.protocols import WritesRows
 from genmodels.wrappers.core import (
     MAX_SEED,
@@ -255,7 +255,7 @@ def finish(state: FinishState) -> Iterator[Answer]:
 
 
 def _answers(
-    model: Model,
+    model: WritesRows,
     x: Tensor,
     given: Tensor,
     labels: Tensor,

@@ -15,6 +15,7 @@ from genmodels.wrappers.core import MODELS_KEPT, calibrated, get_model, locked
 from genmodels.wrappers.pictures import from_pad
 from genmodels.wrappers.section import Answer, pictures
 from genmodels.wrappers.state import State, drawing, hidden, real, seed
+from genmodels.wrappers.types import Histogram
 
 # -- through the bottleneck --------------------------------------------------------------------------------------------
 
@@ -76,7 +77,7 @@ def how_unusual(percentile: float) -> str:
 
 
 @functools.lru_cache(maxsize=MODELS_KEPT)
-def score_histogram(name: str) -> dict[str, list]:
+def score_histogram(name: str) -> Histogram:
     """The test images' anomaly scores in 40 bins, up to the score that one in a thousand exceeds."""
     scores = calibrated(name, "scores", "anomaly scores").numpy()
     counts, edges = np.histogram(scores, bins=40, range=(0, float(np.quantile(scores, 0.999))))

@@ -3,7 +3,7 @@
 import functools
 import time
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any, TypedDict
+from typing import TYPE_CHECKING, Any, Literal, TypedDict
 
 from genmodels import checkpoint
 from genmodels.models.diffusion import DiffusionConfig
@@ -108,7 +108,7 @@ def timed(moments: Iterator["Step"]) -> Iterator[tuple["Step", float]]:
 # -- fields of states that fit the model ------------------------------------------------------------------------------
 
 
-def own(key: str) -> Callable[[str], Any]:
+def own(key: Literal["num_inference_steps", "guidance_scale", "scheduler"]) -> Callable[[str], Any]:
     """A model's own setting, as a field's default."""
     return lambda name: solver_settings(name)[key]
 

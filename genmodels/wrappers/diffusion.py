@@ -3,14 +3,14 @@
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
 from torch import Tensor
 
 from genmodels import operations
 from genmodels.data import tile_pixels, to_uint8
-from genmodels.models.base import Model, draw_normal, seeded
+from genmodels.models.base import draw_normal, seeded
 from genmodels.protocols import Denoises
 from genmodels.wrappers.core import (
     MAX_SEED,
@@ -25,6 +25,7 @@ from genmodels.wrappers.core import (
     new_run,
 )
 from genmodels.wrappers.denoisers import (
+    Solver,
     checked_solver,
     guidance_field,
     model_config,
@@ -50,6 +51,9 @@ from genmodels.wrappers.state import seed as seed_field
 from genmodels.wrappers.state import whole as whole_field
 from genmodels.wrappers.types import Pad
 
+if TYPE_CHECKING:
+    from genmodels.models.pipeline import Step
+
 MAX_DENOISED = 16
 KEPT_FRAMES = 40  # of a run, for the scrubber: more would be megabytes, and nobody sees them one by one
 
@@ -64,8 +68,8 @@ class Run(NamedTuple):
     yet known), and the noise that is shown at once, because the first step takes a while."""
 
     name: str
-    moments: Iterator
-    solver: dict[str, Any]
+    moments: Iterator["Step"]
+    solver: Solver
     info: dict[str, str]
     total: int
     noise: Tensor | None = None
@@ -92,11 +96,12 @@ def sample_steps(
 
 
 def _sampling(
-    name: str, n: int, seed: int, label: int | str | None = None, prompt: str | None = None, **solver: Any
+    name: str, n: int, seed: int, label: int | str | None = None, prompt: str | None = None, **settings: Any
 ) -> Run:
     model = get_model(name, Denoises)
     n, seed = check_int("The number of images", n, 1, MAX_DENOISED), check_int("The seed", seed, 0, MAX_SEED)
-    solver = checked_solver(name, **solver)
+    solver = checked_solver(name, **settings)
+    told: dict[str, Any]
     if model_config(name).vocabulary:
         labels, told = prompt_tokens(name, [prompt]).expand(n, -1), {"prompt": prompt}
     elif prompt is not None:
@@ -121,15 +126,15 @@ def img2img(
 
 
 def _redrawing(
-    name: str, pad: Pad, strength: float, n: int = 4, seed: int = 0, label: int | str | None = None, **solver: Any
+    name: str, pad: Pad, strength: float, n: int = 4, seed: int = 0, label: int | str | None = None, **settings: Any
 ) -> Run:
     model, x = get_model(name, Denoises), from_pad(name, pad)[0]
     n, seed = check_int("The number of images", n, 1, MAX_DENOISED), check_int("The seed", seed, 0, MAX_SEED)
-    strength, solver = check_float("The noise t", strength, 0.02, 1), checked_solver(name, **solver)
+    strength, solver = check_float("The noise t", strength, 0.02, 1), checked_solver(name, **settings)
     labels, told = _told(model, name, n, label)
     info = signature(name, n=n, seed=seed, **told, **solver, strength=strength)
-    begin = {"start": x.expand(n, -1, -1, -1), "strength": strength}
-    moments = model.trajectory(labels, generators=seeded(range(seed, seed + n)), **begin, **solver)
+    start, generators = x.expand(n, -1, -1, -1), seeded(range(seed, seed + n))
+    moments = model.trajectory(labels, generators=generators, start=start, strength=strength, **solver)
     return Run(name, moments, solver, info, _steps(solver, strength))
 
 
@@ -148,11 +153,11 @@ def inpaint(
     return _states(_filling(name, pad, n, seed, label, **solver))
 
 
-def _filling(name: str, pad: Pad, n: int, seed: int, label: int | str | None = None, **solver: Any) -> Run:
+def _filling(name: str, pad: Pad, n: int, seed: int, label: int | str | None = None, **settings: Any) -> Run:
     model = get_model(name, Denoises)
     x, hidden = from_pad(name, pad)
     n, seed = check_int("The number of fillings", n, 1, MAX_DENOISED), check_int("The seed", seed, 0, MAX_SEED)
-    solver = checked_solver(name, **solver)
+    solver = checked_solver(name, **settings)
     labels, told = _told(model, name, n, label)
     info = signature(name, n=n, seed=seed, **told, **solver, given_pixels=int((~hidden).sum()))
     x, given = x.expand(n, -1, -1, -1), (~hidden).expand(n, -1, -1, -1)
@@ -160,7 +165,7 @@ def _filling(name: str, pad: Pad, n: int, seed: int, label: int | str | None = N
     return Run(name, moments, solver, info, 0, _noise(model, n, seed))
 
 
-def _told(model: Model, name: str, n: int, label: int | str | None) -> tuple[Tensor, dict[str, str]]:
+def _told(model: Denoises, name: str, n: int, label: int | str | None) -> tuple[Tensor, dict[str, str]]:
     """The labels of n pictures and what the PNG says of them; label: a class, "balanced", or None = not told."""
     everyone = isinstance(label, str) and label == "balanced"
     index = None if everyone else class_index(name, label)
@@ -168,7 +173,7 @@ def _told(model: Model, name: str, n: int, label: int | str | None) -> tuple[Ten
     return labels, class_text(name, index) if everyone or index is not None else {"class": NOT_NAMED}
 
 
-def _steps(solver: dict[str, Any], strength: float = 1.0) -> int:
+def _steps(solver: Solver, strength: float = 1.0) -> int:
     """How many steps a run will take."""
     from genmodels.models import pipeline
 
@@ -176,14 +181,14 @@ def _steps(solver: dict[str, Any], strength: float = 1.0) -> int:
     return math.ceil(len(steps) / _order(solver))
 
 
-def _order(solver: dict[str, Any]) -> int:
+def _order(solver: Solver) -> int:
     """Calls of the network per step."""
     from genmodels.models import pipeline
 
     return pipeline.make_scheduler(solver["scheduler"]).order
 
 
-def _noise(model: Model, n: int, seed: int) -> Tensor:
+def _noise(model: Denoises, n: int, seed: int) -> Tensor:
     """What a run of n pictures begins with where it begins with noise alone."""
     return draw_normal(model.image_shape, seeded(range(seed, seed + n)), "cpu")
 
@@ -245,10 +250,10 @@ def same_noise(name: str, seed: int = 0, prompts: Sequence[str] | None = None, *
     return {"noise": to_pad(to_uint8(first[0].noisy[0])), "pictures": pictures, "ms": ms}
 
 
-def _same(name: str, seed: int, prompts: Sequence[str] | None, **solver: Any) -> tuple[list[str], Iterator]:
+def _same(name: str, seed: int, prompts: Sequence[str] | None, **settings: Any) -> tuple[list[str], Iterator["Step"]]:
     """What the pictures are told, and the moments of their trajectory."""
     model, seed = get_model(name, Denoises), check_int("The seed", seed, 0, MAX_SEED)
-    solver = checked_solver(name, **solver)
+    solver = checked_solver(name, **settings)
     if prompts is None:
         titles = describe(name)["classes"] if describe(name)["conditional"] else []
         if not titles:

@@ -76,14 +76,15 @@ def look(state: CriticState) -> Answer:
     """realism: the critic's score of a picture among those of real test images and of generated pictures, as a histogram;
     words: and in words; score, above_test, above_samples: see `judge`."""
     seen = judge(state.model, state.pad_of("picture"))
-    marks = seen.pop("histogram")
+    marks = seen["histogram"]
     words = (
         f"More real to the critic than **{share(seen['above_test'])}** of real test images "
         f"and **{share(seen['above_samples'])}** of this GAN's pictures."
     )
     ends = {"left": "looks generated", "right": "looks real"}
     histogram = {"above": marks["test"], "below": marks["samples"], "edges": marks["edges"], "mark": seen["score"]}
-    return {"realism": histogram | ends, "words": words} | seen
+    figures = {key: seen[key] for key in ("score", "above_test", "above_samples")}
+    return {"realism": histogram | ends, "words": words} | figures
 
 
 def share(percent: float) -> str:

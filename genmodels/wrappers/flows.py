@@ -22,7 +22,7 @@ from genmodels.wrappers.sampling import GenerateState, knob
 from genmodels.wrappers.section import Answer, from_pads, packed, pictures
 from genmodels.wrappers.state import EACH, State, class_label, class_of, drawing, real
 from genmodels.wrappers.state import seed as state_seed
-from genmodels.wrappers.types import Film, Labelled, NoiseHistogram, Pad
+from genmodels.wrappers.types import Film, FilmFrame, Labelled, NoiseHistogram, Pad
 
 FILM_PICTURES, FILM_COLUMNS = 8, 4
 NOISE_REACH = 4.0  # the histogram of z goes from -4 to 4
@@ -207,7 +207,7 @@ def there_and_back(state: PictureState) -> Answer:
     }  # fmt: skip
 
 
-def _as_film(frames: Sequence[dict[str, Any]]) -> dict[str, Any]:
+def _as_film(frames: Sequence[FilmFrame]) -> dict[str, Any]:
     """Frames (pads with captions) as a film of an answer, which starts at the first one."""
     return {"frames": from_pads(frames), "captions": [frame["caption"] for frame in frames], "start": 0}
 

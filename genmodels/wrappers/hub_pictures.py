@@ -38,7 +38,7 @@ class Repo(Kind):
 class Suited(Whole):
     """A whole number, or None: what suits the repo."""
 
-    def check(self, value: Any, model: str) -> int | None:
+    def check(self, value: Any, model: str) -> Any:
         return None if value is None else super().check(value, model)
 
     def spec(self) -> dict[str, Any]:
@@ -47,7 +47,7 @@ class Suited(Whole):
 
 @dataclass(frozen=True, kw_only=True)
 class SuitedReal(Real):
-    def check(self, value: Any, model: str) -> float | None:
+    def check(self, value: Any, model: str) -> Any:
         return None if value is None else super().check(value, model)
 
     def spec(self) -> dict[str, Any]:

@@ -9,7 +9,7 @@ import os
 import tempfile
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 import torch
@@ -77,12 +77,12 @@ def read_upload(path: str | None, name: str) -> Pad:
     return read_picture(path, name)
 
 
-def read_picture(path: str, name: str) -> Pad:
+def read_picture(file: str | BinaryIO, name: str) -> Pad:
     """An uploaded file as the model sees pictures: upright, its shape, 8 bits; ink on light paper inverted for a model
     of light strokes on black. ValueError if the file is no picture or too large."""
     info = describe(name)
     try:
-        pixels = read_pixels(path, tuple(info["shape"]))
+        pixels = read_pixels(file, tuple(info["shape"]))
     except ValueError as error:
         common = ", ".join(name for name in ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", "AVIF") if name in formats())
         raise ValueError(f"This file can't be read as a picture ({error}); {common} and others work.") from error

@@ -14,7 +14,8 @@ import numpy as np
 from torch import Tensor
 
 from genmodels.data import to_uint8
-from genmodels.wrappers.state import State
+from genmodels.wrappers.state import State as AnyState
+from genmodels.wrappers.types import Pad
 
 Answer = dict[str, Any]
 
@@ -49,8 +50,8 @@ class Section:
     title: str
     text: str
     models: Callable[[], Sequence[str]]
-    State: type[State]
-    answer: Callable[[Any], Answer] | Callable[[Any], Iterator[Answer]]
+    State: type[AnyState]
+    answer: Callable[[Any], Any]
     views: tuple[View, ...] = ()
     element: str = "gm-section"
     work: bool = False
@@ -67,7 +68,7 @@ class Section:
     def endpoint(self) -> str:
         return self.key.replace(".", "_")
 
-    def parse(self, values: Any) -> State:
+    def parse(self, values: Any) -> AnyState:
         """The state of untrusted values; see `State.parse`."""
         return self.State.parse(values, self.models())
 
@@ -150,7 +151,7 @@ def packed(pixels: Tensor) -> dict[str, Any]:
     return {"pixels": base64.b64encode(array.tobytes()).decode(), "shape": list(pixels.shape)}
 
 
-def from_pads(pads: Sequence[dict[str, Any]]) -> dict[str, Any]:
+def from_pads(pads: Sequence[Pad]) -> dict[str, Any]:
     """Pads of one shape as N pictures."""
     raw = b"".join(base64.b64decode(pad["pixels"]) for pad in pads)
     return {"pixels": base64.b64encode(raw).decode(), "shape": [len(pads), *pads[0]["shape"]]}

@@ -3,23 +3,29 @@
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from torch import Tensor
 
 from genmodels import operations
 from genmodels.data import tile_pixels, to_uint8
-from genmodels.models.base import Model, seeded
+from genmodels.models.base import seeded
 from genmodels.protocols import Denoises
 from genmodels.wrappers.core import MAX_SEED, check_int, class_index, describe, get_model, locked_steps
-from genmodels.wrappers.denoisers import SOLVERS, checked_solver, guidance_field, timed
+from genmodels.wrappers.denoisers import SOLVERS, Solver, checked_solver, guidance_field, timed
 from genmodels.wrappers.pictures import thumbnail, to_pad
 from genmodels.wrappers.section import Answer, Whole, pictures
 from genmodels.wrappers.state import EACH, Choices, Refused, State, class_label, class_of, field
 from genmodels.wrappers.state import seed as seed_field
+from genmodels.wrappers.types import SolverCell
+
+if TYPE_CHECKING:
+    from genmodels.models.pipeline import Step
 
 GRID_PICTURES, GRID_SOLVERS, GRID_STEPS = 4, 5, (1, 2, 4, 8, 16, 32, 50)
 GRID_CALLS = 400  # of the network, for one comparison
+#: Row, column, moment, ms, calls so far.
+Call = tuple[int, int, "Step", float, int]
 
 
 def compare_solvers(
@@ -49,8 +55,8 @@ def _cells(
     seed: int,
     label: int | str | None,
     guidance_scale: float | None,
-) -> Iterator[tuple[int, int, Any, float, int]]:
-    """(row, column, moment, ms, calls so far), one per call of the network and one per finished cell, whose sigma is 0.
+) -> Iterator[Call]:
+    """One `Call` per call of the network and one per finished cell, whose sigma is 0.
 
     All values are checked, and calls counted, before the first.
     """
@@ -69,9 +75,7 @@ def _cells(
     return _computed(model, labels, seed, jobs)
 
 
-def _computed(
-    model: Model, labels: Tensor, seed: int, jobs: list[tuple[int, int, dict]]
-) -> Iterator[tuple[int, int, Any, float, int]]:
+def _computed(model: Denoises, labels: Tensor, seed: int, jobs: list[tuple[int, int, Solver]]) -> Iterator[Call]:
     for row, column, solver in jobs:
         moments = model.trajectory(labels, generators=seeded(range(seed, seed + len(labels))), **solver)
         for call, (moment, ms) in enumerate(timed(moments)):
@@ -90,8 +94,8 @@ def _unhashable(values: Sequence[Any]) -> bool:
     return any(isinstance(value, (list, dict)) for value in values)
 
 
-def _tables(computed: Iterator, facts: dict[str, Any], paper: int) -> Iterator[dict[str, Any]]:
-    cells: list[list[dict | None]] = [[None] * len(facts["steps"]) for _ in facts["solvers"]]
+def _tables(computed: Iterator[Call], facts: dict[str, Any], paper: int) -> Iterator[dict[str, Any]]:
+    cells: list[list[SolverCell | None]] = [[None] * len(facts["steps"]) for _ in facts["solvers"]]
     finished = 0
     for row, column, moment, ms, call in computed:
         if moment.sigma == 0:
@@ -129,7 +133,7 @@ def solvers(state: SolversState) -> Iterator[Answer]:
     told = class_of(state.label)
     computed = locked_steps(_cells(state.model, state.schedulers, columns, state.seed, told, state.guidance_scale))
     yield {"grid": facts, "progress": "Starting …"}
-    cells: list[list[dict | None]] = [[None] * len(columns) for _ in state.schedulers]
+    cells: list[list[Answer | None]] = [[None] * len(columns) for _ in state.schedulers]
     count, finished, said = len(columns) * len(state.schedulers), 0, 0.0
     for row, column, moment, ms, call in computed:
         if moment.sigma == 0:

@@ -139,6 +139,6 @@ def spot(state: SpotState) -> Answer:
 
 
 @functools.lru_cache(maxsize=32)
-def _round(name: str, seed: int) -> dict[str, Any]:
+def _round(name: str, seed: int) -> Round:
     """`deal`, kept for the second question."""
     return deal(name, seed)

@@ -23,6 +23,7 @@ from typing_extensions import Self
 from genmodels.wrappers import examples
 from genmodels.wrappers.core import MAX_SEED, check_float, check_int, class_index, describe, shown
 from genmodels.wrappers.pictures import NO_PICTURE
+from genmodels.wrappers.types import Pad
 
 EACH, NOT_TOLD = "each in turn", "not told"
 LONGEST = 200_000  # characters of any value; a drawing of 256x256 pixels in colour would not fit, and none is asked for
@@ -233,7 +234,7 @@ def _classes(model: str) -> list[str]:
     return info["classes"] if info["conditional"] else []
 
 
-def _example(value: str, model: str) -> dict[str, Any]:
+def _example(value: str, model: str) -> Pad:
     """The example that "#3" or "#-2" names."""
     try:
         number = int(value[1:])
@@ -347,11 +348,11 @@ class State:
         return {key: getattr(self, key) for key in keys}
 
     @property
-    def pad(self) -> dict[str, Any]:
+    def pad(self) -> Pad:
         """The drawing with its hidden pixels, for wrappers that take a pad."""
         return self.pad_of("picture", "hidden")
 
-    def pad_of(self, picture: str, mask: str = "") -> dict[str, Any]:
+    def pad_of(self, picture: str, mask: str = "") -> Pad:
         pixels = getattr(self, picture)
         return {
             "pixels": pixels,
