@@ -1,17 +1,34 @@
 """The mixture's tab: pictures that it makes up."""
 
-from genmodels.tabs import common, generate
-from genmodels.wrappers import core
+from dataclasses import dataclass
+
+from genmodels.tabs.base import Tab
+from genmodels.wrappers import core, sampling
+from genmodels.wrappers.section import Section, View
+from genmodels.wrappers.state import real
 
 FAMILY = "mixture"
-TEXT = "Every picture is the mean of many, and noise."
 
 
-def build(page: common.Page) -> None:
-    names = core.available(FAMILY)
-    if not names:
-        common.nothing_installed()
-        return
-    knob = generate.Knob("noise", "Noise", "0: the mean pictures themselves.", 3)
-    generate.build(page, common.beacon(), names, TEXT, knob)
-    common.how_it_works(FAMILY)
+@dataclass(frozen=True)
+class Generate(sampling.GenerateState):
+    noise: float = real("Noise", 1.0, 0, 3, info="0: the mean pictures themselves.")
+
+
+TAB = Tab(
+    key=FAMILY,
+    title="Mixture",
+    heading="Mixture of Gaussians",
+    objective="Every picture is the mean of many, and noise.",
+    diagram={
+        "alt": "A class gives a mean picture, to which noise is added.",
+        "boxes": [{"id": "mean", "text": "mean", "x": 0, "y": 0}, {"id": "y", "text": "picture", "x": 1, "y": 0}],
+        "arrows": [["mean", "y", "noise"]],
+    },
+    sections=[
+        Section(
+            "mixture.generate", "Generate", "A mean picture of the class, and noise.",
+            lambda: core.available(FAMILY), Generate, sampling.generate, (View("grid", "samples", "Samples"),),
+        )
+    ],
+)  # fmt: skip
