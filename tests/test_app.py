@@ -13,7 +13,6 @@ from collections.abc import Iterator
 from types import SimpleNamespace
 from typing import Any
 
-import gradio as gr
 import httpx
 import pytest
 from gradio_client import Client
@@ -157,8 +156,8 @@ def endpoints(client: Client) -> dict[str, Any]:
 
 
 def assert_one_sentence(message: str, where: str) -> None:
-    assert 0 < len(message) < 600, where  # the longest names all models
-    assert message[0].isupper(), f"{where}: {message}"
+    assert 0 < len(message) < 1500, where  # the longest names all garments
+    assert message[0] == "'" or message[0].isupper(), f"{where}: {message}"
     assert message.endswith("."), f"{where}: {message}"
     for unexplained in ("Traceback", "\n", "upstream Gradio app has raised an exception"):
         assert unexplained not in message, f"{where}: {message}"
@@ -187,18 +186,19 @@ def test_every_endpoint_answers_its_defaults_without_another_host(client: Client
     wanted = [section for key, section in SECTIONS.items() if key not in OF_THE_HUB]
     for section in wanted:
         answer = client.predict(api_name=f"/{section.endpoint}")
-        assert {view.key for view in section.views} - set(answer) <= {"given", "words"}, section.key
+        assert {view.key for view in section.views} - set(answer) <= {"given", "words", "other"}, section.key
         assert "error" not in answer
         assert not section.work or answer["done"] is True, section.key
     assert not (served.folder / "hosts").exists(), (served.folder / "hosts").read_text()
 
 
 def test_the_page_is_answered_as_the_endpoint_is(served: Served, client: Client) -> None:
-    for key in ("autoencoder.bottleneck", "vae.map", "gan.mix", "flow.likelihood", "pixelcnn.expect"):
+    for key in ("autoencoder.blend", "vae.map", "gan.mix", "flow.likelihood", "pixelcnn.expect"):
         model = SECTIONS[key].models()[-1]
         answer = served.ask(key, {"model": model})
         assert "error" not in answer
-        assert answer == client.predict(model=model, api_name=f"/{SECTIONS[key].endpoint}"), key
+        called = client.predict(model=model, api_name=f"/{SECTIONS[key].endpoint}")
+        assert answer | {"ms": 0} == called | {"ms": 0}, key
 
 
 def test_the_same_seed_gives_the_same_picture(served: Served) -> None:
@@ -259,7 +259,7 @@ def test_a_mask_that_does_not_fit_is_refused(served: Served) -> None:
     ("endpoint", "values", "said"),
     [
         ("vae_generate", {"n": 0}, "from 1 to"),
-        ("vae_generate", {"label": "unicorn"}, "Choose a class: each in turn, 0, 1"),
+        ("vae_generate", {"label": "unicorn"}, "the classes are 0, 1, 2"),
         ("vae_generate", {"model": "../../etc/passwd"}, "the models are vae-mnist"),
         ("vae_map", {"x": 1e300}, "must be a number from"),
         ("gan_walk", {"space": "x"}, "must be one of z, w"),
@@ -347,14 +347,17 @@ def test_the_maps_points(served: Served) -> None:
 
 
 def test_rows_come_one_by_one(served: Served) -> None:
-    """Each with what is new alone; the last one says that it is the end."""
-    rows = list(served.work("pixelcnn.write", {"model": "pixelcnn-mnist", "n": 2}))
-    told = [row for row in rows if "row" in row]
-    shapes = [row["samples"]["shape"] for row in told]
-    assert sum(height for _, _, height, _ in shapes[:28]) >= 27
-    assert all(height < 28 for _, _, height, _ in shapes), "no answer repeats what was sent"
-    assert [bool(row.get("done")) for row in rows[:-1]] == [False] * (len(rows) - 1)
-    assert rows[-1]["done"] is True
+    """Each answer with the rows that are new; the last one is the whole."""
+    answers = list(served.work("pixelcnn.write", {"model": "pixelcnn-mnist", "n": 2}))
+    parts = [answer for answer in answers if not answer.get("done")]
+    assert len(parts) > 5
+    rows = 0
+    for part in parts:
+        assert part["row"] == rows, "none is left out or sent twice"
+        rows += part["samples"]["shape"][2]
+    assert 20 < rows < 28
+    assert answers[-1]["done"] is True
+    assert answers[-1]["samples"]["shape"] == [2, 1, 28, 28]
 
 
 @needs_a_denoiser
@@ -470,5 +473,4 @@ def test_the_environment_says_where_it_is_served(
     assert (seen["server_name"], seen["share"]) == place
     assert seen["server_port"] == 1234
     assert (hub_repos.allowed_ids() is None) == any_repo
-    assert not gr.analytics_enabled()
     assert os.environ["GRADIO_ANALYTICS_ENABLED"] == "False"

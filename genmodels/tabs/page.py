@@ -188,7 +188,7 @@ def _about_text(key: str) -> str:
 
 def _about(state: Any) -> Answer:
     key = state.get("tab") if isinstance(state, Mapping) else None
-    if key not in tabs():
+    if not isinstance(key, str) or key not in tabs():
         raise ValueError(f"There is no tab {str(key)[:40]!r}.")
     return {"html": _about_text(key)}
 

@@ -218,7 +218,7 @@ class Hidden(Kind):
 
     def check(self, value: Any, model: str) -> str:
         _, height, width = describe(model)["shape"]
-        if not value:
+        if value == "":
             return ""
         if value == "lower half":
             return base64.b64encode(bytes(int(i >= height // 2) for i in range(height) for _ in range(width))).decode()
