@@ -12,6 +12,7 @@ os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
 # uploads and pictures on show: Gradio's usual folder may belong to another user of the machine
 os.environ.setdefault("GRADIO_TEMP_DIR", str(core.own_folder()))
 
+from importlib import import_module
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -152,4 +153,7 @@ def main(port: int | None = None) -> None:
         "share": os.environ.get("GRADIO_SHARE", "").lower() == "true",
     }
     hub_repos.allow_any_on_loopback(**place)
-    build_app().launch(server_port=port, **place, **launch_options())
+    app = build_app()
+    app.launch(server_port=port, prevent_thread_lock=True, **place, **launch_options())
+    import_module("genmodels.models.pipeline")  # diffusers takes seconds: now, and not when the first visitor asks
+    app.block_thread()

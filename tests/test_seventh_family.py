@@ -10,7 +10,7 @@ import pytest
 import test_contract
 from gradio_client import Client
 from gradio_client.exceptions import AppError
-from helpers import ROOT, free_port, script, tiny_images, wait_until_served
+from helpers import ROOT, free_port, tiny_images, wait_until_served
 from mixture import Mixture
 from PIL import Image
 

@@ -27,7 +27,9 @@ export class GradioBackend {
     }).catch(() => null);
     if (!sent?.ok) {
       if (signal?.aborted) return;
-      yield { error: sent?.status === 503 ? 'The server is busy; try again in a moment.' : 'The server did not answer; try again.' };
+      yield {
+        error: sent?.status === 503 ? 'The server is busy; try again in a moment.' : 'The server did not answer; try again.',
+      };
       return;
     }
     const { event_id: id } = await sent.json();
@@ -59,7 +61,7 @@ export async function* events(body, signal) {
         if (answer?.error) return;
       }
     }
-  } catch (error) {
+  } catch (_error) {
     if (!signal?.aborted) yield { error: 'The connection broke; try again.' };
   } finally {
     reader.cancel().catch(() => {});

@@ -14,8 +14,19 @@ export class Spot extends Section {
   group = 1;
 
   layOutControls() {
-    this.reveal = make('button', { type: 'button', class: 'gm-button gm-primary', textContent: 'Reveal', disabled: true, onclick: () => this.decide() });
-    this.another = make('button', { type: 'button', class: 'gm-button', textContent: 'New round', onclick: () => this.deal() });
+    this.reveal = make('button', {
+      type: 'button',
+      class: 'gm-button gm-primary',
+      textContent: 'Reveal',
+      disabled: true,
+      onclick: () => this.decide(),
+    });
+    this.another = make('button', {
+      type: 'button',
+      class: 'gm-button',
+      textContent: 'New round',
+      onclick: () => this.deal(),
+    });
     super.layOutControls();
   }
 
@@ -107,14 +118,27 @@ export class Spot extends Section {
   card(picture, i) {
     const canvas = make('canvas');
     showPicture(canvas, picture);
-    const card = make('button', { type: 'button', class: 'gm-card', 'aria-label': `Picture ${i + 1}`, onclick: () => this.pick(i) }, canvas);
+    const card = make(
+      'button',
+      { type: 'button', class: 'gm-card', 'aria-label': `Picture ${i + 1}`, onclick: () => this.pick(i) },
+      canvas,
+    );
     const answer = this.answers?.[i];
     if (!answer) return card;
     const said = (who, right) => `${who} ${right ? '✓' : '✗'}`;
     card.dataset.truth = answer.sought;
     card.setAttribute('aria-disabled', 'true');
-    card.setAttribute('aria-label', `Picture ${i + 1}: ${answer.truth}. You were ${answer.visitor ? 'right' : 'wrong'}, the critic was ${answer.critic ? 'right' : 'wrong'}.`);
-    card.append(make('span', { class: 'gm-card-truth', textContent: answer.truth }), make('span', { class: 'gm-card-said', textContent: `${said('you', answer.visitor)} · ${said('critic', answer.critic)}` }));
+    card.setAttribute(
+      'aria-label',
+      `Picture ${i + 1}: ${answer.truth}. You were ${answer.visitor ? 'right' : 'wrong'}, the critic was ${answer.critic ? 'right' : 'wrong'}.`,
+    );
+    card.append(
+      make('span', { class: 'gm-card-truth', textContent: answer.truth }),
+      make('span', {
+        class: 'gm-card-said',
+        textContent: `${said('you', answer.visitor)} · ${said('critic', answer.critic)}`,
+      }),
+    );
     return card;
   }
 
@@ -138,7 +162,10 @@ export class Spot extends Section {
   key(event) {
     const all = this.all;
     const at = all.indexOf(document.activeElement);
-    const wide = Math.max(1, all.filter((card) => Math.abs(card.getBoundingClientRect().top - all[0].getBoundingClientRect().top) < 4).length);
+    const wide = Math.max(
+      1,
+      all.filter((card) => Math.abs(card.getBoundingClientRect().top - all[0].getBoundingClientRect().top) < 4).length,
+    );
     const step = { ArrowRight: 1, ArrowLeft: -1, ArrowDown: wide, ArrowUp: -wide }[event.key];
     if (!step || at < 0) return;
     event.preventDefault();

@@ -22,7 +22,16 @@ export function make(tag, properties = {}, ...children) {
  * @param {(value: any, final: boolean) => void} changed final: false while a slider is being dragged
  */
 export function control(key, field, fit, changed) {
-  const kinds = { real: slider, whole: slider, seed, label: select, choice: select, choices: checks, text, numbers: sliders };
+  const kinds = {
+    real: slider,
+    whole: slider,
+    seed,
+    label: select,
+    choice: select,
+    choices: checks,
+    text,
+    numbers: sliders,
+  };
   return (kinds[field.kind] ?? text)(key, field, fit, changed);
 }
 
@@ -63,8 +72,21 @@ function slider(key, field, fit, changed) {
 
 function seed(key, field, fit, changed) {
   const id = `gm-${++count}`;
-  const number = make('input', { type: 'number', id, min: fit.low, max: fit.high, step: 1, name: key, inputMode: 'numeric' });
-  const dice = make('button', { type: 'button', class: 'gm-dice', title: 'Another one', 'aria-label': `Another ${field.label.toLowerCase()}` });
+  const number = make('input', {
+    type: 'number',
+    id,
+    min: fit.low,
+    max: fit.high,
+    step: 1,
+    name: key,
+    inputMode: 'numeric',
+  });
+  const dice = make('button', {
+    type: 'button',
+    class: 'gm-dice',
+    title: 'Another one',
+    'aria-label': `Another ${field.label.toLowerCase()}`,
+  });
   const tell = () => number.value !== '' && changed(Number(number.value), true);
   number.addEventListener('change', tell);
   dice.addEventListener('click', () => {
@@ -95,10 +117,14 @@ function select(key, field, fit, changed) {
   return { element, refuse, set, fit: adapt };
 }
 
-function checks(key, field, fit, changed) {
+function checks(_key, field, fit, changed) {
   const id = `gm-${++count}`;
   const box = make('div', { class: 'gm-checks', id, role: 'group', 'aria-label': field.label });
-  const tell = () => changed([...box.querySelectorAll('input:checked')].map((b) => values[Number(b.value)]), true);
+  const tell = () =>
+    changed(
+      [...box.querySelectorAll('input:checked')].map((b) => values[Number(b.value)]),
+      true,
+    );
   let values = [];
   const adapt = (to) => {
     values = to.choices.map(([, value]) => value);

@@ -36,7 +36,10 @@ export class Crossed extends Grid {
     put(value.left, (i) => [0, this.edge(i + 1, h)]);
     put(value.top, (i) => [this.edge(i + 1, w), 0]);
     put(value.cells, (i) => [this.edge((i % columns) + 1, w), this.edge(Math.floor(i / columns) + 1, h)]);
-    this.canvas.setAttribute('aria-label', `${this.options.title}: ${rows} rows and ${columns} columns, each cell a mixture of the pictures at its row's and its column's head`);
+    this.canvas.setAttribute(
+      'aria-label',
+      `${this.options.title}: ${rows} rows and ${columns} columns, each cell a mixture of the pictures at its row's and its column's head`,
+    );
     this.classList.add('gm-filled');
   }
 

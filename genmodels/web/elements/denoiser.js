@@ -20,18 +20,45 @@ export class Denoiser extends View {
     const { title } = this.options;
     this.noisy = this.screen('Noisy picture xₜ');
     this.clean = this.screen(title);
-    this.range = make('input', { type: 'range', min: 0, max: 0, step: 1, value: 0, disabled: true, 'aria-label': 'Step' });
-    this.button = make('button', { type: 'button', class: 'gm-play', disabled: true, textContent: 'Play', onclick: () => (this.timer ? this.pause() : this.play()) });
-    this.saves = make('button', { type: 'button', class: 'gm-icon gm-save', disabled: true, title: 'Download as PNG', 'aria-label': `Download: ${title}`, onclick: () => this.save() });
+    this.range = make('input', {
+      type: 'range',
+      min: 0,
+      max: 0,
+      step: 1,
+      value: 0,
+      disabled: true,
+      'aria-label': 'Step',
+    });
+    this.button = make('button', {
+      type: 'button',
+      class: 'gm-play',
+      disabled: true,
+      textContent: 'Play',
+      onclick: () => (this.timer ? this.pause() : this.play()),
+    });
+    this.saves = make('button', {
+      type: 'button',
+      class: 'gm-icon gm-save',
+      disabled: true,
+      title: 'Download as PNG',
+      'aria-label': `Download: ${title}`,
+      onclick: () => this.save(),
+    });
     this.caption = make('div', { class: 'gm-note' });
     this.range.addEventListener('input', () => {
       this.pause();
       this.go(Number(this.range.value));
     });
     if (this.options.take) this.takes();
-    const [left, right] = [this.noisy, this.clean].map((canvas) => make('figure', {}, make('figcaption', { class: 'gm-view-title', textContent: canvas.getAttribute('aria-label') }), canvas));
+    const [left, right] = [this.noisy, this.clean].map((canvas) =>
+      make('figure', {}, make('figcaption', { class: 'gm-view-title', textContent: canvas.getAttribute('aria-label') }), canvas),
+    );
     right.firstChild.append(this.saves);
-    this.append(make('div', { class: 'gm-screens' }, left, right), make('div', { class: 'gm-scrub' }, this.button, this.range), this.caption);
+    this.append(
+      make('div', { class: 'gm-screens' }, left, right),
+      make('div', { class: 'gm-scrub' }, this.button, this.range),
+      this.caption,
+    );
   }
 
   screen(title) {
@@ -52,7 +79,9 @@ export class Denoiser extends View {
       const [n, , height, width] = picture.shape;
       const box = this.clean.getBoundingClientRect();
       const at = (share, size, step) => Math.floor((share * size) / (step + this.sheet.gap));
-      const i = at((clientY - box.top) / box.height, this.clean.height, height) * this.sheet.columns + at((clientX - box.left) / box.width, this.clean.width, width);
+      const i =
+        at((clientY - box.top) / box.height, this.clean.height, height) * this.sheet.columns +
+        at((clientX - box.left) / box.width, this.clean.width, width);
       if (i < n) this.dispatchEvent(new CustomEvent('gm-take', { bubbles: true, detail: pictureAt(picture, i) }));
     });
   }
@@ -127,7 +156,12 @@ export class Denoiser extends View {
   save() {
     const frame = this.frames[Number(this.range.value)];
     const info = this.info();
-    download(this.clean, Math.max(2, Math.min(8, Math.floor(1000 / this.clean.width))), { ...info, step: frame.step }, `${info.model}_${info.seed ?? ''}.png`.replace('_.', '.'));
+    download(
+      this.clean,
+      Math.max(2, Math.min(8, Math.floor(1000 / this.clean.width))),
+      { ...info, step: frame.step },
+      `${info.model}_${info.seed ?? ''}.png`.replace('_.', '.'),
+    );
   }
 }
 

@@ -22,15 +22,42 @@ export class Diagram extends HTMLElement {
     const middle = (b) => [(b.x + 0.5) * CELL[0], (b.y + 0.5) * CELL[1]];
     const place = Object.fromEntries(boxes.map((b) => [b.id, b]));
     const id = `gm-head-${++count}`; // another tab's may be hidden, and then draws nothing
-    const head = svg('marker', { id, viewBox: '0 0 8 8', refX: 7, refY: 4, markerWidth: 7, markerHeight: 7, orient: 'auto' }, svg('path', { d: 'M0 0L8 4L0 8z', class: 'gm-arrow-head' }));
+    const head = svg(
+      'marker',
+      { id, viewBox: '0 0 8 8', refX: 7, refY: 4, markerWidth: 7, markerHeight: 7, orient: 'auto' },
+      svg('path', { d: 'M0 0L8 4L0 8z', class: 'gm-arrow-head' }),
+    );
     const lines = arrows.map(([from, to, text]) => arrow(id, middle(place[from]), middle(place[to]), text));
     const drawn = boxes.map((b) => {
       const [x, y] = middle(b);
       const words = String(b.text).split('\n');
-      const label = svg('text', { x, y: y + 4 - (words.length - 1) * 7, 'text-anchor': 'middle' }, ...words.map((w, i) => svg('tspan', { x, dy: i ? 14 : 0 }, w)));
-      return svg('g', { class: `gm-box gm-box-${b.kind || 'net'}`, 'data-id': b.id }, svg('rect', { x: x - BOX[0] / 2, y: y - BOX[1] / 2, width: BOX[0], height: BOX[1], rx: b.kind === 'data' ? 3 : 9 }), label);
+      const label = svg(
+        'text',
+        { x, y: y + 4 - (words.length - 1) * 7, 'text-anchor': 'middle' },
+        ...words.map((w, i) => svg('tspan', { x, dy: i ? 14 : 0 }, w)),
+      );
+      return svg(
+        'g',
+        { class: `gm-box gm-box-${b.kind || 'net'}`, 'data-id': b.id },
+        svg('rect', {
+          x: x - BOX[0] / 2,
+          y: y - BOX[1] / 2,
+          width: BOX[0],
+          height: BOX[1],
+          rx: b.kind === 'data' ? 3 : 9,
+        }),
+        label,
+      );
     });
-    this.append(svg('svg', { viewBox: `0 0 ${wide * CELL[0]} ${high * CELL[1]}`, role: 'img', 'aria-label': alt, class: 'gm-diagram' }, svg('defs', {}, head), ...lines, ...drawn));
+    this.append(
+      svg(
+        'svg',
+        { viewBox: `0 0 ${wide * CELL[0]} ${high * CELL[1]}`, role: 'img', 'aria-label': alt, class: 'gm-diagram' },
+        svg('defs', {}, head),
+        ...lines,
+        ...drawn,
+      ),
+    );
     this.querySelector('svg').style.maxWidth = `${wide * CELL[0]}px`;
   }
 

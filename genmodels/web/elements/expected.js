@@ -3,8 +3,8 @@
 import { latestOnly } from './backend.js';
 import { bytesOf } from './bytes.js';
 import { make } from './controls.js';
-import { heat } from './piece.js';
 import { fit } from './picture.js';
+import { heat } from './piece.js';
 import { Section } from './section.js';
 
 const ZOOM = 12; // points per pixel of the picture
@@ -22,7 +22,12 @@ export class Expected extends Section {
   layOutViews() {
     const [c, h, w] = this.page.facts[this.model].shape;
     this.views = [];
-    this.plane = make('canvas', { class: 'gm-plane', tabIndex: 0, role: 'application', 'aria-label': 'The picture: move the pointer, tap or use the arrow keys to choose a pixel' });
+    this.plane = make('canvas', {
+      class: 'gm-plane',
+      tabIndex: 0,
+      role: 'application',
+      'aria-label': 'The picture: move the pointer, tap or use the arrow keys to choose a pixel',
+    });
     this.warmth = make('canvas', { class: 'gm-plane', role: 'img', 'aria-label': 'How much each pixel surprised it' });
     for (const canvas of [this.plane, this.warmth]) fit(canvas, w * ZOOM, h * ZOOM);
     this.most = make('span');
@@ -31,19 +36,33 @@ export class Expected extends Section {
     const title = (text) => make('div', { class: 'gm-view-title' }, make('span', { textContent: text }));
     const scale = make('div', { class: 'gm-heat' }, make('span', { textContent: '0' }), make('i', { class: 'gm-heat-bar' }), this.most);
     this.main.append(
-      make('div', { class: 'gm-twins' }, make('div', {}, title('Point at a pixel'), this.plane), make('div', {}, title('How surprised it was'), this.warmth, scale)),
+      make(
+        'div',
+        { class: 'gm-twins' },
+        make('div', {}, title('Point at a pixel'), this.plane),
+        make('div', {}, title('How surprised it was'), this.warmth, scale),
+      ),
       this.words,
       this.charts,
     );
-    this.maps = latestOnly((state) => this.page.backend.ask(`${this.spec.key.split('.')[0]}.surprise`, state), (answer, state) => this.opened(answer, state));
+    this.maps = latestOnly(
+      (state) => this.page.backend.ask(`${this.spec.key.split('.')[0]}.surprise`, state),
+      (answer, state) => this.opened(answer, state),
+    );
     for (const canvas of [this.plane, this.warmth]) this.listen(canvas);
     this.plane.addEventListener('keydown', (event) => this.key(event));
     this.plane.addEventListener('blur', () => this.cover(false));
   }
 
   listen(canvas) {
-    canvas.addEventListener('pointermove', (event) => (event.pointerType === 'mouse' || (this.armed && event.buttons)) && this.follow(event));
-    canvas.addEventListener('pointerdown', (event) => event.pointerType !== 'mouse' && this.armed && canvas.setPointerCapture(event.pointerId));
+    canvas.addEventListener(
+      'pointermove',
+      (event) => (event.pointerType === 'mouse' || (this.armed && event.buttons)) && this.follow(event),
+    );
+    canvas.addEventListener(
+      'pointerdown',
+      (event) => event.pointerType !== 'mouse' && this.armed && canvas.setPointerCapture(event.pointerId),
+    );
     canvas.addEventListener('pointerleave', (event) => event.pointerType === 'mouse' && this.cover(false));
     canvas.addEventListener('click', (event) => {
       for (const one of [this.plane, this.warmth]) one.dataset.armed = true; // a finger scrolls past until it has tapped once
@@ -188,7 +207,14 @@ function chartOf({ probabilities: p, level, bits }, i, count) {
   const scale = make('div', { class: 'gm-levels' });
   scale.style.background = `linear-gradient(to right, #000, ${ENDS[count][i]})`;
   const ends = make('div', { class: 'gm-ends' }, make('span', { textContent: '0' }), make('span', { textContent: p.length - 1 }));
-  return make('figure', {}, make('figcaption', { class: 'gm-label', textContent: title }), make('div', { class: 'gm-plot' }, canvas, mark), scale, ends);
+  return make(
+    'figure',
+    {},
+    make('figcaption', { class: 'gm-label', textContent: title }),
+    make('div', { class: 'gm-plot' }, canvas, mark),
+    scale,
+    ends,
+  );
 }
 
 customElements.define('gm-expect', Expected);

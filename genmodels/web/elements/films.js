@@ -1,7 +1,8 @@
 // Films side by side under one scrubber: [{title, sheet: base64 of a WebP with all frames, columns, frame_size: [width,
 // height], num_classes, frames: [{step, classes}]}]. All show the same step; a film that ends earlier stays at its end.
-import { make } from './controls.js';
+
 import { bytesOf } from './bytes.js';
+import { make } from './controls.js';
 import { fit } from './picture.js';
 
 const MILLISECONDS = 150;
@@ -14,7 +15,11 @@ const svg = (tag, attributes) => {
   return element;
 };
 
-const indexAt = (film, step) => Math.max(0, film.frames.findLastIndex((frame) => frame.step <= step));
+const indexAt = (film, step) =>
+  Math.max(
+    0,
+    film.frames.findLastIndex((frame) => frame.step <= step),
+  );
 
 /** One film's screen, its count of classes, and how the count went. */
 class Screen {
@@ -52,7 +57,11 @@ class Screen {
     this.canvas.getContext('2d').drawImage(this.sheet, (i % film.columns) * w, Math.floor(i / film.columns) * h, w, h, 0, 0, w, h);
     const { step, classes } = film.frames[i];
     const ended = step < this.steps[at] && i === film.frames.length - 1;
-    this.count.replaceChildren('Classes covered: ', make('b', { textContent: `${classes} of ${film.num_classes}` }), ` · step ${step.toLocaleString('en')}${ended ? ' (the end)' : ''}`);
+    this.count.replaceChildren(
+      'Classes covered: ',
+      make('b', { textContent: `${classes} of ${film.num_classes}` }),
+      ` · step ${step.toLocaleString('en')}${ended ? ' (the end)' : ''}`,
+    );
     const x = (WIDE * at) / Math.max(1, this.steps.length - 1);
     this.mark.setAttribute('x1', x);
     this.mark.setAttribute('x2', x);
@@ -72,13 +81,20 @@ export class Films extends HTMLElement {
     this.laidOut = true;
     this.classList.add('gm-view');
     this.screens = Array.from({ length: this.options.screens || 1 }, () => new Screen());
-    this.button = make('button', { type: 'button', class: 'gm-play', onclick: () => (this.timer ? this.pause() : this.play()) });
+    this.button = make('button', {
+      type: 'button',
+      class: 'gm-play',
+      onclick: () => (this.timer ? this.pause() : this.play()),
+    });
     this.range = make('input', { type: 'range', min: 0, max: 0, value: 0, step: 1, 'aria-label': this.options.title });
     this.range.addEventListener('input', () => {
       this.pause();
       this.draw();
     });
-    this.append(make('div', { class: 'gm-films' }, ...this.screens.map((screen) => screen.figure)), make('div', { class: 'gm-scrub gm-films-bar' }, this.button, this.range));
+    this.append(
+      make('div', { class: 'gm-films' }, ...this.screens.map((screen) => screen.figure)),
+      make('div', { class: 'gm-scrub gm-films-bar' }, this.button, this.range),
+    );
     this.pause();
   }
 

@@ -4,7 +4,7 @@ import { make } from './controls.js';
 import { drawSheet, fit } from './picture.js';
 import { download } from './png.js';
 import { Asked } from './steps.js';
-import { View, spoken } from './views.js';
+import { spoken, View } from './views.js';
 
 const COST = ['diffusion.hub_cost', 'network']; // speaks the same state
 const ASKING = 'Asking the Hub what this model costs here …';
@@ -13,10 +13,17 @@ export class Hub extends Asked {
   layOutControls() {
     super.layOutControls();
     this.cost = make('p', { class: 'gm-note gm-cost', role: 'status', textContent: ASKING });
-    this.retry = make('button', { type: 'button', class: 'gm-button', textContent: 'Ask again', hidden: true, onclick: () => this.tellCost() });
+    this.retry = make('button', {
+      type: 'button',
+      class: 'gm-button',
+      textContent: 'Ask again',
+      hidden: true,
+      onclick: () => this.tellCost(),
+    });
     this.side.prepend(this.menu(), this.cost, this.retry);
     this.run.disabled = true;
-    for (const key of Object.keys(this.spec.fields)) if (this.fit(key).default !== null && !this.page.owns(key)) this.state[key] ??= this.fit(key).default;
+    for (const key of Object.keys(this.spec.fields))
+      if (this.fit(key).default !== null && !this.page.owns(key)) this.state[key] ??= this.fit(key).default;
     this.suit();
     this.layOutDrawer();
   }
@@ -34,13 +41,33 @@ export class Hub extends Asked {
     const { choices, free, default: first } = this.fit('repo');
     const id = `${this.id}-repo`;
     const field = free
-      ? make('input', { type: 'text', id, name: 'repo', value: first, list: `${id}-list`, spellcheck: false, autocomplete: 'off' })
+      ? make('input', {
+          type: 'text',
+          id,
+          name: 'repo',
+          value: first,
+          list: `${id}-list`,
+          spellcheck: false,
+          autocomplete: 'off',
+        })
       : make('select', { id, name: 'repo' }, ...choices.map(([title, repo]) => make('option', { value: repo, textContent: title })));
-    const list = free ? make('datalist', { id: `${id}-list` }, ...choices.map(([title, repo]) => make('option', { value: repo, textContent: title }))) : null;
+    const list = free
+      ? make('datalist', { id: `${id}-list` }, ...choices.map(([title, repo]) => make('option', { value: repo, textContent: title })))
+      : null;
     field.addEventListener('change', () => this.choose(field.value.trim()));
     this.repo = field;
-    const info = make('span', { class: 'gm-info', textContent: free ? 'One of these, or user/name.' : 'One of these.' });
-    return make('div', { class: 'gm-control' }, make('label', { htmlFor: id, textContent: this.spec.fields.repo.label }), field, list, info);
+    const info = make('span', {
+      class: 'gm-info',
+      textContent: free ? 'One of these, or user/name.' : 'One of these.',
+    });
+    return make(
+      'div',
+      { class: 'gm-control' },
+      make('label', { htmlFor: id, textContent: this.spec.fields.repo.label }),
+      field,
+      list,
+      info,
+    );
   }
 
   choose(repo) {
@@ -100,8 +127,21 @@ export class Hub extends Asked {
 export class Photo extends View {
   layOut() {
     const { side = 512, title } = this.options;
-    this.canvas = make('canvas', { class: 'gm-photo', width: side, height: side, role: 'img', 'aria-label': 'No picture yet' });
-    this.saves = make('button', { type: 'button', class: 'gm-icon gm-save', disabled: true, title: 'Download as PNG', 'aria-label': `Download: ${title}`, onclick: () => this.save() });
+    this.canvas = make('canvas', {
+      class: 'gm-photo',
+      width: side,
+      height: side,
+      role: 'img',
+      'aria-label': 'No picture yet',
+    });
+    this.saves = make('button', {
+      type: 'button',
+      class: 'gm-icon gm-save',
+      disabled: true,
+      title: 'Download as PNG',
+      'aria-label': `Download: ${title}`,
+      onclick: () => this.save(),
+    });
     this.head.append(this.saves);
     this.append(this.canvas);
   }

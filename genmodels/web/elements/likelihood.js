@@ -8,7 +8,14 @@ export class Likelihood extends Section {
     super.layOutViews();
     const shape = this.page.facts[this.model]?.shape;
     this.gallery = document.createElement('gm-gallery');
-    this.gallery.options = { title: 'Pictures of other kinds, the most likely first, in bits/dim', columns: 6, count: KINDS, lines: 2, take: true, shape };
+    this.gallery.options = {
+      title: 'Pictures of other kinds, the most likely first, in bits/dim',
+      columns: 6,
+      count: KINDS,
+      lines: 2,
+      take: true,
+      shape,
+    };
     this.lesson = document.createElement('gm-words');
     this.main.append(this.gallery, this.lesson);
   }

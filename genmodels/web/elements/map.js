@@ -16,21 +16,57 @@ export class MapSection extends Section {
 
   layOutViews() {
     this.views = [];
-    this.canvas = make('canvas', { class: 'gm-map-canvas', width: SIDE, height: SIDE, tabIndex: 0, role: 'application', 'aria-label': 'Latent map: move the pointer or use the arrow keys to decode a point' });
+    this.canvas = make('canvas', {
+      class: 'gm-map-canvas',
+      width: SIDE,
+      height: SIDE,
+      tabIndex: 0,
+      role: 'application',
+      'aria-label': 'Latent map: move the pointer or use the arrow keys to decode a point',
+    });
     this.legend = make('div', { class: 'gm-map-legend', role: 'group', 'aria-label': 'Classes' });
-    this.picture = make('canvas', { class: 'gm-map-picture', width: 28, height: 28, role: 'img', 'aria-label': 'The picture decoded at the pointer' });
+    this.picture = make('canvas', {
+      class: 'gm-map-picture',
+      width: 28,
+      height: 28,
+      role: 'img',
+      'aria-label': 'The picture decoded at the pointer',
+    });
     this.note = make('div', { class: 'gm-note' });
-    const save = make('button', { type: 'button', class: 'gm-button', textContent: 'Download PNG', onclick: () => this.save() });
+    const save = make('button', {
+      type: 'button',
+      class: 'gm-button',
+      textContent: 'Download PNG',
+      onclick: () => this.save(),
+    });
     this.main.append(
-      make('div', { class: 'gm-map' }, make('div', { class: 'gm-map-plane' }, this.canvas, this.legend), make('div', { class: 'gm-map-side' }, make('div', { class: 'gm-view-title', textContent: 'Decoded at the pointer' }), this.picture, this.note, save)),
+      make(
+        'div',
+        { class: 'gm-map' },
+        make('div', { class: 'gm-map-plane' }, this.canvas, this.legend),
+        make(
+          'div',
+          { class: 'gm-map-side' },
+          make('div', { class: 'gm-view-title', textContent: 'Decoded at the pointer' }),
+          this.picture,
+          this.note,
+          save,
+        ),
+      ),
     );
-    this.locates = latestOnly((state) => this.page.backend.ask('vae.where', state), (answer) => this.located(answer));
+    this.locates = latestOnly(
+      (state) => this.page.backend.ask('vae.where', state),
+      (answer) => this.located(answer),
+    );
     this.canvas.addEventListener('pointerdown', (event) => {
       if (event.pointerType !== 'mouse' && !this.armed) return;
       this.canvas.setPointerCapture(event.pointerId);
       this.follow(event);
     });
-    this.canvas.addEventListener('pointermove', (event) => (event.pointerType === 'mouse' || (this.armed && event.buttons)) && this.follow(event));
+    this.canvas.addEventListener(
+      'pointermove',
+      (event) => (event.pointerType === 'mouse' || (this.armed && event.buttons)) && this.follow(event),
+    );
     this.canvas.addEventListener('click', (event) => {
       this.armed = true; // a finger scrolls past until it has tapped once
       this.canvas.dataset.armed = true;
@@ -125,7 +161,12 @@ export class MapSection extends Section {
     pen.strokeStyle = ink;
     pen.beginPath();
     pen.arc(u, v, 13, 0, 7);
-    for (const [a, b] of [[-1, 0], [1, 0], [0, -1], [0, 1]]) {
+    for (const [a, b] of [
+      [-1, 0],
+      [1, 0],
+      [0, -1],
+      [0, 1],
+    ]) {
       pen.moveTo(u + 7 * a, v + 7 * b);
       pen.lineTo(u + 22 * a, v + 22 * b);
     }

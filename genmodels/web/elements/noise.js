@@ -8,8 +8,19 @@ export class Noise extends Section {
   layOutControls() {
     super.layOutControls();
     this.classList.remove('gm-bare');
-    this.run = make('button', { type: 'button', class: 'gm-button gm-primary', textContent: this.spec.verb, onclick: () => this.denoise() });
-    this.halt = make('button', { type: 'button', class: 'gm-button', textContent: 'Stop', disabled: true, onclick: () => this.stop() });
+    this.run = make('button', {
+      type: 'button',
+      class: 'gm-button gm-primary',
+      textContent: this.spec.verb,
+      onclick: () => this.denoise(),
+    });
+    this.halt = make('button', {
+      type: 'button',
+      class: 'gm-button',
+      textContent: 'Stop',
+      disabled: true,
+      onclick: () => this.stop(),
+    });
     this.progress = make('p', { class: 'gm-note', role: 'status' });
     this.side.append(make('div', { class: 'gm-pair' }, this.run, this.halt), this.progress);
   }

@@ -3,9 +3,10 @@
 // Props: background (0 or 255), tools (names; with keep, a slider hides all rows from some row on), centre (shift strokes
 // into the middle), strips ([{label, pictures}]).
 // Events: "mounted" once, "input" while drawing (at most ten a second) and at the end of each stroke.
-import { Piece } from './piece.js';
+
 import { bytesOf, textOf } from './bytes.js';
 import { imageOf, showPicture } from './picture.js';
+import { Piece } from './piece.js';
 
 const template = (props) => `
 <div class="gm-pad" data-compact="${props.compact ?? 'false'}">
@@ -43,15 +44,25 @@ export class Pad extends Piece {
     const keep = root.querySelector('.gm-pad-keep input');
     const INKS = ['#1a1a1a', '#ffffff', '#8a8a8a', '#d9a066', '#7a4a21', '#c8352b', '#e8862e', '#f2d13c', '#3f9b45', '#2f6fd0', '#7b4bb3'];
     const FINE = 8; // strokes are drawn on a layer with 8 × 8 points per pixel of the model
-    const WIDTHS = { pen: { 1: [1.7, 2.5, 3.6], 3: [1, 2, 3] }, erase: { 1: [2, 4, 7], 3: [1, 3, 5] }, hide: { 1: [3, 6, 10], 3: [3, 6, 10] } };
+    const WIDTHS = {
+      pen: { 1: [1.7, 2.5, 3.6], 3: [1, 2, 3] },
+      erase: { 1: [2, 4, 7], 3: [1, 3, 5] },
+      hide: { 1: [3, 6, 10], 3: [3, 6, 10] },
+    };
 
-    let channels = 1, height = 28, width = 28;
-    let tool = 'pen', size = 1, ink = INKS[5];
-    let base, hidden;               // what lies under the strokes, and the hidden pixels
-    let history = [];               // {kind: 'load' | 'clear' | 'stroke' | 'hide' | 'keep', …}: everything is redrawn from these
-    let stroke = null;              // the entry that the pointer is making now
-    let cursor = null;              // the keyboard's position, in pixels
-    let sent = '', timer = null, last = 0;
+    let channels = 1,
+      height = 28,
+      width = 28;
+    let tool = 'pen',
+      size = 1,
+      ink = INKS[5];
+    let base, hidden; // what lies under the strokes, and the hidden pixels
+    let history = []; // {kind: 'load' | 'clear' | 'stroke' | 'hide' | 'keep', …}: everything is redrawn from these
+    let stroke = null; // the entry that the pointer is making now
+    let cursor = null; // the keyboard's position, in pixels
+    let sent = '',
+      timer = null,
+      last = 0;
 
     const paper = () => Number(props.background) || 0;
     const can = (name) => (props.tools || []).includes(name);
@@ -62,9 +73,14 @@ export class Pad extends Piece {
 
     function resize(shape) {
       [channels, height, width] = shape;
-      for (const c of [layer, spare]) { c.width = width * FINE; c.height = height * FINE; }
-      small.width = width; small.height = height;
-      canvas.width = width * 12; canvas.height = height * 12;
+      for (const c of [layer, spare]) {
+        c.width = width * FINE;
+        c.height = height * FINE;
+      }
+      small.width = width;
+      small.height = height;
+      canvas.width = width * 12;
+      canvas.height = height * 12;
     }
 
     // One stroke on a layer; `place` maps the visitor's coordinates to where the model sees them.
@@ -75,7 +91,9 @@ export class Pad extends Piece {
       const at = (i) => place(entry.points[i]).map((v) => v * FINE);
       if (entry.points.length === 1 || from === 0) {
         const [x, y] = at(0);
-        context.beginPath(); context.arc(x, y, entry.width * FINE / 2, 0, 7); context.fill();
+        context.beginPath();
+        context.arc(x, y, (entry.width * FINE) / 2, 0, 7);
+        context.fill();
       }
       if (entry.points.length < 2) return;
       context.beginPath();
@@ -105,10 +123,15 @@ export class Pad extends Piece {
       pen.clearRect(0, 0, layer.width, layer.height);
       base = new Uint8Array(width * height * channels).fill(paper());
       hidden = rowsFrom(height);
-      const start = Math.max(0, history.findLastIndex((e) => e.kind === 'load' || e.kind === 'clear'));
+      const start = Math.max(
+        0,
+        history.findLastIndex((e) => e.kind === 'load' || e.kind === 'clear'),
+      );
       for (const entry of history.slice(start)) {
-        if (entry.kind === 'load') { base = entry.pixels.slice(); hidden = entry.mask.slice(); }
-        else if (entry.kind === 'clear') hidden = rowsFrom(entry.rows);
+        if (entry.kind === 'load') {
+          base = entry.pixels.slice();
+          hidden = entry.mask.slice();
+        } else if (entry.kind === 'clear') hidden = rowsFrom(entry.rows);
         else if (entry.kind === 'stroke') paint(pen, entry);
         else if (entry.kind === 'hide') cover(entry);
         else if (entry.kind === 'keep') hidden = entry.mask.slice();
@@ -122,42 +145,62 @@ export class Pad extends Piece {
       const data = context.getImageData(0, 0, layer.width, layer.height).data;
       const cells = new Float32Array(width * height * 4);
       const row = width * FINE * 4;
-      for (let y = 0; y < height; y++) for (let x = 0; x < width; x++) {
-        const o = (y * width + x) * 4, corner = y * FINE * row + x * FINE * 4;
-        if (channels === 3) {
-          const p = corner + (FINE / 2) * row + (FINE / 2) * 4;
-          if (data[p + 3] > 127) { for (let k = 0; k < 3; k++) cells[o + k] = data[p + k]; cells[o + 3] = 1; }
-          continue;
+      for (let y = 0; y < height; y++)
+        for (let x = 0; x < width; x++) {
+          const o = (y * width + x) * 4,
+            corner = y * FINE * row + x * FINE * 4;
+          if (channels === 3) {
+            const p = corner + (FINE / 2) * row + (FINE / 2) * 4;
+            if (data[p + 3] > 127) {
+              for (let k = 0; k < 3; k++) cells[o + k] = data[p + k];
+              cells[o + 3] = 1;
+            }
+            continue;
+          }
+          let ink = 0,
+            cover = 0;
+          for (let j = 0; j < FINE; j++)
+            for (let i = 0; i < FINE; i++) {
+              const p = corner + j * row + i * 4,
+                a = data[p + 3];
+              ink += data[p] * a;
+              cover += a;
+            }
+          cells[o] = ink / (255 * FINE * FINE);
+          cells[o + 3] = cover / (255 * FINE * FINE);
         }
-        let ink = 0, cover = 0;
-        for (let j = 0; j < FINE; j++) for (let i = 0; i < FINE; i++) {
-          const p = corner + j * row + i * 4, a = data[p + 3];
-          ink += data[p] * a; cover += a;
-        }
-        cells[o] = ink / (255 * FINE * FINE); cells[o + 3] = cover / (255 * FINE * FINE);
-      }
       if (channels === 1) soften(cells);
       const out = new Uint8Array(base);
-      for (let i = 0; i < width * height; i++) for (let k = 0; k < channels; k++) {
-        const o = i * channels + k, a = cells[i * 4 + 3];
-        if (a > 0) out[o] = Math.round(Math.min(255, cells[i * 4 + k] + base[o] * (1 - a)));
-      }
+      for (let i = 0; i < width * height; i++)
+        for (let k = 0; k < channels; k++) {
+          const o = i * channels + k,
+            a = cells[i * 4 + 3];
+          if (a > 0) out[o] = Math.round(Math.min(255, cells[i * 4 + k] + base[o] * (1 - a)));
+        }
       return out;
     }
 
     function soften(cells) {
       const turn = (step, edge) => {
         const before = cells.slice();
-        for (let y = 0; y < height; y++) for (let x = 0; x < width; x++) for (const k of [0, 3]) {
-          const o = (y * width + x) * 4 + k, at = edge ? y : x, end = edge ? height : width;
-          const left = at > 0 ? before[o - step] : 0, right = at < end - 1 ? before[o + step] : 0;
-          cells[o] = 0.14 * left + 0.72 * before[o] + 0.14 * right;
-        }
+        for (let y = 0; y < height; y++)
+          for (let x = 0; x < width; x++)
+            for (const k of [0, 3]) {
+              const o = (y * width + x) * 4 + k,
+                at = edge ? y : x,
+                end = edge ? height : width;
+              const left = at > 0 ? before[o - step] : 0,
+                right = at < end - 1 ? before[o + step] : 0;
+              cells[o] = 0.14 * left + 0.72 * before[o] + 0.14 * right;
+            }
       };
-      turn(4, false); turn(4 * width, true);
-      for (let o = 0; o < cells.length; o += 4) { // saturated in the middle, as ink is
+      turn(4, false);
+      turn(4 * width, true);
+      for (let o = 0; o < cells.length; o += 4) {
+        // saturated in the middle, as ink is
         const gain = Math.min(1.4, 1 / cells[o + 3]);
-        cells[o] *= gain; cells[o + 3] *= gain;
+        cells[o] *= gain;
+        cells[o + 3] *= gain;
       }
     }
 
@@ -169,13 +212,25 @@ export class Pad extends Piece {
       const entries = history.slice(start + 1).concat(stroke ? [stroke] : []);
       if (!props.centre || !plain || !entries.some((e) => e.kind === 'stroke')) return null;
       const pixels = compose(pen);
-      let mass = 0, sx = 0, sy = 0, left = width, right = -1, top = height, bottom = -1;
-      for (let y = 0; y < height; y++) for (let x = 0; x < width; x++) {
-        const v = Math.abs(pixels[(y * width + x) * channels] - paper());
-        if (v < 25) continue;
-        mass += v; sx += v * (x + 0.5); sy += v * (y + 0.5);
-        left = Math.min(left, x); right = Math.max(right, x); top = Math.min(top, y); bottom = Math.max(bottom, y);
-      }
+      let mass = 0,
+        sx = 0,
+        sy = 0,
+        left = width,
+        right = -1,
+        top = height,
+        bottom = -1;
+      for (let y = 0; y < height; y++)
+        for (let x = 0; x < width; x++) {
+          const v = Math.abs(pixels[(y * width + x) * channels] - paper());
+          if (v < 25) continue;
+          mass += v;
+          sx += v * (x + 0.5);
+          sy += v * (y + 0.5);
+          left = Math.min(left, x);
+          right = Math.max(right, x);
+          top = Math.min(top, y);
+          bottom = Math.max(bottom, y);
+        }
       if (!mass) return null;
       const zoom = Math.min(1, 20 / (Math.max(right - left, bottom - top) + 1));
       const place = ([x, y]) => [(x - sx / mass) * zoom + width / 2, (y - sy / mass) * zoom + height / 2];
@@ -183,10 +238,11 @@ export class Pad extends Piece {
       context.clearRect(0, 0, spare.width, spare.height);
       for (const entry of entries) if (entry.kind === 'stroke') paint(context, entry, place);
       const mask = new Uint8Array(width * height);
-      for (let i = 0; i < hidden.length; i++) if (hidden[i]) {
-        const [x, y] = place([i % width + 0.5, Math.floor(i / width) + 0.5]).map(Math.floor);
-        if (x >= 0 && y >= 0 && x < width && y < height) mask[y * width + x] = 1;
-      }
+      for (let i = 0; i < hidden.length; i++)
+        if (hidden[i]) {
+          const [x, y] = place([(i % width) + 0.5, Math.floor(i / width) + 0.5]).map(Math.floor);
+          if (x >= 0 && y >= 0 && x < width && y < height) mask[y * width + x] = 1;
+        }
       return { pixels: compose(context), mask };
     }
 
@@ -195,21 +251,25 @@ export class Pad extends Piece {
       const s = canvas.width / width;
       view.imageSmoothingEnabled = false;
       view.drawImage(small, 0, 0, canvas.width, canvas.height);
-      for (let i = 0; i < hidden.length; i++) if (hidden[i]) {
-        const x = i % width, y = Math.floor(i / width);
-        view.fillStyle = (x + y) % 2 ? '#8d8d94' : '#7b7b83';
-        view.fillRect(x * s, y * s, s, s);
-      }
+      for (let i = 0; i < hidden.length; i++)
+        if (hidden[i]) {
+          const x = i % width,
+            y = Math.floor(i / width);
+          view.fillStyle = (x + y) % 2 ? '#8d8d94' : '#7b7b83';
+          view.fillRect(x * s, y * s, s, s);
+        }
       sayKept();
       if (cursor) {
-        view.lineWidth = 2; view.strokeStyle = '#f59e0b';
+        view.lineWidth = 2;
+        view.strokeStyle = '#f59e0b';
         view.strokeRect(cursor[0] * s + 1, cursor[1] * s + 1, s - 2, s - 2);
       }
     }
 
     function sayKept() {
       const rows = rowsGiven();
-      keep.max = height; keep.value = rows;
+      keep.max = height;
+      keep.value = rows;
       root.querySelector('.gm-pad-keep output').textContent = `${rows} of ${height}`;
     }
     keep.addEventListener('input', () => {
@@ -217,13 +277,20 @@ export class Pad extends Piece {
       const last = history[history.length - 1];
       if (last && last.kind === 'keep') history.pop(); // a drag is one step
       history.push({ kind: 'keep', mask });
-      rebuild(); sendSoon();
+      rebuild();
+      sendSoon();
     });
 
     function send() {
-      clearTimeout(timer); timer = null; last = performance.now();
+      clearTimeout(timer);
+      timer = null;
+      last = performance.now();
       const seen = centred() || { pixels: compose(pen), mask: hidden };
-      const value = { pixels: textOf(seen.pixels), mask: seen.mask.some(Boolean) ? textOf(seen.mask) : '', shape: [channels, height, width] };
+      const value = {
+        pixels: textOf(seen.pixels),
+        mask: seen.mask.some(Boolean) ? textOf(seen.mask) : '',
+        shape: [channels, height, width],
+      };
       const text = JSON.stringify(value);
       if (text === sent) return;
       sent = text;
@@ -236,12 +303,17 @@ export class Pad extends Piece {
 
     function load(picture, tell) {
       const same = picture.shape.join() === [channels, height, width].join();
-      if (!same || !base) { resize(picture.shape); history = []; }
-      const pixels = bytesOf(picture.pixels), mask = picture.mask ? bytesOf(picture.mask) : rowsFrom(tell ? kept() : height);
+      if (!same || !base) {
+        resize(picture.shape);
+        history = [];
+      }
+      const pixels = bytesOf(picture.pixels),
+        mask = picture.mask ? bytesOf(picture.mask) : rowsFrom(tell ? kept() : height);
       history.push({ kind: 'load', pixels, mask, blank: pixels.every((v) => v === paper()) });
       if (history.length > 200) history.splice(0, history.length - 1);
       rebuild();
-      if (tell) send(); else sent = JSON.stringify(picture);
+      if (tell) send();
+      else sent = JSON.stringify(picture);
     }
 
     // ---- tools -------------------------------------------------------------------------------------------------------
@@ -257,19 +329,32 @@ export class Pad extends Piece {
       root.querySelector('.gm-pad-keep').hidden = !can('keep');
       if (!can(tool)) tool = 'pen';
       for (const g of root.querySelectorAll('.gm-seg[role=radiogroup]')) {
-        choose(g, [...g.children].find((b) => b.dataset.value === String(g.dataset.group === 'tool' ? tool : size)));
+        choose(
+          g,
+          [...g.children].find((b) => b.dataset.value === String(g.dataset.group === 'tool' ? tool : size)),
+        );
       }
       colours.replaceChildren();
       colours.hidden = channels !== 3 || !can('pen');
       if (colours.hidden) return;
       for (const value of INKS) {
         const b = document.createElement('button');
-        b.type = 'button'; b.setAttribute('role', 'radio'); b.setAttribute('aria-label', value); b.dataset.ink = value; b.style.background = value;
+        b.type = 'button';
+        b.setAttribute('role', 'radio');
+        b.setAttribute('aria-label', value);
+        b.dataset.ink = value;
+        b.style.background = value;
         colours.append(b);
       }
       const any = document.createElement('input');
-      any.type = 'color'; any.value = ink; any.setAttribute('aria-label', 'Any colour'); any.title = 'Any colour';
-      any.oninput = () => { ink = any.value; choose(colours, null); };
+      any.type = 'color';
+      any.value = ink;
+      any.setAttribute('aria-label', 'Any colour');
+      any.title = 'Any colour';
+      any.oninput = () => {
+        ink = any.value;
+        choose(colours, null);
+      };
       colours.append(any);
       choose(colours, colours.querySelector(`[data-ink="${ink}"]`) || colours.firstChild);
     }
@@ -278,12 +363,22 @@ export class Pad extends Piece {
       const b = event.target.closest('button');
       if (!b) return;
       const group = b.closest('[role=radiogroup]');
-      if (b.dataset.ink) { ink = b.dataset.ink; tool = 'pen'; choose(group, b); tools(); }
-      else if (group) {
-        if (group.dataset.group === 'tool') tool = b.dataset.value; else size = Number(b.dataset.value);
+      if (b.dataset.ink) {
+        ink = b.dataset.ink;
+        tool = 'pen';
+        choose(group, b);
+        tools();
+      } else if (group) {
+        if (group.dataset.group === 'tool') tool = b.dataset.value;
+        else size = Number(b.dataset.value);
         choose(group, b);
       } else if (b.dataset.action === 'undo') undo();
-      else if (b.dataset.action === 'clear') { history.push({ kind: 'clear', rows: kept() }); mark(null); rebuild(); send(); }
+      else if (b.dataset.action === 'clear') {
+        history.push({ kind: 'clear', rows: kept() });
+        mark(null);
+        rebuild();
+        send();
+      }
     });
     root.addEventListener('keydown', (event) => {
       const group = event.target.closest('[role=radiogroup]');
@@ -291,11 +386,15 @@ export class Pad extends Piece {
       if (!group || !step || event.target.matches('input')) return;
       const all = [...group.querySelectorAll('[role=radio]')].filter((b) => !b.hidden);
       const next = all[(all.indexOf(event.target) + step + all.length) % all.length];
-      event.preventDefault(); next.focus(); next.click();
+      event.preventDefault();
+      next.focus();
+      next.click();
     });
     function undo() {
       if (history.length > 1 || (history.length && history[0].kind !== 'load')) history.pop();
-      mark(null); rebuild(); send();
+      mark(null);
+      rebuild();
+      send();
     }
 
     // ---- touch: the first tap arms the pad, one elsewhere lets go of it ----
@@ -305,7 +404,9 @@ export class Pad extends Piece {
       root.dataset.armed = on;
     }
     canvas.addEventListener('click', () => arm(true));
-    document.addEventListener('pointerdown', (event) => { if (armed && !root.contains(event.target)) arm(false); });
+    document.addEventListener('pointerdown', (event) => {
+      if (armed && !root.contains(event.target)) arm(false);
+    });
 
     // ---- drawing -----------------------------------------------------------------------------------------------------
     function begin(point) {
@@ -315,15 +416,25 @@ export class Pad extends Piece {
         stroke = { kind: 'hide', on: !hidden[y * width + x], cells: new Set(), width: wide };
       } else {
         const grey = tool === 'erase' ? paper() : 255 - paper();
-        stroke = { kind: 'stroke', width: wide, points: [], colour: tool === 'erase' || channels === 1 ? `rgb(${grey},${grey},${grey})` : ink };
+        stroke = {
+          kind: 'stroke',
+          width: wide,
+          points: [],
+          colour: tool === 'erase' || channels === 1 ? `rgb(${grey},${grey},${grey})` : ink,
+        };
       }
       mark(null);
       extend([point]);
     }
     function extend(points) {
       for (const [x, y] of points) {
-        if (stroke.kind === 'stroke') { stroke.points.push([x, y]); paint(pen, stroke, undefined, stroke.points.length - 1); continue; }
-        const x0 = Math.round(x - stroke.width / 2), y0 = Math.round(y - stroke.width / 2);
+        if (stroke.kind === 'stroke') {
+          stroke.points.push([x, y]);
+          paint(pen, stroke, undefined, stroke.points.length - 1);
+          continue;
+        }
+        const x0 = Math.round(x - stroke.width / 2),
+          y0 = Math.round(y - stroke.width / 2);
         for (let j = Math.max(0, y0); j < Math.min(height, y0 + stroke.width); j++)
           for (let i = Math.max(0, x0); i < Math.min(width, x0 + stroke.width); i++) stroke.cells.add(j * width + i);
       }
@@ -333,12 +444,13 @@ export class Pad extends Piece {
     }
     function finish() {
       if (!stroke) return;
-      history.push(stroke); stroke = null;
+      history.push(stroke);
+      stroke = null;
       send();
     }
     function pointOf(event) {
       const box = canvas.getBoundingClientRect();
-      return [(event.clientX - box.left) * width / box.width, (event.clientY - box.top) * height / box.height];
+      return [((event.clientX - box.left) * width) / box.width, ((event.clientY - box.top) * height) / box.height];
     }
     canvas.addEventListener('pointerdown', (event) => {
       if (event.button !== 0 || stroke || !can('pen')) return;
@@ -357,16 +469,29 @@ export class Pad extends Piece {
     canvas.addEventListener('pointerup', finish);
     canvas.addEventListener('pointercancel', finish);
     canvas.addEventListener('keydown', (event) => {
-      if (event.key.toLowerCase() === 'z' && (event.ctrlKey || event.metaKey)) { event.preventDefault(); undo(); return; }
+      if (event.key.toLowerCase() === 'z' && (event.ctrlKey || event.metaKey)) {
+        event.preventDefault();
+        undo();
+        return;
+      }
       const step = { ArrowRight: [1, 0], ArrowLeft: [-1, 0], ArrowDown: [0, 1], ArrowUp: [0, -1] }[event.key];
       if (!can('pen') || (!step && event.key !== ' ')) return;
       event.preventDefault();
       if (!cursor) cursor = [Math.floor(width / 2), Math.floor(height / 2)];
-      else if (step) cursor = [Math.min(width - 1, Math.max(0, cursor[0] + step[0])), Math.min(height - 1, Math.max(0, cursor[1] + step[1]))];
-      if (event.key === ' ') { begin(cursor.map((v) => v + 0.5)); finish(); }
+      else if (step)
+        cursor = [Math.min(width - 1, Math.max(0, cursor[0] + step[0])), Math.min(height - 1, Math.max(0, cursor[1] + step[1]))];
+      if (event.key === ' ') {
+        begin(cursor.map((v) => v + 0.5));
+        finish();
+      }
       show();
     });
-    canvas.addEventListener('blur', () => { if (cursor) { cursor = null; show(); } });
+    canvas.addEventListener('blur', () => {
+      if (cursor) {
+        cursor = null;
+        show();
+      }
+    });
 
     // ---- examples ----------------------------------------------------------------------------------------------------
     function mark(button) {
@@ -376,31 +501,54 @@ export class Pad extends Piece {
       const box = root.querySelector('.gm-pad-strips');
       box.replaceChildren();
       for (const strip of props.strips || []) {
-        const title = document.createElement('div'), list = document.createElement('div');
-        title.className = 'gm-strip-title'; title.textContent = strip.label;
-        list.className = 'gm-strip'; list.setAttribute('role', 'group'); list.setAttribute('aria-label', strip.label);
+        const title = document.createElement('div'),
+          list = document.createElement('div');
+        title.className = 'gm-strip-title';
+        title.textContent = strip.label;
+        list.className = 'gm-strip';
+        list.setAttribute('role', 'group');
+        list.setAttribute('aria-label', strip.label);
         for (const picture of strip.pictures) {
-          const b = document.createElement('button'), c = document.createElement('canvas');
-          b.type = 'button'; b.className = 'gm-thumb'; b.title = picture.label; b.setAttribute('aria-label', picture.label);
+          const b = document.createElement('button'),
+            c = document.createElement('canvas');
+          b.type = 'button';
+          b.className = 'gm-thumb';
+          b.title = picture.label;
+          b.setAttribute('aria-label', picture.label);
           showPicture(c, picture);
           b.append(c);
-          b.onclick = () => { load(picture, true); mark(b); };
+          b.onclick = () => {
+            load(picture, true);
+            mark(b);
+          };
           list.append(b);
         }
         box.append(title, list);
       }
     }
     function markSame() {
-      const now = props.value && props.value.pixels, pictures = (props.strips || []).flatMap((s) => s.pictures);
+      const now = props.value?.pixels,
+        pictures = (props.strips || []).flatMap((s) => s.pictures);
       mark([...root.querySelectorAll('.gm-thumb')][pictures.findIndex((p) => p.pixels === now)] || null);
     }
 
     function take() {
-      if (props.value && props.value.shape && JSON.stringify(props.value) !== sent) { load(props.value, false); tools(); markSame(); }
+      if (props.value?.shape && JSON.stringify(props.value) !== sent) {
+        load(props.value, false);
+        tools();
+        markSame();
+      }
     }
     changed(' value ', take);
-    changed(' strips ', () => { history.splice(0, history.length - 1); strips(); markSame(); }); // another model: nothing to undo
-    changed('tools background', () => { tools(); if (base) rebuild(); });
+    changed(' strips ', () => {
+      history.splice(0, history.length - 1);
+      strips();
+      markSame();
+    }); // another model: nothing to undo
+    changed('tools background', () => {
+      tools();
+      if (base) rebuild();
+    });
 
     resize([1, 28, 28]);
     history.push({ kind: 'clear', rows: height });

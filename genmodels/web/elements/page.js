@@ -38,18 +38,38 @@ export class Page extends HTMLElement {
     this.tabs = {};
     this.box = make('main', { class: 'gm-tabs-box' });
     this.only = this.spec.tabs.some((tab) => tab.sections.some((s) => s.key === only)) ? only : null;
-    const state = Object.fromEntries([...asked].filter(([name]) => !['tab', 'section', 'only', '__theme', '__sign', 'view'].includes(name)));
+    const state = Object.fromEntries(
+      [...asked].filter(([name]) => !['tab', 'section', 'only', '__theme', '__sign', 'view'].includes(name)),
+    );
     if (!this.only && !this.route) this.append(this.header());
     this.append(this.box);
     this.open(this.spec.tabs.some((tab) => tab.key === key) ? key : this.spec.tabs[0].key, section, state);
     addEventListener('popstate', () => this.fromAddress());
-    addEventListener('scroll', () => (this.frame ??= requestAnimationFrame(() => ((this.frame = null), this.tabs[this.current]?.chosen()))), { passive: true });
+    addEventListener('scroll', () => this.scrolled(), { passive: true });
+  }
+
+  /** Marks the section that is read, at most once a frame. */
+  scrolled() {
+    this.frame ??= requestAnimationFrame(() => {
+      this.frame = null;
+      this.tabs[this.current]?.chosen();
+    });
   }
 
   header() {
     const list = make('div', { class: 'gm-families', role: 'tablist', 'aria-label': 'Families' });
     for (const tab of this.spec.tabs) {
-      list.append(make('button', { type: 'button', role: 'tab', id: `tab-${tab.key}`, value: tab.key, textContent: tab.title, 'aria-controls': `panel-${tab.key}`, onclick: () => this.press(tab.key) }));
+      list.append(
+        make('button', {
+          type: 'button',
+          role: 'tab',
+          id: `tab-${tab.key}`,
+          value: tab.key,
+          textContent: tab.title,
+          'aria-controls': `panel-${tab.key}`,
+          onclick: () => this.press(tab.key),
+        }),
+      );
     }
     list.addEventListener('keydown', (event) => {
       const step = { ArrowRight: 1, ArrowLeft: -1, Home: -99, End: 99 }[event.key];
@@ -61,7 +81,13 @@ export class Page extends HTMLElement {
       list.children[at].focus();
     });
     this.list = list;
-    return make('header', { class: 'gm-header' }, make('a', { class: 'gm-skip', href: '#gm-content', textContent: 'Skip to the demos' }), make('div', { class: 'gm-brand' }, make('strong', { textContent: 'genmodels' }), make('span', { textContent: this.spec.purpose })), list);
+    return make(
+      'header',
+      { class: 'gm-header' },
+      make('a', { class: 'gm-skip', href: '#gm-content', textContent: 'Skip to the demos' }),
+      make('div', { class: 'gm-brand' }, make('strong', { textContent: 'genmodels' }), make('span', { textContent: this.spec.purpose })),
+      list,
+    );
   }
 
   press(key) {
@@ -75,7 +101,12 @@ export class Page extends HTMLElement {
     this.current = key;
     if (!this.tabs[key]) {
       const tab = document.createElement('gm-tab');
-      Object.assign(tab, { spec: this.spec.tabs.find((one) => one.key === key), page: this, only: this.only, id: `panel-${key}` });
+      Object.assign(tab, {
+        spec: this.spec.tabs.find((one) => one.key === key),
+        page: this,
+        only: this.only,
+        id: `panel-${key}`,
+      });
       tab.setAttribute('role', 'tabpanel');
       tab.setAttribute('aria-labelledby', `tab-${key}`);
       if (state.model && this.spec.facts[state.model]) this.data = this.spec.facts[state.model].data;
@@ -95,7 +126,10 @@ export class Page extends HTMLElement {
   restore(tab, key, state) {
     const section = tab.sections?.find((one) => one.spec.key === key);
     if (!section || !Object.keys(state).length) return;
-    const typed = Object.entries(state).map(([name, text]) => [name, ['real', 'whole', 'seed'].includes(section.spec.fields[name]?.kind) && text !== '' ? Number(text) : text]);
+    const typed = Object.entries(state).map(([name, text]) => [
+      name,
+      ['real', 'whole', 'seed'].includes(section.spec.fields[name]?.kind) && text !== '' ? Number(text) : text,
+    ]);
     const values = Object.fromEntries(typed);
     if (tab.owns('seed') && Number.isInteger(values.seed)) {
       this.seed = tab.seed = values.seed;
@@ -129,6 +163,10 @@ customElements.define('gm-page', Page);
 export function start(element, server, props) {
   if (element.querySelector('gm-page')) return;
   const page = document.createElement('gm-page');
-  Object.assign(page, { spec: props.spec, route: props.route || null, backend: new GradioBackend(server, window.gradio_config?.root ?? location.origin) });
+  Object.assign(page, {
+    spec: props.spec,
+    route: props.route || null,
+    backend: new GradioBackend(server, window.gradio_config?.root ?? location.origin),
+  });
   element.replaceChildren(page);
 }

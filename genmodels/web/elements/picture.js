@@ -51,5 +51,7 @@ export function pictureAt(picture, i) {
 /** Draws a single picture {pixels: base64 or bytes, shape: [C, H, W]} at its own size. */
 export function showPicture(canvas, picture) {
   fit(canvas, picture.shape[2], picture.shape[1]);
-  canvas.getContext('2d').putImageData(imageOf(typeof picture.pixels === 'string' ? bytesOf(picture.pixels) : picture.pixels, picture.shape), 0, 0);
+  canvas
+    .getContext('2d')
+    .putImageData(imageOf(typeof picture.pixels === 'string' ? bytesOf(picture.pixels) : picture.pixels, picture.shape), 0, 0);
 }

@@ -30,7 +30,12 @@ export class Piece extends HTMLElement {
 }
 
 /** Bits as colours, from certain (dark) to unsure (light); the same ramp as `.gm-heat-bar`. */
-const HEAT = [[15, 23, 42], [17, 94, 89], [45, 212, 191], [255, 251, 235]];
+const HEAT = [
+  [15, 23, 42],
+  [17, 94, 89],
+  [45, 212, 191],
+  [255, 251, 235],
+];
 export function heat(bits, most) {
   const t = Math.max(0, Math.min(1, bits / most)) * (HEAT.length - 1);
   const i = Math.min(HEAT.length - 2, Math.floor(t));

@@ -36,7 +36,10 @@ export function chunksOf(png) {
   const found = [];
   const view = new DataView(png.buffer, png.byteOffset, png.byteLength);
   for (let at = 8; at + 12 <= png.length; at += 12 + view.getUint32(at)) {
-    found.push({ kind: String.fromCharCode(...png.subarray(at + 4, at + 8)), body: png.subarray(at + 8, at + 8 + view.getUint32(at)) });
+    found.push({
+      kind: String.fromCharCode(...png.subarray(at + 4, at + 8)),
+      body: png.subarray(at + 8, at + 8 + view.getUint32(at)),
+    });
   }
   return found;
 }

@@ -12,8 +12,19 @@ export class Second extends HTMLElement {
     this.section = this.closest('.gm-section');
     this.section.classList.remove('gm-bare');
     const { key, title = 'Second picture' } = this.options;
-    this.picture = make('canvas', { class: 'gm-second-picture', width: 28, height: 28, role: 'img', 'aria-label': title });
-    this.use = make('button', { type: 'button', class: 'gm-button', textContent: 'Use my drawing', onclick: () => this.takeDrawing() });
+    this.picture = make('canvas', {
+      class: 'gm-second-picture',
+      width: 28,
+      height: 28,
+      role: 'img',
+      'aria-label': title,
+    });
+    this.use = make('button', {
+      type: 'button',
+      class: 'gm-button',
+      textContent: 'Use my drawing',
+      onclick: () => this.takeDrawing(),
+    });
     this.list = make('div', { class: 'gm-strip', role: 'group', 'aria-label': `${title}: examples` });
     this.trouble = make('span', { class: 'gm-trouble', role: 'alert' });
     const now = make('div', { class: 'gm-second-now' }, this.options.preview === false ? null : this.picture, this.use);
@@ -62,7 +73,17 @@ export class Second extends HTMLElement {
       ...this.pictures.map((picture, i) => {
         const canvas = make('canvas');
         showPicture(canvas, picture);
-        return make('button', { type: 'button', class: 'gm-thumb', title: picture.label, 'aria-label': picture.label, onclick: () => this.choose(`#${i}`) }, canvas);
+        return make(
+          'button',
+          {
+            type: 'button',
+            class: 'gm-thumb',
+            title: picture.label,
+            'aria-label': picture.label,
+            onclick: () => this.choose(`#${i}`),
+          },
+          canvas,
+        );
       }),
     );
     this.draw();

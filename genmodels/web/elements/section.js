@@ -21,14 +21,23 @@ export class Section extends HTMLElement {
     this.main = make('div', { class: 'gm-main' });
     this.trouble = make('p', { class: 'gm-trouble', role: 'alert' });
     this.append(
-      make('header', { class: 'gm-heading' }, make('h2', { textContent: title, tabIndex: -1 }), make('p', { textContent: text }), task ? make('p', { class: 'gm-task', textContent: task }) : null),
+      make(
+        'header',
+        { class: 'gm-heading' },
+        make('h2', { textContent: title, tabIndex: -1 }),
+        make('p', { textContent: text }),
+        task ? make('p', { class: 'gm-task', textContent: task }) : null,
+      ),
       make('div', { class: 'gm-split' }, this.side, this.main),
     );
     this.model = this.modelFor(this.page.data);
     this.layOutControls();
     this.layOutViews();
     this.main.append(this.trouble);
-    this.asks = latestOnly((state) => this.page.backend.ask(key, state), (answer, state) => this.receive(answer, state));
+    this.asks = latestOnly(
+      (state) => this.page.backend.ask(key, state),
+      (answer, state) => this.receive(answer, state),
+    );
     this.addEventListener('gm-take', (event) => this.page.take(event.detail));
     this.page.whenSeen(this, () => this.wake());
   }
@@ -38,7 +47,11 @@ export class Section extends HTMLElement {
   /** The section's models of a data set, the first one if none is of it. */
   modelFor(data) {
     const { models } = this.spec;
-    return models.find((name) => name === this.state.model && this.page.facts[name].data === data) ?? models.find((name) => this.page.facts[name].data === data) ?? models[0];
+    return (
+      models.find((name) => name === this.state.model && this.page.facts[name].data === data) ??
+      models.find((name) => this.page.facts[name].data === data) ??
+      models[0]
+    );
   }
 
   fit(key) {
@@ -52,7 +65,8 @@ export class Section extends HTMLElement {
   /** What is asked: the section's own values, and those that the page shares, where it has them for this model's data. */
   question() {
     const shared = {};
-    for (const key of ['picture', 'hidden', 'seed']) if (this.uses(key) && this.page.shared(key, this) !== undefined) shared[key] = this.page.shared(key, this);
+    for (const key of ['picture', 'hidden', 'seed'])
+      if (this.uses(key) && this.page.shared(key, this) !== undefined) shared[key] = this.page.shared(key, this);
     const own = Object.fromEntries(Object.entries(this.state).filter(([key, value]) => this.uses(key) && value !== undefined));
     return { ...own, ...shared, model: this.model };
   }
@@ -152,6 +166,8 @@ export class Section extends HTMLElement {
   }
 
   receive(answer, state) {
+    const kept = this.kept;
+    this.kept = null;
     for (const one of Object.values(this.controls)) one.refuse('');
     this.trouble.textContent = '';
     if (answer.error) return this.refuse(answer, state);
@@ -160,17 +176,29 @@ export class Section extends HTMLElement {
     this.page.light(this, answer);
     for (const view of this.views) view.show(answer[view.options.key], answer);
     this.classList.add('gm-filled');
+    if (kept) this.say(kept);
     this.dispatchEvent(new CustomEvent('gm-change', { bubbles: true, detail: { section: this.spec.key, state } }));
   }
 
-  /** The reason stands beside the field, which shows its last good value again. */
-  refuse({ error, field }) {
+  /** The reason stands beside the field, which shows its last good value again; a link that asks for what can't be gets the
+   *  section's default, and the reason. */
+  refuse(refusal) {
+    const { field } = refusal;
     const one = this.controls[field];
-    if (!one) return (this.trouble.textContent = error);
-    one.refuse(error);
+    this.say(refusal);
     if (field in this.good) this.state[field] = this.good[field];
     else delete this.state[field];
-    one.set(this.state[field] ?? this.fit(field).default);
+    one?.set(this.state[field] ?? this.fit(field).default);
+    if (this.answer || this.asksAgain) return;
+    this.asksAgain = true;
+    this.kept = refusal;
+    if (!one) this.state = {};
+    this.ask();
+  }
+
+  say({ error, field }) {
+    if (this.controls[field]) this.controls[field].refuse(error);
+    else this.trouble.textContent = error;
   }
 }
 
@@ -179,8 +207,19 @@ export class Work extends Section {
   layOutControls() {
     super.layOutControls();
     this.classList.remove('gm-bare');
-    this.run = make('button', { type: 'button', class: 'gm-button gm-primary', textContent: this.spec.verb || 'Generate', onclick: () => this.ask() });
-    this.halt = make('button', { type: 'button', class: 'gm-button', textContent: 'Stop', disabled: true, onclick: () => this.stop() });
+    this.run = make('button', {
+      type: 'button',
+      class: 'gm-button gm-primary',
+      textContent: this.spec.verb || 'Generate',
+      onclick: () => this.ask(),
+    });
+    this.halt = make('button', {
+      type: 'button',
+      class: 'gm-button',
+      textContent: 'Stop',
+      disabled: true,
+      onclick: () => this.stop(),
+    });
     this.progress = make('p', { class: 'gm-note', role: 'status' });
     this.side.append(make('div', { class: 'gm-pair' }, this.run, this.halt), this.progress);
   }

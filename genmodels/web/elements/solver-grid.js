@@ -15,8 +15,15 @@ export class SolverGrid extends View {
     const { shape = [1, 28, 28] } = this.options;
     this.names = { steps, solvers };
     this.cells = solvers.map(() => steps.map(() => cellOf(shape)));
-    const head = make('tr', {}, make('td'), ...steps.map((n) => make('th', { scope: 'col', textContent: `${n} ${n === 1 ? 'step' : 'steps'}` })));
-    const rows = this.cells.map((cells, i) => make('tr', {}, make('th', { scope: 'row', textContent: solvers[i] }), ...cells.map(({ element }) => element)));
+    const head = make(
+      'tr',
+      {},
+      make('td'),
+      ...steps.map((n) => make('th', { scope: 'col', textContent: `${n} ${n === 1 ? 'step' : 'steps'}` })),
+    );
+    const rows = this.cells.map((cells, i) =>
+      make('tr', {}, make('th', { scope: 'row', textContent: solvers[i] }), ...cells.map(({ element }) => element)),
+    );
     this.box.replaceChildren(make('table', { class: 'gm-solver-grid' }, make('thead', {}, head), make('tbody', {}, ...rows)));
   }
 
@@ -39,7 +46,13 @@ export class SolverGrid extends View {
 }
 
 function cellOf([, height, width]) {
-  const canvas = make('canvas', { class: 'gm-sheet', width: 2 * width + 1, height: 2 * height + 1, role: 'img', 'aria-label': 'Not computed yet' });
+  const canvas = make('canvas', {
+    class: 'gm-sheet',
+    width: 2 * width + 1,
+    height: 2 * height + 1,
+    role: 'img',
+    'aria-label': 'Not computed yet',
+  });
   const note = make('span', { class: 'gm-note', textContent: '\u00a0' });
   return { canvas, note, element: make('td', {}, canvas, note) };
 }

@@ -61,7 +61,12 @@ export class Sentence extends Steps {
   layOutControls() {
     super.layOutControls();
     this.parts = Object.keys(this.controls).filter((key) => this.spec.fields[key].part);
-    const dice = make('button', { type: 'button', class: 'gm-button', textContent: 'Another one', onclick: () => this.surprise() });
+    const dice = make('button', {
+      type: 'button',
+      class: 'gm-button',
+      textContent: 'Another one',
+      onclick: () => this.surprise(),
+    });
     const box = make('div', { class: 'gm-parts' }, ...this.parts.map((key) => this.controls[key].element));
     this.controls.prompt.element.after(box, dice);
   }

@@ -29,7 +29,13 @@ export class Tab extends HTMLElement {
     this.datasets = [...new Set(models.map((name) => this.facts[name].data))];
     this.data = this.datasets.includes(this.page.data) ? this.page.data : this.datasets[0];
     this.seed = this.page.seed;
-    if (!specs.length) return this.append(make('p', { class: 'gm-empty', textContent: 'No trained model of this family is installed: make one with “python -m genmodels train”.' }));
+    if (!specs.length)
+      return this.append(
+        make('p', {
+          class: 'gm-empty',
+          textContent: 'No trained model of this family is installed: make one with “python -m genmodels train”.',
+        }),
+      );
     if (!this.only) this.append(this.head());
     this.panel = this.layOutPanel(specs);
     this.sections = specs.map((spec) => {
@@ -38,7 +44,10 @@ export class Tab extends HTMLElement {
       return section;
     });
     const column = make('div', { class: 'gm-sections' });
-    this.append(this.only ? '' : this.sectionNav(specs), make('div', { class: `gm-body${this.panel ? ' gm-with-panel' : ''}` }, this.panel, column));
+    this.append(
+      this.only ? '' : this.sectionNav(specs),
+      make('div', { class: `gm-body${this.panel ? ' gm-with-panel' : ''}` }, this.panel, column),
+    );
     this.watch = new IntersectionObserver((entries) => this.seen(entries), { rootMargin: '240px 0px' });
     column.append(...this.sections);
     if (!this.only) this.append(this.about());
@@ -51,12 +60,35 @@ export class Tab extends HTMLElement {
     const diagram = document.createElement('gm-diagram');
     diagram.value = this.spec.diagram;
     this.diagram = diagram;
-    return make('div', { class: 'gm-tab-head' }, make('div', {}, make('h1', { textContent: this.spec.heading, tabIndex: -1 }), make('p', { class: 'gm-objective', textContent: this.spec.objective })), diagram);
+    return make(
+      'div',
+      { class: 'gm-tab-head' },
+      make(
+        'div',
+        {},
+        make('h1', { textContent: this.spec.heading, tabIndex: -1 }),
+        make('p', { class: 'gm-objective', textContent: this.spec.objective }),
+      ),
+      diagram,
+    );
   }
 
   sectionNav(specs) {
-    this.links = specs.map((spec) => make('a', { href: `?tab=${this.spec.key}&section=${spec.key.split('.')[1]}`, textContent: spec.title, onclick: (event) => { event.preventDefault(); this.goTo(spec.key, true); } }));
-    this.menu = make('select', { 'aria-label': 'Section', onchange: () => this.goTo(this.menu.value, true) }, ...specs.map((spec) => make('option', { value: spec.key, textContent: spec.title })));
+    this.links = specs.map((spec) =>
+      make('a', {
+        href: `?tab=${this.spec.key}&section=${spec.key.split('.')[1]}`,
+        textContent: spec.title,
+        onclick: (event) => {
+          event.preventDefault();
+          this.goTo(spec.key, true);
+        },
+      }),
+    );
+    this.menu = make(
+      'select',
+      { 'aria-label': 'Section', onchange: () => this.goTo(this.menu.value, true) },
+      ...specs.map((spec) => make('option', { value: spec.key, textContent: spec.title })),
+    );
     return make('nav', { class: 'gm-section-nav', 'aria-label': 'Sections' }, ...this.links, this.menu);
   }
 
@@ -68,14 +100,30 @@ export class Tab extends HTMLElement {
     if (this.usesPicture) {
       const tools = new Set(specs.flatMap((s) => s.fields.picture?.tools ?? []));
       this.pad = document.createElement('gm-pad');
-      Object.assign(this.pad.props, { tools: [...tools], label: 'Your picture', background: this.background(), centre: this.data === 'mnist', strips: [] });
+      Object.assign(this.pad.props, {
+        tools: [...tools],
+        label: 'Your picture',
+        background: this.background(),
+        centre: this.data === 'mnist',
+        strips: [],
+      });
       this.pad.addEventListener('gm-input', () => this.drawn(this.pad.props.value));
-      this.upload = make('label', { class: 'gm-button gm-upload' }, 'Upload a picture', make('input', { type: 'file', accept: 'image/*', onchange: (event) => this.uploaded(event.target) }));
+      this.upload = make(
+        'label',
+        { class: 'gm-button gm-upload' },
+        'Upload a picture',
+        make('input', { type: 'file', accept: 'image/*', onchange: (event) => this.uploaded(event.target) }),
+      );
       this.padTrouble = make('p', { class: 'gm-trouble', role: 'alert' });
       panel.append(this.drawer(make('div', { class: 'gm-pad-drawer' }, this.pad, this.upload, this.padTrouble)));
     }
     if (uses('seed')) {
-      this.seedControl = control('seed', { kind: 'seed', label: 'Seed', info: 'The same seed gives the same picture.' }, { default: this.seed, low: 0, high: 2 ** 31 - 1 }, (value) => this.reseed(value));
+      this.seedControl = control(
+        'seed',
+        { kind: 'seed', label: 'Seed', info: 'The same seed gives the same picture.' },
+        { default: this.seed, low: 0, high: 2 ** 31 - 1 },
+        (value) => this.reseed(value),
+      );
       panel.append(this.seedControl.element);
     }
     return panel.children.length ? panel : null;
@@ -83,7 +131,13 @@ export class Tab extends HTMLElement {
 
   /** Beside the sections on a wide screen; on a phone a sheet at the bottom, which a bar with the picture opens. */
   drawer(inside) {
-    this.thumb = make('canvas', { width: 28, height: 28, class: 'gm-thumbnail', role: 'img', 'aria-label': 'Your picture, small' });
+    this.thumb = make('canvas', {
+      width: 28,
+      height: 28,
+      class: 'gm-thumbnail',
+      role: 'img',
+      'aria-label': 'Your picture, small',
+    });
     const bar = make('summary', {}, this.thumb, make('span', { textContent: 'Your picture: draw, choose, upload' }));
     const drawer = make('details', { class: 'gm-drawer', open: !PHONE.matches }, bar, inside);
     PHONE.addEventListener('change', () => (drawer.open = !PHONE.matches));
@@ -104,7 +158,21 @@ export class Tab extends HTMLElement {
         if (focus && b.value === name) b.focus();
       }
     };
-    const box = make('div', { class: 'gm-seg', role: 'radiogroup', 'aria-label': 'Pictures' }, ...this.datasets.map((name) => make('button', { type: 'button', role: 'radio', value: name, textContent: titles[name], 'aria-checked': String(name === this.data), tabIndex: name === this.data ? 0 : -1, onclick: () => pick(name) })));
+    const box = make(
+      'div',
+      { class: 'gm-seg', role: 'radiogroup', 'aria-label': 'Pictures' },
+      ...this.datasets.map((name) =>
+        make('button', {
+          type: 'button',
+          role: 'radio',
+          value: name,
+          textContent: titles[name],
+          'aria-checked': String(name === this.data),
+          tabIndex: name === this.data ? 0 : -1,
+          onclick: () => pick(name),
+        }),
+      ),
+    );
     box.addEventListener('keydown', (event) => {
       const step = { ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1 }[event.key];
       if (!step) return;
@@ -149,7 +217,9 @@ export class Tab extends HTMLElement {
   }
 
   shapeNow() {
-    return Object.values(this.facts).find((fact) => fact.data === this.data)?.shape.join();
+    return Object.values(this.facts)
+      .find((fact) => fact.data === this.data)
+      ?.shape.join();
   }
 
   tell(what) {
@@ -189,7 +259,9 @@ export class Tab extends HTMLElement {
   }
 
   async examples() {
-    const model = Object.entries(this.facts).find(([name, fact]) => fact.data === this.data && this.spec.sections.some((s) => s.models.includes(name)))?.[0];
+    const model = Object.entries(this.facts).find(
+      ([name, fact]) => fact.data === this.data && this.spec.sections.some((s) => s.models.includes(name)),
+    )?.[0];
     const answer = await this.backend.ask('page.examples', { model });
     if (answer.error || this.facts[model].data !== this.data) return;
     this.pad.props.strips = answer.strips;
@@ -211,7 +283,10 @@ export class Tab extends HTMLElement {
     if (!file) return;
     this.padTrouble.textContent = '';
     const model = Object.entries(this.facts).find(([, fact]) => fact.data === this.data)[0];
-    const answer = file.size > 10e6 ? { error: 'The file is too large; at most 10 MB are allowed.' } : await this.backend.ask('page.upload', { model, file: textOf(new Uint8Array(await file.arrayBuffer())) });
+    const answer =
+      file.size > 10e6
+        ? { error: 'The file is too large; at most 10 MB are allowed.' }
+        : await this.backend.ask('page.upload', { model, file: textOf(new Uint8Array(await file.arrayBuffer())) });
     if (answer.error) this.padTrouble.textContent = answer.error;
     else this.take(answer);
   }

@@ -1,9 +1,10 @@
 // How the parts of an answer are drawn. Each view is a custom element with `options` (from the section's spec) and
 // `show(value, answer)`; what can be pressed in it speaks through events that bubble: "gm-take" {pixels, shape}.
-import { columnsFor, drawSheet, fit, imageOf, pictureAt } from './picture.js';
+
+import { downloadFilm } from './apng.js';
 import { bytesOf } from './bytes.js';
 import { make } from './controls.js';
-import { downloadFilm } from './apng.js';
+import { columnsFor, drawSheet, fit, imageOf, pictureAt } from './picture.js';
 import { download } from './png.js';
 
 export class View extends HTMLElement {
@@ -12,7 +13,8 @@ export class View extends HTMLElement {
     if (this.laidOut) return;
     this.laidOut = true;
     this.classList.add('gm-view');
-    if (this.options.title) this.append((this.head = make('div', { class: 'gm-view-title' }, make('span', { textContent: this.options.title }))));
+    if (this.options.title)
+      this.append((this.head = make('div', { class: 'gm-view-title' }, make('span', { textContent: this.options.title }))));
     this.layOut();
   }
   layOut() {}
@@ -28,7 +30,13 @@ export class Grid extends View {
     this.canvas = make('canvas', { class: 'gm-sheet', role: 'img', 'aria-label': alt });
     const wide = columns || columnsFor(count);
     fit(this.canvas, wide * (shape[2] + 2) - 2, Math.ceil(count / wide) * (shape[1] + 2) - 2); // the room that the first answer will take
-    const save = make('button', { type: 'button', class: 'gm-icon gm-save', title: 'Download as PNG', 'aria-label': `Download: ${alt}`, onclick: () => this.save() });
+    const save = make('button', {
+      type: 'button',
+      class: 'gm-icon gm-save',
+      title: 'Download as PNG',
+      'aria-label': `Download: ${alt}`,
+      onclick: () => this.save(),
+    });
     (this.head ??= this.appendChild(make('div', { class: 'gm-view-title' }, make('span')))).append(save);
     this.append(this.canvas);
     if (this.options.take) {
@@ -47,8 +55,8 @@ export class Grid extends View {
     if (!this.picture) return;
     const [n, , h, w] = this.picture.shape;
     const box = this.canvas.getBoundingClientRect();
-    const x = Math.floor(((event.clientX - box.left) / box.width) * this.canvas.width / (w + this.sheet.gap));
-    const y = Math.floor(((event.clientY - box.top) / box.height) * this.canvas.height / (h + this.sheet.gap));
+    const x = Math.floor((((event.clientX - box.left) / box.width) * this.canvas.width) / (w + this.sheet.gap));
+    const y = Math.floor((((event.clientY - box.top) / box.height) * this.canvas.height) / (h + this.sheet.gap));
     const i = y * this.sheet.columns + x;
     if (i < n) this.dispatchEvent(new CustomEvent('gm-take', { bubbles: true, detail: pictureAt(this.picture, i) }));
   }
@@ -63,7 +71,10 @@ export class Grid extends View {
 /** A code as bars up and down from a middle line. */
 export class Bars extends View {
   layOut() {
-    this.append((this.canvas = make('canvas', { class: 'gm-bars', width: 320, height: 160, role: 'img' })), (this.note = make('div', { class: 'gm-note' })));
+    this.append(
+      (this.canvas = make('canvas', { class: 'gm-bars', width: 320, height: 160, role: 'img' })),
+      (this.note = make('div', { class: 'gm-note' })),
+    );
   }
   show(values) {
     if (!values) return;
@@ -93,7 +104,8 @@ export class Bars extends View {
  */
 export class Histogram extends View {
   layOut() {
-    if (this.options.keys) this.append(make('div', { class: 'gm-keys' }, ...this.options.keys.map((text) => make('span', {}, make('i'), text))));
+    if (this.options.keys)
+      this.append(make('div', { class: 'gm-keys' }, ...this.options.keys.map((text) => make('span', {}, make('i'), text))));
     this.append(
       (this.canvas = make('canvas', { class: 'gm-histogram', width: 640, height: 192, role: 'img' })),
       (this.ends = make('div', { class: 'gm-ends' }, make('span'), make('span'), make('span'))),
@@ -140,7 +152,10 @@ export class Histogram extends View {
     }
     const [left, middle, right] = this.ends.children;
     [left.textContent, middle.textContent, right.textContent] = [value.left ?? '', value.middle ?? '', value.right ?? ''];
-    this.canvas.setAttribute('aria-label', `${this.options.title || 'Histogram'}${mark === undefined ? '' : `, marked at ${mark.toPrecision(3)}`}`);
+    this.canvas.setAttribute(
+      'aria-label',
+      `${this.options.title || 'Histogram'}${mark === undefined ? '' : `, marked at ${mark.toPrecision(3)}`}`,
+    );
     this.classList.add('gm-filled');
   }
 }
@@ -168,7 +183,13 @@ export class Gallery extends View {
     this.append((this.box = make('div', { class: 'gm-gallery' })));
     const { columns = 5, count = 0, lines = 1, shape = [1, 28, 28] } = this.options;
     this.box.style.setProperty('--gm-columns', columns);
-    const room = () => make('figure', { class: 'gm-item' }, make('canvas', { width: shape[2], height: shape[1] }), make('figcaption', { textContent: Array(lines).fill('\u00a0').join('\n') }));
+    const room = () =>
+      make(
+        'figure',
+        { class: 'gm-item' },
+        make('canvas', { width: shape[2], height: shape[1] }),
+        make('figcaption', { textContent: Array(lines).fill('\u00a0').join('\n') }),
+      );
     this.box.append(...Array.from({ length: count }, room)); // until the first answer
   }
   show(value) {
@@ -206,12 +227,22 @@ export class Film extends View {
     fit(this.canvas, tiles[0] * (shape[2] + 2) - 2, tiles[1] * (shape[1] + 2) - 2); // tiles: pictures across and down a frame
     this.caption = make('div', { class: 'gm-note', 'aria-live': 'off' });
     this.range = make('input', { type: 'range', min: 0, max: 0, step: 1, value: 0, 'aria-label': `Frame: ${alt}` });
-    this.button = make('button', { type: 'button', class: 'gm-play', onclick: () => (this.timer ? this.pause() : this.play()) });
+    this.button = make('button', {
+      type: 'button',
+      class: 'gm-play',
+      onclick: () => (this.timer ? this.pause() : this.play()),
+    });
     this.range.addEventListener('input', () => {
       this.pause();
       this.draw(Number(this.range.value));
     });
-    const save = make('button', { type: 'button', class: 'gm-icon gm-save', title: 'Download as animated PNG', 'aria-label': `Download: ${alt}`, onclick: () => this.save() });
+    const save = make('button', {
+      type: 'button',
+      class: 'gm-icon gm-save',
+      title: 'Download as animated PNG',
+      'aria-label': `Download: ${alt}`,
+      onclick: () => this.save(),
+    });
     (this.head ??= this.appendChild(make('div', { class: 'gm-view-title' }, make('span')))).append(save);
     this.append(this.canvas, make('div', { class: 'gm-scrub' }, this.button, this.range), this.caption);
     this.pause();
@@ -220,7 +251,13 @@ export class Film extends View {
     if (!this.value) return;
     const [n, c, h, w] = this.value.frames.shape;
     const info = this.info();
-    downloadFilm(n, (i) => imageOf(this.bytes, [c, h, w], i * c * h * w), this.options.interval || 120, info, `${info.model || 'genmodels'}_${this.options.key}.png`);
+    downloadFilm(
+      n,
+      (i) => imageOf(this.bytes, [c, h, w], i * c * h * w),
+      this.options.interval || 120,
+      info,
+      `${info.model || 'genmodels'}_${this.options.key}.png`,
+    );
   }
   show(value) {
     if (!value) return;
@@ -270,15 +307,32 @@ export class Film extends View {
 /** A table of numbers: {columns: [text], rows: [[text]]}. */
 export class Table extends View {
   layOut() {
-    this.append((this.box = make('div', { class: 'gm-scroll', tabIndex: 0, role: 'region', 'aria-label': this.options.title || 'Table' })));
+    this.append(
+      (this.box = make('div', {
+        class: 'gm-scroll',
+        tabIndex: 0,
+        role: 'region',
+        'aria-label': this.options.title || 'Table',
+      })),
+    );
   }
   show(value) {
     if (!value) return;
     const row = (cells, tag) => make('tr', {}, ...cells.map((cell) => make(tag, { textContent: cell })));
-    this.box.replaceChildren(make('table', {}, make('thead', {}, row(value.columns, 'th')), make('tbody', {}, ...value.rows.map((cells) => row(cells, 'td')))));
+    this.box.replaceChildren(
+      make('table', {}, make('thead', {}, row(value.columns, 'th')), make('tbody', {}, ...value.rows.map((cells) => row(cells, 'td')))),
+    );
     this.classList.add('gm-filled');
   }
 }
 
-export const VIEWS = { 'gm-grid': Grid, 'gm-bars': Bars, 'gm-histogram': Histogram, 'gm-words': Words, 'gm-gallery': Gallery, 'gm-film': Film, 'gm-table': Table };
+export const VIEWS = {
+  'gm-grid': Grid,
+  'gm-bars': Bars,
+  'gm-histogram': Histogram,
+  'gm-words': Words,
+  'gm-gallery': Gallery,
+  'gm-film': Film,
+  'gm-table': Table,
+};
 for (const [name, view] of Object.entries(VIEWS)) customElements.define(name, view);

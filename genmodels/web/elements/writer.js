@@ -3,8 +3,8 @@
 // Rows are shown as they come or, at a lower speed, later.
 import { bytesOf } from './bytes.js';
 import { make } from './controls.js';
-import { heat } from './piece.js';
 import { columnsFor, fit, imageOf, pictureAt } from './picture.js';
+import { heat } from './piece.js';
 import { download } from './png.js';
 import { Work } from './section.js';
 
@@ -22,7 +22,13 @@ export class Writer extends Work {
 
   layOutControls() {
     super.layOutControls();
-    const dice = make('button', { type: 'button', class: 'gm-dice', title: 'Others: another seed', 'aria-label': 'Write others, with another seed', onclick: () => this.others() });
+    const dice = make('button', {
+      type: 'button',
+      class: 'gm-dice',
+      title: 'Others: another seed',
+      'aria-label': 'Write others, with another seed',
+      onclick: () => this.others(),
+    });
     this.run.after(dice);
   }
 
@@ -36,17 +42,46 @@ export class Writer extends Work {
     this.views = [];
     const { key } = this.spec;
     this.pictures = make('canvas', { class: 'gm-sheet', role: 'img', 'aria-label': 'What it writes' });
-    this.unsure = make('canvas', { class: 'gm-sheet', role: 'img', 'aria-label': 'How unsure it was before each pixel' });
+    this.unsure = make('canvas', {
+      class: 'gm-sheet',
+      role: 'img',
+      'aria-label': 'How unsure it was before each pixel',
+    });
     this.most = make('span');
-    this.again = make('button', { type: 'button', class: 'gm-button', textContent: 'Replay', disabled: true, onclick: () => this.replay() });
-    this.speed = make('input', { type: 'range', min: 0, max: PAUSES.length - 1, step: 1, value: PAUSES.length - 1, id: `speed-${key}`, oninput: () => this.hurry() });
-    const save = make('button', { type: 'button', class: 'gm-icon gm-save', title: 'Download as PNG', 'aria-label': 'Download: what it wrote', onclick: () => this.save() });
+    this.again = make('button', {
+      type: 'button',
+      class: 'gm-button',
+      textContent: 'Replay',
+      disabled: true,
+      onclick: () => this.replay(),
+    });
+    this.speed = make('input', {
+      type: 'range',
+      min: 0,
+      max: PAUSES.length - 1,
+      step: 1,
+      value: PAUSES.length - 1,
+      id: `speed-${key}`,
+      oninput: () => this.hurry(),
+    });
+    const save = make('button', {
+      type: 'button',
+      class: 'gm-icon gm-save',
+      title: 'Download as PNG',
+      'aria-label': 'Download: what it wrote',
+      onclick: () => this.save(),
+    });
     const title = (...inside) => make('div', { class: 'gm-view-title' }, ...inside);
     const scale = make('div', { class: 'gm-heat' }, make('span', { textContent: '0' }), make('i', { class: 'gm-heat-bar' }), this.most);
     this.verdict = document.createElement('gm-words');
     this.pictures.addEventListener('click', (event) => this.take(event));
     this.main.append(
-      make('div', { class: 'gm-twins' }, make('div', {}, title(make('span', { textContent: 'What it writes' }), save), this.pictures), make('div', {}, title(make('span', { textContent: 'How unsure it was' })), this.unsure, scale)),
+      make(
+        'div',
+        { class: 'gm-twins' },
+        make('div', {}, title(make('span', { textContent: 'What it writes' }), save), this.pictures),
+        make('div', {}, title(make('span', { textContent: 'How unsure it was' })), this.unsure, scale),
+      ),
       make('div', { class: 'gm-speed' }, make('label', { htmlFor: this.speed.id, textContent: 'Speed' }), this.speed, this.again),
       this.verdict,
     );
@@ -149,7 +184,8 @@ export class Writer extends Work {
     const most = this.shape[0] === 3 ? 6 : 8; // most colours of a hero are certain
     this.colours = Array.from({ length: UNKNOWN }, (_, tenths) => heat(tenths / 10, most));
     this.most.textContent = `${most} bits${this.shape[0] === 3 ? ' or more' : ''}`;
-    for (const canvas of [this.pictures, this.unsure]) fit(canvas, this.columns * (w + GAP) - GAP, Math.ceil(this.count / this.columns) * (h + GAP) - GAP);
+    for (const canvas of [this.pictures, this.unsure])
+      fit(canvas, this.columns * (w + GAP) - GAP, Math.ceil(this.count / this.columns) * (h + GAP) - GAP);
     this.blank();
   }
 
@@ -221,7 +257,9 @@ export class Writer extends Work {
     this.halt.disabled = !this.going();
     this.again.disabled = this.going() || !this.rows.length;
     this.pictures.classList.toggle('gm-takes', Boolean(this.made) && done);
-    if (!this.fresh && this.shown) this.progress.textContent = !this.going() && !done ? `Stopped after row ${this.shown} of ${all}` : done ? 'Done' : `Row ${this.shown} of ${all}`;
+    if (!this.fresh && this.shown)
+      this.progress.textContent =
+        !this.going() && !done ? `Stopped after row ${this.shown} of ${all}` : done ? 'Done' : `Row ${this.shown} of ${all}`;
     if (done && this.made) this.verdict.show(this.made.words);
   }
 
@@ -239,7 +277,12 @@ export class Writer extends Work {
   save() {
     if (!this.shown) return;
     const info = this.page.signature(this);
-    download(this.pictures, Math.max(2, Math.min(8, Math.floor(1000 / this.pictures.width))), { ...info, rows: this.shown }, `${info.model}_${info.seed ?? 0}.png`);
+    download(
+      this.pictures,
+      Math.max(2, Math.min(8, Math.floor(1000 / this.pictures.width))),
+      { ...info, rows: this.shown },
+      `${info.model}_${info.seed ?? 0}.png`,
+    );
   }
 }
 
