@@ -2,9 +2,10 @@
 // base64 of one byte per pixel (1 = hidden from the model) or "", and [channels, height, width].
 // Props: background (0 or 255), tools (names; with keep, a slider hides all rows from some row on), centre (shift strokes
 // into the middle), strips ([{label, pictures}]).
-// Events: "mounted" once, "input" while drawing (at most ten a second) and at the end of each stroke.
+// Event: "gm-input" while drawing (at most ten a second) and at the end of each stroke.
 
 import { bytesOf, textOf } from './bytes.js';
+import { centring, compose, FINE, INKS, paint, WIDTHS } from './ink.js';
 import { imageOf, showPicture } from './picture.js';
 import { Piece } from './piece.js';
 
@@ -42,13 +43,6 @@ export class Pad extends Piece {
     const view = canvas.getContext('2d');
     const colours = root.querySelector('.gm-pad-colours');
     const keep = root.querySelector('.gm-pad-keep input');
-    const INKS = ['#1a1a1a', '#ffffff', '#8a8a8a', '#d9a066', '#7a4a21', '#c8352b', '#e8862e', '#f2d13c', '#3f9b45', '#2f6fd0', '#7b4bb3'];
-    const FINE = 8; // strokes are drawn on a layer with 8 × 8 points per pixel of the model
-    const WIDTHS = {
-      pen: { 1: [1.7, 2.5, 3.6], 3: [1, 2, 3] },
-      erase: { 1: [2, 4, 7], 3: [1, 3, 5] },
-      hide: { 1: [3, 6, 10], 3: [3, 6, 10] },
-    };
 
     let channels = 1,
       height = 28,
@@ -64,6 +58,7 @@ export class Pad extends Piece {
       timer = null,
       last = 0;
 
+    const shape = () => [channels, height, width];
     const paper = () => Number(props.background) || 0;
     const can = (name) => (props.tools || []).includes(name);
     const layer = document.createElement('canvas');
@@ -71,8 +66,8 @@ export class Pad extends Piece {
     const small = document.createElement('canvas');
     const pen = layer.getContext('2d', { willReadFrequently: true });
 
-    function resize(shape) {
-      [channels, height, width] = shape;
+    function resize(to) {
+      [channels, height, width] = to;
       for (const c of [layer, spare]) {
         c.width = width * FINE;
         c.height = height * FINE;
@@ -81,25 +76,6 @@ export class Pad extends Piece {
       small.height = height;
       canvas.width = width * 12;
       canvas.height = height * 12;
-    }
-
-    // One stroke on a layer; `place` maps the visitor's coordinates to where the model sees them.
-    function paint(context, entry, place = (p) => p, from = 0) {
-      context.lineCap = context.lineJoin = 'round';
-      context.lineWidth = entry.width * FINE;
-      context.strokeStyle = context.fillStyle = entry.colour;
-      const at = (i) => place(entry.points[i]).map((v) => v * FINE);
-      if (entry.points.length === 1 || from === 0) {
-        const [x, y] = at(0);
-        context.beginPath();
-        context.arc(x, y, (entry.width * FINE) / 2, 0, 7);
-        context.fill();
-      }
-      if (entry.points.length < 2) return;
-      context.beginPath();
-      context.moveTo(...at(Math.max(0, from - 1)));
-      for (let i = Math.max(1, from); i < entry.points.length; i++) context.lineTo(...at(i));
-      context.stroke();
     }
 
     // How many rows a new picture has given: as many as the last one.
@@ -139,71 +115,6 @@ export class Pad extends Piece {
       show();
     }
 
-    // The picture at the model's resolution. Grey pictures are averaged and softened like scanned ink,
-    // colour pictures take the middle of each cell and stay pixel art.
-    function compose(context) {
-      const data = context.getImageData(0, 0, layer.width, layer.height).data;
-      const cells = new Float32Array(width * height * 4);
-      const row = width * FINE * 4;
-      for (let y = 0; y < height; y++)
-        for (let x = 0; x < width; x++) {
-          const o = (y * width + x) * 4,
-            corner = y * FINE * row + x * FINE * 4;
-          if (channels === 3) {
-            const p = corner + (FINE / 2) * row + (FINE / 2) * 4;
-            if (data[p + 3] > 127) {
-              for (let k = 0; k < 3; k++) cells[o + k] = data[p + k];
-              cells[o + 3] = 1;
-            }
-            continue;
-          }
-          let ink = 0,
-            cover = 0;
-          for (let j = 0; j < FINE; j++)
-            for (let i = 0; i < FINE; i++) {
-              const p = corner + j * row + i * 4,
-                a = data[p + 3];
-              ink += data[p] * a;
-              cover += a;
-            }
-          cells[o] = ink / (255 * FINE * FINE);
-          cells[o + 3] = cover / (255 * FINE * FINE);
-        }
-      if (channels === 1) soften(cells);
-      const out = new Uint8Array(base);
-      for (let i = 0; i < width * height; i++)
-        for (let k = 0; k < channels; k++) {
-          const o = i * channels + k,
-            a = cells[i * 4 + 3];
-          if (a > 0) out[o] = Math.round(Math.min(255, cells[i * 4 + k] + base[o] * (1 - a)));
-        }
-      return out;
-    }
-
-    function soften(cells) {
-      const turn = (step, edge) => {
-        const before = cells.slice();
-        for (let y = 0; y < height; y++)
-          for (let x = 0; x < width; x++)
-            for (const k of [0, 3]) {
-              const o = (y * width + x) * 4 + k,
-                at = edge ? y : x,
-                end = edge ? height : width;
-              const left = at > 0 ? before[o - step] : 0,
-                right = at < end - 1 ? before[o + step] : 0;
-              cells[o] = 0.14 * left + 0.72 * before[o] + 0.14 * right;
-            }
-      };
-      turn(4, false);
-      turn(4 * width, true);
-      for (let o = 0; o < cells.length; o += 4) {
-        // saturated in the middle, as ink is
-        const gain = Math.min(1.4, 1 / cells[o + 3]);
-        cells[o] *= gain;
-        cells[o + 3] *= gain;
-      }
-    }
-
     // Digits of the training set lie in a box of 20 pixels, their centre of mass in the middle: a drawing made of
     // strokes alone is brought there, with the same pen, before the model sees it. Examples and uploads stay put.
     function centred() {
@@ -211,29 +122,8 @@ export class Pad extends Piece {
       const plain = start < 0 || history[start].kind === 'clear' || history[start].blank;
       const entries = history.slice(start + 1).concat(stroke ? [stroke] : []);
       if (!props.centre || !plain || !entries.some((e) => e.kind === 'stroke')) return null;
-      const pixels = compose(pen);
-      let mass = 0,
-        sx = 0,
-        sy = 0,
-        left = width,
-        right = -1,
-        top = height,
-        bottom = -1;
-      for (let y = 0; y < height; y++)
-        for (let x = 0; x < width; x++) {
-          const v = Math.abs(pixels[(y * width + x) * channels] - paper());
-          if (v < 25) continue;
-          mass += v;
-          sx += v * (x + 0.5);
-          sy += v * (y + 0.5);
-          left = Math.min(left, x);
-          right = Math.max(right, x);
-          top = Math.min(top, y);
-          bottom = Math.max(bottom, y);
-        }
-      if (!mass) return null;
-      const zoom = Math.min(1, 20 / (Math.max(right - left, bottom - top) + 1));
-      const place = ([x, y]) => [(x - sx / mass) * zoom + width / 2, (y - sy / mass) * zoom + height / 2];
+      const place = centring(compose(pen, base, shape()), shape(), paper());
+      if (!place) return null;
       const context = spare.getContext('2d', { willReadFrequently: true });
       context.clearRect(0, 0, spare.width, spare.height);
       for (const entry of entries) if (entry.kind === 'stroke') paint(context, entry, place);
@@ -243,11 +133,11 @@ export class Pad extends Piece {
           const [x, y] = place([(i % width) + 0.5, Math.floor(i / width) + 0.5]).map(Math.floor);
           if (x >= 0 && y >= 0 && x < width && y < height) mask[y * width + x] = 1;
         }
-      return { pixels: compose(context), mask };
+      return { pixels: compose(context, base, shape()), mask };
     }
 
     function show() {
-      small.getContext('2d').putImageData(imageOf(compose(pen), [channels, height, width]), 0, 0);
+      small.getContext('2d').putImageData(imageOf(compose(pen, base, shape()), shape()), 0, 0);
       const s = canvas.width / width;
       view.imageSmoothingEnabled = false;
       view.drawImage(small, 0, 0, canvas.width, canvas.height);
@@ -285,7 +175,7 @@ export class Pad extends Piece {
       clearTimeout(timer);
       timer = null;
       last = performance.now();
-      const seen = centred() || { pixels: compose(pen), mask: hidden };
+      const seen = centred() || { pixels: compose(pen, base, shape()), mask: hidden };
       const value = {
         pixels: textOf(seen.pixels),
         mask: seen.mask.some(Boolean) ? textOf(seen.mask) : '',
