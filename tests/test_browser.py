@@ -1,6 +1,7 @@
 """The page in a real Chromium: what is drawn, dragged, typed and pressed, at the sizes of a desk and of phones; no console
 error, no request to another host."""
 
+import functools
 import io
 import re
 import shutil
@@ -18,7 +19,7 @@ from genmodels.tabs import page as laid_out
 from genmodels.wrappers import denoisers
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-from playwright.sync_api import Browser, Locator, Page, expect  # noqa: E402
+from playwright.sync_api import Browser, BrowserContext, Locator, Page, expect  # noqa: E402
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 pytestmark = [
@@ -44,23 +45,34 @@ def browser() -> Iterator[Browser]:
         chromium.close()
 
 
+@pytest.fixture(scope="module")
+def context(browser: Browser) -> Callable[..., BrowserContext]:
+    """context(size, **options): visitors with such a screen share what they have loaded."""
+
+    @functools.cache
+    def of(size: str, **options: Any) -> BrowserContext:
+        width, height = SIZES[size]
+        touch, viewport = size != "desk", {"width": width, "height": height}
+        context = browser.new_context(viewport=viewport, has_touch=touch, is_mobile=touch, **options)
+        context.add_init_script(LISTEN)
+        return context
+
+    return of
+
+
 @pytest.fixture
-def visit(browser: Browser, app_address: str) -> Iterator[Callable[..., Page]]:
+def visit(context: Callable[..., BrowserContext], app_address: str) -> Iterator[Callable[..., Page]]:
     """visit(path, size): a page of the app; afterwards no console error and no foreign request may have happened."""
     complaints: list[str] = []
     pages: list[Page] = []
 
     def open_page(path: str, size: str = "desk", **options: Any) -> Page:
-        width, height = SIZES[size]
-        touch = size != "desk"
-        viewport = {"width": width, "height": height}
-        page = browser.new_page(viewport=viewport, has_touch=touch, is_mobile=touch, accept_downloads=True, **options)
+        page = context(size, **options).new_page()
         page.set_default_timeout(PATIENCE)
         expect.set_options(timeout=PATIENCE)
         page.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
         page.on("pageerror", lambda error: complaints.append(str(error)))
         page.on("request", lambda request: complaints.append(request.url) if foreign(request.url) else None)
-        page.add_init_script(LISTEN)
         pages.append(page)
         page.goto(app_address + path)
         return page

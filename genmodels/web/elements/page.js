@@ -36,7 +36,7 @@ export class Page extends HTMLElement {
     const section = only ?? (asked.get('section') ? `${asked.get('tab')}.${asked.get('section')}` : null);
     const key = only?.split('.')[0] ?? this.route ?? asked.get('tab');
     this.tabs = {};
-    this.box = make('main', { class: 'gm-tabs-box' });
+    this.box = make('div', { class: 'gm-tabs-box', id: 'gm-content', tabIndex: -1 }); // within Gradio's own main
     this.only = this.spec.tabs.some((tab) => tab.sections.some((s) => s.key === only)) ? only : null;
     const state = Object.fromEntries(
       [...asked].filter(([name]) => !['tab', 'section', 'only', '__theme', '__sign', 'view'].includes(name)),

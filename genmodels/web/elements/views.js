@@ -72,7 +72,13 @@ export class Grid extends View {
 export class Bars extends View {
   layOut() {
     this.append(
-      (this.canvas = make('canvas', { class: 'gm-bars', width: 320, height: 160, role: 'img' })),
+      (this.canvas = make('canvas', {
+        class: 'gm-bars',
+        width: 320,
+        height: 160,
+        role: 'img',
+        'aria-label': this.options.title || 'Code',
+      })),
       (this.note = make('div', { class: 'gm-note' })),
     );
   }
@@ -107,7 +113,13 @@ export class Histogram extends View {
     if (this.options.keys)
       this.append(make('div', { class: 'gm-keys' }, ...this.options.keys.map((text) => make('span', {}, make('i'), text))));
     this.append(
-      (this.canvas = make('canvas', { class: 'gm-histogram', width: 640, height: 192, role: 'img' })),
+      (this.canvas = make('canvas', {
+        class: 'gm-histogram',
+        width: 640,
+        height: 192,
+        role: 'img',
+        'aria-label': this.options.title || 'Histogram',
+      })),
       (this.ends = make('div', { class: 'gm-ends' }, make('span'), make('span'), make('span'))),
     );
   }
