@@ -25,14 +25,12 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-import safetensors.torch
 import torch
-from safetensors import SafetensorError
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from genmodels.data import reason
-from genmodels.files import json_writer, text_writer, write_files
+from genmodels.files import json_writer, read_tensors, tensor_writer, text_writer, write_files
 from genmodels.models.base import Model
 from genmodels.places import data_label, is_named, start_label
 from genmodels.registry import family_of, get_family
@@ -308,7 +306,7 @@ def load(source: Source, *, device: torch.device | str | None = None) -> Model:
     family, wanted = type(outlined), outlined.state_dict()
     weights: dict[str, Tensor] = {}
     for name, keys in _keys_by_file(family, wanted).items():
-        tensors = _read_tensors(folder / name)
+        tensors = read_tensors(folder / name)
         _check_fit(folder / name, tensors, {stored: wanted[key] for stored, key in keys.items()})
         weights |= {key: tensors[stored] for stored, key in keys.items()}
     model = family(outlined.config)
@@ -375,17 +373,10 @@ def load_calibration(source: Source) -> dict[str, Tensor]:
     """The tensors of calibration.safetensors; {} if the checkpoint has none."""
     file = find(source) / CALIBRATION
     return (
-        {key: t.float() if t.is_floating_point() else t for key, t in _read_tensors(file).items()}
+        {key: t.float() if t.is_floating_point() else t for key, t in read_tensors(file).items()}
         if file.exists()
         else {}
     )
-
-
-def _read_tensors(file: Path) -> dict[str, Tensor]:
-    try:
-        return safetensors.torch.load_file(file)
-    except (OSError, SafetensorError) as error:
-        raise ValueError(f"{file} can't be read as safetensors: {error}") from error
 
 
 def _check_fit(file: Path, found: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> None:
@@ -435,12 +426,12 @@ def save(
     }
     weights = model.state_dict()
     files: dict[str, Callable[[Path], Any]] = {
-        name: _tensor_writer({stored: weights[key] for stored, key in keys.items()}, half)
+        name: tensor_writer({stored: weights[key] for stored, key in keys.items()}, half)
         for name, keys in _keys_by_file(type(model), weights).items()
     }
     files |= {name: text_writer(text) for name, text in model.side_texts().items()}
     if calibration is not None:
-        files[CALIBRATION] = _tensor_writer(calibration, half=False)
+        files[CALIBRATION] = tensor_writer(calibration, half=False)
     if training is not None:
         files["training.json"] = json_writer(_without_places(training))
     files[CONFIG] = json_writer(config)  # last: it makes the folder a checkpoint
@@ -456,14 +447,3 @@ def _without_places(training: Mapping[str, Any]) -> dict[str, Any]:
     if told.get("before"):
         told["before"] = _without_places(told["before"])
     return told
-
-
-def _tensor_writer(tensors: Mapping[str, Tensor], half: bool) -> Callable[[Path], None]:
-    def stored(t: Tensor) -> Tensor:
-        t = t.detach().cpu().contiguous()
-        return t.half() if half and t.is_floating_point() else t
-
-    contents = {key: stored(tensor) for key, tensor in tensors.items()}
-    return lambda path: safetensors.torch.save_file(
-        contents, path, metadata={"format": "pt"}
-    )  # transformers asks for it

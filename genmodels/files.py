@@ -9,7 +9,9 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+import safetensors.torch
 from safetensors import SafetensorError
+from torch import Tensor
 
 from genmodels.data import reason
 
@@ -71,3 +73,24 @@ def save_error(folder: Path, error: Exception, kept: str = "What was there befor
     full = code == errno.ENOSPC or "No space left" in str(error)
     why = "the disk is full" if full else getattr(error, "strerror", None) or reason(error)
     return OSError(code or errno.EIO, f"Saving to {folder} failed: {why}. {kept}")
+
+
+def tensor_writer(tensors: Mapping[str, Tensor], half: bool) -> Callable[[Path], None]:
+    """Writes tensors as safetensors, floats in float16 if `half`."""
+
+    def stored(t: Tensor) -> Tensor:
+        t = t.detach().cpu().contiguous()
+        return t.half() if half and t.is_floating_point() else t
+
+    contents = {key: stored(tensor) for key, tensor in tensors.items()}
+    return lambda path: safetensors.torch.save_file(
+        contents, path, metadata={"format": "pt"}
+    )  # transformers asks for it
+
+
+def read_tensors(file: Path) -> dict[str, Tensor]:
+    """The tensors of a file. Raises ValueError that names it if they can't be read."""
+    try:
+        return safetensors.torch.load_file(file)
+    except (OSError, SafetensorError) as error:
+        raise ValueError(f"{file} can't be read as safetensors: {error}") from error

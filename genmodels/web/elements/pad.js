@@ -1,9 +1,7 @@
 // The drawing pad. Its value is {pixels, mask, shape}: base64 of uint8 bytes in height, width, channel order,
-// base64 of one byte per pixel (1 = hidden from the model) or "", and [channels, height, width].
-// Props: background (0 or 255), tools (names; with keep, a slider hides all rows from some row on), centre (shift strokes
+// base64 of one byte per pixel (1 = hidden from the model) or "", and [channels, height, width]. Props: background (0 or 255), tools (names; with keep, a slider hides all rows from some row on), centre (shift strokes
 // into the middle), strips ([{label, pictures}]).
 // Event: "gm-input" while drawing (at most ten a second) and at the end of each stroke.
-
 import { bytesOf, textOf } from './bytes.js';
 import { centring, compose, FINE, INKS, paint, WIDTHS } from './ink.js';
 import { imageOf, showPicture } from './picture.js';
