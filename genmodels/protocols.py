@@ -198,6 +198,17 @@ class SamplesCodes(Samples, Decodes, Protocol):
 
 @runtime_checkable
 class BlendsClasses(SamplesCodes, Protocol):
+    """
+    >>> import genmodels, torch
+    >>> from genmodels.models.base import seeded
+    >>> model = genmodels.load("vae-mnist")
+    >>> z = model.sample_codes(torch.tensor([3]), generators=seeded([0]), temperature=0.5)
+    >>> between = torch.zeros(1, 11)
+    >>> between[0, [3, 8]] = 0.5
+    >>> model.decode_blend(z, between).shape
+    torch.Size([1, 1, 28, 28])
+    """
+
     def sample_codes(self, labels: Tensor, *, generators: Sequence[Generator], temperature: float = 1.0) -> Tensor:
         """As in `SamplesCodes`; temperature scales the noise that they are made of."""
 
