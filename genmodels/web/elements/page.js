@@ -95,8 +95,11 @@ export class Page extends HTMLElement {
   restore(tab, key, state) {
     const section = tab.sections?.find((one) => one.spec.key === key);
     if (!section || !Object.keys(state).length) return;
-    const typed = Object.entries(state).map(([name, text]) => [name, ['real', 'whole', 'seed'].includes(section.spec.fields[name]?.kind) && text !== '' ? Number(text) : text]);
-    section.restore(Object.fromEntries(typed));
+    const isNumber = (name, text) => ['real', 'whole', 'seed'].includes(section.spec.fields[name]?.kind) && text !== '' && !Number.isNaN(Number(text));
+    const typed = Object.fromEntries(Object.entries(state).map(([name, text]) => [name, isNumber(name, text) ? Number(text) : text]));
+    if ('seed' in typed && tab.owns('seed')) tab.seed = typed.seed; // one for the tab: the section's answer says whether it can be
+    section.restore(typed);
+    tab.seedControl?.set(tab.seed);
   }
 
   fromAddress() {
