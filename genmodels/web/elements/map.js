@@ -89,7 +89,8 @@ export class MapSection extends Section {
     this.only = null;
     this.dots();
     this.legends();
-    this.probe = { x: Number(this.state.x ?? this.fit('x').default), y: Number(this.state.y ?? this.fit('y').default) };
+    const [x, y] = ['x', 'y'].map((key) => Number(this.state[key]) || this.fit(key).default);
+    this.probe = { x, y };
     await this.go(this.probe.x, this.probe.y);
   }
 

@@ -126,16 +126,12 @@ export class Page extends HTMLElement {
   restore(tab, key, state) {
     const section = tab.sections?.find((one) => one.spec.key === key);
     if (!section || !Object.keys(state).length) return;
-    const typed = Object.entries(state).map(([name, text]) => [
-      name,
-      ['real', 'whole', 'seed'].includes(section.spec.fields[name]?.kind) && text !== '' ? Number(text) : text,
-    ]);
-    const values = Object.fromEntries(typed);
-    if (tab.owns('seed') && Number.isInteger(values.seed)) {
-      this.seed = tab.seed = values.seed;
-      tab.seedControl.set(values.seed);
-    }
-    section.restore(values);
+    const isNumber = (name, text) =>
+      ['real', 'whole', 'seed'].includes(section.spec.fields[name]?.kind) && text !== '' && !Number.isNaN(Number(text));
+    const typed = Object.fromEntries(Object.entries(state).map(([name, text]) => [name, isNumber(name, text) ? Number(text) : text]));
+    if ('seed' in typed && tab.owns('seed')) tab.seed = typed.seed; // one for the tab: the section's answer says whether it can be
+    section.restore(typed);
+    tab.seedControl?.set(tab.seed);
   }
 
   fromAddress() {

@@ -64,6 +64,7 @@ export class Section extends HTMLElement {
 
   /** What is asked: the section's own values, and those that the page shares, where it has them for this model's data. */
   question() {
+    if (this.linked?.model) return this.linked; // no model of this section: the server says so
     const shared = {};
     for (const key of ['picture', 'hidden', 'seed'])
       if (this.uses(key) && this.page.shared(key, this) !== undefined) shared[key] = this.page.shared(key, this);
@@ -74,12 +75,14 @@ export class Section extends HTMLElement {
   /** Takes over a state, from a link or another place: what it says, the rest at its default. */
   restore(state) {
     this.state = { ...state };
-    if (state.model && this.spec.models.includes(state.model)) this.model = state.model;
+    this.linked = Object.keys(state).length ? {} : null;
+    if (this.spec.models.includes(state.model)) this.model = state.model;
+    else if (state.model) this.linked.model = state.model;
     for (const [key, one] of Object.entries(this.controls)) {
       one.fit(this.fit(key));
       one.set(state[key] ?? this.fit(key).default);
     }
-    if (this.awake) this.ask();
+    if (this.awake && this.linked) this.ask();
   }
 
   // -- layout ----------------------------------------------------------------------------------------------------------
@@ -166,39 +169,39 @@ export class Section extends HTMLElement {
   }
 
   receive(answer, state) {
-    const kept = this.kept;
-    this.kept = null;
-    for (const one of Object.values(this.controls)) one.refuse('');
-    this.trouble.textContent = '';
+    if (!this.fellBack) for (const one of Object.values(this.controls)) one.refuse('');
+    if (!this.fellBack) this.trouble.textContent = '';
+    this.fellBack = false;
     if (answer.error) return this.refuse(answer, state);
+    if (this.page.owns('seed') && 'seed' in state) this.page.judgeSeed(state.seed);
     this.good = state;
+    this.linked = null;
     this.answer = answer;
     this.page.light(this, answer);
     for (const view of this.views) view.show(answer[view.options.key], answer);
     this.classList.add('gm-filled');
-    if (kept) this.say(kept);
     this.dispatchEvent(new CustomEvent('gm-change', { bubbles: true, detail: { section: this.spec.key, state } }));
   }
 
-  /** The reason stands beside the field, which shows its last good value again; a link that asks for what can't be gets the
-   *  section's default, and the reason. */
-  refuse(refusal) {
-    const { field } = refusal;
+  /** The reason stands beside the field, which shows its last good value again. */
+  refuse({ error, field }, state = {}) {
     const one = this.controls[field];
-    this.say(refusal);
-    if (field in this.good) this.state[field] = this.good[field];
-    else delete this.state[field];
-    one?.set(this.state[field] ?? this.fit(field).default);
-    if (this.answer || this.asksAgain) return;
-    this.asksAgain = true;
-    this.kept = refusal;
-    if (!one) this.state = {};
-    this.ask();
+    if (field === 'seed' && this.page.owns(field)) this.page.judgeSeed(state.seed, error);
+    else if (!one) this.trouble.textContent = error;
+    else {
+      one.refuse(error);
+      if (field in this.good) this.state[field] = this.good[field];
+      else delete this.state[field];
+      one.set(this.state[field] ?? this.fit(field).default);
+    }
+    if (this.linked) this.fallBack();
   }
 
-  say({ error, field }) {
-    if (this.controls[field]) this.controls[field].refuse(error);
-    else this.trouble.textContent = error;
+  /** A link's state that can't be: its default is shown, with the reason. */
+  fallBack() {
+    this.restore({});
+    this.fellBack = true;
+    queueMicrotask(() => this.ask());
   }
 }
 
@@ -213,13 +216,7 @@ export class Work extends Section {
       textContent: this.spec.verb || 'Generate',
       onclick: () => this.ask(),
     });
-    this.halt = make('button', {
-      type: 'button',
-      class: 'gm-button',
-      textContent: 'Stop',
-      disabled: true,
-      onclick: () => this.stop(),
-    });
+    this.halt = make('button', { type: 'button', class: 'gm-button', textContent: 'Stop', disabled: true, onclick: () => this.stop() });
     this.progress = make('p', { class: 'gm-note', role: 'status' });
     this.side.append(make('div', { class: 'gm-pair' }, this.run, this.halt), this.progress);
   }

@@ -93,8 +93,8 @@ export class Sentence extends Steps {
     this.ask();
   }
 
-  refuse(refusal) {
-    super.refuse(refusal);
+  refuse(refusal, state) {
+    super.refuse(refusal, state);
     if (refusal.field === 'prompt') this.controls.prompt.set(this.state.prompt || (this.drawn ?? ''));
   }
 

@@ -197,7 +197,18 @@ export class Tab extends HTMLElement {
   // -- what the sections share -----------------------------------------------------------------------------------------
 
   reseed(value) {
-    this.page.seed = this.seed = value;
+    this.seedControl.refuse('');
+    this.seed = value;
+    this.tell('seed');
+  }
+
+  /** A section's answer with the seed: whether it can be; else the last good one stands again, and says why. */
+  judgeSeed(value, reason) {
+    if (value !== this.seed) return;
+    if (!reason) return (this.page.seed = value);
+    this.seed = this.page.seed;
+    this.seedControl.set(this.seed);
+    this.seedControl.refuse(reason);
     this.tell('seed');
   }
 
