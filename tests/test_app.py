@@ -464,7 +464,8 @@ def test_the_environment_says_where_it_is_served(
 ) -> None:
     """And only on one's own computer any repo of the Hub will do."""
     seen: dict[str, Any] = {}
-    monkeypatch.setattr(app, "build_app", lambda: SimpleNamespace(launch=lambda **options: seen.update(options)))
+    fake = SimpleNamespace(launch=lambda **options: seen.update(options), block_thread=lambda: None)
+    monkeypatch.setattr(app, "build_app", lambda: fake)
     for name in ("GRADIO_SERVER_NAME", "GRADIO_SHARE", "GENMODELS_HUB_MODELS", "SPACE_ID"):
         monkeypatch.setenv(name, env.get(name, ""))
         if name not in env:

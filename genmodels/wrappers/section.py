@@ -118,8 +118,9 @@ def _parameter(name: str, annotation: Any, default: Any) -> inspect.Parameter:
 
 
 def _default(section: Section, kind: Any) -> Any:
-    models = section.models()
-    return kind.fit(models[0])["default"] if models else None
+    """The default of all its models; None, which stands for the model's own, if they differ."""
+    first, *others = [kind.fit(model)["default"] for model in section.models()] or [None]
+    return first if all(other == first for other in others) else None
 
 
 def _arguments(section: Section) -> str:
