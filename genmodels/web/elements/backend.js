@@ -11,11 +11,8 @@ export class GradioBackend {
   }
 
   async ask(section, state) {
-    try {
-      return await this.server.ask({ section, state });
-    } catch {
-      return { error: 'The server did not answer; try again.' };
-    }
+    const answer = await this.server.ask({ section, state }).catch(() => null); // Gradio answers a failure with nothing
+    return answer ?? { error: 'The server did not answer; try again.' };
   }
 
   async *follow(section, state, signal, lane = 'cpu') {
