@@ -30,7 +30,11 @@ export class Hub extends Asked {
 
   layOutDrawer() {
     const split = this.side.parentElement;
-    this.drawer = make('details', { class: 'gm-hub-drawer' }, make('summary', { textContent: 'Choose a model, and see what it costs here' }));
+    this.drawer = make(
+      'details',
+      { class: 'gm-hub-drawer' },
+      make('summary', { textContent: 'Choose a model, and see what it costs here' }),
+    );
     split.replaceWith(this.drawer);
     this.drawer.append(split);
     this.drawer.addEventListener('toggle', () => this.drawer.open && !this.asked && this.tellCost());
