@@ -680,19 +680,6 @@ def test_the_hub_without_a_network(visit: Callable[..., Page]) -> None:
     expect(place.get_by_role("img", name="No picture yet")).to_be_visible()
 
 
-def test_a_server_that_went_away_is_told(context: Callable[..., BrowserContext], app_address: str) -> None:
-    page = context("desk").new_page()  # whose console says so, too
-    page.goto(f"{app_address}/?tab=vae&section=generate")
-    place = section(page, "vae.generate")
-    page.route("**/component_server*", lambda route: route.abort())
-    drag(place.get_by_label("Temperature"), 0.3)
-    expect(place.get_by_role("alert").filter(has_text="did not answer")).to_be_visible()
-    page.unroute("**/component_server*")
-    drag(place.get_by_label("Temperature"), 0.4)
-    expect(place.get_by_role("alert").filter(has_text="did not answer")).to_have_count(0)
-    page.close()
-
-
 # -- films and files ---------------------------------------------------------------------------------------------------
 
 

@@ -458,9 +458,10 @@ def test_the_section(served: tuple[str, Path]) -> None:
     while next(answers)["step"] != 2:
         pass
     answers.close()
+    time.sleep(1)  # until the server has seen that nobody listens
     taken = len(log.read_text().splitlines())
-    time.sleep(3)
-    assert len(log.read_text().splitlines()) <= taken + 2 < 104
+    time.sleep(2)
+    assert len(log.read_text().splitlines()) <= taken + 1 < 60
 
 
 @pytest.mark.parametrize("values", [{}, {"repo": "tester/tiny", "num_inference_steps": 3}])
