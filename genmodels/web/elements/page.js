@@ -44,6 +44,7 @@ export class Page extends HTMLElement {
     if (!this.only && !this.route) this.append(this.header());
     this.append(this.box);
     this.open(this.spec.tabs.some((tab) => tab.key === key) ? key : this.spec.tabs[0].key, section, state);
+    history.scrollRestoration = 'manual'; // the address says where to be: the browser's own memory of it comes too late
     addEventListener('popstate', () => this.fromAddress());
     addEventListener('scroll', () => this.scrolled(), { passive: true });
   }
@@ -137,7 +138,10 @@ export class Page extends HTMLElement {
   fromAddress() {
     const asked = new URLSearchParams(location.search);
     const key = asked.get('tab') ?? this.spec.tabs[0].key;
-    if (this.spec.tabs.some((tab) => tab.key === key)) this.open(key, asked.get('section') ? `${key}.${asked.get('section')}` : null);
+    if (!this.spec.tabs.some((tab) => tab.key === key)) return;
+    const section = asked.get('section');
+    this.open(key, section && `${key}.${section}`);
+    if (!section) scrollTo({ top: 0 });
   }
 
   /** The address follows what is read, without a step for Back. */
