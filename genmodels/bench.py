@@ -13,32 +13,36 @@ from genmodels.device import hardware, set_threads
 from genmodels.models.base import Model, seeded
 from genmodels.operations import as_labels, device_of, reconstruct, sample
 from genmodels.protocols import Reconstructs, Samples, SamplesStepwise, WritesRows
-from genmodels.timing import PATIENCE, REPEATS, median_seconds
+from genmodels.timing import PATIENCE, REPEATS, busy_neighbours, median_seconds
 
 BATCHES = (32, 64, 128, 256)
 NAIVE_PASSES = 5
+BESIDE = 5  # repeats beside busy neighbours
 
 
 def bench_table(names: list[str]) -> Iterator[str]:
     """Lines of a Markdown table, model by model: milliseconds until the first image or partial image can be shown, for 1
-    and for 16 images, and images/s at the best batch size."""
+    and for 16 images, for 16 beside busy neighbours, and images/s at the best batch size."""
     set_threads()
     models = [(name, checkpoint.load(name)) for name in names]
     where = hardware(device_of(models[0][1])) if models else "nothing"
-    yield f"Medians of up to {REPEATS} repeats on {where}."
+    yield f"Medians of up to {REPEATS} repeats on {where}; the neighbours are two processes of two threads each."
     yield ""
-    yield "| model | what | first picture, ms | 1 image, ms | 16 images, ms | images/s (best batch) |"
-    yield "| --- | --- | ---: | ---: | ---: | ---: |"
+    yield "| model | what | first picture, ms | 1 image, ms | 16 images, ms | 16 beside busy neighbours, ms | images/s (best batch) |"
+    yield "| --- | --- | ---: | ---: | ---: | ---: | ---: |"
     for name, model in models:
         for what, first, run in _jobs(model):
             one, sixteen = (1000 * median_seconds(functools.partial(run, n)) for n in (1, 16))
             shown = 1000 * median_seconds(first) if first else one
+            with busy_neighbours():
+                beside = 1000 * median_seconds(functools.partial(run, 16), BESIDE)
             batch, speed = best_batch(run, sixteen / 16000)
-            yield f"| {name} | {what} | {shown:.1f} | {one:.1f} | {sixteen:.1f} | {speed:.0f} ({batch}) |"
+            times = f"{shown:.1f} | {one:.1f} | {sixteen:.1f} | {beside:.1f}"
+            yield f"| {name} | {what} | {times} | {speed:.0f} ({batch}) |"
             if what == "sample" and isinstance(model, WritesRows):
                 naive = [1000 * naive_seconds(model, n) for n in (1, 16)]
-                times = [f"{ms:.0f} ({ms / fast:.0f}x)" for ms, fast in zip(naive, (one, sixteen), strict=True)]
-                yield f"| {name} | sample without the cache | | {times[0]} | {times[1]} | |"
+                slower = [f"{ms:.0f} ({ms / fast:.0f}x)" for ms, fast in zip(naive, (one, sixteen), strict=True)]
+                yield f"| {name} | sample without the cache | | {slower[0]} | {slower[1]} | | |"
 
 
 def _jobs(model: Model) -> Iterator[tuple[str, Callable[[], object] | None, Callable[[int], object]]]:

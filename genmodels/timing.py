@@ -1,8 +1,12 @@
 """How long something takes."""
 
+import contextlib
+import os
 import statistics
+import subprocess
+import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import torch
 
@@ -20,3 +24,28 @@ def median_seconds(run: Callable[[], object], repeats: int = REPEATS) -> float:
             torch.cuda.synchronize()
         seconds.append(time.perf_counter() - start)
     return statistics.median(seconds[1:])
+
+
+_NEIGHBOUR = """
+import numpy
+a = numpy.ones((700, 700)) / 700
+print("ready", flush=True)
+while True:
+    a = a @ a
+"""
+
+
+@contextlib.contextmanager
+def busy_neighbours(count: int = 2) -> Iterator[None]:
+    """So many other processes at work with two threads each, as other visitors, a training or a host's other tenants are."""
+    command, two = [sys.executable, "-c", _NEIGHBOUR], {"OMP_NUM_THREADS": "2", "OPENBLAS_NUM_THREADS": "2"}
+    neighbours = [subprocess.Popen(command, stdout=subprocess.PIPE, env=os.environ | two) for _ in range(count)]
+    try:
+        for neighbour in neighbours:
+            if neighbour.stdout is None or not neighbour.stdout.readline():
+                raise RuntimeError("The busy neighbours did not start.")
+        yield
+    finally:
+        for neighbour in neighbours:
+            neighbour.kill()
+            neighbour.communicate()

@@ -1,9 +1,11 @@
 """The measuring of speed, by a clock that the measured function itself moves on."""
 
 import re
+import time
 from collections.abc import Callable
 from types import SimpleNamespace
 
+import psutil
 import pytest
 import torch
 from helpers import build
@@ -78,13 +80,13 @@ def test_the_table(tmp_path, monkeypatch):
     head, rule, *rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in lines if line.startswith("|")]
     assert "thread" in lines[0], "how many threads is stated"
     assert head[:3] == ["model", "what", "first picture, ms"]
-    assert len(rule) == len(head) == 6
+    assert len(rule) == len(head) == 7
     assert [row[:2] for row in rows] == [
         [names[0], "sample"], [names[0], "encode and decode"], [names[1], "encode and decode"],
     ]  # fmt: skip
     for row in rows:
-        assert all(float(cell) > 0 for cell in row[2:5])
-        assert row[5].split()[1] in ("(16)", "(32)")
+        assert all(float(cell) > 0 for cell in row[2:6])
+        assert row[6].split()[1] in ("(16)", "(32)")
 
 
 def test_what_the_cache_saves(tmp_path, monkeypatch):
@@ -124,3 +126,18 @@ def test_naive_sampling_is_timed_by_its_first_passes(clock):
                 yield None
 
     assert bench.naive_seconds(Naive(1, 1), 3) == pytest.approx(20 * 1.5)
+
+
+def test_neighbours_are_busy_and_leave():
+    """Two processes that keep computing while the block runs, and none after it."""
+    with timing.busy_neighbours():
+        first = [child.cpu_times().user for child in _children()]
+        time.sleep(0.5)
+        later = [child.cpu_times().user for child in _children()]
+    assert len(first) == 2
+    assert all(b > a for a, b in zip(first, later, strict=True))
+    assert not _children()
+
+
+def _children() -> list[psutil.Process]:
+    return [p for p in psutil.Process().children() if "numpy.ones" in " ".join(p.cmdline())]
