@@ -184,9 +184,10 @@ def moves(page: Page, slider: Any) -> tuple[list[float], float]:
     session = page.context.new_cdp_session(page)
     session.send("Performance.enable")
     before, times = task_seconds(session), []
+    ways = ("ArrowLeft", "ArrowRight") if slider.evaluate("s => s.value === s.max") else ("ArrowRight", "ArrowLeft")
     for i in range(MOVES):
         known, start = page.evaluate("[seen.length, performance.now()]")
-        page.keyboard.press("ArrowLeft" if i % 2 else "ArrowRight")
+        page.keyboard.press(ways[i % 2])
         page.wait_for_function(f"seen.length > {known}")
         times.append(page.evaluate("seen.at(-1)[1]") - start)
     return times, 1000 * (task_seconds(session) - before) / MOVES

@@ -25,17 +25,11 @@ from genmodels.evaluation import student
 from genmodels.models.base import Model, seeded
 from genmodels.protocols import Classifies, Completes, Decodes, Encodes, HasLikelihood, Judges, Samples
 from genmodels.registry import FAMILIES, INSTRUMENTS, get_family
+from genmodels.tabs import page
 from genmodels.training import finish, train
 from genmodels.wrappers import (
-    autoregressive,
     core,
-    diffusion,
-    discriminator,
-    flows,
     hub_pipelines,
-    latents,
-    pictures,
-    sampling,
 )
 
 GPU = "cuda"
@@ -197,22 +191,20 @@ def test_bench(tmp_path, monkeypatch):
 # -- the app -----------------------------------------------------------------------------------------------------------
 
 #: What the app runs of the bundled models, one of each family.
-ANSWERS = {
-    "ae-mnist": lambda name: latents.autoencode(name, pictures.blank(name)),
-    "vae-mnist": lambda name: sampling.sample(name, n=2),
-    "gan-mnist": lambda name: discriminator.judge(name, pictures.blank(name)),
-    "flow-mnist": lambda name: flows.round_trip(name, pictures.blank(name)),
-    "pixelcnn-mnist": lambda name: next(autoregressive.sample_rows(name, n=1)),
-    "diffusion-mnist-fast": lambda name: list(diffusion.sample_steps(name, n=1)),
-}
+SECTIONS = {
+    "ae-mnist": "autoencoder.bottleneck", "vae-mnist": "vae.generate", "gan-mnist": "gan.critic", "flow-mnist": "flow.round_trip",
+    "pixelcnn-mnist": "pixelcnn.write", "diffusion-mnist-fast": "diffusion.generate",
+}  # fmt: skip
 
 
-@pytest.mark.skipif(not ANSWERS.keys() <= checkpoint.bundled().keys(), reason="these models are not bundled")
-@pytest.mark.parametrize("name", ANSWERS)
+@pytest.mark.skipif(not SECTIONS.keys() <= checkpoint.bundled().keys(), reason="these models are not bundled")
+@pytest.mark.parametrize("name", SECTIONS)
 def test_bundled_models_answer_on_the_cpu(name):
-    """Also where there is a GPU, as pads and pictures live there."""
+    """Also where there is a GPU, as pictures are drawn and shown there."""
     assert device().type == GPU
-    assert ANSWERS[name](name)
+    section = page.sections()[SECTIONS[name]]
+    answer = section.answer(section.parse({"model": name}))
+    assert list(answer)
     assert {parameter.device.type for parameter in core.load_model(name).parameters()} == {"cpu"}
 
 

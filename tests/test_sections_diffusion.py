@@ -2,6 +2,7 @@
 
 import base64
 import itertools
+import math
 from collections.abc import Iterator
 from typing import Any
 
@@ -11,9 +12,12 @@ import torch
 
 from genmodels import checkpoint, operations
 from genmodels.data import to_uint8
+from genmodels.models import pipeline
+from genmodels.models.base import seeded
 from genmodels.tabs import diffusion as tab
 from genmodels.tabs import page
 from genmodels.wrappers import core, denoisers, hub_pipelines, hub_repos, prompts
+from genmodels.wrappers.pictures import from_pad
 from genmodels.wrappers.state import Refused
 
 SECTIONS = {section.key.partition(".")[2]: section for section in tab.TAB.sections}
@@ -78,6 +82,20 @@ def test_the_preview_is_the_first_frame_of_what_denoises_from_there() -> None:
     assert preview["preview"]
     for screen in ("noisy", "clean"):
         assert preview["frame"][screen] == first["frame"][screen]
+
+
+@pytest.mark.parametrize("t", [0.02, 0.5, 1.0])
+def test_the_noise_is_that_of_the_formula(t: float) -> None:
+    """alpha x + sigma eps in closed form, with the noise of each picture's own seed."""
+    section = SECTIONS["noise"]
+    state = section.parse({"t": t, "n": 2, "seed": 3})
+    frame = section.answer(state)["film"]["frame"]
+    x, _ = from_pad(state.model, state.pad_of("picture"))
+    eps = torch.stack([torch.randn(x.shape[1:], generator=g) for g in seeded([3, 4])])
+    sigma = frame["sigma"]
+    wanted = to_uint8(math.sqrt(1 - sigma**2) * x + sigma * eps).movedim(1, -1).numpy().astype(int)
+    assert np.abs(bytes_of(frame["noisy"]).astype(int) - wanted).max() <= 1, "sigma travels with four digits"
+    assert sigma == pytest.approx(math.sin(float(pipeline.angles()[round(t * 999)])), abs=0.012)
 
 
 def test_the_same_seed_gives_the_picture_of_the_library() -> None:

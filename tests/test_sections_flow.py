@@ -1,6 +1,7 @@
 """The flow's sections: their default states, what goes through the layers and back, and what they refuse."""
 
 import base64
+import math
 
 import numpy as np
 import pytest
@@ -68,6 +69,21 @@ def test_every_picture_comes_back(number):
     assert len(frames) == len(answer["film"]["captions"]) == 2 * len(core.get_model(NAME, ShowsLayers).layer_names) + 1
     middle = frames[len(frames) // 2]
     assert np.abs(middle.astype(int) - unpacked(answer["code"])[0]).max() <= 1
+
+
+def test_a_difference_is_found(monkeypatch):
+    """The number printed is measured: of a model that forgets a pixel it is not 0."""
+    model = core.load_model(NAME)
+    decode = type(model).decode
+
+    def forgetful(self, z, labels=None):
+        x = decode(self, z, labels)
+        x[..., 3, 3] = -x[..., 3, 3]
+        return x
+
+    monkeypatch.setattr(type(model), "decode", forgetful)
+    flat = base64.b64encode(bytes([250]) * math.prod(core.describe(NAME)["shape"])).decode()
+    assert "245" in answered("flow.round_trip", picture=flat)["words"]
 
 
 def test_numbers_of_a_code_are_a_density():

@@ -82,7 +82,7 @@ def test_samples_are_those_of_the_library():
     assert torch.equal(images(shown), to_uint8(one))
 
 
-@pytest.mark.parametrize("space", style_mixing.SPACES)
+@pytest.mark.parametrize("space", ["z", "w"])
 def test_a_loop_passes_the_samples_of_its_seeds(space):
     answer = ask("gan.walk", seed=5, stops=3, frames=12, space=space, truncation_psi=1)
     frames = images(answer["film"]["frames"])
@@ -105,7 +105,7 @@ def test_a_loop_says_where_it_is():
 
 def test_mixed_styles_repeat_the_top_or_the_left_at_both_ends():
     layers = style_mixing.layer_count(NAME)
-    assert layers == style_mixing.style_layers(NAME)
+    assert layers == core.load_model(NAME).num_layers
     for crossover, key in ((0, "top"), (layers, "left")):
         table = ask("gan.mix", crossover=crossover)["table"]
         left, top, cells = (images(table[part]) for part in ("left", "top", "cells"))

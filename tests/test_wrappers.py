@@ -5,7 +5,6 @@ import io
 import json
 import math
 import random
-import re
 from pathlib import Path
 
 import numpy as np
@@ -63,28 +62,10 @@ WHOLE = {
     "sample n": (CONDITIONAL, lambda m, v: sampling.sample(m, n=v), 1, 100),
     "sample seed": (CONDITIONAL, lambda m, v: sampling.sample(m, n=1, seed=v), 0, 2**31 - 1),
     "sample label": (CONDITIONAL, lambda m, v: sampling.sample(m, n=1, label=v), 0, None),
-    "autoencode seed": (AUTOENCODERS, lambda m, v: latents.autoencode(m, pad(m), seed=v), 0, 2**31 - 1),
-    "variations n": (CONDITIONAL, lambda m, v: latents.posterior_samples(m, pad(m), n=v), 1, 100),
-    "variations seed": (CONDITIONAL, lambda m, v: latents.posterior_samples(m, pad(m), seed=v), 0, 2**31 - 1),
-    "variations label": (CONDITIONAL, lambda m, v: latents.posterior_samples(m, pad(m), label=v), 0, None),
     "latents k": (KNOBS, latents.strongest_latents, 1, "latents"),
-    "traverse seed": (KNOBS, lambda m, v: latents.traverse(m, [0.0], seed=v), 0, 2**31 - 1),
-    "traverse label": (KNOBS, lambda m, v: latents.traverse(m, [0.0], label=v), 0, None),
-    "traversal_strip which": (KNOBS, lambda m, v: latents.traversal_strip(m, v, [0.0, 0.0]), 0, 1),
-    "traversal_strip n": (KNOBS, lambda m, v: latents.traversal_strip(m, 0, [0.0], n=v), 2, 100),
-    "walk seed": (CONDITIONAL, lambda m, v: latents.latent_walk(m, (0, v)), 0, 2**31 - 1),
-    "walk label": (CONDITIONAL, lambda m, v: latents.latent_walk(m, (0, 1), (0, v)), 0, None),
-    "walk frames": (CONDITIONAL, lambda m, v: latents.latent_walk(m, (0, 1), frames=v), 2, 96),
 }
 REAL = {
     "sample temperature": (CONDITIONAL, lambda m, v: sampling.sample(m, n=1, temperature=v), 0, 2),
-    "autoencode sigma": (AUTOENCODERS, lambda m, v: latents.autoencode(m, pad(m), sigma=v), 0, 1),
-    "between t": (AUTOENCODERS, lambda m, v: latents.mix_codes(m, pad(m), pad(m, 1), v), 0, 1),
-    "decode_point x": (MAPS, lambda m, v: latents.decode_point(m, v, 0), -1e6, 1e6),
-    "decode_point y": (MAPS, lambda m, v: latents.decode_point(m, 0, v), -1e6, 1e6),
-    "variations temperature": (CONDITIONAL, lambda m, v: latents.posterior_samples(m, pad(m), temperature=v), 0, 8),
-    "traverse value": (KNOBS, lambda m, v: latents.traverse(m, [0.0, v]), -5, 5),
-    "walk temperature": (CONDITIONAL, lambda m, v: latents.latent_walk(m, (0, 1), temperature=v), 0, 2),
 }
 NO_NUMBERS = [math.nan, math.inf, 10**400, True, "3", [1], {}, 1j]
 
@@ -151,14 +132,7 @@ def test_an_unknown_model_lists_the_models(name):
     for call in (
         lambda: sampling.sample(name),
         lambda: core.describe(name),
-        lambda: pictures.blank(name),
-        lambda: latents.autoencode(name, value),
-        lambda: latents.mix_codes(name, value, value, 0.5),
-        lambda: latents.decode_point(name, 0, 0),
-        lambda: latents.encode_point(name, value),
-        lambda: latents.posterior_samples(name, value),
-        lambda: latents.traverse(name, [0.0]),
-        lambda: latents.latent_walk(name, (0, 1)),
+        lambda: pictures.from_pad(name, value),
         lambda: pictures.read_picture("nothing.png", name),
     ):
         refused(call, *NAMES)
@@ -168,15 +142,7 @@ def test_a_model_without_the_ability():
     name = model_for(AUTOENCODERS)
     refused(lambda: sampling.sample(name), "lacks the ability Samples")
     refused(lambda: sampling.sample(VAES[0], n=1, eta=1), "There is no knob 'eta'; this model has temperature.")
-    refused(lambda: latents.latent_walk(name, (0, 1)), "lacks the ability BlendsClasses")
-    refused(lambda: latents.posterior_samples(name, pad(name)), "lacks the ability HasPosterior")
     refused(lambda: latents.latent_map(name), "a map needs exactly 2")
-
-
-@pytest.mark.parametrize("values", [[], None, "0", [0.0] * 1000])
-def test_knobs_that_are_no_list(values):
-    name = model_for(KNOBS)
-    refused(lambda: latents.traverse(name, values), "list of 1 to", core.describe(name)["latent_dim"])
 
 
 @pytest.mark.parametrize(
@@ -190,18 +156,13 @@ def test_knobs_that_are_no_list(values):
 def test_pads_that_do_not_fit(change):
     name = model_for(AUTOENCODERS)
     value = {**pad(name), **change} if isinstance(change, dict) and change else change
-    refused(lambda: latents.autoencode(name, value))
-    refused(
-        lambda: latents.mix_codes(
-            name, pad(name), value if not isinstance(change, dict) or "pixels" in change else None, 0
-        )
-    )
+    refused(lambda: pictures.from_pad(name, value))
 
 
 def test_a_pad_of_another_model():
     name = model_for(AUTOENCODERS)
     shape = (3, 32, 32) if core.describe(name)["shape"] != [3, 32, 32] else (1, 28, 28)
-    refused(lambda: latents.autoencode(name, pictures.to_pad(np.zeros(shape))), core.describe(name)["shape"])
+    refused(lambda: pictures.from_pad(name, pictures.to_pad(np.zeros(shape))), core.describe(name)["shape"])
 
 
 # -- describing --------------------------------------------------------------------------------------------------------
@@ -216,8 +177,6 @@ def test_describe(name):
     if info["data"] in DATASETS:
         assert info["shape"] == list(DATASETS[info["data"]].shape)
         assert info["title"] == DATASETS[info["data"]].title
-    assert pixels(pictures.blank(name)).shape == (*info["shape"][1:], info["shape"][0])
-    assert set(pixels(pictures.blank(name)).flatten()) == {info["background"]}
 
 
 def test_about_is_the_files_own_text():
@@ -233,8 +192,6 @@ def test_examples_and_outliers_are_pictures_of_the_models_shape(name):
     for _, value in shown:
         assert value["shape"] == shape
         assert pixels(value).std() > 5, "an empty picture"
-        with Image.open(io.BytesIO(base64.b64decode(pictures.thumbnail(value).partition(",")[2]))) as image:
-            assert np.array_equal(np.asarray(image).reshape(pixels(value).shape), pixels(value))
 
 
 # -- pictures out ------------------------------------------------------------------------------------------------------
@@ -267,21 +224,23 @@ def test_settings_survive_in_any_script(said, read, tmp_path):
 
 FILM = """
 import pathlib, sys, time
-from genmodels.wrappers import latents
-print(latents.latent_walk({name!r}, (1, 2), frames=4)[1], flush=True)
+from genmodels.wrappers import core
+file = core.own_folder() / "film.webp"
+file.write_bytes(b"film")
+print(file, flush=True)
 while not pathlib.Path(sys.argv[1]).exists():
     time.sleep(0.05)
 """
 
 
 @pytest.mark.parametrize("chosen", [None, "own"])
-def test_films_lie_in_a_folder_of_the_process(start, tmp_path, chosen):
+def test_files_lie_in_a_folder_of_the_process(start, tmp_path, chosen):
     """Whatever another user keeps in the machine's folder for temporary files, and no longer than the process lives."""
     for name in ("genmodels-walks", "gradio"):
         (tmp_path / name).write_text("somebody else's")
     parent, end = tmp_path / (chosen or ""), tmp_path / "end"
     env = {"TMPDIR": str(tmp_path), "GRADIO_TEMP_DIR": chosen and str(parent)}
-    processes = [start("-c", FILM.format(name=model_for(CONDITIONAL)), end, **env) for _ in range(2)]
+    processes = [start("-c", FILM, end, **env) for _ in range(2)]
     films = [Path(process.stdout.readline().strip()) for process in processes]
     assert all(film.is_file() and film.is_relative_to(parent) for film in films)
     folders = [next(folder for folder in film.parents if folder.parent == parent) for film in films]
@@ -322,88 +281,6 @@ def test_a_seed_is_a_picture_in_any_sheet():
     assert np.abs(np.asarray(alone)[:: alone.width // width, :: alone.width // width].astype(int) - last).max() <= 1
 
 
-def test_pictures_are_enlarged_pixel_by_pixel():
-    name = model_for(AUTOENCODERS)
-    _, height, width = core.describe(name)["shape"]
-    value = pad(name)
-    seen = np.asarray(latents.autoencode(name, value)["seen"])
-    scale = seen.shape[0] // height
-    assert scale * width >= 256
-    small = pixels(value).squeeze()
-    assert np.array_equal(seen, small.repeat(scale, 0).repeat(scale, 1))
-
-
-# -- codes -------------------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("name", [*AUTOENCODERS[-1:], *CONDITIONAL[:1], *MAPS[:1]])
-def test_autoencode(name):
-    value = pad(name)
-    clean = latents.autoencode(name, value)
-    assert len(clean["code"]) == core.describe(name)["latent_dim"]
-    assert all(math.isfinite(v) for v in clean["code"])
-    assert clean["psnr_seen"] is None
-    assert 0 <= clean["percentile"] <= 100
-    counts, edges = clean["histogram"]["counts"], clean["histogram"]["edges"]
-    assert len(edges) == len(counts) + 1
-    assert sum(counts) > 0
-    noisy = latents.autoencode(name, value, sigma=0.5, seed=3)
-    assert math.isfinite(noisy["psnr_seen"])
-    assert noisy["score"] == clean["score"], "the score is that of the undamaged picture"
-    assert np.array_equal(np.asarray(noisy["seen"]), np.asarray(latents.autoencode(name, value, 0.5, 3)["seen"]))
-    assert not np.array_equal(np.asarray(noisy["seen"]), np.asarray(latents.autoencode(name, value, 0.5, 4)["seen"]))
-    json.dumps({key: item for key, item in noisy.items() if not isinstance(item, Image.Image)})
-
-
-def test_a_picture_passes_once_unless_it_is_damaged():
-    """The score is of the undamaged picture, which is the one that was seen if nothing was done to it."""
-    name = model_for(AUTOENCODERS)
-    value, passed = pad(name), []
-    hook = core.load_model(name).encoder.register_forward_hook(lambda *_: passed.append(1))
-    try:
-        latents.autoencode(name, value)
-        assert len(passed) == 1
-        latents.autoencode(name, value, sigma=0.5)
-        assert len(passed) == 3
-    finally:
-        hook.remove()
-
-
-def test_hidden_pixels_are_erased():
-    name = model_for(AUTOENCODERS)
-    channels, height, width = core.describe(name)["shape"]
-    mask = np.zeros((height, width), np.uint8)
-    mask[:, : width // 2] = 1
-    value = pictures.to_pad(np.full((channels, height, width), 255)) | {
-        "mask": base64.b64encode(mask.tobytes()).decode()
-    }
-    result = latents.autoencode(name, value)
-    seen = np.asarray(result["seen"])
-    assert set(seen[:, : seen.shape[1] // 2].flatten()) == {128}
-    assert set(seen[:, seen.shape[1] // 2 :].flatten()) == {255}
-    assert result["psnr_seen"] is not None
-
-
-def test_noise_looks_more_unusual_than_the_models_own_kind():
-    for name in AUTOENCODERS:
-        strange = dict(examples.outliers(name))["noise"]
-        scores = [latents.autoencode(name, value)["percentile"] for _, value in examples.of_kind(name)]
-        assert latents.autoencode(name, strange)["percentile"] > 99
-        if scores:
-            assert np.median(scores) < 90
-
-
-def test_between_begins_and_ends_at_the_two_pictures():
-    name = model_for(AUTOENCODERS)
-    a, b = pad(name, 1), pad(name, 2)
-    ends = [latents.mix_codes(name, a, b, t) for t in (0, 1)]
-    for value, end in zip((a, b), ends, strict=True):
-        result = latents.autoencode(name, value)
-        assert np.array_equal(np.asarray(end["pixels"]), np.asarray(result["seen"]))
-        difference = np.asarray(end["latent"]).astype(int) - np.asarray(result["reconstruction"])
-        assert np.abs(difference).max() <= 1
-
-
 # -- the map -----------------------------------------------------------------------------------------------------------
 
 
@@ -415,81 +292,6 @@ def test_the_map(name):
     assert {c for _, _, c in found["points"]} == set(range(len(found["classes"])))
     inside = [max(abs(x), abs(y)) <= found["extent"] for x, y, _ in found["points"]]
     assert sum(inside) > 0.96 * len(inside)
-
-
-@every_map
-def test_points_beyond_the_map_are_at_its_edge(name):
-    extent = latents.latent_map(name)["extent"]
-    corner = latents.decode_point(name, extent, -extent)
-    assert len(base64.b64decode(corner)) == math.prod(core.describe(name)["shape"])
-    assert latents.decode_point(name, 1e6, -1e6) == corner
-    assert latents.decode_point(name, 0, 0) != corner
-    assert latents.decode_point(name, 0, 0) == latents.decode_point(name, 0.0, -0.0)
-
-
-@every_map
-def test_a_picture_lands_where_it_is_decoded(name):
-    extent = latents.latent_map(name)["extent"]
-    for value in (pad(name), pictures.blank(name)):
-        place = latents.encode_point(name, value)
-        assert abs(place["x"]) <= extent
-        assert abs(place["y"]) <= extent
-        assert place["picture"]["pixels"] == latents.decode_point(name, place["x"], place["y"])
-
-
-# -- variations, knobs, walks ------------------------------------------------------------------------------------------
-
-
-def test_variations_without_spread_are_all_the_same():
-    name = model_for(CONDITIONAL)
-    width = core.describe(name)["shape"][2]
-    for temperature, same in ((0, True), (8, False)):
-        sheet = np.asarray(latents.posterior_samples(name, pad(name), n=2, temperature=temperature))
-        sheet = sheet[:, :: sheet.shape[1] // (2 * width + 2)]
-        assert np.array_equal(sheet[:, :width], sheet[:, width + 2 : 2 * width + 2]) == same
-
-
-def test_knobs():
-    name = model_for(KNOBS)
-    found = latents.strongest_latents(name, 4)
-    assert len({knob["index"] for knob in found}) == 4
-    assert found == latents.strongest_latents(name, 8)[:4]
-    middle = [0.0] * 4
-    image = latents.traverse(name, middle, seed=1)
-    assert np.array_equal(np.asarray(image), np.asarray(latents.traverse(name, middle, seed=1)))
-    for i in range(4):
-        turned = middle.copy()
-        turned[i] = 3.0
-        assert not np.array_equal(np.asarray(latents.traverse(name, turned, seed=1)), np.asarray(image))
-    assert json.loads(image.info["latents"]) == middle
-
-
-def test_a_walk_and_its_gif():
-    name = model_for(CONDITIONAL)
-    classes = core.describe(name)["classes"]
-    strip, file = latents.latent_walk(name, (3, 4), (classes[0], 1), frames=6)
-    assert strip.info["seeds"] == "[3, 4]"
-    assert json.loads(strip.info["classes"]) == classes[:2]
-    with Image.open(file) as gif:
-        assert gif.n_frames == 10, "there and back, without stopping at the ends"
-        assert gif.info["loop"] == 0
-        assert gif.width >= 256
-        comment = json.loads(gif.info["comment"])
-    assert comment["model"] == name
-    assert comment["seeds"] == [3, 4]
-    assert re.fullmatch(rf"{name}-\w+\.gif", file.rpartition("/")[2])
-
-
-def test_a_walk_ends_at_the_samples():
-    name = model_for(CONDITIONAL)
-    _, height, width = core.describe(name)["shape"]
-    strip, _ = latents.latent_walk(name, (3, 4), (0, 1), frames=2)
-    scale = strip.width // (2 * width + 2)
-    ends = np.asarray(strip)[::scale, ::scale].astype(int)
-    for seed, label, end in ((3, 0, ends[:, :width]), (4, 1, ends[:, width + 2 :])):
-        alone = np.asarray(sampling.sample(name, n=1, seed=seed, label=label))
-        alone = alone[:: alone.shape[0] // height, :: alone.shape[1] // width].astype(int)
-        assert np.abs(alone - end).max() <= 1
 
 
 # -- uploads -----------------------------------------------------------------------------------------------------------

@@ -18,20 +18,15 @@ from genmodels.device import threads
 from genmodels.models.base import seeded
 from genmodels.protocols import WritesRows
 from genmodels.wrappers.core import (
-    MAX_SEED,
-    NOT_NAMED,
     check_int,
     class_index,
-    class_text,
     describe,
     get_model,
     locked,
     locked_steps,
-    new_run,
 )
 from genmodels.wrappers.latents import PictureState
-from genmodels.wrappers.pictures import columns_for, from_pad, signature
-from genmodels.wrappers.sampling import knob
+from genmodels.wrappers.pictures import from_pad
 from genmodels.wrappers.section import Answer, pictures
 from genmodels.wrappers.state import (
     EACH,
@@ -46,7 +41,7 @@ from genmodels.wrappers.state import (
 )
 from genmodels.wrappers.state import seed as state_seed
 from genmodels.wrappers.state import whole as state_whole
-from genmodels.wrappers.types import Pad, PixelDistribution, SurpriseMap, Writing, WrittenRow
+from genmodels.wrappers.types import Pad, PixelDistribution, SurpriseMap
 
 MAX_WRITTEN = 16
 TENTHS, UNKNOWN = 10, 255  # bits travel as bytes: so many to the bit, and one that stands for "none"
@@ -56,80 +51,6 @@ Step = TypeVar("Step")
 
 
 # -- writing ----------------------------------------------------------------------------------------------------------
-
-
-def sample_rows(
-    name: str, n: int = MAX_WRITTEN, seed: int = 0, label: int | str | None = None, temperature: float = 1.0
-) -> Iterator[Writing]:
-    """n new pictures, row by row; picture i has seed + i. label None = every class in turn.
-
-    Bad values are refused at once, not at the first row. A row is computed when it is asked for: who stops asking, stops
-    the work.
-    """
-    model = get_model(name, WritesRows)
-    n, seed = check_int("The number of images", n, 1, MAX_WRITTEN), check_int("The seed", seed, 0, MAX_SEED)
-    index, temperature = class_index(name, label), knob(model, "temperature", temperature)
-    labels = operations.as_labels(model, n, "balanced" if index is None else index)
-    x = torch.zeros(n, *model.image_shape)
-    info = signature(name, n=n, seed=seed, **class_text(name, index), temperature=temperature)
-    return _written(model, x, torch.zeros_like(x[:, :1], dtype=torch.bool), labels, seed, temperature, info)
-
-
-def complete_rows(
-    name: str,
-    pad: Pad,
-    n: int = 8,
-    seed: int = 0,
-    label: int | str | None = None,
-    temperature: float = 1.0,
-) -> Iterator[Writing]:
-    """The hidden pixels of a picture, written n times, row by row; the others stay as they are.
-
-    label: a class, "balanced" for every class in turn, or None: then the model isn't told one. See `sample_rows`.
-    """
-    model = get_model(name, WritesRows)
-    image, hidden = from_pad(name, pad)
-    n, seed = check_int("The number of completions", n, 1, MAX_WRITTEN), check_int("The seed", seed, 0, MAX_SEED)
-    temperature = knob(model, "temperature", temperature)
-    everyone = isinstance(label, str) and label == "balanced"
-    index = None if everyone else class_index(name, label)
-    labels = operations.as_labels(model, n, "balanced" if everyone else index)
-    kind = class_text(name, index) if everyone or index is not None else {"class": NOT_NAMED}
-    info = signature(name, n=n, seed=seed, **kind, temperature=temperature, given_pixels=int((~hidden).sum()))
-    start: Pad = {**pad, "mask": _text(hidden[0, 0].numpy())}
-    x, given = image.expand(n, -1, -1, -1), (~hidden).expand(n, -1, -1, -1)
-    return _written(model, x, given, labels, seed, temperature, info, start)
-
-
-def _written(
-    model: WritesRows,
-    x: Tensor,
-    given: Tensor,
-    labels: Tensor,
-    seed: int,
-    temperature: float,
-    info: dict[str, str],
-    start: Pad | None = None,
-) -> Iterator[Writing]:
-    """The states of the writing, one per row. Each holds all rows so far, so that none is needed but the last seen."""
-    writing: Writing = {
-        "run": new_run(), "shape": list(model.image_shape), "count": len(x), "columns": columns_for(len(x)),
-        "start": start and start["pixels"], "mask": start and start["mask"], "info": info, "rows": [],
-    }  # fmt: skip
-    generators = seeded(range(seed, seed + len(x)))
-    rows: list[WrittenRow] = []
-    steps = model.write(x, given, labels, generators=generators, temperature=temperature)
-    for row, (images, entropies) in enumerate(locked_steps(_in_one_thread(steps))):
-        rows.append(_row(images[:, :, row], entropies[:, row], given[:, 0, row]))
-        yield {**writing, "rows": list(rows)}
-
-
-def _row(pixels: Tensor, entropies: Tensor, given: Tensor) -> WrittenRow:
-    """A row `(N, C, W)` of N pictures and its entropies `(N, W)`, as base64 of bytes.
-
-    pixels: in picture, width, channel order. bits: see `_unsure`.
-    """
-    return {"pixels": _text(to_uint8(pixels).movedim(1, 2).numpy()), "bits": _unsure(entropies, given)}
 
 
 def _unsure(entropies: Tensor, given: Tensor) -> str:

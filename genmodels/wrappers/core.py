@@ -2,12 +2,10 @@
 
 import atexit
 import functools
-import itertools
 import os
 import shutil
 import tempfile
 import threading
-import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
@@ -24,7 +22,6 @@ from genmodels.protocols import AnyModel
 from genmodels.registry import get_family
 
 MAX_IMAGES, MAX_SEED, MAX_FRAMES = 100, 2**31 - 1, 96
-LARGEST = 1e12  # of any number that a visitor sends
 MODELS_KEPT = 24
 NOT_NAMED = "no class named"
 A = TypeVar("A", bound=AnyModel)
@@ -33,7 +30,6 @@ R = TypeVar("R")
 Step = TypeVar("Step")
 _compute = threading.RLock()
 _load = threading.Lock()
-_runs = itertools.count(time.time_ns() // 10**6)
 
 
 @functools.lru_cache(maxsize=MODELS_KEPT)
@@ -106,12 +102,6 @@ def locked_steps(steps: Iterator[Step]) -> Iterator[Step]:
         if step is None:
             return
         yield step
-
-
-def new_run() -> int:
-    """A number for something that is shown step by step: higher than all before it, also than those of a server that ran
-    before this one, whose last run a page may still show."""
-    return next(_runs)
 
 
 def check_int(what: str, value: Any, low: int, high: int) -> int:

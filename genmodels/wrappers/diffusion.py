@@ -9,20 +9,16 @@ import torch
 from torch import Tensor
 
 from genmodels import operations
-from genmodels.data import tile_pixels, to_uint8
 from genmodels.models.base import draw_normal, seeded
 from genmodels.protocols import Denoises
 from genmodels.wrappers.core import (
     MAX_SEED,
-    NOT_NAMED,
     check_float,
     check_int,
     class_index,
-    class_text,
     describe,
     get_model,
     locked_steps,
-    new_run,
 )
 from genmodels.wrappers.denoisers import (
     Solver,
@@ -34,7 +30,7 @@ from genmodels.wrappers.denoisers import (
     steps_field,
     timed,
 )
-from genmodels.wrappers.pictures import columns_for, from_pad, signature, to_pad
+from genmodels.wrappers.pictures import from_pad
 from genmodels.wrappers.prompts import (
     MAX_PROMPTS,
     PARTS,
@@ -57,42 +53,18 @@ if TYPE_CHECKING:
 MAX_DENOISED = 16
 KEPT_FRAMES = 40  # of a run, for the scrubber: more would be megabytes, and nobody sees them one by one
 
-#: Pictures on their way from noise, for the browser: run (see `new_run`), state ("running", "done" or
-#: "preview"), total (steps, 0 = not yet known), frames ({step, sigma, ms, noisy, clean}: two sheets as pads, clean None
-#: until the network has answered for the first time), info (the settings).
-Denoising = dict[str, Any]
-
 
 class Run(NamedTuple):
-    """What is about to be computed: the moments of a trajectory, its solver, the settings as PNG text, how many steps (0: not
-    yet known), and the noise that is shown at once, because the first step takes a while."""
+    """What is about to be computed: the moments of a trajectory, its solver, how many steps (0: not yet known), and the noise
+    that is shown at once, because the first step takes a while."""
 
-    name: str
     moments: Iterator["Step"]
     solver: Solver
-    info: dict[str, str]
     total: int
     noise: Tensor | None = None
 
 
 # -- from noise to pictures -------------------------------------------------------------------------------------------
-
-
-def sample_steps(
-    name: str,
-    n: int = MAX_DENOISED,
-    seed: int = 0,
-    label: int | str | None = None,
-    prompt: str | None = None,
-    **solver: Any,
-) -> Iterator[Denoising]:
-    """n new pictures, step by step; picture i has seed + i. label None = every class in turn.
-
-    prompt: what to draw, for a model of captions, which has no classes. solver: num_inference_steps, guidance_scale,
-    scheduler. Bad values are refused at once, not at the first step. A step is computed when it is asked for: who
-    stops asking, stops the work.
-    """
-    return _states(_sampling(name, n, seed, label, prompt, **solver))
 
 
 def _sampling(
@@ -101,28 +73,15 @@ def _sampling(
     model = get_model(name, Denoises)
     n, seed = check_int("The number of images", n, 1, MAX_DENOISED), check_int("The seed", seed, 0, MAX_SEED)
     solver = checked_solver(name, **settings)
-    told: dict[str, Any]
     if model_config(name).vocabulary:
-        labels, told = prompt_tokens(name, [prompt]).expand(n, -1), {"prompt": prompt}
+        labels = prompt_tokens(name, [prompt]).expand(n, -1)
     elif prompt is not None:
         raise ValueError(f"The model {name!r} knows classes and no words.")
     else:
         index = class_index(name, label)
-        labels, told = operations.as_labels(model, n, "balanced" if index is None else index), class_text(name, index)
-    info = signature(name, n=n, seed=seed, **told, **solver)
+        labels = operations.as_labels(model, n, "balanced" if index is None else index)
     moments = model.trajectory(labels, generators=seeded(range(seed, seed + n)), **solver)
-    return Run(name, moments, solver, info, _steps(solver), _noise(model, n, seed))
-
-
-def img2img(
-    name: str, pad: Pad, strength: float, n: int = 4, seed: int = 0, label: int | str | None = None, **solver: Any
-) -> Iterator[Denoising]:
-    """A picture drowned in noise, `strength` of the way to pure noise, and denoised again, n times with noise of its own.
-
-    strength: from 0.02 to 1, where nothing is left of the picture. label: a class, "balanced" for every class in turn, or
-    None: then the model isn't told one. See `sample_steps`.
-    """
-    return _states(_redrawing(name, pad, strength, n, seed, label, **solver))
+    return Run(moments, solver, _steps(solver), _noise(model, n, seed))
 
 
 def _redrawing(
@@ -131,26 +90,10 @@ def _redrawing(
     model, x = get_model(name, Denoises), from_pad(name, pad)[0]
     n, seed = check_int("The number of images", n, 1, MAX_DENOISED), check_int("The seed", seed, 0, MAX_SEED)
     strength, solver = check_float("The noise t", strength, 0.02, 1), checked_solver(name, **settings)
-    labels, told = _told(model, name, n, label)
-    info = signature(name, n=n, seed=seed, **told, **solver, strength=strength)
+    labels = _told(model, name, n, label)
     start, generators = x.expand(n, -1, -1, -1), seeded(range(seed, seed + n))
     moments = model.trajectory(labels, generators=generators, start=start, strength=strength, **solver)
-    return Run(name, moments, solver, info, _steps(solver, strength))
-
-
-def add_noise(name: str, pad: Pad, strength: float, *args: Any, **kwargs: Any) -> Denoising:
-    """The first step of `img2img` alone: the picture with the noise, and what the network sees in it at one look."""
-    return next(img2img(name, pad, strength, *args, **kwargs)) | {"state": "preview"}
-
-
-def inpaint(
-    name: str, pad: Pad, n: int = 8, seed: int = 0, label: int | str | None = None, **solver: Any
-) -> Iterator[Denoising]:
-    """The hidden pixels of a picture, filled in n times, step by step; the others stay as they are. label: as in `img2img`.
-
-    The model adds noise again and removes it, a few rounds: in how many steps, is known at the end (total 0 until then).
-    """
-    return _states(_filling(name, pad, n, seed, label, **solver))
+    return Run(moments, solver, _steps(solver, strength))
 
 
 def _filling(name: str, pad: Pad, n: int, seed: int, label: int | str | None = None, **settings: Any) -> Run:
@@ -158,19 +101,17 @@ def _filling(name: str, pad: Pad, n: int, seed: int, label: int | str | None = N
     x, hidden = from_pad(name, pad)
     n, seed = check_int("The number of fillings", n, 1, MAX_DENOISED), check_int("The seed", seed, 0, MAX_SEED)
     solver = checked_solver(name, **settings)
-    labels, told = _told(model, name, n, label)
-    info = signature(name, n=n, seed=seed, **told, **solver, given_pixels=int((~hidden).sum()))
+    labels = _told(model, name, n, label)
     x, given = x.expand(n, -1, -1, -1), (~hidden).expand(n, -1, -1, -1)
     moments = model.complete_steps(x, given, labels, generators=seeded(range(seed, seed + n)), **solver)
-    return Run(name, moments, solver, info, 0, _noise(model, n, seed))
+    return Run(moments, solver, 0, _noise(model, n, seed))
 
 
-def _told(model: Denoises, name: str, n: int, label: int | str | None) -> tuple[Tensor, dict[str, str]]:
-    """The labels of n pictures and what the PNG says of them; label: a class, "balanced", or None = not told."""
+def _told(model: Denoises, name: str, n: int, label: int | str | None) -> Tensor:
+    """The labels of n pictures; label: a class, "balanced", or None = not told."""
     everyone = isinstance(label, str) and label == "balanced"
     index = None if everyone else class_index(name, label)
-    labels = operations.as_labels(model, n, "balanced" if everyone else index)
-    return labels, class_text(name, index) if everyone or index is not None else {"class": NOT_NAMED}
+    return operations.as_labels(model, n, "balanced" if everyone else index)
 
 
 def _steps(solver: Solver, strength: float = 1.0) -> int:
@@ -213,41 +154,7 @@ def _frames(run: Run) -> Iterator[tuple[int, dict[str, Any]]]:
         yield math.ceil(i / every), frame | {"noisy": moment.noisy, "clean": moment.clean}
 
 
-def _states(run: Run) -> Iterator[Denoising]:
-    """The states of a run, one per moment and one to say that it is done; between two of them others take turns.
-
-    Each state holds all frames so far, so that none is needed but the last seen.
-    """
-    facts, paper = {"run": new_run(), "info": run.info, "total": run.total}, describe(run.name)["background"]
-
-    def states() -> Iterator[Denoising]:
-        frames: list[dict[str, Any]] = []
-        for at, frame in _frames(run):
-            clean = None if frame["clean"] is None else _sheet(frame["clean"], paper)
-            frames = [*frames[:at], frame | {"noisy": _sheet(frame["noisy"], paper), "clean": clean}]
-            yield {**facts, "state": "running", "frames": frames}
-        yield {**facts, "state": "done", "total": frames[-1]["step"], "frames": frames}
-
-    return locked_steps(states())
-
-
-def _sheet(x: Tensor, paper: int) -> Pad:
-    """Images `(N, C, H, W)`, clipped to [-1, 1], as one picture at their own small size."""
-    return to_pad(tile_pixels(to_uint8(x), columns_for(len(x)), paper=paper))
-
-
 # -- the same noise ---------------------------------------------------------------------------------------------------
-
-
-def same_noise(name: str, seed: int = 0, prompts: Sequence[str] | None = None, **solver: Any) -> dict[str, Any]:
-    """Pictures of the same noise: one per prompt (of a model of captions) or of every class.
-
-    Returns noise (a pad), pictures as (prompt or class, pad), ms (time on the network). solver: as in `sample_steps`.
-    """
-    titles, moments = _same(name, seed, prompts, **solver)
-    first, *_, (last, ms) = locked_steps(timed(moments))
-    pictures = [(title, to_pad(image)) for title, image in zip(titles, to_uint8(last.clean), strict=True)]
-    return {"noise": to_pad(to_uint8(first[0].noisy[0])), "pictures": pictures, "ms": ms}
 
 
 def _same(name: str, seed: int, prompts: Sequence[str] | None, **settings: Any) -> tuple[list[str], Iterator["Step"]]:

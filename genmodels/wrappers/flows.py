@@ -4,11 +4,10 @@ import math
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, TypedDict
+from typing import Any
 
 import numpy as np
 import torch
-from PIL import Image
 from torch import Tensor
 
 from genmodels import operations
@@ -17,12 +16,12 @@ from genmodels.models.base import seeded
 from genmodels.protocols import HasLikelihood, ShowsLayers
 from genmodels.wrappers.core import MAX_SEED, check_int, class_index, describe, get_model, locked
 from genmodels.wrappers.latents import PictureState
-from genmodels.wrappers.pictures import from_pad, sheet, single, to_pad
+from genmodels.wrappers.pictures import from_pad, to_pad
 from genmodels.wrappers.sampling import GenerateState, knob
 from genmodels.wrappers.section import Answer, from_pads, packed, pictures
 from genmodels.wrappers.state import EACH, State, class_label, class_of, drawing, real
 from genmodels.wrappers.state import seed as state_seed
-from genmodels.wrappers.types import Film, FilmFrame, Labelled, NoiseHistogram, Pad
+from genmodels.wrappers.types import Film, FilmFrame, NoiseHistogram, Pad
 
 FILM_PICTURES, FILM_COLUMNS = 8, 4
 NOISE_REACH = 4.0  # the histogram of z goes from -4 to 4
@@ -33,43 +32,6 @@ CORNERS = {"right": "at the top right", "below": "at the bottom left", "diagonal
 
 
 # -- there and back ---------------------------------------------------------------------------------------------------
-
-
-class RoundTrip(TypedDict):
-    """difference: the largest of any pixel, in grey levels. film: all layers there and back. histogram, mean and std: of the
-    code's numbers. ms_there and ms_back: time of the network."""
-
-    code: Image.Image
-    decoded: Image.Image
-    difference: int
-    film: Film
-    histogram: NoiseHistogram
-    mean: float
-    std: float
-    ms_there: float
-    ms_back: float
-
-
-@locked
-def round_trip(name: str, pad: Pad) -> RoundTrip:
-    """A picture turned into noise and back again. Where in its grey level's bin a pixel lies is drawn as in training."""
-    model, x = get_model(name, ShowsLayers), from_pad(name, pad)[0]
-    start = time.perf_counter()
-    z = model.encode(x, generators=seeded([DEQUANTIZATION_SEED]))
-    turned = time.perf_counter()
-    decoded = model.decode(z)
-    end = time.perf_counter()
-    return {
-        "code": single((z[0] / 3).clamp(-1, 1), name, picture="code z, black = -3, white = 3"),
-        "decoded": single(decoded[0], name, picture="decoded again"),
-        "difference": int((to_uint8(decoded).int() - to_uint8(x).int()).abs().max()),
-        "film": _film_there_and_back(name, x, z),
-        "histogram": _noise_histogram(z.flatten()),
-        "mean": float(z.mean()),
-        "std": float(z.std()),
-        "ms_there": 1000 * (turned - start),
-        "ms_back": 1000 * (end - turned),
-    }
 
 
 def _noise_histogram(z: Tensor) -> NoiseHistogram:
@@ -131,34 +93,6 @@ def sample_layers(name: str, seed: int = 0, label: int | str | None = None, **kn
 
 
 # -- between two pictures, and other classes ----------------------------------------------------------------------------
-
-
-@locked
-def interpolate(name: str, pad_a: Pad, pad_b: Pad) -> dict[str, Image.Image]:
-    """From one picture to another in nine steps: through their codes ("latent") and as a cross-fade ("pixels")."""
-    model = get_model(name, ShowsLayers)
-    t = torch.linspace(0, 1, STEPS_BETWEEN)
-    a, b = (from_pad(name, pad)[0] for pad in (pad_a, pad_b))
-    latent = operations.interpolate(model, a[0], b[0], t)
-    pixels = torch.lerp(a, b, t.view(-1, 1, 1, 1))
-    return {
-        "latent": sheet(latent, name, STEPS_BETWEEN, picture="through the codes"),
-        "pixels": sheet(pixels, name, STEPS_BETWEEN, picture="cross-fade of pixels"),
-    }
-
-
-Swapped = TypedDict("Swapped", {"class": str, "pictures": list[Labelled]})
-
-
-@locked
-def swap_class(name: str, pad: Pad, label: int | str | None = None) -> Swapped:
-    """A picture encoded as one of a class, and its code decoded as one of every class.
-
-    label None: the class under which the picture is the most likely. Returns the class, and pictures as (class, pad).
-    """
-    classes, (index, made) = describe(name)["classes"], _swapped(name, pad, class_index(name, label))
-    pictures = [(title, to_pad(image)) for title, image in zip(classes, made, strict=True)]
-    return {"class": classes[index], "pictures": pictures}
 
 
 def _swapped(name: str, pad: Pad, index: int | None) -> tuple[int, Tensor]:

@@ -2,105 +2,35 @@
 
 import functools
 import math
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, TypedDict
 
 import torch
-from PIL import Image
 from torch import Tensor
 
 from genmodels import operations
 from genmodels.data import to_uint8
 from genmodels.metrics import mean_squared_error
 from genmodels.models.base import draw_normal, seeded
-from genmodels.protocols import BlendsClasses, Decodes, HasPosterior, Reconstructs, SamplesCodes
-from genmodels.wrappers.bottleneck import finite_psnr, score_histogram
+from genmodels.protocols import BlendsClasses, Decodes, HasPosterior, SamplesCodes
 from genmodels.wrappers.core import (  # fmt: skip
     MAX_FRAMES,
-    MAX_IMAGES,
     MAX_SEED,
-    calibrated,
     calibration,
     check_float,
     check_int,
-    check_name,
     class_index,
-    class_text,
     describe,
     get_model,
     locked,
 )
-from genmodels.wrappers.pictures import from_pad, gif, sheet, single, to_pad
+from genmodels.wrappers.pictures import from_pad
 from genmodels.wrappers.section import Answer, packed, pictures
 from genmodels.wrappers.state import EACH, State, class_label, class_of, drawing, numbers, real, seed, whole
-from genmodels.wrappers.types import Histogram, LatentMap, Pad, Place
+from genmodels.wrappers.types import LatentMap
 
 PROBES = 8  # codes around which the effect of a latent is measured
-
-
-# -- there and back -----------------------------------------------------------------------------------------------------
-
-
-class Autoencoded(TypedDict):
-    """What a model makes of a picture. score: root mean squared error in grey levels of the undamaged picture's
-    reconstruction. percentile: of the score among test images. histogram: the test scores. psnr_seen (None if nothing was
-    damaged) and psnr: in dB against the picture as given. ms: time of the network."""
-
-    seen: Image.Image
-    reconstruction: Image.Image
-    difference: Image.Image
-    code: list[float]
-    score: float
-    percentile: float
-    histogram: Histogram
-    psnr_seen: float | None
-    psnr: float
-    ms: float
-
-
-@locked
-def autoencode(name: str, pad: Pad, sigma: float = 0.0, seed: int = 0) -> Autoencoded:
-    """A picture through the code and back, with noise of standard deviation sigma added and the hidden pixels erased."""
-    model = get_model(name, Reconstructs)
-    scores = calibrated(name, "scores", "anomaly scores").numpy()
-    sigma, seed = check_float("The noise", sigma, 0, 1), check_int("The seed", seed, 0, MAX_SEED)
-    x, hidden = from_pad(name, pad)
-    seen = operations.corrupt(x, sigma, [seed], hidden).clamp(-1, 1)
-    start = time.perf_counter()
-    code = model.encode(seen)
-    reconstruction = model.decode(code).clamp(-1, 1)
-    elapsed = 1000 * (time.perf_counter() - start)
-    damaged = sigma > 0 or bool(hidden.any())
-    undamaged = operations.reconstruct(model, x) if damaged else reconstruction
-    score = float(operations.root_mean_squared_error(undamaged, x))
-    made = {"sigma": sigma, "seed": seed}
-    return {
-        "seen": single(seen[0], name, picture="what the network sees", **made),
-        "reconstruction": single(reconstruction[0], name, picture="reconstruction", **made),
-        "difference": single((reconstruction - x).abs()[0] - 1, name, picture="difference", **made),
-        "code": code[0].flatten().tolist(),
-        "score": score,
-        "percentile": float((scores < score).mean() * 100),
-        "histogram": score_histogram(name),
-        "psnr_seen": finite_psnr(seen, x) if damaged else None,
-        "psnr": finite_psnr(reconstruction, x),
-        "ms": elapsed,
-    }
-
-
-@locked
-def mix_codes(name: str, pad_a: Pad, pad_b: Pad, t: float) -> dict[str, Image.Image]:
-    """Decoded at (1 - t) z_a + t z_b ("latent"), and the cross-fade of the pixels ("pixels")."""
-    model = get_model(name, Reconstructs)
-    t = check_float("The position", t, 0, 1)
-    a, b = from_pad(name, pad_a)[0], from_pad(name, pad_b)[0]
-    latent = operations.interpolate(model, a[0], b[0], torch.tensor([t]))[0]
-    return {
-        "latent": single(latent, name, picture="through the latent space", t=t),
-        "pixels": single(torch.lerp(a, b, t)[0], name, picture="cross-fade of pixels", t=t),
-    }
 
 
 # -- the two-dimensional latent map -----------------------------------------------------------------------------------
@@ -121,45 +51,10 @@ def latent_map(name: str) -> LatentMap:
     return {"points": points, "classes": info["classes"], "extent": extent, "shape": info["shape"]}
 
 
-def decode_point(name: str, x: float, y: float) -> str:
-    """The picture at a point of the map, base64 of uint8 H*W*C. Off the map means at its edge."""
-    check_name(name)
-    extent = latent_map(name)["extent"]
-    point = [max(-extent, min(extent, check_float("The position", v, -1e6, 1e6))) for v in (x, y)]
-    return to_pad(_decode_codes(name, [point])[0])["pixels"]
-
-
 @locked
 def _decode_codes(name: str, codes: Sequence[Sequence[float]]) -> Tensor:
     model = get_model(name, Decodes)
     return to_uint8(model.decode(torch.tensor(codes)))
-
-
-@locked
-def encode_point(name: str, pad: Pad) -> Place:
-    """Where a picture lands on the map, and what is decoded there."""
-    model = get_model(name, Reconstructs)
-    extent = latent_map(name)["extent"]
-    z = model.encode(from_pad(name, pad)[0]).clamp(-extent, extent)
-    x, y = z[0].tolist()
-    return {"x": x, "y": y, "picture": to_pad(to_uint8(model.decode(z))[0])}
-
-
-@locked
-def posterior_samples(
-    name: str, pad: Pad, label: int | str | None = None, n: int = 8, seed: int = 0, temperature: float = 1.0
-) -> Image.Image:
-    """Decodes of codes drawn from q(z|x): what the model takes for the same picture."""
-    model = get_model(name, HasPosterior)
-    n, seed = check_int("The number of images", n, 1, MAX_IMAGES), check_int("The seed", seed, 0, MAX_SEED)
-    temperature = check_float("The spread", temperature, 0, 8)
-    index = class_index(name, label)
-    x = from_pad(name, pad)[0]
-    labels = operations.as_labels(model, n, index)
-    mean, log_std = model.posterior(x, labels[:1])
-    noise = draw_normal(mean.shape[1:], seeded(range(seed, seed + n)), mean.device)
-    images = model.decode(mean + temperature * log_std.exp() * noise, labels)
-    return sheet(images, name, n, n=n, seed=seed, **class_text(name, index), temperature=temperature, what="variations")
 
 
 # -- single latents ---------------------------------------------------------------------------------------------------
@@ -208,34 +103,6 @@ def _edited_code(name: str, values: Any, seed: Any, index: int | None) -> Tensor
     return z
 
 
-@locked
-def traverse(name: str, values: Sequence[float], seed: int = 0, label: int | str | None = None) -> Image.Image:
-    """The picture whose strongest latents have these values; the other latents come from the seed."""
-    index = class_index(name, label)
-    z = _edited_code(name, values, seed, index)
-    model = get_model(name, Decodes)
-    image = model.decode(z, operations.as_labels(model, 1, index))[0]
-    return single(image, name, seed=seed, latents=list(values), **class_text(name, index))
-
-
-@locked
-def traversal_strip(
-    name: str, which: int, values: Sequence[float], seed: int = 0, label: int | str | None = None, n: int = 9
-) -> Image.Image:
-    """One of the strongest latents swept over its range, the others at these values."""
-    index = class_index(name, label)
-    z = _edited_code(name, values, seed, index)
-    which = check_int("The knob to sweep", which, 0, len(values) - 1)
-    latent = strongest_latents(name, len(values))[which]
-    z = z.repeat(check_int("The number of images", n, 2, MAX_IMAGES), 1)
-    z[:, latent["index"]] = torch.linspace(latent["low"], latent["high"], len(z))
-    model = get_model(name, Decodes)
-    images = model.decode(z, operations.as_labels(model, len(z), index))
-    return sheet(
-        images, name, len(z), seed=seed, latents=list(values), swept=latent["index"], **class_text(name, index)
-    )
-
-
 # -- walks ------------------------------------------------------------------------------------------------------------
 
 
@@ -252,26 +119,6 @@ def _walk_images(
     t = torch.linspace(0, 1, frames).unsqueeze(1)
     one_hot = [torch.nn.functional.one_hot(label % (model.num_classes + 1), model.num_classes + 1) for label in ends]
     return model.decode_blend(torch.lerp(codes[0], codes[1], t), torch.lerp(one_hot[0].float(), one_hot[1].float(), t))
-
-
-def latent_walk(
-    name: str,
-    seeds: tuple[int, int],
-    labels: tuple[int | str | None, int | str | None] = (None, None),
-    frames: int = 24,
-    temperature: float = 1.0,
-) -> tuple[Image.Image, str]:
-    """From one sample to another through the latent space: a film strip, and the path of a GIF that goes there and back."""
-    model = get_model(name, BlendsClasses)
-    ends = [check_int("The seed", seed, 0, MAX_SEED) for seed in seeds]
-    frames = check_int("The number of frames", frames, 2, MAX_FRAMES)
-    temperature = check_float("The temperature", temperature, 0, 2)
-    indices = [class_index(name, label) for label in labels]
-    x = _walk_images(model, ends, indices, frames, temperature)
-    classes = [class_text(name, index)["class"] for index in indices]
-    settings = {"seeds": ends, "classes": classes, "frames": frames, "temperature": temperature}
-    shown = x[torch.linspace(0, frames - 1, min(frames, 12)).round().long()]
-    return sheet(shown, name, len(shown), **settings), gif(x, name, settings)
 
 
 # -- as sections -------------------------------------------------------------------------------------------------------

@@ -2,24 +2,20 @@
 
 import base64
 import binascii
-import io
 import json
 import math
 import os
-import tempfile
-import time
-from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
 import torch
-from PIL import ExifTags, Image
+from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 from torch import Tensor
 
 import genmodels
 from genmodels.data import formats, read_pixels, tile, to_float, to_picture, to_uint8
-from genmodels.wrappers.core import describe, own_folder
+from genmodels.wrappers.core import describe
 from genmodels.wrappers.types import Pad
 
 NO_PICTURE = "There is no picture yet: draw one, pick an example or upload a file."
@@ -55,26 +51,6 @@ def _bytes(text: Any, count: int, message: str) -> np.ndarray:
     if len(raw) != count:
         raise ValueError(f"{message}, not {len(raw)}.")
     return np.frombuffer(raw, np.uint8)
-
-
-def blank(name: str) -> Pad:
-    """Empty canvas of the model's background."""
-    info = describe(name)
-    return to_pad(np.full(info["shape"], info["background"], dtype=np.uint8))
-
-
-def top_half(pad: Pad) -> Pad:
-    """The picture with its lower half hidden."""
-    _, height, width = pad["shape"]
-    hidden = np.repeat(np.arange(height) >= height // 2, width).astype(np.uint8)
-    return {**pad, "mask": base64.b64encode(hidden.tobytes()).decode()}
-
-
-def read_upload(path: str | None, name: str) -> Pad:
-    """`read_picture` of the file that a visitor sent, if there is one; else ValueError."""
-    if not path:
-        raise ValueError(NO_PICTURE)
-    return read_picture(path, name)
 
 
 def read_picture(file: str | BinaryIO, name: str) -> Pad:
@@ -133,49 +109,3 @@ def sheet(x: Tensor, name: str, columns: int | None = None, /, **settings: Any) 
     columns = columns or math.ceil(math.sqrt(len(x)))
     scale = max(2, min(8, 1000 // (columns * (x.shape[-1] + 2))))
     return signed(tile(to_uint8(x), columns, scale=scale), name, **settings)
-
-
-def columns_for(n: int) -> int:
-    """Of a sheet of n pictures: about as many as lines, and at most twice as many if that fills the sheet."""
-    few = math.ceil(math.sqrt(n))
-    return next((c for c in range(few, math.isqrt(2 * n) + 1) if n % c == 0), few)
-
-
-def thumbnail(pad: Pad) -> str:
-    """A pad's picture as a data URL, at its own small size."""
-    channels, height, width = pad["shape"]
-    array = np.frombuffer(base64.b64decode(pad["pixels"]), np.uint8).reshape(height, width, channels)
-    buffer = io.BytesIO()
-    Image.fromarray(array[:, :, 0] if channels == 1 else array).save(buffer, "png")
-    return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode()
-
-
-def gif(x: Tensor, name: str, settings: dict[str, Any]) -> str:
-    """Images as a looping GIF, there and back: the path of a file."""
-    comment = json.dumps({"Software": f"genmodels {genmodels.__version__}", "model": name} | settings).encode()
-    return _animation(torch.cat([x, x[1:-1].flip(0)]), name, "gif", comment=comment)
-
-
-def loop_webp(x: Tensor, name: str, settings: dict[str, Any]) -> str:
-    """Images as an endless lossless WebP, with the settings in its EXIF: the path of a file.
-
-    In all colours, and written in half the time of a GIF.
-    """
-    exif = Image.Exif()
-    exif[ExifTags.Base.Software] = f"genmodels {genmodels.__version__}"
-    exif[ExifTags.Base.ImageDescription] = json.dumps({"model": name} | settings)
-    return _animation(x, name, "webp", lossless=True, method=0, quality=0, exif=exif)
-
-
-def _animation(x: Tensor, name: str, format: str, **options: Any) -> str:
-    """Images enlarged to at least 256 pixels, one after the other for ever; older films of this app are removed."""
-    folder = Path(own_folder(), "films")
-    folder.mkdir(parents=True, exist_ok=True)
-    for old in folder.iterdir():
-        if time.time() - old.stat().st_mtime > 3600:
-            old.unlink(missing_ok=True)
-    scale = math.ceil(256 / x.shape[-1])
-    first, *others = (to_picture(image, scale) for image in to_uint8(x))
-    with tempfile.NamedTemporaryFile(dir=folder, prefix=f"{name}-", suffix=f".{format}", delete=False) as file:
-        first.save(file, format, save_all=True, append_images=others, duration=60, loop=0, **options)
-    return file.name

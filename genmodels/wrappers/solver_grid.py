@@ -3,21 +3,18 @@
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from torch import Tensor
 
 from genmodels import operations
-from genmodels.data import tile_pixels, to_uint8
 from genmodels.models.base import seeded
 from genmodels.protocols import Denoises
-from genmodels.wrappers.core import MAX_SEED, check_int, class_index, describe, get_model, locked_steps
+from genmodels.wrappers.core import MAX_SEED, check_int, class_index, get_model, locked_steps
 from genmodels.wrappers.denoisers import SOLVERS, Solver, checked_solver, guidance_field, timed
-from genmodels.wrappers.pictures import thumbnail, to_pad
 from genmodels.wrappers.section import Answer, Whole, pictures
 from genmodels.wrappers.state import EACH, Choices, Refused, State, class_label, class_of, field
 from genmodels.wrappers.state import seed as seed_field
-from genmodels.wrappers.types import SolverCell
 
 if TYPE_CHECKING:
     from genmodels.models.pipeline import Step
@@ -26,26 +23,6 @@ GRID_PICTURES, GRID_SOLVERS, GRID_STEPS = 4, 5, (1, 2, 4, 8, 16, 32, 50)
 GRID_CALLS = 400  # of the network, for one comparison
 #: Row, column, moment, ms, calls so far.
 Call = tuple[int, int, "Step", float, int]
-
-
-def compare_solvers(
-    name: str,
-    schedulers: Sequence[str],
-    steps: Sequence[int],
-    seed: int = 0,
-    label: int | str | None = None,
-    guidance_scale: float | None = None,
-) -> Iterator[dict[str, Any]]:
-    """The same noise denoised by every solver in every number of steps, one state per call of the network.
-
-    A state: steps, solvers (their titles), cells (solver by steps: None or {picture: data URL of four pictures, ms, calls:
-    of the network}), finished (how many cells). label None = every class in turn.
-    """
-    chosen = _distinct("solvers", schedulers, GRID_SOLVERS, list(SOLVERS))
-    columns = sorted(_distinct("numbers of steps", steps, len(GRID_STEPS), GRID_STEPS))
-    cells = _cells(name, chosen, columns, seed, label, guidance_scale)
-    facts = {"steps": columns, "solvers": [SOLVERS[solver] for solver in chosen]}
-    return locked_steps(_tables(cells, facts, describe(name)["background"]))
 
 
 def _cells(
@@ -80,29 +57,6 @@ def _computed(model: Denoises, labels: Tensor, seed: int, jobs: list[tuple[int, 
         moments = model.trajectory(labels, generators=seeded(range(seed, seed + len(labels))), **solver)
         for call, (moment, ms) in enumerate(timed(moments)):
             yield row, column, moment, ms, call
-
-
-def _distinct(what: str, values: Any, most: int, allowed: Sequence[Any]) -> list[Any]:
-    """The values, each once; ValueError if there are none, too many, or others than those that are allowed."""
-    values = list(dict.fromkeys(values)) if isinstance(values, (list, tuple)) and not _unhashable(values) else []
-    if not 1 <= len(values) <= most or any(isinstance(v, bool) or v not in allowed for v in values):
-        raise ValueError(f"Choose 1 to {most} {what}, of {', '.join(map(str, allowed))}.")
-    return values
-
-
-def _unhashable(values: Sequence[Any]) -> bool:
-    return any(isinstance(value, (list, dict)) for value in values)
-
-
-def _tables(computed: Iterator[Call], facts: dict[str, Any], paper: int) -> Iterator[dict[str, Any]]:
-    cells: list[list[SolverCell | None]] = [[None] * len(facts["steps"]) for _ in facts["solvers"]]
-    finished = 0
-    for row, column, moment, ms, call in computed:
-        if moment.sigma == 0:
-            picture = thumbnail(to_pad(tile_pixels(to_uint8(moment.clean), 2, gap=1, paper=paper)))
-            cells, finished = [list(line) for line in cells], finished + 1
-            cells[row][column] = {"picture": picture, "ms": ms, "calls": call}
-        yield facts | {"cells": cells, "finished": finished}
 
 
 # -- as a section ------------------------------------------------------------------------------------------------------

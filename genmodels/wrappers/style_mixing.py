@@ -5,36 +5,25 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from PIL import Image
 from torch import Tensor
 
 from genmodels import checkpoint, operations
-from genmodels.data import tile, to_uint8
+from genmodels.data import to_uint8
 from genmodels.models.base import seeded
 from genmodels.protocols import HasStyles
 from genmodels.wrappers.core import (
     MAX_FRAMES,
-    MAX_SEED,
     MODELS_KEPT,
-    check_int,
     class_index,
-    class_text,
     describe,
     get_model,
     locked,
 )
-from genmodels.wrappers.pictures import loop_webp, sheet, signed
-from genmodels.wrappers.sampling import GenerateState, knob
+from genmodels.wrappers.sampling import GenerateState
 from genmodels.wrappers.section import Answer, packed, pictures
 from genmodels.wrappers.state import EACH, State, choice, class_label, class_of, real, seed, whole
 
-MAX_STOPS, MAX_SOURCES = 8, 10
-SPACES = ("z", "w")
-
-
-def style_layers(name: str) -> int:
-    """How many layers of the generator have a style of their own."""
-    return get_model(name, HasStyles).num_layers
+MAX_STOPS = 8
 
 
 def _labels(model: HasStyles, first: int, n: int, index: int | None) -> Tensor:
@@ -73,71 +62,7 @@ def _loop_images(model: HasStyles, z: Tensor, labels: Tensor, frames: int, space
     return model.synthesize(torch.lerp(*ends, t.unsqueeze(2))).clamp(-1, 1)
 
 
-def latent_loop(
-    name: str,
-    seed: int = 0,
-    stops: int = 4,
-    label: int | str | None = None,
-    space: str = "z",
-    frames: int = 48,
-    truncation_psi: float = 1.0,
-) -> tuple[Image.Image, str]:
-    """A walk through the samples of seeds seed, seed + 1, … and back to the first: the stops as a strip, and the path
-    of an animated WebP.
-
-    label None: stop i shows class (seed + i) modulo the number of classes. space: "z" or "w", see `_loop_images`.
-    """
-    model = get_model(name, HasStyles)
-    seed, stops = check_int("The seed", seed, 0, MAX_SEED), check_int("The number of stops", stops, 2, MAX_STOPS)
-    frames = check_int("The number of frames", frames, 8, MAX_FRAMES)
-    psi = knob(model, "truncation_psi", truncation_psi)
-    if space not in SPACES:
-        raise ValueError("The walk must go through z or w.")
-    index = class_index(name, label)
-    labels = _labels(model, seed, stops, index)
-    z = model.sample_codes(labels, generators=seeded(range(seed, seed + stops)))
-    x = _loop_images(model, z, labels, frames, space, psi)
-    settings: dict[str, Any] = {"seed": seed, "stops": stops, **class_text(name, index), "space": space}
-    settings |= {"frames": frames, "truncation_psi": psi}
-    ends = x[torch.arange(stops) * frames // stops]
-    return sheet(ends, name, stops, **settings), loop_webp(x, name, settings)
-
-
 # -- style mixing -----------------------------------------------------------------------------------------------------
-
-
-@locked
-def style_grid(
-    name: str,
-    row_seed: int = 0,
-    column_seed: int = 100,
-    crossover: int = 2,
-    label: int | str | None = None,
-    rows: int = 4,
-    columns: int = 6,
-    truncation_psi: float = 1.0,
-) -> Image.Image:
-    """Each row's picture (left) gives the styles of the layers before `crossover`, each column's (top) the others.
-
-    So crossover 0 repeats the top, and crossover `style_layers(name)` repeats the left. label None: every class in turn.
-    """
-    model = get_model(name, HasStyles)
-    seeds = (
-        check_int("The seed of the rows", row_seed, 0, MAX_SEED),
-        check_int("The seed of the columns", column_seed, 0, MAX_SEED),
-    )
-    counts = (
-        check_int("The number of rows", rows, 1, MAX_SOURCES),
-        check_int("The number of columns", columns, 1, MAX_SOURCES),
-    )
-    crossover = check_int("The crossover layer", crossover, 0, model.num_layers)
-    psi = knob(model, "truncation_psi", truncation_psi)
-    index = class_index(name, label)
-    left, top = (_styles(model, seed, n, index, psi) for seed, n in zip(seeds, counts, strict=True))
-    rows, columns = counts
-    x = to_uint8(model.synthesize(torch.cat([left, top, _mixed(left, top, crossover)])))
-    settings = {"row_seed": seeds[0], "column_seed": seeds[1], "crossover": crossover, **class_text(name, index)}
-    return signed(_framed(x, rows, columns), name, **settings, truncation_psi=psi)
 
 
 def _styles(model: HasStyles, seed: int, n: int, index: int | None, psi: float) -> Tensor:
@@ -150,21 +75,6 @@ def _mixed(left: Tensor, top: Tensor, crossover: int) -> Tensor:
     mixed = top.repeat(len(left), 1, 1)
     mixed[:, :crossover] = left.repeat_interleave(len(top), 0)[:, :crossover]
     return mixed
-
-
-def _framed(x: Tensor, rows: int, columns: int) -> Image.Image:
-    """Row sources, column sources and their mixtures as one table, the sources set apart on transparent ground."""
-    scale = max(2, min(6, 1000 // (columns * (x.shape[-1] + 2))))
-    left, top, middle = (
-        tile(part, n, scale=scale)
-        for part, n in zip(x.split([rows, columns, rows * columns]), (1, columns, columns), strict=True)
-    )
-    gap = 6 * scale
-    table = Image.new("RGBA", (left.width + gap + middle.width, top.height + gap + middle.height))
-    for part, x0, y0 in ((left, 0, top.height + gap), (top, left.width + gap, 0)):
-        table.paste(part, (x0, y0))
-    table.paste(middle, (left.width + gap, top.height + gap))
-    return table
 
 
 # -- as sections -------------------------------------------------------------------------------------------------------

@@ -60,59 +60,7 @@ class LatentMap(TypedDict):
     shape: list[int]
 
 
-class Place(TypedDict):
-    """Where on the map a picture lands, and what is decoded there."""
-
-    x: float
-    y: float
-    picture: Pad
-
-
 # -- step by step ------------------------------------------------------------------------------------------------------
-
-
-class DenoisingFrame(TypedDict):
-    """The noisy pictures at a noise level and the clean ones that the network sees in them, each as one sheet; None until
-    it has answered for the first time. ms: time spent on the network so far."""
-
-    step: int
-    sigma: float
-    ms: float
-    noisy: Pad
-    clean: Pad | None
-
-
-class Denoising(TypedDict):
-    """Pictures on their way from noise. run: see `new_run`. state: "running", "done" or "preview". total: steps, 0 = not
-    yet known. info: the settings."""
-
-    run: int
-    info: dict[str, str]
-    total: int
-    state: str
-    frames: list[DenoisingFrame]
-
-
-class WrittenRow(TypedDict):
-    """A row of all pictures, as base64 of bytes: in picture, width, channel order; and how unsure the model was of each
-    pixel, in tenths of a bit, 255 where the pixel was given."""
-
-    pixels: str
-    bits: str
-
-
-class Writing(TypedDict):
-    """Pictures as far as they are written. run: see `new_run`. shape: [C, H, W]. count and columns: of pictures. start and
-    mask: what was given, as a pad's pixels and mask, or None. info: the settings."""
-
-    run: int
-    shape: list[int]
-    count: int
-    columns: int
-    start: str | None
-    mask: str | None
-    info: dict[str, str]
-    rows: list[WrittenRow]
 
 
 class SurpriseMap(TypedDict):
@@ -135,23 +83,6 @@ class PixelDistribution(TypedDict):
 
 
 # -- tables, games, films ----------------------------------------------------------------------------------------------
-
-
-class SolverCell(TypedDict):
-    """picture: data URL of four pictures. ms: time of the network. calls: of the network."""
-
-    picture: str
-    ms: float
-    calls: int
-
-
-class SolverGrid(TypedDict):
-    """cells: solver by number of steps, None while it is not yet known. finished: how many cells."""
-
-    steps: list[int]
-    solvers: list[str]
-    cells: list[list[SolverCell | None]]
-    finished: int
 
 
 class Round(TypedDict):
