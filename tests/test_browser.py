@@ -680,6 +680,21 @@ def test_the_hub_without_a_network(visit: Callable[..., Page]) -> None:
     expect(place.get_by_role("img", name="No picture yet")).to_be_visible()
 
 
+def test_a_server_that_went_away_is_told(context: Callable[..., BrowserContext], app_address: str) -> None:
+    """And once it is there again, so are its answers."""
+    page = context("desk").new_page()  # whose console says so, too
+    page.goto(f"{app_address}/?tab=vae&section=generate")
+    place = section(page, "vae.generate")
+    told = place.get_by_role("alert").filter(has_text="did not answer")
+    page.route("**/component_server/**", lambda route: route.abort())
+    drag(place.get_by_label("Temperature"), 0.3)
+    expect(told).to_be_visible()
+    page.unroute_all()
+    drag(place.get_by_label("Temperature"), 0.4)
+    expect(told).to_have_count(0)
+    page.close()
+
+
 # -- films and files ---------------------------------------------------------------------------------------------------
 
 
