@@ -163,8 +163,8 @@ def measure_moves(browser: Browser, address: str, key: str) -> None:
         page.wait_for_selector(".gm-section.gm-filled")
         page.evaluate(LISTEN)
         for section in page.query_selector_all(".gm-section"):
-            slider = section.query_selector("input[type=range]:not([aria-label^=Frame])")
-            if slider is None or section.query_selector("button.gm-primary"):
+            slider = section.query_selector("input[type=range]:not([aria-label])")
+            if slider is None or not slider.is_visible() or section.query_selector("button.gm-primary"):
                 continue
             section.scroll_into_view_if_needed()
             page.wait_for_function("(s) => s.classList.contains('gm-filled')", arg=section)
