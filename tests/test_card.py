@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 
 import pytest
-from helpers import build, others_slow
+from helpers import build, family_named, one_of_a_kind, others_slow
 from huggingface_hub import ModelCard
 
 from genmodels import checkpoint
@@ -54,7 +54,7 @@ def test_a_runs_card_works_as_printed(family, tmp_path, monkeypatch):
     assert all(run(code) for code in snippets(card))
 
 
-@pytest.mark.parametrize("name", checkpoint.bundled())
+@pytest.mark.parametrize("name", one_of_a_kind(checkpoint.bundled(), family_named))
 def test_the_hub_reads_what_is_so(name):
     facts = ModelCard.load(checkpoint.find(name) / "README.md").data
     family, instrument = checkpoint.read_config(name)["family"], name.startswith("referee-")

@@ -5,7 +5,7 @@ import re
 from pathlib import Path
 
 import pytest
-from helpers import build
+from helpers import build, family_named, one_of_a_kind
 
 from genmodels import checkpoint, files
 from genmodels.__main__ import main
@@ -27,7 +27,7 @@ def test_each_part_has_a_title():
     assert [part.slug for part in [*PARTS, INCEPTION]] == list(PART_TITLES)
 
 
-@pytest.mark.parametrize("name", checkpoint.bundled())
+@pytest.mark.parametrize("name", one_of_a_kind(checkpoint.bundled(), family_named))
 def test_bundled_figures_are_known(name):
     report = read_report(name)
     groups = [report["metrics"], *report["references"].values(), *report["attributes"].values()]
