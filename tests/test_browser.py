@@ -402,7 +402,9 @@ def test_the_address_follows_and_leads_back(visit: Callable[..., Page]) -> None:
         section(page, "gan.mix")
         page.wait_for_function("Math.abs(document.getElementById('section-gan.mix').getBoundingClientRect().top) < 200")
         assert asked(page) == {"tab": "gan", "section": "mix"}
-    page.get_by_role("tab", name="VAE").dispatch_event("click")  # a real one would scroll up to it first, and be told of
+    page.get_by_role("tab", name="VAE").dispatch_event(
+        "click"
+    )  # a real one would scroll up to it first, and be told of
     page.wait_for_function("location.search === '?tab=vae'")
     page.go_back()
     expect(page.get_by_role("tab", selected=True)).to_have_attribute("value", "gan")
