@@ -1,5 +1,6 @@
 """Tiny models, synthetic pictures and data sets, and other processes, for the tests."""
 
+import base64
 import contextlib
 import dataclasses
 import importlib.util
@@ -12,6 +13,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import httpx
 import numpy as np
@@ -196,3 +198,9 @@ def serve_hub(mirror: Path, home: Path, repo: str) -> Iterator[str]:
 def online(endpoint: str, home: Path) -> dict[str, str | None]:
     """The environment of a process that finds the Hub at `endpoint`, with its cache in `home`."""
     return {"HF_ENDPOINT": endpoint, "HF_HOME": str(home), "HF_HUB_OFFLINE": None, "HF_HUB_DISABLE_PROGRESS_BARS": "1"}
+
+
+def unpacked(pictures: dict[str, Any]) -> np.ndarray:
+    """The pictures of a section's answer, uint8 `(N, H, W, C)`."""
+    n, channels, height, width = pictures["shape"]
+    return np.frombuffer(base64.b64decode(pictures["pixels"]), np.uint8).reshape(n, height, width, channels)

@@ -1,6 +1,5 @@
 """The diffusion tab's sections: every default answers, what they promise holds, and what is wrong is refused by its field."""
 
-import base64
 import itertools
 import math
 from collections.abc import Iterator
@@ -9,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from helpers import unpacked
 
 from genmodels import checkpoint, operations
 from genmodels.data import to_uint8
@@ -31,14 +31,8 @@ def steps(key: str, **state: Any) -> list[dict]:
     return list(section.answer(section.parse(state)))
 
 
-def bytes_of(picture: dict) -> np.ndarray:
-    """uint8 `(N, H, W, C)`."""
-    n, channels, height, width = picture["shape"]
-    return np.frombuffer(base64.b64decode(picture["pixels"]), np.uint8).reshape(n, height, width, channels)
-
-
 def last_clean(answers: list[dict]) -> np.ndarray:
-    return bytes_of(answers[-1]["film"]["frames"][-1]["clean"])
+    return unpacked(answers[-1]["film"]["frames"][-1]["clean"])
 
 
 @pytest.fixture
@@ -94,7 +88,7 @@ def test_the_noise_is_that_of_the_formula(t: float) -> None:
     eps = torch.stack([torch.randn(x.shape[1:], generator=g) for g in seeded([3, 4])])
     sigma = frame["sigma"]
     wanted = to_uint8(math.sqrt(1 - sigma**2) * x + sigma * eps).movedim(1, -1).numpy().astype(int)
-    assert np.abs(bytes_of(frame["noisy"]).astype(int) - wanted).max() <= 1, "sigma travels with four digits"
+    assert np.abs(unpacked(frame["noisy"]).astype(int) - wanted).max() <= 1, "sigma travels with four digits"
     assert sigma == pytest.approx(math.sin(float(pipeline.angles()[round(t * 999)])), abs=0.012)
 
 
@@ -109,7 +103,7 @@ def test_the_same_seed_gives_the_picture_of_the_library() -> None:
 
 def test_given_pixels_stay() -> None:
     answers = steps("fill", picture="#3", **QUICK)
-    given = bytes_of(answers[-1]["given"])[0]
+    given = unpacked(answers[-1]["given"])[0]
     for filling in last_clean(answers):
         assert (filling[:14] == given[:14]).all()
     assert (given[14:] == given[14, 0]).all()

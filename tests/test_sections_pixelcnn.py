@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from helpers import unpacked
 
 from genmodels import device, operations
 from genmodels.data import to_uint8
@@ -27,12 +28,6 @@ NAME = NAMES[0] if NAMES else ""
 def answered(key: str, **state: object) -> Any:
     section = SECTIONS[key]
     return section.answer(section.parse({"model": NAME} | state))
-
-
-def unpacked(pictures: Answer) -> np.ndarray:
-    """`(N, H, W, C)`"""
-    n, c, h, w = pictures["shape"]
-    return np.frombuffer(base64.b64decode(pictures["pixels"]), np.uint8).reshape(n, h, w, c)
 
 
 def bits_of(answer: Answer) -> np.ndarray:

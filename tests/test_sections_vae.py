@@ -1,9 +1,8 @@
 """The VAE tab's sections: the map, a drawing on it, variations, knobs and walks."""
 
-import base64
-
 import numpy as np
 import pytest
+from helpers import unpacked
 
 from genmodels import operations
 from genmodels.data import to_uint8
@@ -20,12 +19,6 @@ pytestmark = pytest.mark.skipif(not core.available("vae"), reason="no VAE is bun
 def ask(key: str, **state: object) -> Answer:
     section = SECTIONS[key]
     return section.answer(section.parse(state))
-
-
-def unpacked(pictures: Answer) -> np.ndarray:
-    """`(N, H, W, C)`"""
-    n, c, h, w = pictures["shape"]
-    return np.frombuffer(base64.b64decode(pictures["pixels"]), np.uint8).reshape(n, h, w, c)
 
 
 @pytest.mark.parametrize("key", SECTIONS)
