@@ -176,7 +176,7 @@ def _value(metric: Metric) -> str:
 def _trained(training: dict[str, Any]) -> list[str]:
     if "steps" not in training:
         return []
-    *before, _ = _history(training)
+    *before, _ = history(training)
     earlier = ", then ".join(map(_amount, before))
     went_on = f"It went on from `{training['start']}`, after {earlier}. " if before else ""
     return [
@@ -188,9 +188,9 @@ def _trained(training: dict[str, Any]) -> list[str]:
     ]
 
 
-def _history(training: dict[str, Any]) -> list[dict[str, Any]]:
+def history(training: dict[str, Any]) -> list[dict[str, Any]]:
     """The trainings that these weights went through, the first one first; [] if none is known."""
-    return [*_history(training.get("before", {})), training] if "steps" in training else []
+    return [*history(training.get("before", {})), training] if "steps" in training else []
 
 
 def _amount(training: dict[str, Any]) -> str:
@@ -292,7 +292,7 @@ def _likelihood_table(reports: dict[str, Report]) -> list[str]:
         "| --- | ---: | ---: | ---: | ---: | ---: | --- |",
     ]
     for name, report in reports.items():
-        f, history = report.get("metrics", {}), _history(checkpoint.read_json(name, "training.json"))
+        f, history = report.get("metrics", {}), history(checkpoint.read_json(name, "training.json"))
         epochs, seconds = (sum(training[key] for training in history) for key in ("epochs", "seconds"))
         again = f"{shown(f, 'reconstruction_psnr')}, {shown(f, 'reconstruction_ssim')}"
         clean = f"{shown(f, 'denoising_psnr')} ({shown(f, 'noisy_psnr')})"

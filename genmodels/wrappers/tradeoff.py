@@ -1,0 +1,59 @@
+"""The trade-off as a plot: how good the pictures are against how long they take, and how varied they are."""
+
+from dataclasses import dataclass
+
+from genmodels.evaluation.keys import KEYS, RANKED_BY, REAL_SETS
+from genmodels.evaluation.report import shown
+from genmodels.wrappers import comparison
+from genmodels.wrappers.core import describe
+from genmodels.wrappers.plots import axis
+from genmodels.wrappers.section import Answer
+from genmodels.wrappers.state import DataState, choice
+
+TIME = "sampling_ms_16_cpu"
+VARIED = [(KEYS[key].title, key) for key in ("recall", "coverage")]
+LINES = ("train", "blur_0.5px")
+
+
+@dataclass(frozen=True)
+class TradeoffState(DataState):
+    diversity: str = choice("Size shows", "recall", VARIED)
+
+
+def tradeoff(state: TradeoffState) -> Answer:
+    """plot: a point a model, lines for real images; words: what it shows; missing: which models are not in it, and why."""
+    names = comparison.of_data(state.data, comparison.samplers())
+    reports = {name: comparison.on_record(name) for name in names}
+    known = {name: r for name, r in reports.items() if r and {RANKED_BY, TIME} <= set(r["metrics"])}
+    points = []
+    for name, report in known.items():
+        figures = report["metrics"]
+        said = [f"{KEYS[key].title}: {shown(figures, key)}" for key in (RANKED_BY, TIME, "recall", "coverage")]
+        size = figures[state.diversity]["value"] if state.diversity in figures else None
+        place = {"x": figures[TIME]["value"], "y": figures[RANKED_BY]["value"], "size": size}
+        points.append(place | {"label": name, "lines": said, "model": name, "family": describe(name)["family"]})
+    real = next((report["references"] for report in known.values() if report["references"]), {})
+    lines = [{"y": real[kind][RANKED_BY]["value"], "title": REAL_SETS[kind].title} for kind in LINES if kind in real]
+    series = [{"name": p["family"], "family": p["family"], "points": [p]} for p in points]
+    plot = {
+        "title": "Quality against time",
+        "kind": "points",
+        "x": axis("16 pictures on the CPU, ms", log=True),
+        "y": axis(f"{KEYS[RANKED_BY].title}, less is better", log=True),
+        "panels": [{"title": "", "series": series, "lines": lines}],
+        "size": f"Larger: more {KEYS[state.diversity].title}",
+    }
+    return {"plot": plot, "words": _words(points), "missing": _missing(names, list(known))}
+
+
+def _words(points: list[Answer]) -> str:
+    """The models that no other one beats in both."""
+    if not points:
+        return "Nothing has been measured yet."
+    front = [p for p in points if not any(q["x"] <= p["x"] and q["y"] <= p["y"] and q is not p for q in points)]
+    names = " and ".join(f"**{p['label']}**" for p in sorted(front, key=lambda p: p["x"]))
+    return f"{names}: no other model is both faster and nearer to real images."
+
+
+def _missing(names: list[str], known: list[str]) -> str:
+    return " ".join(f"{name}: {comparison.why_missing(name, RANKED_BY)}" for name in names if name not in known)
