@@ -52,7 +52,7 @@ def build_app() -> gr.Blocks:
     with gr.Blocks(title="genmodels", analytics_enabled=False, delete_cache=(3600, 3600)) as demo:
         component(spec)
         for section in page.sections().values():
-            if section.models():
+            if section.is_ready:
                 endpoint(section)
         for lane, limit in LANES.items():
             name = f"work_{lane}"

@@ -2,6 +2,7 @@
 
 #: The modules whose `TAB` is a tab of the page, in its order.
 TABS = [
+    "genmodels.tabs.overview",
     "genmodels.tabs.autoencoder",
     "genmodels.tabs.vae",
     "genmodels.tabs.gan",

@@ -2,6 +2,7 @@
 import { GradioBackend } from './backend.js';
 import { make } from './controls.js';
 import './tab.js';
+import './overview.js';
 import './map.js';
 import './second.js';
 // autoencoder and gan
@@ -36,6 +37,8 @@ export class Page extends HTMLElement {
     const section = only ?? (asked.get('section') ? `${asked.get('tab')}.${asked.get('section')}` : null);
     const key = only?.split('.')[0] ?? this.route ?? asked.get('tab');
     this.tabs = {};
+    for (const [family, { accent }] of Object.entries(this.spec.families))
+      if (accent) this.style.setProperty(`--gm-${family}`, `light-dark(${accent.light}, ${accent.dark})`);
     this.box = make('div', { class: 'gm-tabs-box', id: 'gm-content', tabIndex: -1 }); // within Gradio's own main
     this.only = this.spec.tabs.some((tab) => tab.sections.some((s) => s.key === only)) ? only : null;
     const state = Object.fromEntries(
@@ -58,7 +61,7 @@ export class Page extends HTMLElement {
   }
 
   header() {
-    const list = make('div', { class: 'gm-families', role: 'tablist', 'aria-label': 'Families' });
+    const list = make('div', { class: 'gm-families', role: 'tablist', 'aria-label': 'Pages' });
     for (const tab of this.spec.tabs) {
       list.append(
         make('button', {
@@ -110,7 +113,7 @@ export class Page extends HTMLElement {
       });
       tab.setAttribute('role', 'tabpanel');
       tab.setAttribute('aria-labelledby', `tab-${key}`);
-      if (state.model && this.spec.facts[state.model]) this.data = this.spec.facts[state.model].data;
+      this.data = this.spec.facts[state.model]?.data ?? state.data ?? this.data;
       this.tabs[key] = tab;
       this.box.append(tab);
       if (section) this.restore(tab, section, state);
