@@ -5,6 +5,7 @@ The environment variables GRADIO_SERVER_NAME and GRADIO_SERVER_PORT choose host 
 
 import os
 
+from genmodels import checkpoint
 from genmodels.wrappers import core, hub_repos
 
 # before gradio is imported, which reads both: no telemetry, no version check
@@ -152,6 +153,10 @@ def main(port: int | None = None) -> None:
         "server_name": os.environ.get("GRADIO_SERVER_NAME", "127.0.0.1"),
         "share": os.environ.get("GRADIO_SHARE", "").lower() == "true",
     }
+    try:
+        checkpoint.own()
+    except ValueError as error:
+        raise SystemExit(str(error)) from None
     hub_repos.allow_any_on_loopback(**place)
     app = build_app()
     app.launch(server_port=port, prevent_thread_lock=True, **place, **launch_options())

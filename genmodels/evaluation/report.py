@@ -135,10 +135,9 @@ def named(source: str | os.PathLike[str]) -> Judge:
 
 def critics(data: str, shape: tuple[int, int, int]) -> list[str]:
     """The bundled models that can judge pictures of a data set, of that shape (C, H, W)."""
-    configs = {name: checkpoint.read_config(folder) for name, folder in checkpoint.bundled().items()}
     return [
         name
-        for name, config in configs.items()
+        for name, config in checkpoint.configs().items()
         if config["data"]["name"] == data
         and tuple(config["config"]["image_shape"]) == tuple(shape)
         and Judges in abilities_of(get_family(config["family"]))

@@ -39,4 +39,3 @@ def real_images(name: str, shape: tuple[int, int, int] | None = None) -> Images 
 def kept() -> list[str]:
     """The data sets of which there are images here."""
     return [name for name in DATASETS if (FOLDER / f"{name}.json").is_file()]
-

@@ -1,8 +1,9 @@
 """The models side by side: what is on record of them as tables. Nothing here loads a model: it reads JSON files."""
 
 import functools
+import os
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import dataclass
 from typing import Any
 
 from genmodels import checkpoint
@@ -12,15 +13,16 @@ from genmodels.evaluation.keys import KEYS, PART_TITLES, RANKED_BY, REAL_SETS
 from genmodels.evaluation.measurement import DEFAULT_N
 from genmodels.evaluation.report import Figures, Metric, Report, measured, read_report, shown, timed_on
 from genmodels.places import without_paths
-from genmodels.protocols import HasLikelihood, Samples, abilities_of
+from genmodels.protocols import AnyModel, HasLikelihood, Samples, abilities_of
 from genmodels.registry import FAMILIES, get_family
 from genmodels.wrappers import bundled_samples
 from genmodels.wrappers.core import available, describe
-from genmodels.wrappers.published import LIKELIHOODS
+from genmodels.wrappers.published import LIKELIHOODS, Published
 from genmodels.wrappers.section import Answer
 from genmodels.wrappers.state import DataState, FreeState
 from genmodels.wrappers.tables import Column, Row, Table, least, most, table
 
+Records = dict[str, Report]
 FAMILY, MODEL = Column("family", "Family"), Column("model", "Model")
 SIZE = ("parameters", "file_size")
 QUALITY = ("frechet_distance", "kernel_distance", "precision", "class_accuracy")
@@ -33,6 +35,10 @@ SPEEDS = {
 #: What decides where a figure that is missing could have come from: for its reason.
 NEEDS: dict[str, type] = dict.fromkeys(BITS, HasLikelihood) | dict.fromkeys((*QUALITY, *DIVERSITY), Samples)
 LACKING: dict[type, str] = {HasLikelihood: "It states no likelihood.", Samples: "It draws no pictures."}
+ABSENT: dict[type, str] = {
+    HasLikelihood: "Without a likelihood, and so not listed",
+    Samples: "Without pictures of its own, and so not listed",
+}
 
 
 # -- which models, and what is on record of them -----------------------------------------------------------------------
@@ -63,22 +69,27 @@ def of_data(data: str, names: Iterable[str] | None = None) -> list[str]:
 
 
 def can(name: str, ability: type) -> bool:
-    return ability in abilities_of(get_family(describe(name)["family"]))
+    return ability is AnyModel or ability in abilities_of(get_family(describe(name)["family"]))
 
 
-def on_record(name: str) -> Report:
-    """What was measured of a model, {} if that doesn't hold any more; files are read again once one of them has changed."""
-    return _records(_stamp()).get(name, {})
+def records() -> Records:
+    """What was measured of every model, {} where that doesn't hold any more; read again once a file has changed."""
+    return _records(_stamp())
 
 
 def _stamp() -> tuple[tuple[str, int, int], ...]:
-    """What tells whether a file of any model has changed: of a referee, too."""
-    files = (file for folder in checkpoint.bundled().values() for file in folder.rglob("*") if file.is_file())
-    return tuple((str(file), file.stat().st_mtime_ns, file.stat().st_size) for file in files)
+    """What tells whether a file of any model has changed, of a referee's too."""
+    files = (
+        os.path.join(place, name)
+        for root in checkpoint.bundled().values()
+        for place, _, names in os.walk(root)
+        for name in names
+    )
+    return tuple((file, (facts := os.stat(file)).st_mtime_ns, facts.st_size) for file in files)
 
 
 @functools.lru_cache(maxsize=2)
-def _records(stamp: tuple[tuple[str, int, int], ...]) -> dict[str, Report]:
+def _records(stamp: tuple[tuple[str, int, int], ...]) -> Records:
     return {name: _record(name) for name in everyone()}
 
 
@@ -98,9 +109,9 @@ def why_unmeasured(name: str) -> str:
     return f"Not measured{f' ({reason})' if reason else ''}: `python -m genmodels evaluate {name}` does it."
 
 
-def why_missing(name: str, slug: str) -> str:
-    """Why a model has no figure of this slug."""
-    report, ability = on_record(name), NEEDS.get(slug)
+def why_missing(name: str, slug: str, report: Report) -> str:
+    """Why a model with this report has no figure of this slug."""
+    ability = NEEDS.get(slug)
     if ability and not can(name, ability):
         return LACKING[ability]
     if not report:
@@ -116,45 +127,54 @@ def why_missing(name: str, slug: str) -> str:
 # -- rows and columns of figures ---------------------------------------------------------------------------------------
 
 
-def _row(name: str, slugs: Sequence[str]) -> Row:
-    report = on_record(name)
+def _row(name: str, slugs: Sequence[str], report: Report) -> Row:
     row: Row = {"family": describe(name)["family"], "model": name}
     for slug in slugs:
-        row |= cell(slug, report.get("metrics", {}), why_missing(name, slug))
+        row |= figure(slug, report) or missing(slug, why_missing(name, slug, report))
     if report and report["n"] < DEFAULT_N:  # distances grow with fewer samples
         row |= {f"{s}_text": f"{row[f'{s}_text']} (n = {report['n']:,})" for s in slugs if row[s] is not None}
     return row
 
 
-def cell(slug: str, figures: Figures, why: str) -> Row:
-    """What a row says of a figure."""
+def figure(slug: str, report: Report | Mapping[str, Any]) -> Row:
+    """What a row says of a figure; {} if there is none."""
+    figures: Figures = report.get("metrics", {})
     if slug not in figures:
-        return {slug: None, f"{slug}_why": why}
+        return {}
     value, spread = figures[slug]["value"], figures[slug].get("spread")
     around = {} if spread is None else {f"{slug}_low": value - spread, f"{slug}_high": value + spread}
     return {slug: value, f"{slug}_text": shown(figures, slug)} | around
 
 
-def _references(data: str, slugs: Sequence[str]) -> list[Row]:
+def missing(key: str, why: str) -> Row:
+    return {key: None, f"{key}_why": why}
+
+
+def _references(known: Records, slugs: Sequence[str]) -> list[Row]:
     """Real images in the place of samples, as any of the data set's models was compared with."""
-    found = next((r["references"] for name in of_data(data) if (r := on_record(name)).get("references")), {})
+    found = next((report["references"] for report in known.values() if report.get("references")), {})
     rows = []
     for kind, figures in found.items():
-        row: Row = {"family": None, "family_why": "Real images.", "model": f"Real: {REAL_SETS[kind].title}", "reference": True}
+        row: Row = {
+            "family": None,
+            "family_why": "Real images.",
+            "model": f"Real: {REAL_SETS[kind].title}",
+            "reference": True,
+        }
         for slug in slugs:
-            row |= cell(slug, figures, "Not measured of real images.")
+            row |= figure(slug, {"metrics": figures}) or missing(slug, "Not measured of real images.")
         rows.append(row)
     return rows
 
 
-def _columns(slugs: Sequence[str], names: Sequence[str]) -> list[Column]:
-    return [Column(slug, KEYS[slug].title, KEYS[slug].unit, protocol=_protocol([slug], names)) for slug in slugs]
+def _columns(slugs: Sequence[str], known: Records) -> list[Column]:
+    return [Column(slug, KEYS[slug].title, KEYS[slug].unit, protocol=_protocol([slug], known)) for slug in slugs]
 
 
-def _protocol(slugs: Sequence[str], names: Sequence[str]) -> str:
+def _protocol(slugs: Sequence[str], known: Records) -> str:
     """What a figure means, and how it was measured of these models: once if of all alike."""
     meaning = KEYS[slugs[0]].meaning
-    metrics = [on_record(name).get("metrics", {}) for name in names]
+    metrics = [report.get("metrics", {}) for report in known.values()]
     how = dict.fromkeys(_how(figures[slug]) for figures in metrics for slug in slugs if slug in figures)
     return " ".join([meaning[0].upper() + meaning[1:], *(f"{text[0].upper()}{text[1:]}." for text in how)])
 
@@ -167,10 +187,16 @@ def _title(data: str) -> str:
     return DATASETS[data].title if data in DATASETS else data
 
 
+def able(data: str, ability: type) -> Records:
+    """What is on record of the data set's models with an ability."""
+    known = records()
+    return {name: known[name] for name in of_data(data) if can(name, ability)}
+
+
 def _absent(data: str, ability: type) -> dict[str, str]:
     """Which models are not in a table, as a line below it."""
     names = [name for name in of_data(data) if not can(name, ability)]
-    return {"missing": f"Not listed: {', '.join(names)}. {LACKING[ability]}"} if names else {}
+    return {"missing": f"{ABSENT[ability]}: {', '.join(names)}."} if names else {}
 
 
 def _best(row: Row | None, key: str) -> str:
@@ -202,8 +228,8 @@ def _words(text: Any) -> str:
 
 
 def size(state: DataState) -> Answer:
-    names = of_data(state.data)
-    rows = [_row(name, SIZE) | _trained(name) for name in names]
+    known = able(state.data, AnyModel)
+    rows = [_row(name, SIZE, report) | _trained(name) for name, report in known.items()]
     trained = [
         Column("epochs", "Epochs", digits=1, protocol="How often training saw each picture."),
         Column("minutes", "Trained", "min", 0, "Wall time of training, all of it where it went on from another model."),
@@ -215,7 +241,7 @@ def size(state: DataState) -> Answer:
         if small and large
         else "Nothing has been measured yet."
     )
-    return {"table": table([FAMILY, MODEL, *_columns(SIZE, names), *trained], rows, reading)}
+    return {"table": table([FAMILY, MODEL, *_columns(SIZE, known), *trained], rows, reading)}
 
 
 def _trained(name: str) -> Row:
@@ -233,17 +259,17 @@ def _trained(name: str) -> Row:
 
 
 def quality(state: DataState) -> Answer:
-    names = of_data(state.data, samplers())
-    rows = sorted((_row(name, QUALITY) for name in names), key=_by_distance)
-    real = _references(state.data, QUALITY)
+    known = able(state.data, Samples)
+    rows = sorted((_row(name, QUALITY, report) for name, report in known.items()), key=_by_distance)
+    real = _references(known, QUALITY)
     best, reached = least(rows, RANKED_BY), least(real, RANKED_BY)
     blurred = next((row for row in real if row["model"].endswith(REAL_SETS["blur_0.5px"].title)), None)
     reading = f"{_best(best, RANKED_BY)} comes nearest to the real {_title(state.data).lower()} by Fréchet distance"
     reading += f"; other real images reach {reached[f'{RANKED_BY}_text']}" if reached else ""
     if blurred:
         sharper = [row for row in rows if (row[RANKED_BY] or 1e9) < blurred[RANKED_BY]]
-        reading += f", and {len(sharper) or 'none'} of {len(rows)} models beat images blurred by half a pixel"
-    columns = [FAMILY, MODEL, *_columns(QUALITY, names)]
+        reading += f", and {len(sharper) or 'none'} of {len(rows)} models beat{'s' * (len(sharper) == 1)} images blurred by half a pixel"
+    columns = [FAMILY, MODEL, *_columns(QUALITY, known)]
     return {"table": table(columns, [*real, *rows], f"{reading}.", **_absent(state.data, Samples))}
 
 
@@ -252,14 +278,14 @@ def _by_distance(row: Row) -> float:
 
 
 def diversity(state: DataState) -> Answer:
-    names = of_data(state.data, samplers())
-    rows = [_row(name, DIVERSITY) for name in names]
+    known = able(state.data, Samples)
+    rows = [_row(name, DIVERSITY, report) for name, report in known.items()]
     wide, narrow, copying = most(rows, "coverage"), least(rows, "coverage"), most(rows, "copies")
     reading = f"{_best(wide, 'coverage')} covers the most of the real {_title(state.data).lower()}, {_best(narrow, 'coverage')} the least"
     if copying:
         more = f"{_best(copying, 'copies')} shows the most copies, where chance gives 1 %"
         reading += f"; {more if copying['copies'] else 'none shows a copy of a training image'}"
-    columns = [FAMILY, MODEL, *_columns(DIVERSITY, names)]
+    columns = [FAMILY, MODEL, *_columns(DIVERSITY, known)]
     return {"table": table(columns, rows, f"{reading}.", **_absent(state.data, Samples))}
 
 
@@ -277,27 +303,35 @@ def speed_row(name: str, machine: str, one: float, sixteen: float) -> Row:
 
 
 def speed(state: DataState) -> Answer:
-    names = of_data(state.data, samplers())
-    rows = [row for name in names for row in _speed_rows(name)]
-    machines = list(dict.fromkeys(row["machine"] for row in rows if row["machine"]))
-    fast, slow = least(rows, "sixteen"), most(rows, "sixteen")
+    return {"table": speed_table(state.data)}
+
+
+def speed_table(data: str, here: Sequence[Row] = ()) -> Table:
+    """here: rows of this host, measured just now."""
+    known = able(data, Samples)
+    rows = [*here, *(row for name, report in known.items() for row in _speed_rows(name, report))]
+    
+    newest = list(here) or rows
+    fast, slow = least(newest, "sixteen"), most(newest, "sixteen")
     reading = "Nothing has been measured yet."
     if fast and slow:
         reading = (
             f"16 pictures take from {fast['sixteen']:.0f} ms ({fast['model']}) to {slow['sixteen']:.0f} ms "
-            f"({slow['model']}), {slow['sixteen'] / fast['sixteen']:.0f} times as long, on {' and '.join(machines)}."
+            f"({slow['model']}), {slow['sixteen'] / fast['sixteen']:.0f} times as long, on {fast['machine']}."
         )
-    unmeasured = [kind for kind, slugs in SPEEDS.items() if not any(slugs[0] in on_record(n).get("metrics", {}) for n in names)]
+    unmeasured = [
+        kind for kind, (slug, _) in SPEEDS.items() if not any(slug in r.get("metrics", {}) for r in known.values())
+    ]
     columns = [FAMILY, MODEL, Column("machine", "Machine"), ONE, SIXTEEN, RATE]
-    absent = _absent(state.data, Samples)
+    absent = _absent(data, Samples)
     for kind in unmeasured:
         note = f"No {kind} has been measured: `python -m genmodels evaluate --all --only speed` does it on a machine that has one."
         absent["missing"] = f"{absent.get('missing', '')} {note}".strip()
-    return {"table": table(columns, rows, reading, **absent)}
+    return table(columns, rows, reading, **absent)
 
 
-def _speed_rows(name: str) -> list[Row]:
-    figures = on_record(name).get("metrics", {})
+def _speed_rows(name: str, report: Report) -> list[Row]:
+    figures = report.get("metrics", {})
     found = [
         speed_row(name, timed_on(figures[one]), figures[one]["value"], figures[sixteen]["value"])
         for one, sixteen in SPEEDS.values()
@@ -305,66 +339,92 @@ def _speed_rows(name: str) -> list[Row]:
     ]
     empty: Row = {"family": describe(name)["family"], "model": name}
     for key in ("machine", "one", "sixteen", "rate"):
-        empty |= {key: None, f"{key}_why": why_missing(name, SPEEDS["CPU"][0])}
+        empty |= missing(key, why_missing(name, SPEEDS["CPU"][0], report))
     return found or [empty]
 
 
-def domains(state: FreeState) -> Answer:
+@dataclass(frozen=True)
+class DomainsState(FreeState):
+    """Nothing is asked."""
+
+
+def domains(state: DomainsState) -> Answer:
     """A family a row, a data set a column: pictures of the first model there is, and its Fréchet distance."""
-    known = [data for data in DATASETS if of_data(data)]
-    columns = [FAMILY, *(Column(data, _title(data), digits=2, protocol=_protocol([RANKED_BY], of_data(data))) for data in known)]
-    rows = [{"family": family} | _domains_row(family, known) for family in FAMILIES if available(family)]
-    bests = {data: least([row for row in rows if row[data] is not None], data) for data in known}
+    sets = {data: able(data, AnyModel) for data in dict.fromkeys(describe(name)["data"] for name in everyone())}
+    columns = [
+        FAMILY,
+        *(Column(d, _title(d), digits=2, protocol=_protocol([RANKED_BY], known)) for d, known in sets.items()),
+    ]
+    rows = [{"family": family} | _domains_row(family, sets) for family in FAMILIES if available(family)]
+    bests = {data: least(rows, data) for data in sets}
     reading = "Nearest to real images: " + ", ".join(
         f"{row[f'{data}_model']} ({row[f'{data}_text']})" for data, row in bests.items() if row
     )
     return {"table": table(columns, rows, f"{reading}." if any(bests.values()) else "Nothing has been measured yet.")}
 
 
-def _domains_row(family: str, known: Sequence[str]) -> Row:
+def _domains_row(family: str, sets: Mapping[str, Records]) -> Row:
     row: Row = {}
-    for data in known:
+    for data, known in sets.items():
         name = next(iter(of_data(data, available(family))), None)
         if name is None:
-            row |= {data: None, f"{data}_why": no_model(family, data)}
+            row |= missing(data, no_model(family, data))
             continue
-        found = cell(RANKED_BY, on_record(name).get("metrics", {}), why_missing(name, RANKED_BY))
+        found = figure(RANKED_BY, known[name]) or missing(RANKED_BY, why_missing(name, RANKED_BY, known[name]))
         row |= {key.replace(RANKED_BY, data, 1): value for key, value in found.items()}
         row |= {f"{data}_model": name, f"{data}_pictures": bundled_samples.pictures(name)}
     return row
 
 
 def no_model(family: str, data: str) -> str:
-    return f"No model of it for {_title(data).lower()} is installed: `python -m genmodels train {family} --data {data}`."
+    """Why a family has no model here, and the command that makes one."""
+    broken = " ".join(f"{name} can't be read: {why}" for name, why in checkpoint.unreadable().items())
+    made = f"`python -m genmodels train {family} --data {data}` trains one."
+    return f"No model of it for {_title(data).lower()} is here: {made} {broken}".strip()
 
 
 def likelihood(state: DataState) -> Answer:
-    names = [name for name in of_data(state.data) if can(name, HasLikelihood)]
-    rows = [_likelihood_row(name) for name in names]
+    measured_here = able(state.data, HasLikelihood)
+    rows = [_likelihood_row(name, report) for name, report in measured_here.items()]
     published = [row for row in LIKELIHOODS if row.data == state.data]
-    known = [asdict(row) | {"family": row.family, "reference": True, "bits_text": row.text, "kind": row.kind} for row in published]
+    known = [_published_row(row) for row in published]
     best = least(rows, "bits")
-    reading = f"{best['model']} needs the fewest bits: {best['bits_text']} per dimension ({best['kind']})" if best else "Nothing has been measured yet"
+    reading = (
+        f"{best['model']} needs the fewest bits: {best['bits_text']} per dimension ({best['kind']})"
+        if best
+        else "Nothing has been measured yet"
+    )
     if best and known:
         near = min(known, key=lambda row: float(row["bits"]))
         reading += f"; the least published one here is {near['bits_text']} ({near['model']})"
     elif best:
         reading += "; of these pictures we know no published figure that compares"
     columns = [
-        FAMILY, MODEL, Column("bits", "bits/dim", "bits/dim", 3, _protocol(BITS, names)),
+        FAMILY, MODEL, Column("bits", "bits/dim", "bits/dim", 3, _protocol(BITS, measured_here)),
         Column("kind", "Exact or bound"), Column("protocol", "How"), Column("source", "Source"),
     ]  # fmt: skip
     return {"table": table(columns, [*known, *rows], f"{reading}.", **_absent(state.data, HasLikelihood))}
 
 
-def _likelihood_row(name: str) -> Row:
-    figures = on_record(name).get("metrics", {})
+def _published_row(row: Published) -> Row:
+    kind = "upper bound" if row.bound else "exact"
+    return row._asdict() | {"reference": True, "bits_text": f"{'≤ ' * row.bound}{row.bits:.3f}", "kind": kind}
+
+
+def _likelihood_row(name: str, report: Report) -> Row:
+    figures = report.get("metrics", {})
     row: Row = {"family": describe(name)["family"], "model": name, "source": "metrics.json"}
     slug = next((slug for slug in BITS if slug in figures), None)
     if slug is None:
-        return row | {"bits": None, "kind": None, "protocol": None} | dict.fromkeys(
-            ("bits_why", "kind_why", "protocol_why"), why_missing(name, BITS[0])
+        return (
+            row
+            | {"bits": None, "kind": None, "protocol": None}
+            | dict.fromkeys(("bits_why", "kind_why", "protocol_why"), why_missing(name, BITS[0], report))
         )
     kind = "exact" if slug == BITS[0] else "upper bound"
-    return row | {"bits": figures[slug]["value"], "bits_text": shown(figures, slug), "kind": kind, "protocol": _how(figures[slug])}
-
+    return row | {
+        "bits": figures[slug]["value"],
+        "bits_text": shown(figures, slug),
+        "kind": kind,
+        "protocol": _how(figures[slug]),
+    }

@@ -12,7 +12,7 @@ from genmodels.protocols import Samples
 from genmodels.timing import timings
 from genmodels.wrappers import comparison
 from genmodels.wrappers.core import describe, get_model, locked_steps
-from genmodels.wrappers.section import Answer, Whole
+from genmodels.wrappers.section import Answer
 from genmodels.wrappers.state import DataState
 from genmodels.wrappers.tables import Row
 
@@ -20,7 +20,8 @@ REPEATS, SECONDS = 9, 1.5  # of each of both sizes; seconds after which no furth
 
 
 def measure(state: DataState) -> Iterator[Answer]:
-    """row: how long 1 and 16 pictures of a model take here, one after the other; in the end rows, all of them."""
+    """row: how long 1 and 16 pictures of a model take here, one after the other; in the end the table of
+    speeds with all of them."""
     names = comparison.of_data(state.data, comparison.samplers())
     rows: list[Row] = []
     for i, name in enumerate(names):
@@ -32,7 +33,7 @@ def measure(state: DataState) -> Iterator[Answer]:
             else:
                 rows.append(row)
                 yield {"row": row, "progress": progress}
-    yield Whole({"progress": f"Done: {len(rows)} models", "done": True}, rows=rows)
+    yield {"progress": f"Done: {len(rows)} models", "table": comparison.speed_table(state.data, rows), "done": True}
 
 
 def _measured(name: str) -> Iterator[Row | None]:

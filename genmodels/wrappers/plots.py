@@ -23,7 +23,9 @@ def of_rows(columns: Sequence[Mapping[str, Any]], rows: Sequence[Mapping[str, An
     Rows without a figure are left out. Values of x that are no numbers become names along the axis. Raises ValueError for
     a key that is no column's.
     """
-    titles = {column["key"]: column["title"] + (f", {column['unit']}" if column.get("unit") else "") for column in columns}
+    titles = {
+        column["key"]: column["title"] + (f", {column['unit']}" if column.get("unit") else "") for column in columns
+    }
     given = wanted.get("series") or []
     keys, facet = ([given] if isinstance(given, str) else list(given)), wanted.get("facet")
     for key in (wanted.get("x"), wanted.get("y"), *keys, *([facet] if facet else [])):
@@ -31,7 +33,9 @@ def of_rows(columns: Sequence[Mapping[str, Any]], rows: Sequence[Mapping[str, An
             raise ValueError(f"There is no column {key!r} to plot; the columns are {', '.join(titles)}.")
     x, y = wanted["x"], wanted["y"]
     shown = [row for row in rows if number(row.get(y)) is not None and row.get(x) is not None]
-    names = [] if all(number(row[x]) is not None for row in shown) else list(dict.fromkeys(str(row[x]) for row in shown))
+    names = (
+        [] if all(number(row[x]) is not None for row in shown) else list(dict.fromkeys(str(row[x]) for row in shown))
+    )
     panels = []
     for panel in dict.fromkeys(row.get(facet) if facet else "" for row in shown):
         inside = [row for row in shown if not facet or row.get(facet) == panel]

@@ -23,7 +23,9 @@ class Published(NamedTuple):
 FLOWS = "UvA Deep Learning Tutorial 11"
 FLOWS_LINK = "https://uvadlc-notebooks.readthedocs.io/en/latest/tutorial_notebooks/tutorial11/NF_image_modeling.html"
 PIXELS = "UvA Deep Learning Tutorial 12"
-PIXELS_LINK = "https://uvadlc-notebooks.readthedocs.io/en/latest/tutorial_notebooks/tutorial12/Autoregressive_Image_Modeling.html"
+PIXELS_LINK = (
+    "https://uvadlc-notebooks.readthedocs.io/en/latest/tutorial_notebooks/tutorial12/Autoregressive_Image_Modeling.html"
+)
 GENERATIVE, GENERATIVE_LINK = "pytorch-generative", "https://github.com/EugenHotaj/pytorch-generative"
 
 LIKELIHOODS = [

@@ -89,4 +89,8 @@ def most(rows: Iterable[Row], key: str) -> Row | None:
 
 def number(value: Any) -> float | None:
     """A finite number; None for all else."""
-    return float(value) if isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value) else None
+    return (
+        float(value)
+        if isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+        else None
+    )

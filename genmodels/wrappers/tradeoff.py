@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from genmodels.evaluation.keys import KEYS, RANKED_BY, REAL_SETS
 from genmodels.evaluation.report import shown
+from genmodels.protocols import Samples
 from genmodels.wrappers import comparison
 from genmodels.wrappers.core import describe
 from genmodels.wrappers.plots import axis
@@ -22,8 +23,7 @@ class TradeoffState(DataState):
 
 def tradeoff(state: TradeoffState) -> Answer:
     """plot: a point a model, lines for real images; words: what it shows; missing: which models are not in it, and why."""
-    names = comparison.of_data(state.data, comparison.samplers())
-    reports = {name: comparison.on_record(name) for name in names}
+    reports = comparison.able(state.data, Samples)
     known = {name: r for name, r in reports.items() if r and {RANKED_BY, TIME} <= set(r["metrics"])}
     points = []
     for name, report in known.items():
@@ -43,7 +43,7 @@ def tradeoff(state: TradeoffState) -> Answer:
         "panels": [{"title": "", "series": series, "lines": lines}],
         "size": f"Larger: more {KEYS[state.diversity].title}",
     }
-    return {"plot": plot, "words": _words(points), "missing": _missing(names, list(known))}
+    return {"plot": plot, "words": _words(points), "missing": _missing(reports, known)}
 
 
 def _words(points: list[Answer]) -> str:
@@ -51,9 +51,11 @@ def _words(points: list[Answer]) -> str:
     if not points:
         return "Nothing has been measured yet."
     front = [p for p in points if not any(q["x"] <= p["x"] and q["y"] <= p["y"] and q is not p for q in points)]
-    names = " and ".join(f"**{p['label']}**" for p in sorted(front, key=lambda p: p["x"]))
-    return f"{names}: no other model is both faster and nearer to real images."
+    *most, last = [f"**{p['label']}**" for p in sorted(front, key=lambda p: p["x"])]
+    names = f"{', '.join(most)} and {last}" if most else last
+    return f"Of {names}, no other model is both faster and nearer to real images."
 
 
-def _missing(names: list[str], known: list[str]) -> str:
-    return " ".join(f"{name}: {comparison.why_missing(name, RANKED_BY)}" for name in names if name not in known)
+def _missing(reports: comparison.Records, known: comparison.Records) -> str:
+    absent = {name: report for name, report in reports.items() if name not in known}
+    return " ".join(f"{name}: {comparison.why_missing(name, RANKED_BY, r)}" for name, r in absent.items())
