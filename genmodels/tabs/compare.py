@@ -22,8 +22,8 @@ EXPERIMENTS = {
         "the GAN's own critic does. 50 % is guessing.",
     ),
     "augmentation": (
-        "Do generated pictures help?",
-        "A classifier learns from a few real pictures of each class, with and without a thousand generated ones. The bundled "
+        "Augmentation",
+        "Do generated pictures help? A classifier learns from a few real pictures of each class, with and without a thousand generated ones. The bundled "
         "generators saw the whole training split, which a generator of the same few pictures did not.",
     ),
 }  # fmt: skip
@@ -80,7 +80,7 @@ TAB = Tab(
         Section("compare.samples", "Pictures of a model", "Some that its checkpoint keeps, without loading it.",
                 comparison.everyone, State, bundled_samples.samples, hidden=True),
         Section("compare.glance", "At a glance", "", tuple, GlanceState, glance, TABLE),
-        measured("size", "Parameters and size", "How large each model is, and how long it was trained.", comparison.size),
+        measured("size", "Size", "How large each model is, and how long it was trained.", comparison.size),
         measured(
             "quality", "Quality",
             "How near the pictures are to real ones, as a classifier sees them that was trained on real ones alone: the "
@@ -94,7 +94,7 @@ TAB = Tab(
             comparison.diversity,
         ),
         measured(
-            "speed", "Time by hardware", "How long one picture and sixteen take, on every machine that was measured, and on the one "
+            "speed", "Time", "How long one picture and sixteen take, on every machine that was measured, and on the one "
             "that serves this page.",
             comparison.speed, element="gm-speed",
         ),
@@ -102,7 +102,7 @@ TAB = Tab(
                 DataState, host_speed.measure, TABLE, work=True, hidden=True),
         experiment("transfer"),
         Section(
-            "compare.domains", "Several kinds of pictures",
+            "compare.domains", "Data sets",
             "The same family with other pictures: what is hard for one need not be for the next.",
             tuple, comparison.DomainsState, comparison.domains, TABLE,
         ),

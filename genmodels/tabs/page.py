@@ -67,7 +67,7 @@ def families() -> dict[str, Any]:
 def facts(name: str) -> dict[str, Any]:
     """What the page knows of a model."""
     info = core.describe(name)
-    told = {key: info[key] for key in ("data", "title", "shape", "background")}
+    told = {key: info[key] for key in ("family", "data", "title", "shape", "background")}
     return told | {"variant": name.removeprefix(info["family"]).replace(info["data"], "").strip("-")}
 
 

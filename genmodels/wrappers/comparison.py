@@ -158,17 +158,23 @@ def _references(known: Records, slugs: Sequence[str]) -> list[Row]:
         row: Row = {
             "family": None,
             "family_why": "Real images.",
-            "model": f"Real: {REAL_SETS[kind].title}",
+            "model": real_title(kind),
             "reference": True,
         }
         for slug in slugs:
-            row |= figure(slug, {"metrics": figures}) or missing(slug, "Not measured of real images.")
+            row |= figure(slug, {"metrics": figures}) or missing(slug, "Measured of models alone.")
         rows.append(row)
     return rows
 
 
+def real_title(kind: str) -> str:
+    return f"Real: {REAL_SETS[kind].title}"
+
+
 def _columns(slugs: Sequence[str], known: Records) -> list[Column]:
-    return [Column(slug, KEYS[slug].title, KEYS[slug].unit, protocol=_protocol([slug], known)) for slug in slugs]
+    return [
+        Column(slug, _capital(KEYS[slug].title), KEYS[slug].unit, protocol=_protocol([slug], known)) for slug in slugs
+    ]
 
 
 def _protocol(slugs: Sequence[str], known: Records) -> str:
@@ -176,7 +182,11 @@ def _protocol(slugs: Sequence[str], known: Records) -> str:
     meaning = KEYS[slugs[0]].meaning
     metrics = [report.get("metrics", {}) for report in known.values()]
     how = dict.fromkeys(_how(figures[slug]) for figures in metrics for slug in slugs if slug in figures)
-    return " ".join([meaning[0].upper() + meaning[1:], *(f"{text[0].upper()}{text[1:]}." for text in how)])
+    return " ".join([_capital(meaning), *(f"{_capital(text)}." for text in how)])
+
+
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]
 
 
 def _how(metric: Metric) -> str:
@@ -310,7 +320,6 @@ def speed_table(data: str, here: Sequence[Row] = ()) -> Table:
     """here: rows of this host, measured just now."""
     known = able(data, Samples)
     rows = [*here, *(row for name, report in known.items() for row in _speed_rows(name, report))]
-    
     newest = list(here) or rows
     fast, slow = least(newest, "sixteen"), most(newest, "sixteen")
     reading = "Nothing has been measured yet."
@@ -357,8 +366,8 @@ def domains(state: DomainsState) -> Answer:
     ]
     rows = [{"family": family} | _domains_row(family, sets) for family in FAMILIES if available(family)]
     bests = {data: least(rows, data) for data in sets}
-    reading = "Nearest to real images: " + ", ".join(
-        f"{row[f'{data}_model']} ({row[f'{data}_text']})" for data, row in bests.items() if row
+    reading = f"Nearest to real images by {KEYS[RANKED_BY].title}: " + ", ".join(
+        f"{row[f'{data}_model']} ({row[data]:.2f})" for data, row in bests.items() if row
     )
     return {"table": table(columns, rows, f"{reading}." if any(bests.values()) else "Nothing has been measured yet.")}
 
@@ -372,6 +381,8 @@ def _domains_row(family: str, sets: Mapping[str, Records]) -> Row:
             continue
         found = figure(RANKED_BY, known[name]) or missing(RANKED_BY, why_missing(name, RANKED_BY, known[name]))
         row |= {key.replace(RANKED_BY, data, 1): value for key, value in found.items()}
+        if row[data] is not None:
+            row[f"{data}_text"] = f"{KEYS[RANKED_BY].title} {row[f'{data}_text']}"
         row |= {f"{data}_model": name, f"{data}_pictures": bundled_samples.pictures(name)}
     return row
 
@@ -408,7 +419,7 @@ def likelihood(state: DataState) -> Answer:
 
 def _published_row(row: Published) -> Row:
     kind = "upper bound" if row.bound else "exact"
-    return row._asdict() | {"reference": True, "bits_text": f"{'≤ ' * row.bound}{row.bits:.3f}", "kind": kind}
+    return row._asdict() | {"reference": True, "bits": float(row.bits), "bits_text": "≤ " * row.bound + row.bits, "kind": kind}
 
 
 def _likelihood_row(name: str, report: Report) -> Row:

@@ -13,7 +13,7 @@ class Published(NamedTuple):
     data: str
     family: str
     model: str
-    bits: float
+    bits: str  # to the digits that were published
     bound: bool
     protocol: str
     source: str
@@ -29,9 +29,9 @@ PIXELS_LINK = (
 GENERATIVE, GENERATIVE_LINK = "pytorch-generative", "https://github.com/EugenHotaj/pytorch-generative"
 
 LIKELIHOODS = [
-    Published("mnist", "flow", "Coupling flow, uniform dequantization", 1.078, True, "0.56 M parameters, 200 epochs, no class", FLOWS, FLOWS_LINK),
-    Published("mnist", "flow", "Coupling flow, variational dequantization", 1.043, True, "0.63 M parameters, 200 epochs, no class", FLOWS, FLOWS_LINK),
-    Published("mnist", "flow", "Multiscale coupling flow", 1.020, True, "1.71 M parameters, 200 epochs, no class", FLOWS, FLOWS_LINK),
-    Published("mnist", "flow", "NICE", 4.34, True, "no class", GENERATIVE, GENERATIVE_LINK),
-    Published("mnist", "pixelcnn", "Gated PixelCNN, dilated", 0.808, False, "0.85 M parameters, 150 epochs, no class", PIXELS, PIXELS_LINK),
+    Published("mnist", "flow", "Coupling flow, uniform dequantization", "1.078", True, "0.56 M parameters, 200 epochs, no class", FLOWS, FLOWS_LINK),
+    Published("mnist", "flow", "Coupling flow, variational dequantization", "1.043", True, "0.63 M parameters, 200 epochs, no class", FLOWS, FLOWS_LINK),
+    Published("mnist", "flow", "Multiscale coupling flow", "1.020", True, "1.71 M parameters, 200 epochs, no class", FLOWS, FLOWS_LINK),
+    Published("mnist", "flow", "NICE", "4.34", True, "no class", GENERATIVE, GENERATIVE_LINK),
+    Published("mnist", "pixelcnn", "Gated PixelCNN, dilated", "0.808", False, "0.85 M parameters, 150 epochs, no class", PIXELS, PIXELS_LINK),
 ]  # fmt: skip

@@ -71,8 +71,7 @@ class Racer:
         self.name, self.place, self.label, self.seed = name, place, label, seed
         self.seconds = 0.0  # that it has computed so far
         self.steps = 0
-        self.shown = -PULSE
-        self.last: Tensor | None = None
+        self.shown, self.finished = -PULSE, False
 
     def __lt__(self, other: "Racer") -> bool:
         """Whose turn comes first."""
@@ -84,17 +83,19 @@ class Racer:
         return _frames(self.name, PICTURES, "balanced" if index is None else index, self.seed)
 
     def turn(self) -> Answer:
-        """One step, by its own clock: {share, ms, pictures now and then}, and "arrived" when there is none left."""
+        """One step, by its own clock: {share, ms, pictures now and then}; one more when all are done, which says "arrived":
+        it comes when nobody else has computed less."""
+        if self.finished:
+            return {"arrived": True, "share": 1.0, "ms": 1000 * self.seconds}
         set_threads()  # of this thread: another one may have run the turn before
         steps = _steps(self.name)
         start = time.perf_counter()
-        frame = next(self.frames, None)
+        frame = next(self.frames)
         self.seconds += time.perf_counter() - start
-        told: Answer = {"ms": 1000 * self.seconds, "share": min(1.0, self.steps / steps)}
-        if frame is None and self.last is not None:
-            return told | {"arrived": True, "pictures": pictures(self.last), "share": 1.0}
-        self.last, self.steps = frame, self.steps + 1
-        if frame is not None and self.seconds >= self.shown + PULSE:
+        self.steps += 1
+        self.finished = self.steps == steps
+        told: Answer = {"ms": 1000 * self.seconds, "share": self.steps / steps}
+        if self.finished or self.seconds >= self.shown + PULSE:
             self.shown = self.seconds
             told["pictures"] = pictures(frame)
         return told
@@ -148,10 +149,8 @@ def _starters(state: RaceState) -> list[Answer]:
 
 
 def _why_absent(family: str, data: str) -> str:
-    abilities = abilities_of(get_family(family))
-    if Samples not in abilities:
-        can = " and ".join(ability.__name__ for ability in abilities)
-        return f"It stands by: it draws no pictures of its own. Of the abilities it has {can}, but not Samples."
+    if Samples not in abilities_of(get_family(family)):
+        return "It stands by: it draws no pictures of its own."
     return "Not chosen." if comparison.of_data(data, available(family)) else comparison.no_model(family, data)
 
 

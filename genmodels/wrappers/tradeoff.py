@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from genmodels.evaluation.keys import KEYS, RANKED_BY, REAL_SETS
+from genmodels.evaluation.keys import KEYS, RANKED_BY
 from genmodels.evaluation.report import shown
 from genmodels.protocols import Samples
 from genmodels.wrappers import comparison
@@ -33,7 +33,9 @@ def tradeoff(state: TradeoffState) -> Answer:
         place = {"x": figures[TIME]["value"], "y": figures[RANKED_BY]["value"], "size": size}
         points.append(place | {"label": name, "lines": said, "model": name, "family": describe(name)["family"]})
     real = next((report["references"] for report in known.values() if report["references"]), {})
-    lines = [{"y": real[kind][RANKED_BY]["value"], "title": REAL_SETS[kind].title} for kind in LINES if kind in real]
+    lines = [
+        {"y": real[kind][RANKED_BY]["value"], "title": comparison.real_title(kind)} for kind in LINES if kind in real
+    ]
     series = [{"name": p["family"], "family": p["family"], "points": [p]} for p in points]
     plot = {
         "title": "Quality against time",
@@ -41,7 +43,7 @@ def tradeoff(state: TradeoffState) -> Answer:
         "x": axis("16 pictures on the CPU, ms", log=True),
         "y": axis(f"{KEYS[RANKED_BY].title}, less is better", log=True),
         "panels": [{"title": "", "series": series, "lines": lines}],
-        "size": f"Larger: more {KEYS[state.diversity].title}",
+        "size": f"The larger a point, the more {KEYS[state.diversity].title}.",
     }
     return {"plot": plot, "words": _words(points), "missing": _missing(reports, known)}
 

@@ -4,7 +4,8 @@ const CELL = [132, 64];
 const BOX = [96, 38];
 let count = 0;
 
-const svg = (tag, attributes, ...children) => {
+/** An SVG element from a tag, attributes and children. */
+export const svg = (tag, attributes, ...children) => {
   const element = document.createElementNS('http://www.w3.org/2000/svg', tag);
   for (const [key, value] of Object.entries(attributes)) element.setAttribute(key, value);
   element.append(...children);

@@ -20,6 +20,10 @@ import './noise.js';
 import './solver-grid.js';
 import './steps.js';
 import './hub.js';
+// all families
+import './table.js';
+import './plot.js';
+import './compare.js';
 
 export class Page extends HTMLElement {
   spec = null;
