@@ -28,7 +28,7 @@ from genmodels.tabs import page
 from genmodels.wrappers.section import Section
 
 WEB = Path(str(files("genmodels") / "web" / "elements"))
-ELEMENTS = "/elements"
+ELEMENTS, PICTURES = "/elements", "/pictures"
 #: How many events of a queue run at once: those that compute, those that ask the Hub, and those that keep a large network
 #: busy for minutes, for which the others must not wait.
 LANES = {"cpu": 2, "network": 4, "large": 1}
@@ -94,7 +94,10 @@ def launch_options() -> dict[str, Any]:
         "max_file_size": "10mb",
         "enable_monitoring": False,
         "app_kwargs": {
-            "routes": [Mount(ELEMENTS, StaticFiles(directory=WEB))],
+            "routes": [
+                Mount(ELEMENTS, StaticFiles(directory=WEB)),
+                Mount(PICTURES, StaticFiles(directory=WEB.parent / "pictures")),
+            ],
             "middleware": [Middleware(GZipMiddleware, minimum_size=1000, compresslevel=4)],
         },
     }

@@ -26,7 +26,7 @@ TAB = Tab(
         "arrows": [["mean", "y", "noise"]],
     },
     accent=Accent("#334155", "#cbd5e1"),
-    glance=Glance("Many mean pictures, and noise.", "Means", "By their likelihood", "One draw", ("simple",), ("coarse",)),
+    glance=Glance("Many means, and noise.", "adds noise", "Means", "By their likelihood", "One draw", ("simple",), ("coarse",)),
     sections=[
         Section(
             "mixture.generate", "Generate", "A mean picture of the class, and noise.",

@@ -16,15 +16,18 @@ class Accent:
 
 @dataclass(frozen=True)
 class Glance:
-    """A family in a few words, for cards and tables. idea: two sentences. training, sampling: how it does that. strengths,
-    limits: a few words each."""
+    """A family in a few words, for cards and tables. idea: two sentences. verb: what it does to a picture. training, sampling:
+    how it does that. strengths, limits: a few words each. picture: what its pictures in web/pictures show, if there are any.
+    """
 
     idea: str
+    verb: str
     architecture: str
     training: str
     sampling: str
     strengths: tuple[str, ...]
     limits: tuple[str, ...]
+    picture: str = ""
 
 
 @dataclass(frozen=True)

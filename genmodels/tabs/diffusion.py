@@ -58,11 +58,13 @@ TAB = Tab(
     glance=Glance(
         idea="A network learns to see a picture through noise. From pure noise, it is asked again and "
         "again, and what it sees becomes a picture step by step.",
+        verb="drowns it in noise and brings it back",
         architecture="A U-Net that is told the noise level, and a class or words",
         training="Guesses picture and noise in a mixture of both: the squared error",
         sampling="Many passes, a step towards the clean picture each; a few if distilled",
-        strengths=("the best pictures", "fills in and follows words", "steady training"),
+        strengths=("faithful and varied pictures", "fills in, follows words", "steady training"),
         limits=("many passes", "no likelihood", "has no code"),
+        picture="Twelve heroes that come out of noise, step by step",
     ),
     sections=[
         Section(

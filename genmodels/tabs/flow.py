@@ -39,11 +39,13 @@ TAB = Tab(
     glance=Glance(
         idea="A chain of layers turns a picture into noise, and each layer can be undone. So every picture "
         "has exactly one code, and every code one picture.",
+        verb="turns it into noise and back",
         architecture="Invertible couplings of monotonic splines, from fine to coarse",
         training="Maximises the likelihood by the change of variables",
         sampling="One pass: noise, with all layers undone",
         strengths=("nothing is lost", "a likelihood", "codes that can be edited"),
         limits=("a code as large as the picture", "many weights for its quality"),
+        picture="Twelve garments that come out of noise, layer by layer",
     ),
     sections=[
         Section(

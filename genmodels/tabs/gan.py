@@ -45,11 +45,13 @@ TAB = Tab(
     glance=Glance(
         idea="A generator draws pictures, a critic tells them from real ones. Each learns from the "
         "mistakes of the other, and no pixel is ever compared with a pixel.",
+        verb="lets its critic score it",
         architecture="Convolutional generator steered by a style, and a convolutional critic",
         training="A game of two losses: the critic against the generator",
         sampling="One pass: noise to style to picture",
         strengths=("sharp pictures", "in a single pass", "styles that mix"),
         limits=("no likelihood", "no way back to a code", "a game that may tip over"),
+        picture="Twelve heroes that change as the noise changes that they are drawn from",
     ),
     sections=[
         Section(

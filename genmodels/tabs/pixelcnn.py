@@ -34,11 +34,13 @@ TAB = Tab(
     glance=Glance(
         idea="A picture is written like a text, pixel after pixel. Before each, a network says how likely "
         "every level is, and one of them is drawn.",
+        verb="finishes its lower half",
         architecture="Gated causal convolutions: the rows above, and the pixels to the left",
         training="Maximises the exact likelihood, all pixels in one pass",
         sampling="One pass of a column per pixel, row by row",
         strengths=("the exact likelihood", "finishes drawings", "steady training"),
         limits=("slow: pixel by pixel", "has no code", "sees only what is above"),
+        picture="Twelve digits, written row by row",
     ),
     sections=[
         Section(

@@ -48,11 +48,13 @@ TAB = Tab(
     glance=Glance(
         idea="The code is not a point but a small cloud, and all clouds together fill a simple one. So any "
         "point of it decodes to a picture that never was.",
+        verb="finds its place on the map and varies it",
         architecture="Convolutional encoder of a mean and a spread, decoder of a distribution per pixel",
         training="Maximises a bound of the likelihood: rebuild well, with a code that costs few bits",
         sampling="One pass: draw a code, decode it",
         strengths=("a smooth map of pictures", "a bound of the likelihood", "steady training"),
         limits=("soft edges", "only a bound"),
+        picture="Twelve digits that change as their codes walk through the cloud",
     ),
     sections=[
         Section(

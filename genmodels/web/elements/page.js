@@ -3,6 +3,7 @@ import { GradioBackend } from './backend.js';
 import { make } from './controls.js';
 import './tab.js';
 import './overview.js';
+import './see.js';
 import './map.js';
 import './second.js';
 // autoencoder and gan
@@ -76,6 +77,7 @@ export class Page extends HTMLElement {
           textContent: tab.title,
           'aria-controls': `panel-${tab.key}`,
           onclick: () => this.press(tab.key),
+          ...(tab.is_family ? { data: { family: tab.key }, style: `--gm-accent: var(--gm-${tab.key})` } : {}),
         }),
       );
     }

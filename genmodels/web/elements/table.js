@@ -65,7 +65,7 @@ export class Table extends View {
   sorted = null; // {key, down}
 
   layOut() {
-    this.reading = make('p', { class: 'gm-reading', role: 'status' });
+    this.reading = make('p', { class: 'gm-table-reading', role: 'status' });
     this.box = make('div', { class: 'gm-scroll', tabIndex: 0, role: 'region' });
     this.save = make('button', {
       type: 'button',
