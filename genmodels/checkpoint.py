@@ -263,9 +263,12 @@ class Checkpoint:
         if not file.is_file():
             return {}
         try:
-            return json.loads(file.read_text(encoding="utf-8"))
+            values = json.loads(file.read_text(encoding="utf-8"))
         except (OSError, ValueError) as error:
             raise ValueError(f"{file} can't be read as JSON: {error}") from error
+        if not isinstance(values, dict):
+            raise ValueError(f"{file} holds no JSON object.")
+        return values
 
 
 def _checked_config(file: Path) -> dict[str, Any]:

@@ -105,7 +105,7 @@ def why_unmeasured(name: str) -> str:
     try:
         reason = "its figures are of another format, weights, settings or referee" if read_report(name) else ""
     except ValueError as error:
-        reason = without_paths(str(error)).rstrip(".")
+        reason = sentence(error).rstrip(".")
     return f"Not measured{f' ({reason})' if reason else ''}: `python -m genmodels evaluate {name}` does it."
 
 
@@ -387,9 +387,14 @@ def _domains_row(family: str, sets: Mapping[str, Records]) -> Row:
     return row
 
 
+def sentence(error: object) -> str:
+    """What went wrong, for visitors: without the paths of this computer."""
+    return f"{without_paths(str(error)).rstrip('.')}."
+
+
 def no_model(family: str, data: str) -> str:
     """Why a family has no model here, and the command that makes one."""
-    broken = " ".join(f"{name} can't be read: {why}" for name, why in checkpoint.unreadable().items())
+    broken = " ".join(f"{name} can't be read: {sentence(why)}" for name, why in checkpoint.unreadable().items())
     made = f"`python -m genmodels train {family} --data {data}` trains one."
     return f"No model of it for {_title(data).lower()} is here: {made} {broken}".strip()
 
@@ -419,7 +424,12 @@ def likelihood(state: DataState) -> Answer:
 
 def _published_row(row: Published) -> Row:
     kind = "upper bound" if row.bound else "exact"
-    return row._asdict() | {"reference": True, "bits": float(row.bits), "bits_text": "≤ " * row.bound + row.bits, "kind": kind}
+    return row._asdict() | {
+        "reference": True,
+        "bits": float(row.bits),
+        "bits_text": "≤ " * row.bound + row.bits,
+        "kind": kind,
+    }
 
 
 def _likelihood_row(name: str, report: Report) -> Row:

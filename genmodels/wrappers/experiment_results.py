@@ -12,8 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from genmodels import checkpoint
-from genmodels.places import without_paths
-from genmodels.wrappers import plots
+from genmodels.wrappers import comparison, plots
 from genmodels.wrappers.section import Answer
 from genmodels.wrappers.state import FreeState
 from genmodels.wrappers.tables import Column, Row, table
@@ -57,7 +56,7 @@ def _show(name: str, state: ResultsState) -> Answer:
         answer = table(columns, rows, str(values.get("reading") or ""), protocol=_protocol(values))
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         why = str(error) if isinstance(error, ValueError) else f"The file lacks what it should say ({error})."
-        missing = f"{without_paths(why)} `{command}` measures it."
+        missing = f"{comparison.sentence(why)} `{command}` measures it."
         return {"table": table([], [], "Not measured.", missing=missing), "plots": []}
     if not values.get("complete", True):
         answer["missing"] = f"Not complete yet: `{values.get('command') or command}` goes on with it."

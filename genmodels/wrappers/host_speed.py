@@ -7,7 +7,6 @@ import torch
 
 from genmodels import operations
 from genmodels.device import hardware, set_threads
-from genmodels.places import without_paths
 from genmodels.protocols import Samples
 from genmodels.timing import timings
 from genmodels.wrappers import comparison
@@ -28,28 +27,28 @@ def measure(state: DataState) -> Iterator[Answer]:
         progress = f"{i + 1} of {len(names)}: {name}"
         yield {"progress": progress}
         for row in locked_steps(_measured(name)):
-            if row is None:
-                yield {"progress": progress}  # somebody who has left is noticed at an answer
-            else:
+            if row:
                 rows.append(row)
                 yield {"row": row, "progress": progress}
+            else:
+                yield {"progress": progress}  # somebody who has left is noticed at an answer
     yield {"progress": f"Done: {len(rows)} models", "table": comparison.speed_table(state.data, rows), "done": True}
 
 
-def _measured(name: str) -> Iterator[Row | None]:
-    """None after every call, the row in the end. What can't be loaded has none, and says why."""
+def _measured(name: str) -> Iterator[Row]:
+    """{} after every call, the row in the end. What can't be loaded has none, and says why."""
     found: dict[int, float] = {}
     try:
         model = get_model(name, Samples)
         for n in (1, 16):
             for seconds, _ in timings(functools.partial(_draw, model, n), REPEATS, SECONDS):
                 found[n] = 1000 * seconds
-                yield None
+                yield {}
         yield comparison.speed_row(name, f"this host: {hardware(torch.device('cpu'))}", found[1], found[16])
     except ValueError as error:
         row: Row = {"family": describe(name)["family"], "model": name, "machine": "this host"}
         for key in ("one", "sixteen", "rate"):
-            row |= {key: None, f"{key}_why": without_paths(str(error))}
+            row |= {key: None, f"{key}_why": comparison.sentence(error)}
         yield row
 
 

@@ -16,7 +16,6 @@ from torch import Tensor
 from genmodels import operations
 from genmodels.device import set_threads
 from genmodels.models.base import seeded
-from genmodels.places import without_paths
 from genmodels.protocols import Samples, SamplesStepwise, abilities_of
 from genmodels.registry import FAMILIES, get_family
 from genmodels.wrappers import comparison
@@ -161,7 +160,7 @@ def _turns(racers: list[Racer]) -> Iterator[tuple[int, Answer]]:
         try:
             told = racer.turn()
         except ValueError as error:
-            told = {"why": without_paths(str(error))}
+            told = {"why": comparison.sentence(error)}
         except Exception:
             log.exception("%s failed in the race", racer.name)
             told = {"why": FAILED}
