@@ -46,7 +46,7 @@ def experiment(name: str) -> Section:
     title, text = EXPERIMENTS.get(name) or (experiment_results.told(name, "title") or name, "")
     return Section(
         f"compare.{name}", title, text, tuple, experiment_results.ResultsState, experiment_results.show(name),
-        (View("plots", "plots"), *TABLE),
+        (View("words", "words"), View("plots", "plots"), View("table", "table", "", {"unread": True})),
     )  # fmt: skip
 
 

@@ -331,7 +331,7 @@ def speed_table(data: str, here: Sequence[Row] = ()) -> Table:
     unmeasured = [
         kind for kind, (slug, _) in SPEEDS.items() if not any(slug in r.get("metrics", {}) for r in known.values())
     ]
-    columns = [FAMILY, MODEL, Column("machine", "Machine"), ONE, SIXTEEN, RATE]
+    columns = [FAMILY, MODEL, ONE, SIXTEEN, RATE, Column("machine", "Machine")]
     absent = _absent(data, Samples)
     for kind in unmeasured:
         note = f"No {kind} has been measured: `python -m genmodels evaluate --all --only speed` does it on a machine that has one."

@@ -45,7 +45,8 @@ def show(name: str) -> Callable[[ResultsState], Answer]:
 
 
 def _show(name: str, state: ResultsState) -> Answer:
-    """table: the rows, none where there are no results that count, with the command that makes them; plots."""
+    """words: what the rows show; plots of them; table: the rows, none where there are no results that count, with the
+    command that makes them."""
     command = COMMAND.format(name=name)
     try:
         values = _read(name)
@@ -57,10 +58,10 @@ def _show(name: str, state: ResultsState) -> Answer:
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         why = str(error) if isinstance(error, ValueError) else f"The file lacks what it should say ({error})."
         missing = f"{comparison.sentence(why)} `{command}` measures it."
-        return {"table": table([], [], "Not measured.", missing=missing), "plots": []}
+        return {"words": "Not measured.", "plots": [], "table": table([], [], "Not measured.", missing=missing)}
     if not values.get("complete", True):
         answer["missing"] = f"Not complete yet: `{values.get('command') or command}` goes on with it."
-    return {"table": answer, "plots": drawn}
+    return {"words": answer["reading"], "plots": drawn, "table": answer}
 
 
 def _read(name: str) -> dict[str, Any]:

@@ -23,9 +23,7 @@ def of_rows(columns: Sequence[Mapping[str, Any]], rows: Sequence[Mapping[str, An
     Rows without a figure are left out. Values of x that are no numbers become names along the axis. Raises ValueError for
     a key that is no column's.
     """
-    titles = {
-        column["key"]: column["title"] + (f", {column['unit']}" if column.get("unit") else "") for column in columns
-    }
+    titles = {column["key"]: _title(column) for column in columns}
     given = wanted.get("series") or []
     keys, facet = ([given] if isinstance(given, str) else list(given)), wanted.get("facet")
     for key in (wanted.get("x"), wanted.get("y"), *keys, *([facet] if facet else [])):
@@ -47,6 +45,11 @@ def of_rows(columns: Sequence[Mapping[str, Any]], rows: Sequence[Mapping[str, An
         "y": axis(titles[y], bool(wanted.get("log_y"))),
         "panels": panels,
     }
+
+
+def _title(column: Mapping[str, Any]) -> str:
+    title, unit = str(column["title"]), str(column.get("unit") or "")
+    return f"{title}, {unit}" if unit and unit not in title.lower() else title
 
 
 def _series(

@@ -6,13 +6,14 @@ import { svg } from './diagram.js';
 import { View } from './views.js';
 
 const EDGE = { left: 58, right: 16, top: 14, bottom: 44 };
+const [NARROW, GAP] = [280, 24]; // the least width of one panel of several, and what is between two
 const DASHES = ['', '6 4', '2 3', '9 3 2 3'];
 
 /** Where the marks of an axis stand: powers of ten, with 2 and 5 between them where there is room; else round steps. */
 export function ticks(low, high, log, pixels = 400) {
   const all = [];
   if (log) {
-    const wide = pixels / Math.log10(high / low) < 100;
+    const wide = pixels / Math.log10(high / low) < 70;
     for (let power = Math.floor(Math.log10(low)); power <= Math.ceil(Math.log10(high)); power++)
       for (const step of wide ? [1] : [1, 2, 5]) all.push(step * 10 ** power);
   } else {
@@ -62,7 +63,8 @@ export class Plots extends View {
 
   figure(plot) {
     const few = plot.panels.length < 2;
-    const wide = few ? this.width : Math.max(250, (this.width - 24 * (plot.panels.length - 1)) / plot.panels.length);
+    const across = Math.max(1, Math.min(plot.panels.length, Math.floor((this.width + GAP) / (NARROW + GAP))));
+    const wide = (this.width - GAP * (across - 1)) / across;
     const high = this.options.tall ? Math.max(320, Math.min(460, 0.6 * wide)) : 260;
     const panels = plot.panels.map((panel) => this.panel(plot, panel, Math.min(wide, this.width), few ? high : 240));
     const names = plot.panels

@@ -65,7 +65,7 @@ export class Table extends View {
   sorted = null; // {key, down}
 
   layOut() {
-    this.reading = make('p', { class: 'gm-table-reading', role: 'status' });
+    this.reading = make('p', { class: 'gm-table-reading', hidden: this.options.unread });
     this.box = make('div', { class: 'gm-scroll', tabIndex: 0, role: 'region' });
     this.save = make('button', {
       type: 'button',
@@ -134,7 +134,8 @@ export class Table extends View {
 
   heading(column, numeric, i) {
     const now = this.sorted?.key === column.key ? (this.sorted.down ? 'descending' : 'ascending') : 'none';
-    const unit = column.unit && !column.title.includes(column.unit) ? make('small', { textContent: ` ${column.unit}` }) : null;
+    const unit =
+      column.unit && !column.title.toLowerCase().includes(column.unit) ? make('small', { textContent: ` ${column.unit}` }) : null;
     const sort = make('button', { type: 'button', class: 'gm-sort', onclick: () => this.sort(column.key, i) }, column.title, unit);
     const about = column.protocol
       ? this.tip.attach(
