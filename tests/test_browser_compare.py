@@ -11,7 +11,7 @@ import pytest
 from playwright.sync_api import Locator, Page, expect
 from test_browser import CHROMIUM, browser, changed, context, pixels, pytestmark, section, visit  # noqa: F401  fixtures
 
-from genmodels.wrappers import comparison
+from genmodels.wrappers import on_record
 
 sizes = pytest.mark.parametrize("size", ["desk", "phone"])
 
@@ -159,7 +159,7 @@ def plot_of(page: Page) -> Locator:
 def test_a_point_shows_its_pictures_and_opens_its_family(visit: Callable[..., Page]) -> None:
     page = visit("/?tab=compare&section=tradeoff")
     plot = plot_of(page)
-    models = comparison.of_data("mnist", comparison.samplers())
+    models = on_record.of_data("mnist", on_record.samplers())
     expect(plot.locator(".gm-point")).to_have_count(len(models))
     point = plot.locator(".gm-point[aria-label^='gan-mnist']")
     note = plot.locator(".gm-point-note")

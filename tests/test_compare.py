@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from helpers import python, unpacked
+from helpers import build, python, unpacked
 
 from genmodels import checkpoint, operations
 from genmodels.data import cut, tile, to_picture, to_uint8
@@ -20,7 +20,7 @@ from genmodels.evaluation.keys import KEYS
 from genmodels.protocols import Samples
 from genmodels.registry import FAMILIES
 from genmodels.tabs import page
-from genmodels.wrappers import comparison, core, experiment_results, host_speed, plots, race, tables
+from genmodels.wrappers import comparison, core, experiment_results, host_speed, on_record, plots, race, tables
 from genmodels.wrappers.published import LIKELIHOODS
 from genmodels.wrappers.section import from_pads
 
@@ -42,7 +42,7 @@ def row_of(table: dict[str, Any], model: str) -> dict[str, Any]:
 
 def forget() -> None:
     """Nothing that was read before: a test changes what is there."""
-    for cached in (core.load_model, core._description, race._steps, race._reads_captions, comparison._records):
+    for cached in (core.load_model, core._description, race._steps, race._reads_captions, on_record._records):
         cached.cache_clear()
 
 
@@ -585,6 +585,36 @@ def test_ones_own_model_joins_tab_tables_and_race(own: Path) -> None:
     assert {"vae-mnist", "mine", "gan-mnist"} <= set(usual), "beside the bundled one of its family"
 
 
+def test_ones_own_pictures_are_a_data_set_like_any(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of which nothing is known: no title, no referee, no real images, no sheet of samples."""
+    for family in ("autoencoder", "vae", "gan"):
+        model = build(family)
+        data = {
+            "name": "birds",
+            "shape": list(model.image_shape),
+            "classes": ["owl", "wren", "swift"][: model.num_classes],
+        }
+        checkpoint.save(model, tmp_path / f"{family}-birds", data=data)
+    monkeypatch.setenv(checkpoint.OWN, str(tmp_path))
+    forget()
+    assert page.facts("vae-birds")["title"] == "birds"
+    for key in ("size", "quality", "diversity", "speed", "likelihood"):
+        assert ask(key, data="birds")["table"]["reading"] == comparison.NOTHING, key
+    assert ask("tradeoff", data="birds")["words"] == comparison.NOTHING
+    rows = {row["family"]: row for row in ask("race", data="birds", label="owl")["racers"]}
+    assert {rows["vae"]["place"], rows["gan"]["place"]} == {1, 2}
+    assert unpacked(rows["vae"]["pictures"]).shape == (16, *build("vae").image_shape[1:], 1)
+    assert (
+        rows["flow"]["why"]
+        == "No model of it for birds is here: `python -m genmodels train flow --data birds` trains one."
+    )
+    vae = next(row for row in ask("domains")["table"]["rows"] if row["family"] == "vae")
+    assert vae["birds_model"] == "vae-birds"
+    assert vae["birds_pictures"] is None
+    monkeypatch.delenv(checkpoint.OWN)
+    forget()
+
+
 def test_ones_own_figures_count_once_measured(own: Path) -> None:
     shutil.copy(checkpoint.find("vae-mnist") / "metrics.json", own / "checkpoint")
     row = row_of(ask("quality", data="mnist")["table"], "mine")
@@ -626,7 +656,7 @@ def test_a_folder_that_is_not_there_is_refused(tmp_path: Path, monkeypatch: pyte
 
 def test_the_first_paint_reads_within_a_second() -> None:
     """All tables and the trade-off; pictures, which come when they are seen, not among them. With room for a busy machine."""
-    comparison._records.cache_clear()
+    on_record._records.cache_clear()
     start = time.process_time()
     for key in ("tradeoff", "glance", *OF_DATA):
         ask(key)
