@@ -35,6 +35,7 @@ class Tab:
     """key: the family, if it is a family's, and the prefix of its sections. diagram: {boxes, arrows, alt, lights}, see
     web/elements/diagram.js; lights: for a section's own name the boxes that light up when it runs, all of them if unnamed.
     glance: only of families. panel: whether data switch, pad and seed stand beside the sections; else a section places them.
+    start: the own name of the section to which a button in the head leads.
     """
 
     key: str
@@ -46,6 +47,7 @@ class Tab:
     glance: Glance | None = None
     accent: Accent | None = None
     panel: bool = True
+    start: str = ""
 
     @property
     def is_family(self) -> bool:
@@ -53,7 +55,7 @@ class Tab:
 
     def spec(self) -> dict[str, Any]:
         """What the browser lays the tab out from: JSON."""
-        told = {key: getattr(self, key) for key in ("key", "title", "heading", "objective", "panel")}
+        told = {key: getattr(self, key) for key in ("key", "title", "heading", "objective", "panel", "start")}
         sections = [section.spec() for section in self.sections if not section.hidden and section.is_ready]
         return told | {"is_family": self.is_family, "sections": sections}
 

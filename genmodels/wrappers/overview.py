@@ -1,11 +1,13 @@
 """All families on one page: what each of them makes of a picture, and how they relate. By ability; no family is listed."""
 
+import functools
 import logging
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, NamedTuple
 
-from genmodels import protocols
+from genmodels import checkpoint, protocols
 from genmodels.models.base import Model
 from genmodels.protocols import AnyModel
 from genmodels.registry import FAMILIES, get_family
@@ -75,9 +77,11 @@ def place(model: str, state: SeeState) -> Answer:
         middle = latents.varied(latents.VariationsState(model, state.picture, 0.0, state.seed), 1)
         first = slot("From its code", "picture", pictures(middle))
     slots = [first, slot("Variations", "picture", pictures(made))]
+    if near is None:
+        return reading(model, slots)
     words = (
         f"**{near['count']} of its {near['of']}** nearest test images are **{near['label']}**; it lies farther out than "
-        f"**{share(near['farther'])}**."
+        f"**{share(near['farther'])}** of all."
     )
     return reading(model, slots, words, Rank(near["farther"], "in the middle", "far out"))
 
@@ -85,7 +89,7 @@ def place(model: str, state: SeeState) -> Answer:
 def judge(model: str, state: SeeState) -> Answer:
     """By a critic; and which pictures of its generator come closest."""
     seen = discriminator.look(discriminator.CriticState(model, state.picture))
-    slots = [slot("Its score", "histogram", seen["realism"], keys=["real", "its own"])]
+    slots = [slot("Real ↑, its own ↓", "histogram", seen["realism"])]
     nearest = pictures(discriminator.nearest_own(model, state.pad_of("picture"), MADE))
     slots.append(slot(f"Its nearest of {discriminator.OWN}", "picture", nearest))
     return reading(model, slots, seen["words"], Rank(seen["above_test"], "looks generated", "looks real"))
@@ -124,27 +128,30 @@ def write_on(model: str, state: SeeState) -> Iterator[Answer]:
 
 def drown(model: str, state: SeeState) -> Answer:
     """In noise, and what is seen in it at one look."""
-    look = diffusion.first_look(_noisy(model, state))
+    look = diffusion.first_look(_noisy(model, state, 1))
     return reading(
         model,
-        [slot("With noise", "picture", pictures(look.noisy[:1])), slot("Seen in it", "picture", pictures(look.clean))],
+        [slot("With noise", "picture", pictures(look.noisy)), slot("Seen in it", "picture", pictures(look.clean))],
     )
 
 
 def restore(model: str, state: SeeState) -> Iterator[Answer]:
     """What comes back from the noise, and how much harder it was to see than a test image."""
-    begun = _noisy(model, state)
+    begun = _noisy(model, state, MADE)
     for answer in diffusion.denoise(begun):
         frame = answer["film"].get("frame")
         if frame and frame["clean"]:
             yield {"model": model, "slots": [slot("Denoised", "picture", frame["clean"], place=1)]}
-    harder, among = diffusion.harder_than(begun)
-    words = f"Harder to see through {NOISE:.0%} noise than **{share(harder)}** of {among} test images."
+    found = diffusion.harder_than(begun)
+    if found is None:
+        return
+    harder, among = found
+    words = f"Harder to see through {100 * NOISE:.0f} % of noise than **{share(harder)}** of {among} test images."
     yield {"model": model, "words": words, "rank": Rank(harder, "easy to see", "hard")._asdict()}
 
 
-def _noisy(model: str, state: SeeState) -> diffusion.DenoiseState:
-    values = {"model": model, "picture": state.picture, "t": NOISE, "n": MADE, "seed": state.seed}
+def _noisy(model: str, state: SeeState, n: int) -> diffusion.DenoiseState:
+    values = {"model": model, "picture": state.picture, "t": NOISE, "n": n, "seed": state.seed}
     return diffusion.DenoiseState.parse(values, [model])
 
 
@@ -171,20 +178,32 @@ READERS = [
 ]
 
 
-def readers() -> dict[str, Reader]:
-    """Of the families that have a model here and the abilities for one, by name."""
-    found: dict[str, Reader] = {}
-    for family in FAMILIES:
+class Readable(NamedTuple):
+    """A family that has models here, and what these make of a picture."""
+
+    reader: Reader
+    models: list[str]
+
+
+def readable() -> dict[str, Readable]:
+    """The families that have a model here and the abilities for a reader, by name."""
+    return _readable(tuple(checkpoint.bundled().values()), tuple(FAMILIES))
+
+
+@functools.lru_cache(maxsize=2)  # it is asked at every stroke, and reads every checkpoint's config
+def _readable(folders: tuple[Path, ...], families: tuple[str, ...]) -> dict[str, Readable]:
+    found: dict[str, Readable] = {}
+    for family in families:
         can = protocols.abilities_of(get_family(family))
         own = [reader for reader in READERS if all(need in can for need in reader.needs)]
-        if own and core.available(family):
-            found[family] = own[0]
+        if own and (names := core.available(family)):
+            found[family] = Readable(own[0], names)
     return found
 
 
 def models() -> list[str]:
     """Of all these families."""
-    return [name for family in readers() for name in core.available(family)]
+    return [name for family in readable().values() for name in family.models]
 
 
 def _model(family: str, data: str) -> str:
@@ -196,7 +215,7 @@ def _model(family: str, data: str) -> str:
 
 
 def _models(family: str, data: str) -> list[str]:
-    return [name for name in core.available(family) if core.describe(name)["data"] == data]
+    return [name for name in readable()[family].models if core.describe(name)["data"] == data]
 
 
 # -- as sections -------------------------------------------------------------------------------------------------------
@@ -205,12 +224,12 @@ def _models(family: str, data: str) -> list[str]:
 def see(state: SeeState) -> Answer:
     """families: what each makes of the picture in one pass, by name: {model, slots: its parts, words, rank: {percent, left,
     right} among test images}, or {error}: one that is missing or broken says so, and leaves the others alone."""
-    return {"families": {family: _one(family, reader, state) for family, reader in readers().items()}}
+    return {"families": {family: _one(family, state) for family in readable()}}
 
 
-def _one(family: str, reader: Reader, state: SeeState) -> Answer:
+def _one(family: str, state: SeeState) -> Answer:
     try:
-        return reader.at_once(_model(family, state.data), state)
+        return readable()[family].reader.at_once(_model(family, state.data), state)
     except Exception as error:
         return _failed(family, error)
 
@@ -226,7 +245,9 @@ def fill(state: SeeState) -> Iterator[Answer]:
     """families: what takes many steps, in turn: a part {model, slots (each with its place), words, rank} or {progress} of
     one family, and in the end all parts together."""
     whole: dict[str, Answer] = {}
-    running = {family: _steps(family, reader, state) for family, reader in readers().items() if reader.then}
+    running = {
+        family: _steps(family, found.reader.then, state) for family, found in readable().items() if found.reader.then
+    }
     while running:
         for family, steps in list(running.items()):
             part = next(steps, None)
@@ -238,15 +259,11 @@ def fill(state: SeeState) -> Iterator[Answer]:
     yield Whole({"done": True}, families=whole)
 
 
-def _steps(family: str, reader: Reader, state: SeeState) -> Iterator[Answer]:
+def _steps(family: str, then: Callable[[str, SeeState], Iterator[Answer]], state: SeeState) -> Iterator[Answer]:
     try:
-        yield from (reader.then or _nothing)(_model(family, state.data), state)
+        yield from then(_model(family, state.data), state)
     except Exception as error:
         yield _failed(family, error)
-
-
-def _nothing(model: str, state: SeeState) -> Iterator[Answer]:
-    yield from ()
 
 
 @dataclass(frozen=True)

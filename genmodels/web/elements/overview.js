@@ -7,7 +7,7 @@ const still = matchMedia('(prefers-reduced-motion: reduce)');
 
 /** A link to a family's tab, which opens in place where the page has it. */
 export function linkTo(key, page, properties, ...children) {
-  const here = page.spec.tabs.some((tab) => tab.key === key);
+  const here = !page.only && page.spec.tabs.some((tab) => tab.key === key);
   const go = (event) => {
     if (event.ctrlKey || event.metaKey || event.shiftKey || !here) return;
     event.preventDefault();

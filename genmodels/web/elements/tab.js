@@ -72,9 +72,17 @@ export class Tab extends HTMLElement {
         {},
         make('h1', { textContent: this.spec.heading, tabIndex: -1 }),
         make('p', { class: 'gm-objective', textContent: this.spec.objective }),
+        this.start(),
       ),
       this.diagram,
     );
+  }
+
+  /** The button that leads to what is to be tried first. */
+  start() {
+    const first = this.spec.sections.find(({ key }) => key === `${this.spec.key}.${this.spec.start}`);
+    const go = () => this.goTo(first.key, true);
+    return first && make('button', { type: 'button', class: 'gm-button gm-primary gm-start', textContent: first.title, onclick: go });
   }
 
   sectionNav(specs) {
