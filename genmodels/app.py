@@ -5,7 +5,6 @@ The environment variables GRADIO_SERVER_NAME and GRADIO_SERVER_PORT choose host 
 
 import os
 
-from genmodels import checkpoint
 from genmodels.wrappers import core, hub_repos
 
 # before gradio is imported, which reads both: no telemetry, no version check
@@ -157,7 +156,7 @@ def main(port: int | None = None) -> None:
         "share": os.environ.get("GRADIO_SHARE", "").lower() == "true",
     }
     try:
-        checkpoint.own()
+        core.own()
     except ValueError as error:
         raise SystemExit(str(error)) from None
     hub_repos.allow_any_on_loopback(**place)

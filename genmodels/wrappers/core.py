@@ -180,6 +180,11 @@ def available(family: str) -> list[str]:
     return sorted(names, key=rank)
 
 
+def own() -> list[str]:
+    """The models of one's own that join the bundled ones. Raises ValueError where there is none in a folder that is named."""
+    return list(checkpoint.own())
+
+
 def about(family: str) -> str:
     """The opening text of the family's model file, Markdown."""
     return registry.about(family)
