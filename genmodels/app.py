@@ -149,6 +149,7 @@ def main(port: int | None = None) -> None:
         "share": os.environ.get("GRADIO_SHARE", "").lower() == "true",
     }
     hub_repos.allow_any_on_loopback(**place)
+    core.few_arenas()
     app = build_app()
     app.launch(server_port=port, prevent_thread_lock=True, **place, **launch_options())
     import_module("genmodels.models.pipeline")  # diffusers takes seconds: now, and not when the first visitor asks

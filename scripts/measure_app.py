@@ -6,7 +6,8 @@
 Prints a Markdown table. A move: from a key on a control to the changed picture, and how long the browser's main thread was
 busy for it; every slider of every section that answers at once. Opening: from the address to the tab's first picture in a
 fresh profile, with the models loaded, and of the first visit after a start. Bytes: the document and our own scripts and
-style sheets as sent, compressed; Gradio's own left out. Memory: resident size of the server.
+style sheets as sent, compressed; Gradio's own left out. Memory: resident size of the server, and again
+after an hour's use.
 """
 
 import argparse
@@ -32,6 +33,7 @@ ROOT = Path(__file__).resolve().parent.parent
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
 MOVES, OPENINGS, RUNS = 12, 3, 5
+HOURLY, VISITS = 5, 200
 WAIT = 120_000  # milliseconds
 BUSY = "import torch; torch.set_num_threads(2); a = torch.randn(700, 700)\nwhile True: a = (a @ a).tanh()"
 
@@ -63,7 +65,9 @@ def main() -> None:
             measure_moves(browser, address, key)
         for line in watch_work(browser, address):
             print(line, flush=True)
-        print(f"| memory after every section was used | {psutil.Process(process.pid).memory_info().rss / 1e6:.0f} MB |")
+        print(f"| memory after every section was used | {resident(process.pid):.0f} MB |", flush=True)
+        count = use_for_an_hour(address)
+        print(f"| memory after {count} more answers, {VISITS} visits among them | {resident(process.pid):.0f} MB |")
 
 
 # -- the server --------------------------------------------------------------------------------------------------------
@@ -118,6 +122,46 @@ def families(address: str) -> list[str]:
 
 def first_section(address: str) -> str:
     return spec(address)["tabs"][0]["sections"][0]["key"]
+
+
+def resident(pid: int) -> float:
+    return float(psutil.Process(pid).memory_info().rss / 1e6)
+
+
+def use_for_an_hour(address: str) -> int:
+    """What one visitor asks for in an hour, and others look at: every section with each of its models, five times over, with
+    other seeds; and `VISITS` openings of the page. Returns the number of answers."""
+    count = 0
+    with httpx.Client(base_url=address, timeout=600) as client:
+        page = next(c for c in client.get("/config").json()["components"] if "server_fns" in c["props"])
+        sections = [section for tab in page["props"]["props"]["spec"]["tabs"] for section in tab["sections"]]
+        for seed in range(HOURLY):
+            for _ in range(VISITS // HOURLY):
+                client.get("/")
+            for section in sections:
+                for model in section["models"]:
+                    ask_once(
+                        client,
+                        page["id"],
+                        section,
+                        {"model": model} | ({"seed": seed} if "seed" in section["fields"] else {}),
+                    )
+                    count += 1
+    return count + VISITS
+
+
+def ask_once(client: httpx.Client, component: int, section: dict[str, Any], state: dict[str, Any]) -> None:
+    """As the page asks: at once, or by the queue."""
+    if not section["work"]:
+        question = {"section": section["key"], "state": state}
+        body = {"session_hash": "page", "component_id": component, "fn_name": "ask", "data": question}
+        client.post("/gradio_api/component_server", json=body).raise_for_status()
+    elif section["lane"] == "cpu":
+        call = f"/gradio_api/call/work_{section['lane']}"
+        event = client.post(call, json={"data": [section["key"], state]}).json()["event_id"]
+        with client.stream("GET", f"{call}/{event}") as answers:
+            for _ in answers.iter_raw():
+                pass
 
 
 # -- the browser -------------------------------------------------------------------------------------------------------
