@@ -58,6 +58,11 @@ def main() -> None:
         for key in tabs:
             times = [open_tab(browser, address, key) for _ in range(OPENINGS)]
             print(f"| open `{key}` → first picture, models loaded | {median(times):.2f} s |", flush=True)
+        for key in tabs:
+            print(
+                f"| open `{key}` → every section in view filled | {fill_view(browser, address, key):.2f} s |",
+                flush=True,
+            )
         print(f"| HTML and own scripts, as sent | {sent(browser, address, '/') / 1000:.0f} kB |")
         only = sent(browser, address, f"/?only={first_section(address)}")
         print(f"| a page for one section alone | {only / 1000:.0f} kB |")
@@ -65,6 +70,8 @@ def main() -> None:
             measure_moves(browser, address, key)
         for line in watch_work(browser, address):
             print(line, flush=True)
+        if "diffusion" in tabs:
+            print(f"| solver grid: Stop → the next answer | {stop_solvers(browser, address):.0f} ms |", flush=True)
         print(f"| memory after every section was used | {resident(process.pid):.0f} MB |", flush=True)
         count = use_for_an_hour(address)
         print(f"| memory after {count} more answers, {VISITS} visits among them | {resident(process.pid):.0f} MB |")
@@ -194,6 +201,21 @@ def open_tab(browser: Browser, address: str, key: str) -> float:
         return time.perf_counter() - start
 
 
+#: Whether a section that is on the screen still waits for its picture.
+WAITS = """() => ![...document.querySelectorAll('.gm-section')].some((section) => {
+    const { top, bottom } = section.getBoundingClientRect();
+    return bottom > 0 && top < innerHeight && !section.classList.contains('gm-filled'); })"""
+
+
+def fill_view(browser: Browser, address: str, key: str) -> float:
+    """Seconds from the address until every section on the screen has its picture."""
+    start = time.perf_counter()
+    with visited(browser, f"{address}/?tab={key}") as page:
+        page.wait_for_selector(".gm-section.gm-filled")
+        page.wait_for_function(WAITS)
+        return time.perf_counter() - start
+
+
 def sent(browser: Browser, address: str, path: str) -> int:
     """Bytes of the document, our scripts and style sheets as they were sent."""
     with visited(browser, address + path) as page:
@@ -259,6 +281,26 @@ def watch_work(browser: Browser, address: str) -> Iterator[str]:
                 timed = [one_run(page, section, button.first, stop.first, key) for _ in range(RUNS)]
                 first, last = (median(times) for times in zip(*timed, strict=True))
                 yield f"| `{key}`: first / all, median | {first:.0f} / {last:.0f} ms |"
+
+
+def stop_solvers(browser: Browser, address: str) -> float:
+    """Milliseconds from Stop, in the middle of the grid of solvers, to the answer of another section's slider."""
+    with visited(browser, f"{address}/?tab=diffusion&section=solvers") as page:
+        page.wait_for_selector(".gm-section.gm-filled")
+        page.evaluate(LISTEN)
+        grid = page.locator("[id='section-diffusion.solvers']")
+        slider = page.locator("[id='section-diffusion.noise'] input[type=range]").first
+        times = []
+        for i in range(RUNS):
+            page.evaluate("() => { seen.length = 0; }")
+            grid.get_by_role("button", name="Compare").click()
+            page.wait_for_function("seen.length > 4")
+            page.evaluate("() => { seen.length = 0; window.pressed = performance.now(); }")
+            grid.get_by_role("button", name="Stop").click()
+            slider.press(("ArrowRight", "ArrowLeft")[i % 2])
+            page.wait_for_function("seen.some(([section]) => section === 'diffusion.noise')")
+            times.append(page.evaluate("seen.find(([section]) => section === 'diffusion.noise')[1] - pressed"))
+        return median(times)
 
 
 RUN = re.compile(r"^(Generate|Write|Finish|Fill|Draw|Compare|Denoise|Run|Walk)")
