@@ -13,8 +13,6 @@ os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
 os.environ.setdefault("GRADIO_TEMP_DIR", str(core.own_folder()))
 
 from importlib import import_module
-from importlib.resources import files
-from pathlib import Path
 from typing import Any
 
 import gradio as gr
@@ -24,25 +22,24 @@ from starlette.routing import Mount
 from starlette.staticfiles import StaticFiles
 
 from genmodels.tabs import page
+from genmodels.tabs.document import ELEMENTS, WEB, WithElements
 from genmodels.wrappers.section import Section
 
-WEB = Path(str(files("genmodels") / "web" / "elements"))
-ELEMENTS, PICTURES = "/elements", "/pictures"
+PICTURES = "/pictures"
 #: How many events of a queue run at once: those that compute, those that ask the Hub, and those that keep a large network
 #: busy for minutes, for which the others must not wait.
 LANES = {"cpu": 2, "network": 4, "large": 1}
-SCRIPT = r"""
-const root = (window.gradio_config?.root ?? location.origin).replace(/\/$/, "");
-const sheet = Object.assign(document.createElement("link"), { rel: "stylesheet", href: `${root}%(elements)s/page.css?%(version)s` });
-const dressed = new Promise((done) => { sheet.onload = sheet.onerror = done; }); // nothing is shown undressed
-document.head.append(sheet);
-Promise.all([import(`${root}%(elements)s/page.js?%(version)s`), dressed]).then(([module]) => module.start(element, server, props));
+#: Whose copy of the page's components Gradio keeps. Nothing of ours is in them; what an event needs is made again.
+SESSIONS = 64
+#: For where the document isn't ours (an app mounted into another one, a page of another host that shows this one).
+SCRIPT = """
+const root = (window.gradio_config?.root ?? location.origin).replace(/\\/$/, "");
+import(`${root}%s/start.js`).then((module) => module.startIn(element, server, props));
 """
-#: What must hold before our own style sheet has come, so that nothing moves when it does.
+#: What shares a window with the page and is Gradio's: its footer alone.
 ROOM = """
-.fillable { max-width: 1240px !important; padding: 0 clamp(12px, 3vw, 28px) 24px !important; box-sizing: border-box; }
-.nav-holder { display: none !important; }
-.gm-root { min-height: 100vh; }
+.nav-holder, .gradio-container main:has(.gm-root:empty) { display: none !important; }
+gradio-app { flex-grow: 0 !important; }
 """
 
 
@@ -66,9 +63,8 @@ def build_app() -> gr.Blocks:
 
 def component(spec: dict[str, Any], route: str = "") -> gr.HTML:
     """The page as a component: it brings nothing but the spec and the function by which its scripts ask."""
-    script = SCRIPT % {"elements": ELEMENTS, "version": spec["version"]}
     return gr.HTML(
-        "", js_on_load=script, server_functions=[page.ask], spec=spec, route=route, apply_default_css=False, elem_classes="gm-root"
+        "", js_on_load=SCRIPT % ELEMENTS, server_functions=[page.ask], spec=spec, route=route, apply_default_css=False, elem_classes="gm-root"
     )  # fmt: skip
 
 
@@ -92,12 +88,13 @@ def launch_options() -> dict[str, Any]:
         "footer_links": ["api"],
         "max_file_size": "10mb",
         "enable_monitoring": False,
+        "state_session_capacity": SESSIONS,
         "app_kwargs": {
             "routes": [
                 Mount(ELEMENTS, StaticFiles(directory=WEB)),
                 Mount(PICTURES, StaticFiles(directory=WEB.parent / "pictures")),
             ],
-            "middleware": [Middleware(GZipMiddleware, minimum_size=1000, compresslevel=4)],
+            "middleware": [Middleware(GZipMiddleware, minimum_size=1000, compresslevel=4), Middleware(WithElements)],
         },
     }
 
@@ -160,6 +157,7 @@ def main(port: int | None = None) -> None:
     except ValueError as error:
         raise SystemExit(str(error)) from None
     hub_repos.allow_any_on_loopback(**place)
+    core.few_arenas()
     app = build_app()
     app.launch(server_port=port, prevent_thread_lock=True, **place, **launch_options())
     import_module("genmodels.models.pipeline")  # diffusers takes seconds: now, and not when the first visitor asks

@@ -6,7 +6,8 @@
 Prints a Markdown table. A move: from a key on a control to the changed picture, and how long the browser's main thread was
 busy for it; every slider of every section that answers at once. Opening: from the address to the tab's first picture in a
 fresh profile, with the models loaded, and of the first visit after a start. Bytes: the document and our own scripts and
-style sheets as sent, compressed; Gradio's own left out. Memory: resident size of the server.
+style sheets as sent, compressed; Gradio's own left out. Memory: resident size of the server, and again
+after an hour's use.
 """
 
 import argparse
@@ -33,12 +34,17 @@ CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shuti
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
 MOVES, OPENINGS, RUNS = 12, 3, 5
 DATA = ("mnist", "fashion-mnist", "heroes")
+HOURLY, VISITS = 5, 200
 WAIT = 120_000  # milliseconds
 BUSY = "import torch; torch.set_num_threads(2); a = torch.randn(700, 700)\nwhile True: a = (a @ a).tanh()"
 
 #: Counts answers, and says when the last one was on the canvas.
 LISTEN = """() => { window.seen = []; document.addEventListener('gm-change', (e) =>
     requestAnimationFrame(() => window.seen.push([e.detail.section, performance.now()]))); }"""
+#: Whether all has been answered that was asked since a moment: at once, and after that what takes many steps.
+ANSWERED = """(start) => {
+    const [see, fill] = ['overview.see', 'overview.fill'].map((key) => seen.findLast(([name]) => name === key)?.[1] ?? 0);
+    return start < see && see < fill; }"""
 OWN = """() => performance.getEntries().filter((e) => e.entryType === 'navigation' || e.name.includes('/elements/'))
     .reduce((sum, e) => sum + e.transferSize, 0)"""
 
@@ -57,6 +63,11 @@ def main() -> None:
         for key in tabs:
             times = [open_tab(browser, address, key) for _ in range(OPENINGS)]
             print(f"| open `{key}` → first picture, models loaded | {median(times):.2f} s |", flush=True)
+        for key in tabs:
+            print(
+                f"| open `{key}` → every section in view filled | {fill_view(browser, address, key):.2f} s |",
+                flush=True,
+            )
         print(f"| HTML and own scripts, as sent | {sent(browser, address, '/') / 1000:.0f} kB |")
         only = sent(browser, address, f"/?only={first_section(address)}")
         print(f"| a page for one section alone | {only / 1000:.0f} kB |")
@@ -66,7 +77,11 @@ def main() -> None:
             print(line, flush=True)
         for line in watch_work(browser, address):
             print(line, flush=True)
-        print(f"| memory after every section was used | {psutil.Process(process.pid).memory_info().rss / 1e6:.0f} MB |")
+        if "diffusion" in tabs:
+            print(f"| solver grid: Stop → the next answer | {stop_solvers(browser, address):.0f} ms |", flush=True)
+        print(f"| memory after every section was used | {resident(process.pid):.0f} MB |", flush=True)
+        count = use_for_an_hour(address)
+        print(f"| memory after {count} more answers, {VISITS} visits among them | {resident(process.pid):.0f} MB |")
 
 
 # -- the server --------------------------------------------------------------------------------------------------------
@@ -123,6 +138,46 @@ def first_section(address: str) -> str:
     return next(tab["sections"][0]["key"] for tab in spec(address)["tabs"] if tab["is_family"])
 
 
+def resident(pid: int) -> float:
+    return float(psutil.Process(pid).memory_info().rss / 1e6)
+
+
+def use_for_an_hour(address: str) -> int:
+    """What one visitor asks for in an hour, and others look at: every section with each of its models, five times over, with
+    other seeds; and `VISITS` openings of the page. Returns the number of answers."""
+    count = 0
+    with httpx.Client(base_url=address, timeout=600) as client:
+        page = next(c for c in client.get("/config").json()["components"] if "server_fns" in c["props"])
+        sections = [section for tab in page["props"]["props"]["spec"]["tabs"] for section in tab["sections"]]
+        for seed in range(HOURLY):
+            for _ in range(VISITS // HOURLY):
+                client.get("/")
+            for section in sections:
+                for model in section["models"]:
+                    ask_once(
+                        client,
+                        page["id"],
+                        section,
+                        {"model": model} | ({"seed": seed} if "seed" in section["fields"] else {}),
+                    )
+                    count += 1
+    return count + VISITS
+
+
+def ask_once(client: httpx.Client, component: int, section: dict[str, Any], state: dict[str, Any]) -> None:
+    """As the page asks: at once, or by the queue."""
+    if not section["work"]:
+        question = {"section": section["key"], "state": state}
+        body = {"session_hash": "page", "component_id": component, "fn_name": "ask", "data": question}
+        client.post("/gradio_api/component_server", json=body).raise_for_status()
+    elif section["lane"] == "cpu":
+        call = f"/gradio_api/call/work_{section['lane']}"
+        event = client.post(call, json={"data": [section["key"], state]}).json()["event_id"]
+        with client.stream("GET", f"{call}/{event}") as answers:
+            for _ in answers.iter_raw():
+                pass
+
+
 # -- the browser -------------------------------------------------------------------------------------------------------
 
 
@@ -150,6 +205,21 @@ def open_tab(browser: Browser, address: str, key: str) -> float:
     start = time.perf_counter()
     with visited(browser, f"{address}/?tab={key}") as page:
         page.wait_for_selector(".gm-section.gm-filled")
+        return time.perf_counter() - start
+
+
+#: Whether a section that is on the screen still waits for its picture.
+WAITS = """() => ![...document.querySelectorAll('.gm-section')].some((section) => {
+    const { top, bottom } = section.getBoundingClientRect();
+    return bottom > 0 && top < innerHeight && !section.classList.contains('gm-filled'); })"""
+
+
+def fill_view(browser: Browser, address: str, key: str) -> float:
+    """Seconds from the address until every section on the screen has its picture."""
+    start = time.perf_counter()
+    with visited(browser, f"{address}/?tab={key}") as page:
+        page.wait_for_selector(".gm-section.gm-filled")
+        page.wait_for_function(WAITS)
         return time.perf_counter() - start
 
 
@@ -216,10 +286,11 @@ def draw_once(browser: Browser, address: str) -> Iterator[str]:
                 page.evaluate("() => { seen.length = 0; }")
                 page.mouse.move(box["x"] + box["width"] * (0.3 + 0.03 * i), box["y"] + box["height"] * 0.3)
                 page.mouse.down()
-                page.mouse.move(box["x"] + box["width"] * (0.6 - 0.03 * i), box["y"] + box["height"] * 0.7, steps=3)
+                page.mouse.move(box["x"] + box["width"] * (0.6 - 0.03 * i), box["y"] + box["height"] * 0.6, steps=3)
                 start = page.evaluate("performance.now()")
+                page.mouse.move(box["x"] + box["width"] * (0.6 - 0.03 * i), box["y"] + box["height"] * 0.7)
                 page.mouse.up()
-                page.wait_for_function("seen.at(-1)?.[0] === 'overview.fill'")
+                page.wait_for_function(ANSWERED, arg=start)
                 times = dict(page.evaluate("seen"))
                 at_once.append(times["overview.see"] - start)
                 rest.append(times["overview.fill"] - start)
@@ -245,6 +316,26 @@ def watch_work(browser: Browser, address: str) -> Iterator[str]:
                 timed = [one_run(page, section, button.first, stop.first, key) for _ in range(RUNS)]
                 first, last = (median(times) for times in zip(*timed, strict=True))
                 yield f"| `{key}`: first / all, median | {first:.0f} / {last:.0f} ms |"
+
+
+def stop_solvers(browser: Browser, address: str) -> float:
+    """Milliseconds from Stop, in the middle of the grid of solvers, to the answer of another section's slider."""
+    with visited(browser, f"{address}/?tab=diffusion&section=solvers") as page:
+        page.wait_for_selector(".gm-section.gm-filled")
+        page.evaluate(LISTEN)
+        grid = page.locator("[id='section-diffusion.solvers']")
+        slider = page.locator("[id='section-diffusion.noise'] input[type=range]").first
+        times = []
+        for i in range(RUNS):
+            page.evaluate("() => { seen.length = 0; }")
+            grid.get_by_role("button", name="Compare").click()
+            page.wait_for_function("seen.length > 4")
+            page.evaluate("() => { seen.length = 0; window.pressed = performance.now(); }")
+            grid.get_by_role("button", name="Stop").click()
+            slider.press(("ArrowRight", "ArrowLeft")[i % 2])
+            page.wait_for_function("seen.some(([section]) => section === 'diffusion.noise')")
+            times.append(page.evaluate("seen.find(([section]) => section === 'diffusion.noise')[1] - pressed"))
+        return median(times)
 
 
 RUN = re.compile(r"^(Generate|Write|Finish|Fill|Draw|Compare|Denoise|Run|Walk)")

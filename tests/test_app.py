@@ -6,6 +6,7 @@ import itertools
 import json
 import math
 import os
+import re
 import subprocess
 import sys
 import time
@@ -445,6 +446,25 @@ def test_the_page_is_small_as_it_is_sent(served: Served, path: str, limit: int) 
             assert answer.num_bytes_downloaded < 1000 or answer.headers.get("content-encoding") == "gzip", address
             sent += answer.num_bytes_downloaded
     assert sent <= limit
+
+
+@pytest.mark.parametrize("path", ["/", "/vae"])
+def test_the_document_begins_with_our_modules(served: Served, path: str) -> None:
+    document = served.http.get(served.address + path).text
+    assert document.count('type="module"') == 2, "ours and Gradio's"
+    assert document.index("start.js") < document.index("./assets/index")
+    theme = re.search(r'href="(theme.css\?v=\w+)"', document)
+    assert theme
+    assert served.http.get(f"{served.address}/{theme[1]}").text.startswith("\n@font-face")
+
+
+def test_what_is_no_page_passes_as_it_is(served: Served) -> None:
+    config = served.http.get(f"{served.address}/config")
+    assert config.headers["content-type"] == "application/json"
+    assert "start.js" not in config.text.split("js_on_load")[0]
+    missing = served.http.get(f"{served.address}/elements/missing.js")
+    assert missing.status_code == 404
+    assert "modulepreload" not in missing.text
 
 
 def test_a_family_without_a_model_has_no_tab(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -19,7 +19,7 @@ from genmodels.tabs import page as laid_out
 from genmodels.wrappers import denoisers
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-from playwright.sync_api import Browser, BrowserContext, Locator, Page, expect  # noqa: E402
+from playwright.sync_api import Browser, BrowserContext, Locator, Page, Route, expect  # noqa: E402
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 pytestmark = [
@@ -811,12 +811,40 @@ def test_a_server_that_went_away_is_told(context: Callable[..., BrowserContext],
     page.goto(f"{app_address}/?tab=vae&section=generate")
     place = section(page, "vae.generate")
     told = place.get_by_role("alert").filter(has_text="did not answer")
-    page.route("**/component_server/**", lambda route: route.abort())
+    page.route("**/component_server", lambda route: route.abort())
     drag(place.get_by_label("Temperature"), 0.3)
     expect(told).to_be_visible()
     page.unroute_all()
     drag(place.get_by_label("Temperature"), 0.4)
     expect(told).to_have_count(0)
+    page.close()
+
+
+def test_the_page_waits_for_nothing_of_gradios(context: Callable[..., BrowserContext], app_address: str) -> None:
+    page = context("desk").new_page()
+    page.route("**/assets/**", lambda route: route.abort())
+    page.goto(f"{app_address}/?tab=vae&section=generate&__theme=dark")
+    expect(section(page, "vae.generate")).to_have_class(re.compile("gm-filled"))
+    expect(page.locator("body")).to_have_class("dark")
+    page.close()
+
+
+def test_gradios_component_begins_where_the_document_does_not(
+    context: Callable[..., BrowserContext], app_address: str
+) -> None:
+    """In an app mounted into another one, whose pages go past our middleware."""
+
+    def without_ours(route: Route) -> None:
+        answer = route.fetch()
+        route.fulfill(
+            response=answer, body=re.sub(r'<script type="module" src="elements/.*?</script>', "", answer.text())
+        )
+
+    page = context("desk").new_page()
+    page.route(f"{app_address}/vae", without_ours)
+    page.goto(f"{app_address}/vae")
+    expect(page.locator("gm-page .gm-section").first).to_have_class(re.compile("gm-filled"))
+    assert page.locator("gm-page").count() == 1
     page.close()
 
 

@@ -87,6 +87,7 @@ class TrainConfig:
     weight_decay: float = 0.0
     max_grad_norm: float = 1.0
     ema_decay: float = 0.999
+    muon: float = 0.0  # learning rate of hidden matrices by Muon, see training/muon.py; 0: AdamW for all weights
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -95,7 +96,7 @@ class TrainConfig:
             object.__setattr__(self, name, checked(name, getattr(self, name), hint))
         ranges = {"steps": (1, math.inf), "batch_size": (1, math.inf), "warmup": (0, 1), "ema_decay": (0, 1)}
         ranges |= dict.fromkeys(
-            ("learning_rate", "final_learning_rate", "weight_decay", "max_grad_norm"), (0, math.inf)
+            ("learning_rate", "final_learning_rate", "weight_decay", "max_grad_norm", "muon"), (0, math.inf)
         )
         for name, (low, high) in ranges.items():
             if not low <= getattr(self, name) <= high:
@@ -156,6 +157,11 @@ class Model(nn.Module):
     def players(self) -> dict[str, list[nn.Parameter]]:
         """Who takes turns in training, each with an optimizer of its own. A GAN returns two."""
         return {"model": list(self.parameters())}
+
+    def output_layers(self) -> list[nn.Module]:
+        """Layers whose outputs are no features but the answer, with a row per answer: an optimizer of hidden layers
+        (`TrainConfig.muon`) leaves them out."""
+        return []
 
     def _labels(self, labels: Tensor | None, n: int, device: torch.device) -> Tensor:
         """Rows `(n,)` of a label embedding: -1 and None ("no class") are the extra one, without classes the only one."""

@@ -185,6 +185,10 @@ class PixelCNN(Model):
         self.horizontal = ModuleList(Horizontal(wide, tall, config.fold, d, classes) for d in config.dilations)
         self.heads = ModuleList(Head(wide, channel, config.grey_levels) for channel in range(channels))
 
+    def output_layers(self) -> list[nn.Module]:
+        """The logits of the levels."""
+        return [head.last for head in self.heads]
+
     # -- the objective ------------------------------------------------------------------------------------------
 
     def forward(self, x: Tensor, labels: Tensor | None = None, *, player: str = "model") -> dict[str, Tensor]:

@@ -148,6 +148,8 @@ def follow(section: str, state: dict[str, Any]) -> Iterator[Answer]:
     except Exception:
         log.exception("A section failed")
         yield {"error": BROKEN}
+    finally:
+        core.give_back()
 
 
 def _work_section(key: Any) -> Section:

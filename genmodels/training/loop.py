@@ -34,7 +34,7 @@ from genmodels.models.base import Model, TrainConfig, TrainingDiverged
 from genmodels.places import absolute
 from genmodels.registry import family_of
 from genmodels.training.completion import preview
-from genmodels.training.optimization import AveragedWeights, adamw, learning_rate, set_frozen
+from genmodels.training.optimization import AveragedWeights, learning_rate, optimizer_of, set_frozen
 from genmodels.training.record import Row, read_rows, row_is_due, versions
 from genmodels.training.states import State, check_same, identity, newest_whole, seal, states
 
@@ -143,7 +143,7 @@ class _Run:
         self.net = self.accelerator.prepare(model)
         self.ema.module.load_state_dict(model.state_dict())  # DDP has just given every process rank 0's weights
         self.optimizers = {
-            player: self.accelerator.prepare(adamw(parameters, self.recipe))
+            player: self.accelerator.prepare(optimizer_of(model, parameters, self.recipe))
             for player, parameters in model.players().items()
         }
         self.step, self.seconds = 0, 0.0

@@ -8,7 +8,8 @@ import torch
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
-from genmodels.models.base import TrainConfig
+from genmodels.models.base import Model, TrainConfig
+from genmodels.training.muon import Muon, hidden_weights
 
 M = TypeVar("M", bound=nn.Module)
 Parameters = tuple[Tensor, ...] | list[Tensor]  # as torch's AveragedModel hands them over
@@ -23,15 +24,17 @@ def learning_rate(recipe: TrainConfig, progress: float) -> float:
     return low + (high - low) * 0.5 * (1 + math.cos(math.pi * done))
 
 
-def adamw(parameters: list[nn.Parameter], recipe: TrainConfig) -> torch.optim.Optimizer:
-    """AdamW, with weight decay on matrices and kernels only."""
+def optimizer_of(model: Model, parameters: list[nn.Parameter], recipe: TrainConfig) -> torch.optim.Optimizer:
+    """AdamW, with weight decay on matrices and kernels only; Muon for the hidden ones if the recipe says so."""
+    hidden = {id(weight) for weight in hidden_weights(model)} if recipe.muon else set()
+    rest = [p for p in parameters if id(p) not in hidden]
     groups = [
-        {"params": [p for p in parameters if p.ndim >= 2], "weight_decay": recipe.weight_decay},
-        {"params": [p for p in parameters if p.ndim < 2], "weight_decay": 0.0},
-    ]
-    return torch.optim.AdamW(
-        [g for g in groups if g["params"]], lr=recipe.learning_rate, betas=recipe.betas, fused=True
-    )
+        {"params": [p for p in rest if p.ndim >= 2], "weight_decay": recipe.weight_decay},
+        {"params": [p for p in rest if p.ndim < 2], "weight_decay": 0.0},
+        {"params": [p for p in parameters if id(p) in hidden], "weight_decay": 0.0, "muon": recipe.muon / max(recipe.learning_rate, 1e-12)},
+    ]  # fmt: skip
+    kind = Muon if hidden else torch.optim.AdamW
+    return kind([g for g in groups if g["params"]], lr=recipe.learning_rate, betas=recipe.betas, fused=True)
 
 
 def warm_ema(decay: float) -> Callable[[Parameters, Parameters, Tensor | int], None]:

@@ -16,12 +16,14 @@ from torch import Tensor
 from genmodels import checkpoint, operations, registry
 from genmodels.data import DATASETS
 from genmodels.device import set_threads
+from genmodels.memory import few_arenas as few_arenas
+from genmodels.memory import give_back as give_back
 from genmodels.models.base import Model
 from genmodels.protocols import AnyModel
 from genmodels.registry import get_family
 
 MAX_IMAGES, MAX_SEED, MAX_FRAMES = 100, 2**31 - 1, 96
-MODELS_KEPT = 24
+MODELS_KEPT = 32  # all that are bundled, and some of one's own
 NOT_NAMED = "no class named"
 A = TypeVar("A", bound=AnyModel)
 P = ParamSpec("P")

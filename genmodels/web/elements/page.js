@@ -1,5 +1,4 @@
-// The page: the families' tabs, the address, and what all of them share. `start` is called by Gradio's component.
-import { GradioBackend } from './backend.js';
+// The page: the families' tabs, the address, and what all of them share.
 import { make } from './controls.js';
 import './tab.js';
 import './overview.js';
@@ -44,7 +43,8 @@ export class Page extends HTMLElement {
     this.tabs = {};
     for (const [family, { accent }] of Object.entries(this.spec.families))
       if (accent) this.style.setProperty(`--gm-${family}`, `light-dark(${accent.light}, ${accent.dark})`);
-    this.box = make('div', { class: 'gm-tabs-box', id: 'gm-content', tabIndex: -1 }); // within Gradio's own main
+    const landmark = this.closest('main') ? 'div' : 'main'; // a document has one
+    this.box = make(landmark, { class: 'gm-tabs-box', id: 'gm-content', tabIndex: -1 });
     this.only = this.spec.tabs.some((tab) => tab.sections.some((s) => s.key === only)) ? only : null;
     const state = Object.fromEntries(
       [...asked].filter(([name]) => !['tab', 'section', 'only', '__theme', '__sign', 'view'].includes(name)),
@@ -167,15 +167,3 @@ function address(values) {
 }
 
 customElements.define('gm-page', Page);
-
-/** @param {HTMLElement} element @param {object} server @param {object} props of the gr.HTML component: spec, route */
-export function start(element, server, props) {
-  if (element.querySelector('gm-page')) return;
-  const page = document.createElement('gm-page');
-  Object.assign(page, {
-    spec: props.spec,
-    route: props.route || null,
-    backend: new GradioBackend(server, window.gradio_config?.root ?? location.origin),
-  });
-  element.replaceChildren(page);
-}

@@ -1,0 +1,66 @@
+"""The page's document: our modules in the head of Gradio's, so that the page begins with the document.
+
+Gradio renders its page in the browser, and a component's own script runs when all of that is done: half a second in which
+nothing is to be seen. What the page is laid out from stands in the document anyway (`window.gradio_config`), so our
+modules can start at once; Gradio's, which keep the API's page and its log-in, start beside them.
+"""
+
+import hashlib
+import re
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from starlette.datastructures import MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+WEB = Path(str(files("genmodels") / "web" / "elements"))
+#: Where the modules are served: another address for other contents, so that no browser mixes two versions.
+ELEMENTS = "/elements/" + hashlib.sha256(b"".join(path.read_bytes() for path in sorted(WEB.iterdir()))).hexdigest()[:12]
+_THEME = re.compile(rb'"theme_hash":\s*"(\w+)"')
+
+
+def tags(document: bytes) -> bytes:
+    """What goes into the head of a page: its theme, our style sheet, and all modules at once, not one after the other."""
+    theme = _THEME.search(document)
+    sheets = [f"theme.css?v={theme[1].decode()}" if theme else "theme.css", f"{ELEMENTS[1:]}/page.css"]
+    modules = sorted(path.name for path in WEB.glob("*.js"))
+    lines = [
+        *(f'<link rel="stylesheet" href="{sheet}">' for sheet in sheets),
+        *(f'<link rel="modulepreload" href="{ELEMENTS[1:]}/{name}">' for name in modules),
+        f'<script type="module" src="{ELEMENTS[1:]}/start.js"></script>',
+    ]
+    return "\n".join(lines).encode()
+
+
+class WithElements:
+    """Middleware that puts `tags` into Gradio's pages."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Hold a page back until it is whole; let everything else pass."""
+        started: Message | None = None
+        body = b""
+
+        async def sent(message: Message) -> None:
+            nonlocal started, body
+            if message["type"] == "http.response.start" and _is_page(message):
+                started = message
+            elif started is None or message["type"] != "http.response.body":
+                await send(message)
+            else:
+                body += message.get("body", b"")
+                if not message.get("more_body"):
+                    # before Gradio's own modules: modules start in the order of the document
+                    body = body.replace(b"<base", tags(body) + b"\n<base", 1) if b"<gradio-app" in body else body
+                    MutableHeaders(raw=started["headers"])["content-length"] = str(len(body))
+                    await send(started)
+                    await send({"type": "http.response.body", "body": body})
+
+        await self.app(scope, receive, sent if scope["type"] == "http" and scope["method"] == "GET" else send)
+
+
+def _is_page(start: dict[str, Any] | Message) -> bool:
+    return MutableHeaders(raw=start["headers"]).get("content-type", "").startswith("text/html")

@@ -1,0 +1,39 @@
+// Starts the page: with the document, where the server put this module into it, or in Gradio's component.
+import { GradioBackend } from './backend.js';
+import './page.js';
+
+/** The page at the top of the document, whose config tells the spec and the component that answers. */
+function startWithDocument() {
+  const config = window.gradio_config;
+  const component = config?.components?.find((one) => one.props?.props?.spec);
+  const asked = new URLSearchParams(location.search);
+  if (!component || asked.has('view')) return; // a log-in, or Gradio's page of the API
+  const theme = asked.get('__theme') ?? 'system';
+  const dark = theme === 'dark' || (theme === 'system' && matchMedia('(prefers-color-scheme: dark)').matches);
+  document.body.classList.toggle('dark', dark); // as Gradio does, later
+  const address = `${root()}/gradio_api/component_server`;
+  const server = { ask: (question) => post(address, { session_hash: 'page', component_id: component.id, fn_name: 'ask', data: question }) };
+  document.body.prepend(page(component.props.props, server));
+}
+
+/** The same in Gradio's component, unless the document has begun with it. */
+export function startIn(element, server, props) {
+  if (!document.querySelector('gm-page')) element.replaceChildren(page(props, server));
+}
+
+function page({ spec, route }, server) {
+  return Object.assign(document.createElement('gm-page'), { spec, route: route || null, backend: new GradioBackend(server, root()) });
+}
+
+/** The app's address as the browser reaches it, which a proxy may have changed. */
+function root() {
+  const told = new URL(window.gradio_config?.root ?? '.', document.baseURI);
+  return (told.hostname === location.hostname ? location.origin + told.pathname : told.href).replace(/\/$/, '');
+}
+
+async function post(address, body) {
+  const answer = await fetch(address, { method: 'POST', headers: { 'Content-Type': 'application/json' }, body: JSON.stringify(body) });
+  return answer.ok ? answer.json() : null;
+}
+
+startWithDocument();

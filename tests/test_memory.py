@@ -1,0 +1,62 @@
+"""What a server gives back. In processes of their own, because arenas are chosen once."""
+
+import subprocess
+import sys
+
+import pytest
+
+pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="glibc's allocator")
+HELD = """
+import numpy as np, psutil
+from genmodels import memory
+
+def resident():
+    return psutil.Process().memory_info().rss / 1e6
+
+blocks = [np.ones(8000) for _ in range(4000)]  # 64 kB each: below the size for which glibc asks the kernel each time
+last = np.ones(8000)
+full = resident()
+del blocks  # `last` lies above them, so glibc keeps what was freed
+kept = resident()
+memory.give_back()
+print(full - kept, full - resident())
+"""
+THREADS = """
+import ctypes, re, threading
+from genmodels import memory
+
+memory.few_arenas()
+go = threading.Barrier(12)
+
+def work():
+    go.wait()
+    held = [bytearray(2000) for _ in range(200)]
+    go.wait()
+
+threads = [threading.Thread(target=work) for _ in range(12)]
+[t.start() for t in threads]
+[t.join() for t in threads]
+libc = ctypes.CDLL(None)
+libc.fopen.restype = ctypes.c_void_p
+file = libc.fopen(b"/dev/stdout", b"w")
+libc.malloc_info(0, ctypes.c_void_p(file))
+libc.fclose(ctypes.c_void_p(file))
+"""
+
+
+def said(code: str, **environment: str) -> str:
+    result = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, env={**environment}
+    )
+    return result.stdout
+
+
+def test_what_was_freed_goes_back_to_the_machine() -> None:
+    before, after = map(float, said(HELD).split())
+    assert before < 60
+    assert after > 200
+
+
+@pytest.mark.parametrize(("environment", "most"), [({}, 2), ({"MALLOC_ARENA_MAX": "5"}, 5)])
+def test_all_threads_share_a_few_arenas(environment: dict[str, str], most: int) -> None:
+    assert said(THREADS, **environment).count("<heap nr=") == most
