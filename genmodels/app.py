@@ -5,7 +5,7 @@ The environment variables GRADIO_SERVER_NAME and GRADIO_SERVER_PORT choose host 
 
 import os
 
-from genmodels.wrappers import core, hub_repos
+from genmodels.wrappers import core, hub_repos, on_record
 
 # before gradio is imported, which reads both: no telemetry, no version check
 os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
@@ -160,5 +160,6 @@ def main(port: int | None = None) -> None:
     core.few_arenas()
     app = build_app()
     app.launch(server_port=port, prevent_thread_lock=True, **place, **launch_options())
+    on_record.records()  # reads all weights once, to tell whose figures hold
     import_module("genmodels.models.pipeline")  # diffusers takes seconds: now, and not when the first visitor asks
     app.block_thread()
