@@ -319,7 +319,7 @@ def test_one_seed_for_the_tab(visit: Callable[..., Page]) -> None:
     changed(samples, seeded)
     pad = page.locator(".gm-pad-canvas")
     on_pad = pixels(pad)
-    samples.click(position={"x": 20, "y": 20})
+    place.get_by_role("button", name="Picture 1 of 16").click()
     changed(pad, on_pad)
 
 
