@@ -43,6 +43,7 @@ ROOM = """
 .fillable { max-width: 1240px !important; padding: 0 clamp(12px, 3vw, 28px) 24px !important; box-sizing: border-box; }
 .nav-holder { display: none !important; }
 .gm-root { min-height: 100vh; }
+body:not(:has(.gm-filled, .gm-empty)) footer { visibility: hidden; }
 """
 
 

@@ -95,7 +95,7 @@ TAB = Tab(
             "All of these start with the same noise, and only what the network is told differs. What the noise had settled, "
             "such as the slant or the pose, mostly stays alike.",
             told, diffusion.SameState, diffusion.same,
-            (View("gallery", "gallery", "Of the same noise", {"columns": 6}), View("words", "words")), verb="Draw them",
+            (View("gallery", "gallery", "Of the same noise", {"columns": 6, "count": 11}), View("words", "words")), verb="Draw them",
             task="Turn the guidance to 0: what is left of the differences?",
         ),
         section(

@@ -30,7 +30,7 @@ export class Grid extends View {
   layOut() {
     const { count = 16, columns = 0, shape = [1, 28, 28], alt = this.options.title || 'Pictures' } = this.options;
     this.canvas = make('canvas', { class: 'gm-sheet', role: 'img', 'aria-label': alt });
-    const wide = columns || columnsFor(count);
+    const wide = Math.min(count, columns || columnsFor(count));
     fit(this.canvas, wide * (shape[2] + 2) - 2, Math.ceil(count / wide) * (shape[1] + 2) - 2); // the room that the first answer will take
     const save = make('button', {
       type: 'button',
