@@ -43,6 +43,8 @@ export class Page extends HTMLElement {
     history.scrollRestoration = 'manual'; // the address says where to be: the browser's own memory of it comes too late
     addEventListener('popstate', () => this.fromAddress());
     addEventListener('scroll', () => this.scrolled(), { passive: true });
+    for (const move of ['wheel', 'touchmove', 'keydown', 'pointerdown'])
+      addEventListener(move, () => this.tabs[this.current].release(), { passive: true, capture: true });
   }
 
   /** Marks the section that is read, at most once a frame. */
@@ -106,13 +108,13 @@ export class Page extends HTMLElement {
     const key = this.route ?? (alone || asked.get('tab'));
     const name = alone ? (part ?? '') : asked.get('section');
     const tab = key ? this.spec.tabs.find((one) => one.key === key) : this.spec.tabs[0];
-    const usable = tab?.sections.filter((one) => one.models.length) ?? [];
-    const found = usable.find((one) => one.key === `${tab.key}.${name}`);
-    const keys = usable.map((one) => one.key.split('.')[1]);
+    const sections = tab?.sections ?? [];
+    const found = sections.find((one) => one.key === `${tab.key}.${name}`);
+    const keys = sections.map((one) => one.key.split('.')[1]);
     let error = '';
     if (!tab) error = `There is no tab “${key.slice(0, 40)}”; the tabs are ${this.spec.tabs.map((one) => one.key).join(', ')}.`;
     else if (name !== null && !found) error = `${tab.title} has no section “${name.slice(0, 40)}”; its sections are ${keys.join(', ')}.`;
-    const section = found ?? (error ? null : usable[0]); // a state without a section is that of the first
+    const section = found ?? (error ? null : sections[0]); // a state without a section is that of the first
     const state = section ? stateOf(asked, section) : {};
     return {
       key: tab?.key ?? this.spec.tabs[0].key,
@@ -167,6 +169,7 @@ export class Page extends HTMLElement {
       const answer = await this.backend.ask('page.state', { section: name, state });
       if (answer.error) tab.excuse(section, answer);
       else tab.adopt(section, answer.state);
+      tab.held?.scrollIntoView({ block: 'start' }); // it may have opened
     });
   }
 

@@ -98,7 +98,9 @@ export class Section extends HTMLElement {
   /** What the address says of it, as text: the state on show without what is the default anyway. */
   told() {
     if (this.linked) return this.linked;
-    const first = { model: this.spec.models.find((name) => this.page.facts[name].data === this.page.datasets[0]) ?? this.spec.models[0] };
+    const [data] = this.page.datasets;
+    const model = this.spec.models.find((name) => this.page.facts[name].data === data) ?? this.spec.models[0];
+    const first = { data, model };
     const usual = (key) => JSON.stringify(this.starts[key] ?? first[key] ?? this.fit(key).default);
     const named = Object.entries(this.good).map(([key, value]) => [key, this.page.named(this.spec.fields[key]?.kind, value)]);
     return textOf(Object.fromEntries(named.filter(([key, value]) => JSON.stringify(value) !== usual(key))));
@@ -217,6 +219,8 @@ export class Section extends HTMLElement {
     else delete this.state[field];
     if (!one) return (this.trouble.textContent = error);
     one.refuse(error);
+    const more = one.element.closest('.gm-more');
+    if (more) more.open = true;
     one.set(this.state[field] ?? this.fit(field).default);
   }
 }

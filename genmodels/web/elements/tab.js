@@ -7,6 +7,7 @@ import { textOf } from './bytes.js';
 import { showPicture } from './picture.js';
 
 const PHONE = matchMedia('(max-width: 900px)');
+const SETTLING = 3000; // milliseconds in which the sections above the one that was asked for may still grow
 
 export class Tab extends HTMLElement {
   /** @type {object} the tab's spec */ spec = null;
@@ -50,7 +51,7 @@ export class Tab extends HTMLElement {
     );
     this.watch = new IntersectionObserver((entries) => this.seen(entries), { rootMargin: '240px 0px' });
     column.append(...this.sections);
-    this.addEventListener('gm-change', ({ detail }) => detail.section === this.current?.spec.key && this.writeSoon());
+    this.addEventListener('gm-change', ({ detail }) => this.answered(detail.section));
     this.append((this.status = make('p', { class: 'gm-unseen', role: 'status' })));
     if (!this.only) this.append(this.about());
     if (this.usesPicture) this.examples();
@@ -224,14 +225,15 @@ export class Tab extends HTMLElement {
 
   /** What a link says of a section, once it has been checked; what the sections share goes to all of them. */
   adopt(section, { seed, picture, hidden, ...own }) {
-    const { data, shape } = this.facts[own.model ?? section.model];
-    if (data !== this.data) this.pick?.(data);
+    const data = own.data ?? this.facts[own.model ?? section.model]?.data;
+    if (data && data !== this.data) this.pick?.(data);
     if (seed !== undefined) {
       this.seed = this.page.seed = seed;
       this.seedControl.set(seed);
       this.tell('seed');
     }
     if (picture !== undefined) {
+      const { shape } = this.facts[own.model ?? section.model];
       this.pad.props.value = { pixels: picture, mask: hidden ?? this.firstMask(shape), shape };
       this.drawn(this.pad.props.value);
     }
@@ -242,6 +244,7 @@ export class Tab extends HTMLElement {
   excuse(section, refusal) {
     section.excuse(refusal);
     if (this.owns(refusal.field)) this.seedControl.refuse(refusal.error);
+    this.write();
   }
 
   /** A drawing by its short name, if it is an example. */
@@ -364,7 +367,9 @@ export class Tab extends HTMLElement {
   chosen() {
     if (!this.links) return;
     const line = 160;
-    const now = [...this.sections].reverse().find((section) => section.getBoundingClientRect().top <= line) ?? this.sections[0];
+    const top = (section) => section.getBoundingClientRect().top;
+    if (this.held && (top(this.held) > innerHeight || top(this.held) < -line)) this.held = null;
+    const now = this.held ?? [...this.sections].reverse().find((section) => top(section) <= line) ?? this.sections[0];
     if (this.current === now) return;
     this.current = now;
     this.sections.forEach((section, i) => this.links[i].setAttribute('aria-current', section === now ? 'true' : 'false'));
@@ -380,6 +385,11 @@ export class Tab extends HTMLElement {
     this.page.wrote(this.spec.key, first ? {} : { section: this.current.spec.key.split('.')[1], ...told });
   }
 
+  answered(key) {
+    if (key === this.current?.spec.key) this.writeSoon();
+    if (this.held && performance.now() < this.heldSince + SETTLING) this.held.scrollIntoView({ block: 'start' });
+  }
+
   /** Once what changes it rests: browsers take no more than a few addresses a second. */
   writeSoon() {
     clearTimeout(this.writing);
@@ -389,10 +399,25 @@ export class Tab extends HTMLElement {
   goTo(key, focus) {
     const section = this.sections?.find((one) => one.spec.key === key || one.spec.key.split('.')[1] === key);
     if (!section) return false;
-    section.scrollIntoView({ block: 'start' });
+    this.hold(section);
     if (focus) section.querySelector('h2')?.focus({ preventScroll: true });
     this.chosen();
     return true;
+  }
+
+  /**
+   * Brings a section to the top. It is the one that is read, even where the page ends too soon for that, until the visitor
+   * moves on; and for a while what fills above it doesn't push it away.
+   */
+  hold(section) {
+    this.held = section;
+    this.heldSince = performance.now();
+    section.scrollIntoView({ block: 'start' });
+  }
+
+  /** The visitor does something: nothing is moved any more. */
+  release() {
+    this.held = null;
   }
 
   /** Lights the parts of the machine that a section runs: those that the diagram names for it, or all. */
