@@ -44,6 +44,7 @@ ROOM = """
 .nav-holder { display: none !important; }
 .gm-root { min-height: 100vh; }
 body:not(:has(.gm-filled, .gm-empty)) footer { visibility: hidden; }
+footer .divider { display: none !important; }
 """
 
 

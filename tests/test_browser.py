@@ -86,10 +86,10 @@ def visit(context: Callable[..., BrowserContext], app_address: str) -> Iterator[
     assert not complaints
 
 
-#: Counts the answers by section, and sums up how much the layout shifted.
+#: Counts the answers by section, keeps their order, and sums up how much the layout shifted.
 LISTEN = """
-window.answered = {}; window.shifted = 0;
-document.addEventListener('gm-change', ({ detail }) => { answered[detail.section] = (answered[detail.section] ?? 0) + 1; });
+window.answered = {}; window.order = []; window.shifted = 0;
+document.addEventListener('gm-change', ({ detail }) => { answered[detail.section] = (answered[detail.section] ?? 0) + 1; order.push(detail.section); });
 new PerformanceObserver((list) => list.getEntries().forEach((e) => { if (!e.hadRecentInput) shifted += e.value; }))
     .observe({ type: 'layout-shift', buffered: true });
 """
@@ -842,6 +842,16 @@ def test_a_pixelcnn_writes_row_by_row_until_stop(visit: Callable[..., Page]) -> 
     assert pixels(screen) == whole, "the same seed writes the same"
     place.get_by_role("button", name="Replay").click()
     expect(state).to_have_text("Done")
+
+
+def test_what_stands_below_long_work_does_not_wait_for_its_end(visit: Callable[..., Page]) -> None:
+    """The first section is the first to answer; the next one begins while that still works."""
+    page = visit("/?tab=pixelcnn")
+    section(page, "pixelcnn.finish")
+    expect(page.locator("[id='section-pixelcnn.write']").get_by_role("status").filter(has_text="Done")).to_be_visible()
+    order = page.evaluate("order")
+    assert order[0] == "pixelcnn.write"
+    assert order.index("pixelcnn.finish") < len(order) - 1 - order[::-1].index("pixelcnn.write")
 
 
 @needs_a_denoiser

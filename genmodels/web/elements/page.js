@@ -153,7 +153,8 @@ export class Page extends HTMLElement {
       button.setAttribute('aria-selected', String(button.value === key));
       button.tabIndex = button.value === key ? 0 : -1;
     }
-    if (section && !this.only) requestAnimationFrame(() => this.tabs[key].goTo(section));
+    if (!section) this.tabs[key].release();
+    else if (!this.only) requestAnimationFrame(() => this.tabs[key].goTo(section));
   }
 
   /** A state from the address, checked before any section of the tab asks for a picture: what can't be leaves the default. */

@@ -215,13 +215,14 @@ export class Section extends HTMLElement {
   refuse({ error, field }, state = {}) {
     if (field === 'seed' && this.page.owns(field)) return this.page.judgeSeed(state.seed, error);
     const one = this.controls[field];
-    if (field in this.good) this.state[field] = this.good[field];
-    else delete this.state[field];
+    const last = this.good[field] ?? this.starts[field];
+    if (last === undefined) delete this.state[field];
+    else this.state[field] = last;
     if (!one) return (this.trouble.textContent = error);
     one.refuse(error);
     const more = one.element.closest('.gm-more');
     if (more) more.open = true;
-    one.set(this.state[field] ?? this.fit(field).default);
+    one.set(last ?? this.fit(field).default);
   }
 }
 

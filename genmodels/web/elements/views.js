@@ -116,7 +116,7 @@ export class Histogram extends View {
   show(value) {
     if (!value) return;
     const view = this.canvas.getContext('2d');
-    fit(this.canvas, 2 * this.canvas.clientWidth || 640, 192); // letters as wide as they should be
+    fit(this.canvas, 2 * this.canvas.clientWidth || 640, 2 * this.canvas.clientHeight || 192); // letters as wide as they should be
     const { width, height } = this.canvas;
     const style = getComputedStyle(this);
     const accent = style.getPropertyValue('--gm-accent') || '#0d9488';
@@ -147,10 +147,10 @@ export class Histogram extends View {
       const x = Math.max(2, Math.min(width - 2, at(mark)));
       view.fillStyle = style.color;
       view.fillRect(x - 2, 0, 4, height);
-      view.font = '600 22px system-ui, sans-serif';
+      view.font = '600 26px system-ui, sans-serif';
       const label = mark > edges[n] ? `${mark.toPrecision(3)} →` : mark.toPrecision(3);
       const wide = view.measureText(label).width;
-      view.fillText(label, x + 8 + wide > width ? x - 8 - wide : x + 8, 22);
+      view.fillText(label, x + 8 + wide > width ? x - 8 - wide : x + 8, 26);
     }
     const [left, middle, right] = this.ends.children;
     [left.textContent, middle.textContent, right.textContent] = [value.left ?? '', value.middle ?? '', value.right ?? ''];
