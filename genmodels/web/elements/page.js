@@ -38,7 +38,8 @@ export class Page extends HTMLElement {
     this.trouble = make('p', { class: 'gm-trouble', role: 'alert' });
     this.box = make('div', { class: 'gm-tabs-box', id: 'gm-content', tabIndex: -1 }); // within Gradio's own main
     if (!this.only && !this.route) this.append(this.header());
-    this.append(this.trouble, this.box);
+    this.box.append(this.trouble);
+    this.append(this.box);
     this.go(place);
     history.scrollRestoration = 'manual'; // the address says where to be: the browser's own memory of it comes too late
     addEventListener('popstate', () => this.fromAddress());
