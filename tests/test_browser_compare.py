@@ -263,6 +263,19 @@ def test_stop_ends_the_race_at_once(visit: Callable[..., Page]) -> None:
     expect(place.locator(".gm-verdict")).to_have_text("")
 
 
+def test_a_link_says_who_races(visit: Callable[..., Page]) -> None:
+    page = visit(
+        "/?tab=compare&section=race&data=fashion-mnist&racers=gan-fashion-mnist,vae2d-fashion-mnist&label=bag&seed=3"
+    )
+    place = section(page, "compare.race")
+    names = place.locator(".gm-lane-name").all_inner_texts()
+    assert [name for name in names if name.strip()] == ["vae2d-fashion-mnist", "gan-fashion-mnist"]
+    expect(place.locator(".gm-lane", has_text="Flow")).to_contain_text("Not chosen.")
+    place.get_by_role("button", name="Start the race").click()
+    expect(place.get_by_role("status").filter(has_text="Done: 2 of 2 arrived")).to_be_visible()
+    assert page.evaluate("document.querySelector('gm-race').good.label") == "bag"
+
+
 def test_another_class_waits_for_the_button(visit: Callable[..., Page]) -> None:
     page = visit("/?tab=compare")
     place = section(page, "compare.race", filled=False)
