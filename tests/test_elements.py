@@ -255,3 +255,12 @@ def test_controls_speak_with_values_of_their_kind(run):
     heard, first, shown, said, label = run("controls.js", body)
     assert heard == [0.7, "c", 8]
     assert (first, shown, said, label) == ("1", "0.3", "The temperature must be a number.", "real")
+
+
+def test_every_block_of_the_style_sheet_is_closed():
+    """A browser takes what follows an open one for a part of it, without a word."""
+    depth = 0
+    for number, line in enumerate((ELEMENTS / "page.css").read_text(encoding="utf-8").splitlines(), 1):
+        assert not (depth and line.startswith(("/* ----", "@media"))), f"a block is open before line {number}"
+        depth += line.count("{") - line.count("}")
+    assert depth == 0
