@@ -99,7 +99,17 @@ def test_a_png_says_how_it_was_made_in_any_script(run):
         assert dict(image.text) == wanted
 
 
-SECTIONS = [section for section in laid_out.sections().values() if section.models()]
+SECTIONS = [section for section in laid_out.sections().values() if section.is_ready]
+
+
+def named(section: Section, model: str) -> dict[str, str]:
+    """The first key of a state that is fitted to this model, if it has one."""
+    subjects = section.State.subjects(section.models())
+    return (
+        {section.State.subject: next(key for key, value in subjects.items() if value == model)}
+        if section.State.subject
+        else {}
+    )
 
 
 def changed(section: Section, model: str) -> dict[str, Any]:
@@ -120,7 +130,7 @@ def changed(section: Section, model: str) -> dict[str, Any]:
         return choices[-1] if choices else "a café, 日本語 & more = 5%"
 
     fields = section.State.kinds()
-    return {"model": model} | {key: other(kind.spec(), kind.fit(model)) for key, kind in fields.items()}
+    return named(section, model) | {key: other(kind.spec(), kind.fit(model)) for key, kind in fields.items()}
 
 
 ROUND_TRIP = """
@@ -133,8 +143,9 @@ ROUND_TRIP = """
 @pytest.mark.parametrize("section", SECTIONS, ids=lambda section: section.key)
 def test_a_state_as_an_address_and_back(run, section):
     """The default of every model, as the server says it, and a state of other values; a null is the default, unsaid."""
-    models = list(section.models())
-    defaults = [dict(section.parse({"model": model}).__dict__) for model in models]
+    models = list(section.State.subjects(section.models()).values())
+    parsed = [(named(section, model), section.parse(named(section, model))) for model in models]
+    defaults = [first | {key: getattr(state, key) for key in section.State.kinds()} for first, state in parsed]
     states = json.loads(json.dumps([*defaults, *(changed(section, model) for model in models)]))
     back = run("address.js", ROUND_TRIP % (json.dumps(section.spec()), json.dumps(states)))
     assert back == [{key: value for key, value in state.items() if value is not None} for state in states]
@@ -244,3 +255,12 @@ def test_controls_speak_with_values_of_their_kind(run):
     heard, first, shown, said, label = run("controls.js", body)
     assert heard == [0.7, "c", 8]
     assert (first, shown, said, label) == ("1", "0.3", "The temperature must be a number.", "real")
+
+
+def test_every_block_of_the_style_sheet_is_closed():
+    """A browser takes what follows an open one for a part of it, without a word."""
+    depth = 0
+    for number, line in enumerate((ELEMENTS / "page.css").read_text(encoding="utf-8").splitlines(), 1):
+        assert not (depth and line.startswith(("/* ----", "@media"))), f"a block is open before line {number}"
+        depth += line.count("{") - line.count("}")
+    assert depth == 0

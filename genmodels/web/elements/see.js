@@ -16,8 +16,8 @@ export class See extends Section {
     this.views = [];
     this.maps = {};
     this.cards = Object.fromEntries(Object.entries(page.spec.families).map(([key, family]) => [key, new Reading(key, family, page)]));
-    this.told = make('p', { class: 'gm-unseen', role: 'status' });
-    this.main.append(make('div', { class: 'gm-readings' }, ...Object.values(this.cards).map((card) => card.element)), this.told);
+    this.spoken = make('p', { class: 'gm-unseen', role: 'status' });
+    this.main.append(make('div', { class: 'gm-readings' }, ...Object.values(this.cards).map((card) => card.element)), this.spoken);
     this.classList.remove('gm-bare');
     this.side.append(this.page.panel);
   }
@@ -48,7 +48,7 @@ export class See extends Section {
       for (const [key, part] of Object.entries(answer.families ?? {})) this.tell(key, part);
     }
     if (this.running !== mine) return;
-    this.told.textContent = Object.values(this.cards)
+    this.spoken.textContent = Object.values(this.cards)
       .map((card) => card.sentence())
       .join(' ');
     this.dispatchEvent(new CustomEvent('gm-change', { bubbles: true, detail: { section: REST, state } }));
