@@ -5,7 +5,7 @@ The environment variables GRADIO_SERVER_NAME and GRADIO_SERVER_PORT choose host 
 
 import os
 
-from genmodels.wrappers import core, hub_repos
+from genmodels.wrappers import core, hub_repos, on_record
 
 # before gradio is imported, which reads both: no telemetry, no version check
 os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
@@ -40,6 +40,8 @@ import(`${root}%s/start.js`).then((module) => module.startIn(element, server, pr
 ROOM = """
 .nav-holder, .gradio-container main:has(.gm-root:empty) { display: none !important; }
 gradio-app { flex-grow: 0 !important; }
+body:not(:has(.gm-filled, .gm-empty)) footer { visibility: hidden; }
+footer .divider { display: none !important; }
 """
 
 
@@ -152,9 +154,14 @@ def main(port: int | None = None) -> None:
         "server_name": os.environ.get("GRADIO_SERVER_NAME", "127.0.0.1"),
         "share": os.environ.get("GRADIO_SHARE", "").lower() == "true",
     }
+    try:
+        core.own()
+    except ValueError as error:
+        raise SystemExit(str(error)) from None
     hub_repos.allow_any_on_loopback(**place)
     core.few_arenas()
     app = build_app()
     app.launch(server_port=port, prevent_thread_lock=True, **place, **launch_options())
+    on_record.records()  # reads all weights once, to tell whose figures hold
     import_module("genmodels.models.pipeline")  # diffusers takes seconds: now, and not when the first visitor asks
     app.block_thread()

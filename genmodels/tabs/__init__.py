@@ -9,4 +9,5 @@ TABS = [
     "genmodels.tabs.flow",
     "genmodels.tabs.pixelcnn",
     "genmodels.tabs.diffusion",
+    "genmodels.tabs.compare",
 ]

@@ -7,7 +7,8 @@ const LETTER = 5.8; // pixels of a letter in a compact box
 const GAP = 15;
 let count = 0;
 
-const svg = (tag, attributes, ...children) => {
+/** An SVG element from a tag, attributes and children. */
+export const svg = (tag, attributes, ...children) => {
   const element = document.createElementNS('http://www.w3.org/2000/svg', tag);
   for (const [key, value] of Object.entries(attributes)) element.setAttribute(key, value);
   element.append(...children);

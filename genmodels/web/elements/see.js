@@ -21,8 +21,8 @@ export class See extends Section {
     const keys = this.fit('families').default.filter((key) => page.spec.families[key]);
     this.cards = Object.fromEntries(keys.map((key) => [key, new Reading(key, page.spec.families[key], page)]));
     this.lines = keys.flatMap((_, i) => (i % TOGETHER ? [] : [this.line(keys.slice(i, i + TOGETHER))]));
-    this.told = make('p', { class: 'gm-unseen', role: 'status' });
-    this.main.append(make('div', { class: 'gm-readings' }, ...Object.values(this.cards).map((card) => card.element)), this.told);
+    this.spoken = make('p', { class: 'gm-unseen', role: 'status' });
+    this.main.append(make('div', { class: 'gm-readings' }, ...Object.values(this.cards).map((card) => card.element)), this.spoken);
     this.classList.remove('gm-bare');
     this.side.append(this.page.panel);
   }
@@ -64,7 +64,7 @@ export class See extends Section {
       for (const [key, part] of Object.entries(answer.families ?? {})) this.tell(key, part);
     }
     if (this.running !== mine) return;
-    this.told.textContent = Object.values(this.cards)
+    this.spoken.textContent = Object.values(this.cards)
       .map((card) => card.sentence())
       .join(' ');
     this.dispatchEvent(new CustomEvent('gm-change', { bubbles: true, detail: { section: REST, state } }));
