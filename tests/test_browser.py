@@ -1098,9 +1098,13 @@ def test_gradios_component_begins_where_the_document_does_not(
 
     def without_ours(route: Route) -> None:
         answer = route.fetch()
-        route.fulfill(
-            response=answer, body=re.sub(r'<script type="module" src="elements/.*?</script>', "", answer.text())
+        body = re.sub(r'<script type="module" src="elements/.*?</script>', "", answer.text())
+        body = re.sub(
+            r'<link rel="modulepreload" crossorigin href="(\S+)" data-later>',
+            r'<script type="module" src="\1"></script>',
+            body,
         )
+        route.fulfill(response=answer, body=body)
 
     page = context("desk").new_page()
     page.route(f"{app_address}/vae", without_ours)
