@@ -11,6 +11,8 @@ FAMILIES: dict[str, str] = {
     "gan": "genmodels.models.gan:GAN",
     "flow": "genmodels.models.flow:Flow",
     "pixelcnn": "genmodels.models.pixelcnn:PixelCNN",
+    "pixelrnn": "genmodels.models.pixelrnn:PixelRNN",
+    "wavenet": "genmodels.models.wavenet:WaveNet",
     "diffusion": "genmodels.models.diffusion:Diffusion",
 }
 #: What measures the families: trained, saved and loaded like them, but no generative model and without a tab.

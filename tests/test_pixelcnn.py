@@ -6,8 +6,9 @@ import math
 import pytest
 import torch
 
+from genmodels.models.autoregressive import draw
 from genmodels.models.base import seeded
-from genmodels.models.pixelcnn import PixelCNN, PixelCNNConfig, draw, fold, unfold
+from genmodels.models.pixelcnn import PixelCNN, PixelCNNConfig, fold, unfold
 
 SHAPES = {"grey": (1, 4, 6), "colour": (3, 4, 4)}
 
