@@ -34,6 +34,7 @@ CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shuti
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
 MOVES, OPENINGS, RUNS = 12, 3, 5
 HOURLY, VISITS = 5, 200
+DATA = ("mnist", "fashion-mnist", "heroes")
 WAIT = 120_000  # milliseconds
 BUSY = "import torch; torch.set_num_threads(2); a = torch.randn(700, 700)\nwhile True: a = (a @ a).tanh()"
 
@@ -50,7 +51,7 @@ def main() -> None:
     with neighbour(options.parse_args().busy), running_app() as (address, process, seconds), chromium() as browser:
         print(f"| measured on {os.cpu_count()} cores | value |\n| --- | ---: |")
         print(f"| command → first HTTP answer | {seconds:.1f} s |")
-        tabs = families(address)
+        tabs = tab_keys(address)
         for key in tabs:
             print(
                 f"| open `{key}` → first picture, just started | {open_tab(browser, address, key):.1f} s |", flush=True
@@ -68,6 +69,8 @@ def main() -> None:
         print(f"| a page for one section alone | {only / 1000:.0f} kB |")
         for key in tabs:
             measure_moves(browser, address, key)
+        for line in draw_once(browser, address):
+            print(line, flush=True)
         for line in watch_work(browser, address):
             print(line, flush=True)
         if "diffusion" in tabs:
@@ -123,12 +126,12 @@ def spec(address: str) -> dict[str, Any]:
     return next(c["props"]["props"]["spec"] for c in components if "server_fns" in c["props"])
 
 
-def families(address: str) -> list[str]:
+def tab_keys(address: str) -> list[str]:
     return [tab["key"] for tab in spec(address)["tabs"]]
 
 
 def first_section(address: str) -> str:
-    return spec(address)["tabs"][0]["sections"][0]["key"]
+    return next(tab["sections"][0]["key"] for tab in spec(address)["tabs"] if tab["is_family"])
 
 
 def resident(pid: int) -> float:
@@ -262,6 +265,33 @@ def moves(page: Page, slider: Any) -> tuple[list[float], float]:
 def task_seconds(session: Any) -> float:
     found = session.send("Performance.getMetrics")["metrics"]
     return next(metric["value"] for metric in found if metric["name"] == "TaskDuration")
+
+
+def draw_once(browser: Browser, address: str) -> Iterator[str]:
+    """Lines for the drawing that all families see: milliseconds from the end of a stroke to what they answer at once, and
+    from the last one to all that takes many steps."""
+    for data in DATA:
+        with visited(browser, f"{address}/?tab=overview&section=see&data={data}") as page:
+            page.evaluate(LISTEN)
+            canvas = page.locator("gm-see .gm-pad-canvas")
+            canvas.scroll_into_view_if_needed()
+            page.wait_for_function("seen.some(([name]) => name === 'overview.fill')")
+            box: Any = canvas.bounding_box()
+            at_once, rest = [], []
+            for i in range(MOVES):
+                page.evaluate("() => { seen.length = 0; }")
+                page.mouse.move(box["x"] + box["width"] * (0.3 + 0.03 * i), box["y"] + box["height"] * 0.3)
+                page.mouse.down()
+                page.mouse.move(box["x"] + box["width"] * (0.6 - 0.03 * i), box["y"] + box["height"] * 0.7, steps=3)
+                start = page.evaluate("performance.now()")
+                page.mouse.up()
+                page.wait_for_function("seen.at(-1)?.[0] === 'overview.fill'")
+                times = dict(page.evaluate("seen"))
+                at_once.append(times["overview.see"] - start)
+                rest.append(times["overview.fill"] - start)
+            for what, found in (("all families at once", at_once), ("the rest of all", rest)):
+                p95 = statistics.quantiles(found, n=20)[-1]
+                yield f"| a stroke of {data} → {what}, median / p95 | {median(found):.0f} / {p95:.0f} ms |"
 
 
 def watch_work(browser: Browser, address: str) -> Iterator[str]:

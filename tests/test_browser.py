@@ -30,7 +30,7 @@ pytestmark = [
 PATIENCE = 30_000  # milliseconds; a busy machine is slow
 SIZES = {"desk": (1280, 900), "phone": (390, 844), "small": (320, 640)}
 #: The first section of each tab that is laid out.
-FIRST = {tab.key: next(s.key for s in tab.sections if s.models()) for tab in laid_out.shown_tabs() if any(s.models() for s in tab.sections)}  # fmt: skip
+FIRST = {tab["key"]: tab["sections"][0]["key"] for tab in laid_out.spec()["tabs"] if tab["sections"]}
 needs_a_denoiser = pytest.mark.skipif(not denoisers.class_models(), reason="no diffusion model of classes is bundled")
 needs_words = pytest.mark.skipif(not denoisers.text_models(), reason="no diffusion model of captions is bundled")
 tabs = pytest.mark.parametrize("tab", FIRST)
@@ -363,6 +363,129 @@ def test_spot_the_fake_by_mouse_and_keyboard(visit: Callable[..., Page]) -> None
     place.get_by_role("button", name="New round").click()
     expect(place.locator(".gm-card-truth")).to_have_count(0)
     expect(place.get_by_text("This visit: you")).to_be_visible()
+
+
+# -- the overview ------------------------------------------------------------------------------------------------------
+
+six = pytest.mark.skipif(len(laid_out.families()) < 6, reason="not all families are bundled")
+
+
+def settled(page: Page, count: int = 1) -> None:
+    """Waits for so many answers to what takes many steps."""
+    page.wait_for_function("count => (answered['overview.fill'] ?? 0) >= count", arg=count)
+
+
+@six
+def test_the_front_door_is_the_overview(visit: Callable[..., Page]) -> None:
+    """A card of each family, whose link opens its tab in place, and back; pictures are fetched as they come into view."""
+    page = visit("/")
+    expect(page.get_by_role("tab", selected=True)).to_have_text("Overview")
+    section(page, "overview.families")
+    expect(page.locator(".gm-family")).to_have_count(6)
+    page.get_by_role("link", name="Try it: Flow").click()
+    expect(page.locator("h1:visible")).to_have_text("Normalizing flow")
+    expect(page.locator("h1:visible")).to_be_focused()
+    assert asked(page)["tab"] == "flow"
+    page.go_back()
+    expect(page.locator("h1:visible")).to_contain_text("teach a computer to draw")
+    page.get_by_role("button", name="Draw once").click()
+    expect(page.locator("[id='section-overview.see'] h2")).to_be_focused()
+    page = visit("/?only=overview.families")
+    page.get_by_role("link", name="Try it: VAE").click()
+    expect(page.locator("h1:visible")).to_have_text("Variational autoencoder")
+
+
+@six
+def test_a_stroke_changes_what_all_families_say(visit: Callable[..., Page]) -> None:
+    """It begins with an example; a stroke, another example and other data change every answer."""
+    page = visit("/?tab=overview&section=see")
+    place = section(page, "overview.see")
+    settled(page)
+    readings = place.locator(".gm-reading")
+    expect(readings).to_have_count(6)
+
+    def seen() -> list[list[str]]:
+        return readings.evaluate_all(
+            "all => all.map((e) => [...[...e.querySelectorAll('canvas')].map((c) => c.toDataURL()), e.querySelector('.gm-said').textContent])"
+        )
+
+    def differs_from(former: list[list[str]], same_back: bool = False) -> list[list[str]]:
+        settled(page, page.evaluate("answered['overview.fill']") + 1)
+        now = seen()
+        for before, after in zip(former, now, strict=True):
+            assert before != after
+            assert same_back or all(a != b for a, b in zip(before[:-1], after[:-1], strict=True)), "both pictures"
+        return now
+
+    before = seen()
+    assert all(all(parts) for parts in before)
+    draw(page, place.locator(".gm-pad-canvas"), SEVEN)
+    before = differs_from(before)
+    place.get_by_role("button", name="a smiley").click()
+    before = differs_from(before)
+    place.get_by_role("radio", name="Fashion").click()
+    differs_from(before, same_back=True)  # the flow brings the same drawing back
+    expect(place.get_by_role("status").filter(has_text="Autoencoder: More unusual than")).to_have_count(1)
+    expect(place.get_by_role("img", name="% of the way from")).to_have_count(6)
+    assert page.evaluate("document.getElementById('section-overview.see').good.data") == "fashion-mnist"
+    drawn = pixels(place.locator(".gm-pad-canvas"))
+    place.get_by_role("link", name="GAN").click()
+    section(page, "gan.spot")
+    page.wait_for_function(
+        "drawn => document.querySelector('#panel-gan .gm-pad-canvas').toDataURL() === drawn", arg=drawn
+    )
+
+
+@six
+def test_a_picture_moves_while_it_is_pointed_at(visit: Callable[..., Page]) -> None:
+    """Or has the keyboard's focus, or was tapped; never by itself."""
+    page = visit("/")
+    section(page, "overview.families")
+    first, image = page.locator(".gm-moving").first, page.locator(".gm-moving img").first
+    expect(image).to_have_attribute("src", re.compile("/pictures/autoencoder-still.webp"))
+    first.hover()
+    expect(image).to_have_attribute("src", re.compile("/pictures/autoencoder.webp"))
+    page.get_by_role("heading", level=1).hover()
+    expect(image).to_have_attribute("src", re.compile("still"))
+    page.get_by_role("link", name="The families").focus()
+    for _ in range(3):
+        page.keyboard.press("Tab")
+    expect(first).to_be_focused()
+    expect(first).to_have_attribute("aria-pressed", "true")
+    page.keyboard.press("Enter")
+    expect(first).to_have_attribute("aria-pressed", "false")
+    page = visit("/", "phone")
+    section(page, "overview.families")
+    first = page.locator(".gm-moving").first
+    first.tap()
+    expect(first).to_have_attribute("aria-pressed", "true")
+    first.tap()
+    expect(first).to_have_attribute("aria-pressed", "false")
+
+
+@six
+def test_cards_rest_where_less_motion_is_preferred(visit: Callable[..., Page]) -> None:
+    """Pointer and focus show the still; only a press plays it, for who wants it."""
+    page = visit("/", reduced_motion="reduce")
+    section(page, "overview.families")
+    first, image = page.locator(".gm-moving").first, page.locator(".gm-moving img").first
+    first.hover()
+    first.focus()
+    page.wait_for_timeout(200)
+    expect(image).to_have_attribute("src", re.compile("still"))
+    page.keyboard.press("Enter")
+    expect(image).not_to_have_attribute("src", re.compile("still"))
+
+
+@six
+def test_how_the_families_relate_is_a_table(visit: Callable[..., Page]) -> None:
+    """With a head for each row and column, and a word in each cell."""
+    page = visit("/?tab=overview&section=map")
+    table = section(page, "overview.map").get_by_role("table", name="What each family can do")
+    expect(table.get_by_role("rowheader")).to_have_count(6)
+    expect(table.get_by_role("columnheader")).to_have_count(5)
+    assert all(table.get_by_role("cell").all_inner_texts()[-30:])
+    expect(table.get_by_role("row", name="PixelCNN")).to_contain_text("exactly")
 
 
 # -- the address -------------------------------------------------------------------------------------------------------
