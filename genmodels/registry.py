@@ -41,6 +41,21 @@ def family_of(model: Model) -> str:
     return next(name for name, path in (FAMILIES | INSTRUMENTS).items() if path == target)
 
 
+def kin(family: str) -> list[str]:
+    """The families that one stands for, itself first.
+
+    >>> from genmodels.registry import kin
+    >>> kin("pixelcnn"), kin("vae")
+    (['pixelcnn', 'pixelrnn', 'wavenet'], ['vae'])
+    """
+    return [family, *(other for other in FAMILIES if get_family(other).represented_by == family)]
+
+
+def representatives() -> list[str]:
+    """The families of which each stands for all of its kind: itself and those that it represents."""
+    return [family for family in FAMILIES if not get_family(family).represented_by]
+
+
 def about(family: str) -> str:
     """The opening text of the family's model file."""
     return (sys.modules[get_family(family).__module__].__doc__ or "").strip()

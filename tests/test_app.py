@@ -59,7 +59,7 @@ def watch(event, arguments):
 
 sys.addaudithook(watch)
 from genmodels.models import pipeline
-from genmodels.models.pixelcnn import Writer
+from genmodels.models.autoregressive import Writer
 
 def counted(real):
     def call(*args, **kwargs):

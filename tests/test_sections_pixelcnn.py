@@ -11,7 +11,7 @@ from helpers import unpacked
 
 from genmodels import device, operations
 from genmodels.data import to_uint8
-from genmodels.models.pixelcnn import Writer
+from genmodels.models.autoregressive import Writer
 from genmodels.protocols import WritesRows
 from genmodels.tabs import pixelcnn
 from genmodels.wrappers import autoregressive, core, examples

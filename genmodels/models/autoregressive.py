@@ -13,7 +13,7 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Generic, TypeVar
+from typing import Any, ClassVar, Generic, TypeVar
 
 import torch
 import torch.nn.functional as F
@@ -121,7 +121,7 @@ class Autoregressive(Model, ABC):
         """What is known of each pixel from the embedded pixels `(B, H, W, embedding_dim)` before it `(B, H, W, width)`."""
 
     @abstractmethod
-    def writer(self, levels: Tensor, labels: Tensor, temperature: float) -> "Writer":
+    def writer(self, levels: Tensor, labels: Tensor, temperature: float) -> "Writer[Any]":
         """What writes the rows of such levels: `_features`, pixel by pixel, with all remembered that can be."""
 
     # -- the objective ------------------------------------------------------------------------------------------
@@ -177,6 +177,23 @@ class Autoregressive(Model, ABC):
         """log P of every level, of every pixel, given the pixels of x before it: `(B, C, H, W, grey_levels)`, nats."""
         logits = self._logits(self._levels(x), self._labels(labels, len(x), x.device))
         return torch.stack(logits, 1).log_softmax(-1)
+
+    def influence(self, x: Tensor, row: int, column: int, labels: Tensor | None = None) -> Tensor:
+        """How much each pixel of x bears on what is expected of the one in `row` and `column`: `(B, H, W)`, 0 or more.
+
+        The norm of the gradient of that pixel's log-probability by each embedded pixel. In float64, so that what is 0 has no
+        way there: what lies outside the receptive field.
+        """
+        with torch.inference_mode(False), torch.enable_grad():
+            exact = copy.deepcopy(self).double().requires_grad_(False)
+            levels, given = self._levels(x).clone(), self._labels(labels, len(x), x.device).clone()
+            pixels = exact.embedding(levels).requires_grad_()
+            h, own = exact._features(pixels, given)[:, row, column], levels[:, :, row, column].unbind(1)
+            logits = [head(h, own[:c]) for c, head in enumerate(exact.heads)]
+            surprises = [F.cross_entropy(z, v, reduction="sum") for z, v in zip(logits, own, strict=True)]
+            functools.reduce(torch.add, surprises).backward()
+            assert pixels.grad is not None
+            return pixels.grad.norm(dim=-1)
 
     def sample(self, labels: Tensor, *, generators: Sequence[Generator], temperature: float = 1.0) -> Tensor:
         """New images; a temperature below 1 makes likely levels likelier. The smallest, 0, always takes the likeliest."""

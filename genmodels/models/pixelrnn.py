@@ -114,6 +114,7 @@ class PixelRNN(Autoregressive):
 
     Config = PixelRNNConfig
     config: PixelRNNConfig
+    represented_by = "pixelcnn"
 
     def __init__(self, config: PixelRNNConfig) -> None:
         super().__init__(config)

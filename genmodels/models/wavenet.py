@@ -69,6 +69,7 @@ class WaveNet(Autoregressive):
 
     Config = WaveNetConfig
     config: WaveNetConfig
+    represented_by = "pixelcnn"
 
     def __init__(self, config: WaveNetConfig) -> None:
         super().__init__(config)
@@ -77,7 +78,8 @@ class WaveNet(Autoregressive):
         _, height, columns = config.image_shape
         self.first = nn.Linear(config.embedding_dim, config.width)
         self.row, self.column = nn.Embedding(height, config.width), nn.Embedding(columns, config.width)
-        start_at_zero(self.row), start_at_zero(self.column)
+        for place in (self.row, self.column):
+            start_at_zero(place)
         self.blocks = ModuleList(Block(config.width, d, config.num_classes) for d in config.dilations)
         self.heads = self._make_heads()
 

@@ -31,11 +31,20 @@ class Glance:
 
 
 @dataclass(frozen=True)
+class Kin:
+    """A family in another one's tab."""
+
+    title: str
+    glance: Glance
+    accent: Accent
+
+
+@dataclass(frozen=True)
 class Tab:
     """key: the family, if it is a family's, and the prefix of its sections. diagram: {boxes, arrows, alt, lights}, see
     web/elements/diagram.js; lights: for a section's own name the boxes that light up when it runs, all of them if unnamed.
     glance: only of families. panel: whether data switch, pad and seed stand beside the sections; else a section places them.
-    start: the own name of the section to which a button in the head leads.
+    start: the own name of the section to which a button in the head leads. kin: by name, the families that it is about, too.
     """
 
     key: str
@@ -48,6 +57,7 @@ class Tab:
     accent: Accent | None = None
     panel: bool = True
     start: str = ""
+    kin: dict[str, Kin] = field(default_factory=dict)
 
     @property
     def is_family(self) -> bool:
@@ -59,7 +69,14 @@ class Tab:
         sections = [section.spec() for section in self.sections if not section.hidden and section.is_ready]
         return told | {"is_family": self.is_family, "sections": sections}
 
-    def card(self) -> dict[str, Any]:
-        """What every tab may say of this family: JSON."""
+    def cards(self) -> dict[str, dict[str, Any]]:
+        """What every tab may say of its families, by name: JSON. of: the tab's key, for all but the one that it is named after."""
         told = {key: getattr(self, key) for key in ("title", "heading", "objective", "diagram")}
-        return told | (asdict(self.glance) if self.glance else {}) | {"accent": self.accent and asdict(self.accent)}
+        whole = (
+            told
+            | (asdict(self.glance) if self.glance else {})
+            | {"accent": self.accent and asdict(self.accent), "of": ""}
+        )
+        return {self.key: whole} | {
+            name: whole | asdict(one) | asdict(one.glance) | {"of": self.key} for name, one in self.kin.items()
+        }

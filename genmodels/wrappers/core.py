@@ -182,6 +182,11 @@ def available(family: str) -> list[str]:
     return sorted(names, key=rank)
 
 
+def available_of_kin(family: str) -> list[str]:
+    """Those of a family, then those of the families that it stands for."""
+    return [name for one in registry.kin(family) for name in available(one)]
+
+
 def about(family: str) -> str:
     """The opening text of the family's model file, Markdown."""
     return registry.about(family)

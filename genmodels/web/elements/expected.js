@@ -86,6 +86,10 @@ export class Expected extends Section {
     if (this.awake) this.open(what === 'data');
   }
 
+  switched() {
+    this.open(true);
+  }
+
   restore(state) {
     this.state = { ...state };
     if (state.model && this.spec.models.includes(state.model)) this.model = state.model;

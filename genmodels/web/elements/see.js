@@ -15,7 +15,8 @@ export class See extends Section {
     const page = this.page.page;
     this.views = [];
     this.maps = {};
-    this.cards = Object.fromEntries(Object.entries(page.spec.families).map(([key, family]) => [key, new Reading(key, family, page)]));
+    const own = Object.entries(page.spec.families).filter(([, family]) => !family.of);
+    this.cards = Object.fromEntries(own.map(([key, family]) => [key, new Reading(key, family, page)]));
     this.told = make('p', { class: 'gm-unseen', role: 'status' });
     this.main.append(make('div', { class: 'gm-readings' }, ...Object.values(this.cards).map((card) => card.element)), this.told);
     this.classList.remove('gm-bare');
