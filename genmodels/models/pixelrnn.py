@@ -102,7 +102,7 @@ class Block(nn.Module):
 
 @dataclass(frozen=True)
 class PixelRNNConfig(AutoregressiveConfig):
-    blocks: int = 2
+    blocks: int = 1
 
     @classmethod
     def tiny(cls) -> Self:

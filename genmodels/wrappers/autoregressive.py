@@ -277,12 +277,12 @@ def _way(family: str, data: str) -> Answer:
         return {"family": family, "model": "", "why": on_record.no_model(family, data)}
     figures = on_record.records()[names[0]].get("metrics", {})
     if "bits_per_dim" not in figures:
-        return {"family": family, "model": names[0], "bits": None, "bits_text": "not measured"}
+        return {"family": family, "model": names[0], "bits": None, "bits_text": "bits/dim not measured"}
     return {
         "family": family,
         "model": names[0],
         "bits": figures["bits_per_dim"]["value"],
-        "bits_text": shown(figures, "bits_per_dim"),
+        "bits_text": f"{shown(figures, 'bits_per_dim')} bits/dim",
     }
 
 

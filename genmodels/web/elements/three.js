@@ -57,7 +57,7 @@ export class Three extends Steps {
     const facts = make(
       'p',
       { class: 'gm-way-facts' },
-      make('span', { textContent: bits === 'not measured' ? 'bits/dim not measured' : bits }),
+      make('span', { textContent: bits }),
       time,
     );
     const element = make('article', { class: 'gm-way', style: `--gm-accent: var(--gm-${family})` }, head, canvas, facts, words);
