@@ -5,8 +5,7 @@ The environment variables GRADIO_SERVER_NAME and GRADIO_SERVER_PORT choose host 
 
 import os
 
-from genmodels import checkpoint
-from genmodels.wrappers import core, hub_repos
+from genmodels.wrappers import core, hub_repos, on_record
 
 # before gradio is imported, which reads both: no telemetry, no version check
 os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
@@ -154,12 +153,13 @@ def main(port: int | None = None) -> None:
         "share": os.environ.get("GRADIO_SHARE", "").lower() == "true",
     }
     try:
-        checkpoint.own()
+        core.own()
     except ValueError as error:
         raise SystemExit(str(error)) from None
     hub_repos.allow_any_on_loopback(**place)
     core.few_arenas()
     app = build_app()
     app.launch(server_port=port, prevent_thread_lock=True, **place, **launch_options())
+    on_record.records()  # reads all weights once, to tell whose figures hold
     import_module("genmodels.models.pipeline")  # diffusers takes seconds: now, and not when the first visitor asks
     app.block_thread()

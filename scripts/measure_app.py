@@ -33,14 +33,18 @@ ROOT = Path(__file__).resolve().parent.parent
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
 MOVES, OPENINGS, RUNS = 12, 3, 5
-HOURLY, VISITS = 5, 200
 DATA = ("mnist", "fashion-mnist", "heroes")
+HOURLY, VISITS = 5, 200
 WAIT = 120_000  # milliseconds
 BUSY = "import torch; torch.set_num_threads(2); a = torch.randn(700, 700)\nwhile True: a = (a @ a).tanh()"
 
 #: Counts answers, and says when the last one was on the canvas.
 LISTEN = """() => { window.seen = []; document.addEventListener('gm-change', (e) =>
     requestAnimationFrame(() => window.seen.push([e.detail.section, performance.now()]))); }"""
+#: Whether all has been answered that was asked since a moment: at once, and after that what takes many steps.
+ANSWERED = """(start) => {
+    const [see, fill] = ['overview.see', 'overview.fill'].map((key) => seen.findLast(([name]) => name === key)?.[1] ?? 0);
+    return start < see && see < fill; }"""
 OWN = """() => performance.getEntries().filter((e) => e.entryType === 'navigation' || e.name.includes('/elements/'))
     .reduce((sum, e) => sum + e.transferSize, 0)"""
 
@@ -282,10 +286,11 @@ def draw_once(browser: Browser, address: str) -> Iterator[str]:
                 page.evaluate("() => { seen.length = 0; }")
                 page.mouse.move(box["x"] + box["width"] * (0.3 + 0.03 * i), box["y"] + box["height"] * 0.3)
                 page.mouse.down()
-                page.mouse.move(box["x"] + box["width"] * (0.6 - 0.03 * i), box["y"] + box["height"] * 0.7, steps=3)
+                page.mouse.move(box["x"] + box["width"] * (0.6 - 0.03 * i), box["y"] + box["height"] * 0.6, steps=3)
                 start = page.evaluate("performance.now()")
+                page.mouse.move(box["x"] + box["width"] * (0.6 - 0.03 * i), box["y"] + box["height"] * 0.7)
                 page.mouse.up()
-                page.wait_for_function("seen.at(-1)?.[0] === 'overview.fill'")
+                page.wait_for_function(ANSWERED, arg=start)
                 times = dict(page.evaluate("seen"))
                 at_once.append(times["overview.see"] - start)
                 rest.append(times["overview.fill"] - start)

@@ -236,11 +236,20 @@ def test_stale_figures_count_as_not_measured(bundle: Callable[..., Path], change
     assert row_of(ask("speed")["table"], "gan-mnist")["machine_why"].startswith("Not measured (")
 
 
-@pytest.mark.parametrize("text", [None, "{", "[]"], ids=["none", "no JSON", "a list"])
+@pytest.mark.parametrize(
+    "text",
+    [None, "{", "[]", '{"format": 3, "weights": "HASH", "config": "CONFIG", "data": {"name": "mnist"}}'],
+    ids=["none", "no JSON", "a list", "no figures"],
+)
 def test_missing_and_broken_figures_say_so(bundle: Callable[..., Path], text: str | None) -> None:
     root = bundle("vae-mnist", "gan-mnist", "referee-mnist")
     file = root / "gan-mnist/metrics.json"
-    file.unlink() if text is None else file.write_text(text)
+    held = json.loads(file.read_text())
+    (root / "gan-mnist/training.json").write_text('{"steps": 7}')
+    file.unlink() if text is None else file.write_text(
+        text.replace("HASH", held["weights"]).replace("CONFIG", held["config"])
+    )
+    assert row_of(ask("size")["table"], "gan-mnist")["minutes_why"] == "Its training.json can't be read."
     for key in OF_DATA:
         assert ask(key)["table"]["rows"], key
     row = row_of(ask("quality")["table"], "gan-mnist")

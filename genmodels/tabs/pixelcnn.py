@@ -20,6 +20,7 @@ def models() -> list[str]:
 TAB = Tab(
     key=FAMILY,
     title="Autoregressive",
+    name="PixelCNN",
     heading="Autoregressive models (PixelCNN, PixelRNN, WaveNet)",
     objective="Say before each pixel how likely every level is, so that the real one surprises as little as possible.",
     diagram={
@@ -93,9 +94,9 @@ TAB = Tab(
         ),
         Section(
             "pixelcnn.three", "Three ways to look back",
-            "The same seed and class, by three networks. A PixelCNN looks through a window of convolutions, a PixelRNN carries "
-            "a memory along the diagonals, a WaveNet reads the rows as one long ribbon, in leaps that double. Point at a pixel: "
-            "what lights up is what bore on it, by the gradient; bright is strong, each shade a tenth of the next.",
+            "The same seed and class. A PixelCNN looks through a window of convolutions, a PixelRNN remembers along diagonals, a "
+            "WaveNet reads the rows as one ribbon, in leaps that double. Point at a pixel: "
+            "what lights up bore on it, the brighter the more, by the gradient.",
             models, autoregressive.ThreeState, autoregressive.three,
             element="gm-three", work=True, verb="Write",
             task="Point at the lower end of a stroke. Who still looks at its upper end?",

@@ -156,17 +156,17 @@ def size(state: DataState) -> Answer:
 
 
 def _trained(name: str) -> Row:
-    trainings = history(checkpoint.read_json(name, "training.json"))
-    if not trainings:
-        why = "It keeps no training.json."
-        return {"epochs": None, "minutes": None, "hardware": None} | dict.fromkeys(
-            ("epochs_why", "minutes_why", "hardware_why"), why
-        )
-    return {
-        "epochs": sum(t["epochs"] for t in trainings),
-        "minutes": sum(t["seconds"] for t in trainings) / 60,
-        "hardware": trainings[-1]["hardware"],
-    }
+    why = "It keeps no training.json."
+    try:
+        if trainings := history(checkpoint.read_json(name, "training.json")):
+            return {
+                "epochs": sum(t["epochs"] for t in trainings),
+                "minutes": sum(t["seconds"] for t in trainings) / 60,
+                "hardware": trainings[-1]["hardware"],
+            }
+    except (ValueError, KeyError, TypeError):
+        why = "Its training.json can't be read."
+    return missing("epochs", why) | missing("minutes", why) | missing("hardware", why)
 
 
 def quality(state: DataState) -> Answer:

@@ -187,6 +187,11 @@ def available_of_kin(family: str) -> list[str]:
     return [name for one in registry.kin(family) for name in available(one)]
 
 
+def own() -> list[str]:
+    """The models of one's own that join the bundled ones. Raises ValueError where there is none in a folder that is named."""
+    return list(checkpoint.own())
+
+
 def about(family: str) -> str:
     """The opening text of the family's model file, Markdown."""
     return registry.about(family)

@@ -68,7 +68,12 @@ def _records(stamp: tuple[tuple[str, int, int], ...]) -> Records:
 def _record(name: str) -> Report:
     try:
         return measured(name)
-    except ValueError:  # weights that can't be read, or a file that is no JSON: `why_unmeasured` says so
+    except (
+        ValueError,
+        KeyError,
+        TypeError,
+        AttributeError,
+    ):  # no JSON, or not what it should say: see `why_unmeasured`
         return {}
 
 

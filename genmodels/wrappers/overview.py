@@ -254,7 +254,8 @@ def fill(state: SeeState) -> Iterator[Answer]:
             if part is None:
                 del running[family]
                 continue
-            whole[family] = whole.get(family, {}) | part
+            if "progress" not in part:
+                whole[family] = whole.get(family, {}) | part
             yield {"families": {family: part}}
     yield Whole({"done": True}, families=whole)
 

@@ -19,7 +19,7 @@ from genmodels.models.base import seeded
 from genmodels.protocols import Samples, SamplesStepwise, abilities_of
 from genmodels.registry import FAMILIES, get_family
 from genmodels.wrappers import on_record
-from genmodels.wrappers.core import available, class_index, describe, get_model, locked_steps
+from genmodels.wrappers.core import available, class_index, describe, get_model, locked_steps, own
 from genmodels.wrappers.section import Answer, Whole, pictures
 from genmodels.wrappers.state import EACH, Choices, DataState, class_label, class_of, field
 from genmodels.wrappers.state import seed as seed_field
@@ -44,7 +44,7 @@ def usual(model: str) -> list[str]:
     """Who races unless somebody else is chosen: the first model of each family for this model's data, and one's own."""
     names = _of_the_same(model)
     first = {describe(name)["family"]: name for name in reversed(names)}
-    return [name for name in names if name in first.values() or name in checkpoint.own()]
+    return [name for name in names if name in first.values() or name in own()]
 
 
 def _of_the_same(model: str) -> list[str]:

@@ -15,6 +15,11 @@ export class Race extends Asked {
     this.line();
   }
 
+  /** The start line is all that there is to see before the button is pressed. */
+  wake() {
+    this.classList.add('gm-filled');
+  }
+
   get families() {
     return this.page.page.spec.families;
   }
