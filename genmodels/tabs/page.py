@@ -13,7 +13,6 @@ from typing import Any
 import anyio
 from markdown_it import MarkdownIt
 
-from genmodels.registry import get_family, kin
 from genmodels.tabs import TABS
 from genmodels.tabs.base import Tab
 from genmodels.version import __version__
@@ -69,8 +68,7 @@ def families() -> dict[str, Any]:
 def facts(name: str) -> dict[str, Any]:
     """What the page knows of a model."""
     info = core.describe(name)
-    told = {key: info[key] for key in ("family", "data", "title", "shape", "background")}
-    told["kind"] = get_family(info["family"]).__name__
+    told = {key: info[key] for key in ("family", "kind", "data", "title", "shape", "background")}
     return told | {"variant": name.removeprefix(info["family"]).replace(info["data"], "").strip("-")}
 
 
@@ -197,7 +195,7 @@ def _upload(state: Any) -> Answer:
 
 @functools.cache
 def _about_text(key: str) -> str:
-    shown = [family for family in kin(key) if family == key or core.available(family)]
+    shown = [family for family in core.kin(key) if family == key or core.available(family)]
     text = "\n\n".join(f"{core.about(family)}\n\n### Measured\n\n{metrics_table.figures(family)}" for family in shown)
     html = MarkdownIt("commonmark", {"html": False}).enable("table").render(text)
     table = '<div class="gm-scroll" tabindex="0" role="region" aria-label="Measured figures"><table>'

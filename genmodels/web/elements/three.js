@@ -54,14 +54,11 @@ export class Three extends Steps {
     fit(canvas, w * ZOOM, h * ZOOM);
     const words = document.createElement('gm-words');
     const time = make('span', { textContent: '…' });
-    const facts = make(
-      'p',
-      { class: 'gm-way-facts' },
-      make('span', { textContent: bits }),
-      time,
-    );
+    const facts = make('p', { class: 'gm-way-facts' }, make('span', { textContent: bits }), time);
     const element = make('article', { class: 'gm-way', style: `--gm-accent: var(--gm-${family})` }, head, canvas, facts, words);
-    const way = { element, canvas, words, time, model, h, w };
+    const { dark } = page.spec.families[family].accent; // pictures are dark in either theme
+    const lit = [1, 3, 5].map((i) => Number.parseInt(dark.slice(i, i + 2), 16));
+    const way = { element, canvas, words, time, model, lit, h, w };
     way.asks = latestOnly(
       (question) => this.page.backend.ask(FIELD, question),
       (answer, question) => this.looked(way, answer, question),
@@ -128,17 +125,10 @@ export class Three extends Steps {
   }
 
   /** The picture; with a pixel pointed at, dimmed, and in the accent's colour what bore on it. */
-  draw({ canvas, picture, field, h, w }) {
+  draw({ canvas, picture, field, lit, h, w }) {
     if (!picture) return;
     const pixels = bytesOf(picture.pixels);
     const c = picture.shape[1];
-    const lit = (
-      getComputedStyle(canvas)
-        .getPropertyValue('--gm-accent')
-        .match(/\d+(\.\d+)?/g) ?? [180, 83, 9]
-    )
-      .slice(0, 3)
-      .map(Number);
     const image = new ImageData(w, h);
     const known = (i) => !this.at || i < this.at.y * w + this.at.x;
     for (let i = 0; i < w * h; i++) {
