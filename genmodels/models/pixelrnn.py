@@ -15,7 +15,8 @@ the right; as it would see pixels that are still to come, it works one row behin
 In training, the picture is known, and diagonals are skewed into columns. In sampling, the states of the row above are kept:
 a pixel costs one step of the first LSTM, and a row one run of the second.
 
-Recurrent autoregressive models code pictures and texts without loss (the likelihood is the length of the code), and write.
+In the real world: a likelihood of each pixel is a lossless code of the picture, as short as the model is good (Delétang et al. 2023,
+arXiv 2309.10668); and what a scan has lost is written anew from what stands before it.
 
 Papers: van den Oord et al. 2016 (PixelRNN, arXiv 1601.06759); LSTM: Hochreiter & Schmidhuber 1997.
 """
