@@ -14,6 +14,8 @@ above may be looked at as a whole, the vertical stack works on `fold` neighbouri
 In sampling, pixels must wait for each other. But a new pixel changes nothing that was computed for the old ones: the
 sampler keeps every layer's activations, so that a pixel costs one column of the network, and a row one row of it.
 
+The objective and the loop that draws pixels are those of all autoregressive models: models/autoregressive.py.
+
 Papers: van den Oord et al. 2016 (PixelRNN, arXiv 1601.06759; Gated PixelCNN, arXiv 1606.05328); dilations: Yu & Koltun
 2016 (arXiv 1511.07122); gated linear units: Dauphin et al. 2017 (arXiv 1612.08083); the cache: Ramachandran et al. 2017
 (Fast PixelCNN++, arXiv 1704.06001).

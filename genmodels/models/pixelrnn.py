@@ -18,6 +18,8 @@ a pixel costs one step of the first LSTM, and a row one run of the second.
 In the real world: a likelihood of each pixel is a lossless code of the picture, as short as the model is good (Delétang et al. 2023,
 arXiv 2309.10668); and what a scan has lost is written anew from what stands before it.
 
+The objective and the loop that draws pixels are those of all autoregressive models: models/autoregressive.py.
+
 Papers: van den Oord et al. 2016 (PixelRNN, arXiv 1601.06759); LSTM: Hochreiter & Schmidhuber 1997.
 """
 
@@ -165,7 +167,7 @@ class PixelRNNWriter(Writer[PixelRNN]):
         for b, (block, (_, condition)) in enumerate(zip(self.model.blocks, self.conditions, strict=True)):
             state = cell = self.nothing
             seen = torch.cat([torch.stack(self.inputs[b], 1), self.pixels[:, row + 1, 2:]], 2)
-            # above the first row there is no row, and no pixels that would be embedded as 0
+            # for the first row all zeros, as in `Block`
             inputs = block.from_right(seen) + condition[:, None]
             for column in reversed(range(len(self.above))):
                 both = torch.cat([state, self.right[b][column]], 1)

@@ -15,6 +15,8 @@ In sampling, a block needs of the past only what it saw `dilation` pixels ago: a
 
 In use for speech, its first purpose: the voices of Google's Assistant (van den Oord et al. 2017, arXiv 1711.10433).
 
+The objective and the loop that draws pixels are those of all autoregressive models: models/autoregressive.py.
+
 Papers: van den Oord et al. 2016 (WaveNet, arXiv 1609.03499); the cache: Le Paine et al. 2016 (arXiv 1611.09482).
 """
 
