@@ -40,6 +40,8 @@ import(`${root}%s/start.js`).then((module) => module.startIn(element, server, pr
 ROOM = """
 .nav-holder, .gradio-container main:has(.gm-root:empty) { display: none !important; }
 gradio-app { flex-grow: 0 !important; }
+body:not(:has(.gm-filled, .gm-empty)) footer { visibility: hidden; }
+footer .divider { display: none !important; }
 """
 
 

@@ -209,9 +209,21 @@ def _about(state: Any) -> Answer:
     return {"html": _about_text(key)}
 
 
+def _checked(question: Any) -> Answer:
+    """What a link says of a section: the same values once they are checked, drawings as their bytes."""
+    key: Any = question.get("section") if isinstance(question, Mapping) else None
+    section = sections().get(key) if isinstance(key, str) else None
+    if section is None:
+        raise ValueError(f"There is no section {str(key)[:40]!r}.")
+    values = question.get("state")
+    state = section.parse(values)
+    return {"state": {key: getattr(state, key) for key in values}}
+
+
 HELPERS: dict[str, Callable[[Any], Answer]] = {
     "page.examples": _examples,
     "page.upload": _upload,
     "page.about": _about,
+    "page.state": _checked,
     "page.points": lambda state: latents.points(_model(state)),
 }

@@ -26,17 +26,22 @@ export class Race extends Asked {
 
   /** Before the race: who would run. */
   line() {
-    const racers = this.state.racers ?? this.fit('racers').default ?? [];
+    const here = (this.fit('racers').choices ?? []).map(([model]) => this.page.facts[model].family);
+    const chosen = this.state.racers; // from a link, too: it may be anything
+    const racers = Array.isArray(chosen) ? chosen : (this.fit('racers').default ?? []);
     const rows = Object.keys(this.families).flatMap((family) => {
-      const mine = racers.filter((model) => this.page.facts[model].family === family).map((model) => ({ family, model }));
-      return mine.length ? mine : [{ family, model: '', why: 'Not here.' }];
+      const mine = racers.filter((model) => this.page.facts[model]?.family === family).map((model) => ({ family, model }));
+      return mine.length
+        ? mine
+        : [{ family, model: '', why: here.includes(family) ? 'Not chosen.' : 'No model of it for these pictures is here.' }];
     });
     this.lay(rows);
   }
 
-  /** Whether any model of a family could race. */
+  /** Whether any model of a family, of whichever pictures, could race. */
   canDraw(family) {
-    return this.spec.models.some((model) => this.page.facts[model].family === family);
+    const choices = Object.values(this.spec.fits).flatMap((fit) => fit.racers?.choices ?? []);
+    return choices.some(([model]) => this.page.facts[model].family === family);
   }
 
   lay(rows) {
@@ -67,6 +72,11 @@ export class Race extends Asked {
       note,
     );
     return { element, canvas, bar, time, place, note, model };
+  }
+
+  restore(state) {
+    super.restore(state);
+    this.line();
   }
 
   change(key, value) {

@@ -30,9 +30,9 @@ export class Likelihood extends Section {
     if (what === 'data' && this.awake) this.compare();
   }
 
-  switched() {
-    super.switched();
-    this.compare();
+  async refresh() {
+    await super.refresh();
+    await this.compare();
   }
 
   async compare() {

@@ -17,8 +17,8 @@ export class See extends Section {
     this.maps = {};
     const own = Object.entries(page.spec.families).filter(([, family]) => !family.of);
     this.cards = Object.fromEntries(own.map(([key, family]) => [key, new Reading(key, family, page)]));
-    this.told = make('p', { class: 'gm-unseen', role: 'status' });
-    this.main.append(make('div', { class: 'gm-readings' }, ...Object.values(this.cards).map((card) => card.element)), this.told);
+    this.spoken = make('p', { class: 'gm-unseen', role: 'status' });
+    this.main.append(make('div', { class: 'gm-readings' }, ...Object.values(this.cards).map((card) => card.element)), this.spoken);
     this.classList.remove('gm-bare');
     this.side.append(this.page.panel);
   }
@@ -49,7 +49,7 @@ export class See extends Section {
       for (const [key, part] of Object.entries(answer.families ?? {})) this.tell(key, part);
     }
     if (this.running !== mine) return;
-    this.told.textContent = Object.values(this.cards)
+    this.spoken.textContent = Object.values(this.cards)
       .map((card) => card.sentence())
       .join(' ');
     this.dispatchEvent(new CustomEvent('gm-change', { bubbles: true, detail: { section: REST, state } }));
