@@ -101,6 +101,12 @@ def test_all_families_answer_at_once(data: str) -> None:
             assert "%" in part["words"]
 
 
+def test_some_of_the_families_can_be_asked() -> None:
+    assert see(families=["gan", "vae"]) == {family: see()[family] for family in ("gan", "vae")}
+    assert list(fill(families=["diffusion"])[-1]["families"]) == ["diffusion"]
+    assert fill(families=["flow"]) == [{"done": True, "families": {}}], "it has said all at once"
+
+
 def test_it_says_what_the_families_own_sections_say() -> None:
     found = see(picture="#4")
     asked = {"picture": "#4"}
@@ -220,6 +226,7 @@ def test_a_failure_is_logged_and_hidden_behind_a_sentence(
         ({"data": "emnist"}, "data"),
         ({"picture": "AAAA"}, "picture"),
         ({"seed": -1}, "seed"),
+        ({"families": ["unicorn"]}, "families"),
         ({"model": "ae-mnist"}, ""),
     ],
 )

@@ -23,7 +23,7 @@ from genmodels.wrappers import (
 )
 from genmodels.wrappers.pictures import from_pad
 from genmodels.wrappers.section import Answer, Whole, pictures, share
-from genmodels.wrappers.state import DataState, FreeState, drawing, seed
+from genmodels.wrappers.state import Choices, DataState, FreeState, drawing, field, seed
 
 NOISE = 0.6  # the share of noise through which a denoiser looks
 MADE = 4  # endings, variations, neighbours: as many as make a square
@@ -35,6 +35,15 @@ log = logging.getLogger(__name__)
 class SeeState(DataState):
     picture: str = drawing()
     seed: int = seed()
+    families: list[str] = field(  # the page asks the quick ones apart from the others
+        Choices(
+            label="Families",
+            default=lambda model: list(readable()),
+            choices=lambda model: [(family, family) for family in readable()],
+            most=16,
+            shown=False,
+        )
+    )
 
 
 class Rank(NamedTuple):
@@ -224,7 +233,7 @@ def _models(family: str, data: str) -> list[str]:
 def see(state: SeeState) -> Answer:
     """families: what each makes of the picture in one pass, by name: {model, slots: its parts, words, rank: {percent, left,
     right} among test images}, or {error}: one that is missing or broken says so, and leaves the others alone."""
-    return {"families": {family: _one(family, state) for family in readable()}}
+    return {"families": {family: _one(family, state) for family in state.families}}
 
 
 def _one(family: str, state: SeeState) -> Answer:
@@ -245,9 +254,8 @@ def fill(state: SeeState) -> Iterator[Answer]:
     """families: what takes many steps, in turn: a part {model, slots (each with its place), words, rank} or {progress} of
     one family, and in the end all parts together."""
     whole: dict[str, Answer] = {}
-    running = {
-        family: _steps(family, found.reader.then, state) for family, found in readable().items() if found.reader.then
-    }
+    asked = {family: readable()[family].reader.then for family in state.families}
+    running = {family: _steps(family, then, state) for family, then in asked.items() if then}
     while running:
         for family, steps in list(running.items()):
             part = next(steps, None)
