@@ -276,6 +276,34 @@ def test_the_pointer_asks_what_the_pixelcnn_expects(visit: Callable[..., Page]) 
     expect(words).not_to_have_text(said)
 
 
+def test_a_pixel_pointed_at_shows_what_each_network_looked_at(visit: Callable[..., Page]) -> None:
+    """By pointer and by keys; the whole picture is back when the pointer leaves."""
+    page = visit("/?only=pixelcnn.three")
+    place = section(page, "pixelcnn.three")
+    expect(place.get_by_role("status").first).to_have_text("Done")
+    plane, words = place.get_by_role("application").first, place.locator(".gm-way gm-words").first
+    whole = pixels(plane)
+    plane.hover(position={"x": 60, "y": 60})
+    expect(words).to_contain_text("pixels before it reach it")
+    lit = changed(plane, whole)
+    page.mouse.move(2, 2)
+    changed(plane, lit)
+    assert pixels(plane) == whole
+    plane.focus()
+    page.keyboard.press("ArrowDown")
+    said, before = words.inner_text(), changed(plane, whole)
+    page.keyboard.press("ArrowRight")
+    expect(words).not_to_have_text(said)
+    changed(plane, before)
+
+
+def test_what_one_tab_says_of_three_families_keeps_its_old_address(visit: Callable[..., Page]) -> None:
+    for address in ("/?tab=pixelcnn", "/?tab=pixelcnn&section=three"):
+        page = visit(address)
+        expect(page.get_by_role("tab", name="Autoregressive")).to_have_attribute("aria-selected", "true")
+        expect(page.locator("#panel-pixelcnn h1")).to_contain_text("PixelCNN, PixelRNN, WaveNet")
+
+
 def test_an_upload_is_shown_and_a_broken_one_explained(visit: Callable[..., Page], tmp_path: Path) -> None:
     page = visit("/?tab=autoencoder")
     seen = section(page, "autoencoder.bottleneck").get_by_role("img", name="What it sees")

@@ -166,8 +166,10 @@ def test_every_family_is_shown_on_every_data_set() -> None:
     table = ask("domains")["table"]
     assert [row["family"] for row in table["rows"]] == [name for name in FAMILIES if core.available(name)]
     for row in table["rows"]:
+        has = {core.describe(name)["data"] for name in core.available(row["family"])}
         for data in ("mnist", "fashion-mnist", "heroes"):
-            assert unpacked(row[f"{data}_pictures"]).shape[0] == 8
+            assert (f"{data}_pictures" in row) == (data in has)
+            assert data not in has or unpacked(row[f"{data}_pictures"]).shape[0] == 8
 
 
 def test_the_families_are_told_in_their_own_words() -> None:
@@ -336,16 +338,16 @@ def test_a_plot_of_rows_by_hand() -> None:
 def test_everybody_arrives_in_the_order_of_their_own_clocks() -> None:
     answers = list(race.race(SECTIONS["compare.race"].parse({"data": "mnist", "label": "3", "seed": 5})))
     start, final = answers[0]["racers"], answers[-1]["racers"]
-    assert [row["family"] for row in start] == list(FAMILIES)
+    assert [row["family"] for row in start] == [family for family in FAMILIES if core.available(family)]
     assert start[0]["why"].startswith("It stands by")
     assert not start[0]["model"]
     arrivals = [a for a in answers if "place" in a]
-    assert [a["place"] for a in arrivals] == [1, 2, 3, 4, 5]
+    assert [a["place"] for a in arrivals] == list(range(1, len(start)))
     assert [a["ms"] for a in arrivals] == sorted(a["ms"] for a in arrivals)
     for row in final[1:]:
         x = operations.sample(core.get_model(row["model"], Samples), 16, 5, 3)
         assert np.abs(unpacked(row["pictures"]).astype(int) - to_uint8(x).permute(0, 2, 3, 1).numpy()).max() <= 1
-    for i in range(1, 6):
+    for i in range(1, len(start)):
         shares = [a["share"] for a in answers if a.get("racer") == i]
         assert shares == sorted(shares)
         assert shares[-1] == 1.0

@@ -11,7 +11,7 @@ from helpers import unpacked
 from PIL import Image
 
 from genmodels import app, checkpoint
-from genmodels.registry import FAMILIES
+from genmodels.registry import representatives
 from genmodels.tabs import page
 from genmodels.wrappers import bottleneck, core, discriminator, examples, latents, likelihoods, overview
 from genmodels.wrappers.section import Answer
@@ -71,7 +71,7 @@ def test_a_familys_colour_can_be_read(theme: str, papers: list[str]) -> None:
 def test_relations_follow_from_what_models_can_do() -> None:
     answer = page.answer({"section": "overview.map"})["relations"]
     columns = [column["key"] for column in answer["columns"]]
-    assert list(answer["rows"]) == [family for family in FAMILIES if core.available(family)]
+    assert list(answer["rows"]) == [family for family in representatives() if core.available_of_kin(family)]
     assert all(list(row) == columns for row in answer["rows"].values())
     told = {family: [row[key]["word"] for key in columns] for family, row in answer["rows"].items()}
     assert columns == ["code", "inverse", "likelihood", "passes", "critic"]

@@ -42,7 +42,7 @@ def sections() -> dict[str, Section]:
 
 def shown_tabs() -> list[Tab]:
     """All but those of families that have no trained model here; if there is none at all, they are shown and say so."""
-    found = [tab for tab in tabs().values() if not tab.is_family or core.available(tab.key)]
+    found = [tab for tab in tabs().values() if not tab.is_family or core.available_of_kin(tab.key)]
     return found if any(tab.is_family for tab in found) else list(tabs().values())
 
 
@@ -60,14 +60,15 @@ def spec() -> dict[str, Any]:
 
 
 def families() -> dict[str, Any]:
-    """What every tab may say of the families, by name: see `Tab.card`."""
-    return {tab.key: tab.card() for tab in shown_tabs() if tab.is_family}
+    """What every tab may say of the families, by name: see `Tab.cards`."""
+    cards = {name: card for tab in shown_tabs() if tab.is_family for name, card in tab.cards().items()}
+    return {name: card for name, card in cards.items() if not card["of"] or core.available(name)}
 
 
 def facts(name: str) -> dict[str, Any]:
     """What the page knows of a model."""
     info = core.describe(name)
-    told = {key: info[key] for key in ("family", "data", "title", "shape", "background")}
+    told = {key: info[key] for key in ("family", "kind", "data", "title", "shape", "background")}
     return told | {"variant": name.removeprefix(info["family"]).replace(info["data"], "").strip("-")}
 
 
@@ -194,7 +195,8 @@ def _upload(state: Any) -> Answer:
 
 @functools.cache
 def _about_text(key: str) -> str:
-    text = f"{core.about(key)}\n\n### Measured\n\n{metrics_table.figures(key)}"
+    shown = [family for family in core.kin(key) if family == key or core.available(family)]
+    text = "\n\n".join(f"{core.about(family)}\n\n### Measured\n\n{metrics_table.figures(family)}" for family in shown)
     html = MarkdownIt("commonmark", {"html": False}).enable("table").render(text)
     table = '<div class="gm-scroll" tabindex="0" role="region" aria-label="Measured figures"><table>'
     return html.replace("<table>", table).replace("</table>", "</table></div>")

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from genmodels import checkpoint, protocols
 from genmodels.models.base import Model
 from genmodels.protocols import AnyModel
-from genmodels.registry import FAMILIES, get_family
+from genmodels.registry import get_family, representatives
 from genmodels.wrappers import (
     autoregressive,
     bottleneck,
@@ -196,7 +196,7 @@ class Readable(NamedTuple):
 
 def readable() -> dict[str, Readable]:
     """The families that have a model here and the abilities for a reader, by name."""
-    return _readable(tuple(checkpoint.bundled().values()), tuple(FAMILIES))
+    return _readable(tuple(checkpoint.bundled().values()), tuple(representatives()))
 
 
 @functools.lru_cache(maxsize=2)  # it is asked at every stroke, and reads every checkpoint's config
@@ -205,7 +205,7 @@ def _readable(folders: tuple[Path, ...], families: tuple[str, ...]) -> dict[str,
     for family in families:
         can = protocols.abilities_of(get_family(family))
         own = [reader for reader in READERS if all(need in can for need in reader.needs)]
-        if own and (names := core.available(family)):
+        if own and (names := core.available_of_kin(family)):
             found[family] = Readable(own[0], names)
     return found
 
@@ -305,8 +305,8 @@ def relations(state: RelationsState) -> Answer:
             "columns": [{"key": key, "title": title, "question": asked} for key, (title, asked) in QUESTIONS.items()],
             "rows": {
                 family: {key: cell._asdict() for key, cell in _facts(get_family(family)).items()}
-                for family in FAMILIES
-                if core.available(family)
+                for family in representatives()
+                if core.available_of_kin(family)
             },
         }
     }

@@ -142,7 +142,7 @@ def _starters(state: RaceState) -> list[Answer]:
     for family in FAMILIES:
         names = [name for name in state.racers if describe(name)["family"] == family]
         rows += [{"family": family, "model": name} for name in names]
-        if not names:
+        if not names and (available(family) or not get_family(family).represented_by):
             rows.append({"family": family, "model": "", "why": _why_absent(family, state.data)})
     return rows
 

@@ -58,7 +58,7 @@ export class Race extends Asked {
     const place = make('span', { class: 'gm-lane-place' });
     const note = make('p', {
       class: 'gm-note',
-      textContent: (!model && !this.canDraw(family) && this.families[family].sampling) || why || '',
+      textContent: (!model && !this.canDraw(family) && this.families[family]?.sampling) || why || '',
     });
     const head = make('div', { class: 'gm-lane-head' }, familyName(this.page.page, family), place);
     const element = make(
@@ -141,7 +141,11 @@ export class Tradeoff extends Section {
     super.layOutViews();
     this.known = {};
     this.addEventListener('gm-point', ({ detail }) => this.picture(detail));
-    this.addEventListener('gm-open', ({ detail }) => this.page.page.press(detail.point.family));
+    this.addEventListener('gm-open', ({ detail }) => this.open(detail.point.family));
+  }
+
+  open(family) {
+    this.page.page.press(this.page.page.spec.families[family].of || family);
   }
 
   async picture({ point, note }) {
@@ -151,7 +155,7 @@ export class Tradeoff extends Section {
     fit(canvas, 4 * (width + 1) - 1, 2 * (height + 1) - 1);
     const open = make(
       'button',
-      { type: 'button', class: 'gm-button', onpointerdown: (event) => event.preventDefault(), onclick: () => this.page.page.press(family) },
+      { type: 'button', class: 'gm-button', onpointerdown: (event) => event.preventDefault(), onclick: () => this.open(family) },
       `Open ${this.page.page.spec.families[family].title}`,
     );
     note.append(canvas, open);

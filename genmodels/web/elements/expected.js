@@ -81,6 +81,7 @@ export class Expected extends Section {
   pageChanged(what) {
     if (what === 'data') {
       this.model = this.modelFor(this.page.data);
+      this.variants();
       this.adapt();
     } else if (what !== 'picture') return;
     if (this.awake) this.open(what === 'data');

@@ -21,7 +21,8 @@ export class Cards extends Section {
   layOutViews() {
     const page = this.page.page;
     this.views = [];
-    const cards = Object.entries(page.spec.families).map(([key, family]) => this.card(key, family, page));
+    const own = Object.entries(page.spec.families).filter(([, family]) => !family.of); // a card stands for its kin
+    const cards = own.map(([key, family]) => this.card(key, family, page));
     this.main.append(make('div', { class: 'gm-family-cards' }, ...cards));
     if (!this.querySelector('gm-moving')) this.filled();
     for (const event of ['load', 'error']) this.addEventListener(event, () => this.filled(), { capture: true, once: true });

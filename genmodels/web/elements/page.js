@@ -15,6 +15,7 @@ import './films.js';
 import './expected.js';
 import './likelihood.js';
 import './writer.js';
+import './three.js';
 // diffusion
 import './denoiser.js';
 import './noise.js';

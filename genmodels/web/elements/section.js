@@ -136,11 +136,13 @@ export class Section extends HTMLElement {
     this.variant?.element.remove();
     this.variant = null;
     if (same.length < 2) return;
-    const choices = same.map((name) => [this.page.facts[name].variant || 'usual', name]);
+    const kinds = new Set(same.map((name) => this.page.facts[name].kind));
+    const title = ({ kind, variant }) => (kinds.size > 1 ? `${kind} ${variant}`.trim() : variant || 'usual');
+    const choices = same.map((name) => [title(this.page.facts[name]), name]);
     this.variant = control('model', { kind: 'choice', label: 'Model', info: '' }, { choices, default: this.model }, (name) => {
       this.state.model = this.model = name;
       this.adapt();
-      this.ask();
+      this.refresh();
     });
     this.side.prepend(this.variant.element);
   }
