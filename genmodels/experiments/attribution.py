@@ -1,0 +1,237 @@
+"""How often a discriminator is right: the critic of a GAN, and a classifier trained to know one model's samples.
+
+Each judge scores pictures, higher = more real; above a threshold it takes a picture for real. The threshold is chosen on
+some pictures, and the accuracy measured on others, half of them real, which nobody has seen before.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from genmodels import checkpoint, metrics
+from genmodels.data import DATASETS, Images, to_float
+from genmodels.evaluation import shards
+from genmodels.evaluation.measurement import BATCH
+from genmodels.evaluation.report import critics
+from genmodels.evaluation.student import STUDENT_BATCH, student_config, trained
+from genmodels.experiments import Column, Experiment, Lab, Report, Row, Settings, Unit
+from genmodels.experiments.common import can_sample, cannot_sample, drawn, generators, part, rounded, shuffled, split
+from genmodels.models.referee import Referee
+from genmodels.operations import reads_captions, require
+from genmodels.protocols import Judges
+
+#: The control: training pictures in the place of samples, which nobody can know from test pictures.
+REAL = "real pictures"
+REAL_LABEL, FAKE_LABEL = 1, 0
+
+
+@dataclass(frozen=True)
+class AttributionSettings(Settings):
+    train: int = 2000  # real pictures, and as many samples, that a classifier is trained on
+    validation: int = 500  # of each kind, that the threshold is chosen on
+    test: int = 1000  # of each kind, that the accuracy is measured on
+    steps: int = 600  # of training a classifier
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class Real:
+    """Real pictures in parts that share none: to train on, to choose a threshold on, to test on.
+
+    The first two are of the training split, as are those that stand in for samples in the control; the others are of
+    the test split, which no bundled model has seen: a critic, who has seen all of the training split, chooses its
+    threshold there, too.
+    """
+
+    train: Images
+    validation: Images
+    unseen: Images
+    test: Images
+    control: Images
+
+
+def real_parts(data: str, s: AttributionSettings, captions: bool = False) -> Real:
+    training, testing = (split(data, name, captions) for name in ("train", "test"))
+    ours, theirs = shuffled(len(training), s.seed), shuffled(len(testing), s.seed)
+    sizes = [s.train, s.validation, s.train + s.validation + s.test]
+    if sum(sizes) > len(training) or s.validation + s.test > len(testing):
+        raise ValueError(
+            f"There are {len(training)} training and {len(testing)} test pictures of {data}: "
+            f"{sum(sizes)} and {s.validation + s.test} are too many."
+        )
+    train, validation, control = (part(training, some) for some in ours[: sum(sizes)].split(sizes))
+    unseen, test = (part(testing, some) for some in theirs[: s.validation + s.test].split([s.validation, s.test]))
+    return Real(train, validation, unseen, test, control)
+
+
+def told_to_models(real: Real) -> list[Images]:
+    """The real pictures whose classes or captions samples are drawn with."""
+    return [real.train, real.validation, real.test]
+
+
+def units(s: AttributionSettings) -> Iterator[Unit]:
+    for data in filter(generators, DATASETS):
+        judges = tuple(critics(data, DATASETS[data].shape))
+
+        def control(lab: Lab, data: str = data, judges: tuple[str, ...] = judges) -> list[Row]:
+            return judged(
+                s, data, real_parts(data, s).control, judges, {"model": "training pictures", "family": REAL}, lab
+            )
+
+        yield Unit(f"{data}-real", REAL, data, control, judges, cost=0.6)
+        for name in generators(data):
+            family = checkpoint.read_config(name)["family"]
+
+            def compute(lab: Lab, name: str = name, data: str = data, judges: tuple[str, ...] = judges) -> list[Row]:
+                return of_model(s, data, name, judges, lab)
+
+            def refuse(lab: Lab, name: str = name, data: str = data, family: str = family) -> list[Row]:
+                why = cannot_sample(family)
+                missing = {"accuracy": None, "accuracy_why": why, "taken_for_real": None, "taken_for_real_why": why}
+                return [
+                    {
+                        "data": data,
+                        "judge": "classifier",
+                        "model": name,
+                        "family": family,
+                        **missing,
+                        "n": None,
+                        "n_why": why,
+                    }
+                ]
+
+            if can_sample(family):
+                yield Unit(name, family, data, compute, (name, *judges), cost=2.0)
+            else:
+                yield Unit(name, family, data, refuse, (name,), cost=0.01)
+
+
+def of_model(s: AttributionSettings, data: str, name: str, judges: tuple[str, ...], lab: Lab) -> list[Row]:
+    """A row for the classifier that was trained to know this model's samples, and one for each critic."""
+    model = checkpoint.load(name, device="cpu")
+    told = told_to_models(real_parts(data, s))  # so that neither classes nor captions tell the kinds apart
+    labels = torch.cat([each.labels for each in told])
+    if reads_captions(model):
+        captions = [c for each in told_to_models(real_parts(data, s, captions=True)) for c in each.captions]
+        what = {"captions": captions}
+    else:
+        labels = labels if model.num_classes else torch.full_like(labels, -1)
+        what = {"label": labels.tolist()}
+
+    def rows(i: range) -> shards.Rows:
+        some = {key: values[i.start : i.stop] for key, values in what.items()}
+        return {"pixels": drawn(model, len(i), s.seed + i.start, lambda share: None, **some)}
+
+    shards.compute(lab.folder, "samples", len(labels), rows, lambda done, count: lab.report(0.8 * done / count))
+    samples = Images(data, shards.gather(lab.folder, "samples", len(labels))["pixels"], labels, told[0].classes)
+    about = {"model": name, "family": checkpoint.read_config(name)["family"]}
+    rest = Lab(lab.folder, lab.shared, lambda share: lab.report(0.8 + 0.2 * share))
+    return judged(s, data, samples, judges, about, rest)
+
+
+def judged(
+    s: AttributionSettings, data: str, fakes: Images, judges: tuple[str, ...], about: Row, lab: Lab
+) -> list[Row]:
+    """fakes: train + validation + test of them, in this order."""
+    real = real_parts(data, s)
+    train, validation, test = (part(fakes, i) for i in torch.arange(len(fakes)).split([s.train, s.validation, s.test]))
+    classifier = told_apart(real.train.pixels, train.pixels, s, lab.report)
+
+    def score(images: Images) -> Tensor:
+        answers = [classifier.classify(classifier.features(to_float(x)))[0] for x in images.pixels.split(BATCH)]
+        return torch.cat([answer[:, REAL_LABEL] - answer[:, FAKE_LABEL] for answer in answers])
+
+    where = {"data": data, "judge": "classifier"} | about
+    found = [where | verdict(*map(score, (real.validation, validation, real.test, test)))]
+    for name in judges:
+        critic = require(checkpoint.load(name, device="cpu"), Judges)
+        told = bool((fakes.labels >= 0).all())  # what isn't told of samples, isn't told of real pictures either
+        scores = [realism(critic, images, told) for images in (real.unseen, validation, real.test, test)]
+        found.append(where | {"judge": f"critic of {name}"} | verdict(*scores))
+    return rounded(found)
+
+
+def told_apart(real: Tensor, fake: Tensor, s: AttributionSettings, report: Report) -> Referee:
+    """A classifier, trained on uint8 pictures as they are: shifting or turning them would blur what gives them away."""
+    pixels, labels = torch.cat([real, fake]), torch.tensor([REAL_LABEL] * len(real) + [FAKE_LABEL] * len(fake))
+
+    def batch() -> tuple[Tensor, Tensor]:
+        chosen = torch.randint(len(pixels), (STUDENT_BATCH,))
+        return to_float(pixels[chosen]), labels[chosen]
+
+    shape = (real.shape[1], real.shape[2], real.shape[3])
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(s.seed)
+        return trained(student_config(shape, 2, max_shift=0.0, max_turn=0.0, max_zoom=0.0), batch, s.steps, report)
+
+
+@torch.no_grad()
+def realism(critic: Judges, images: Images, told: bool) -> Tensor:
+    """Scores `(N,)`; told: with their classes."""
+    return torch.cat([critic.realism(x, labels if told else None) for x, labels in images.batches(BATCH)])
+
+
+def verdict(real: Tensor, fake: Tensor, real_test: Tensor, fake_test: Tensor) -> Row:
+    """What a judge's scores come to in %: thresholds of the first two, tried on the other two.
+
+    How often it is right by the threshold that is right most often; what it takes for real by the median of real
+    pictures, as metrics.json has it: where it can't tell the kinds apart, the former threshold may lie anywhere.
+    """
+    threshold, median = metrics.best_threshold(real, fake), real.quantile(0.5)
+    right = int((real_test > threshold).sum() + (fake_test <= threshold).sum())
+    n = len(real_test) + len(fake_test)
+    taken = int((fake_test > median).sum())
+    return _share("accuracy", right, n) | _share("taken_for_real", taken, len(fake_test)) | {"n": n}
+
+
+def _share(key: str, count: int, n: int) -> Row:
+    low, high = metrics.wilson_interval(count, n)
+    return {key: 100 * count / n, f"{key}_low": 100 * low, f"{key}_high": 100 * high}
+
+
+def protocol(s: AttributionSettings) -> str:
+    return (
+        f"A judge takes a picture for real if it scores above a threshold, chosen for most right answers on {s.validation} real "
+        f"and {s.validation} generated pictures; how often it is right is measured on {s.test} real test pictures and "
+        f"{s.test} samples of other seeds, with Wilson's 95 % interval (50 % is guessing), and which samples it takes for "
+        "real by the median score of real pictures (50 %: it can't tell them). "
+        "Critics are the discriminators of the bundled GANs; a classifier (the referee's architecture, narrower, "
+        f"{s.steps} steps of {STUDENT_BATCH}) is trained for each model on {s.train} of its samples and {s.train} training "
+        "pictures, and once, as a control, on training pictures in the place of samples. "
+        "Samples have the classes or captions of real pictures and are rounded to 8 bits like these; but real pictures are "
+        "exactly black or white where they are empty, and a sample that is not gives itself away by that alone."
+    )
+
+
+def reading(rows: list[Row]) -> str:
+    trained_ones = [r for r in rows if r["judge"] == "classifier" and r["family"] != REAL and r["accuracy"] is not None]
+    if not trained_ones:
+        return "No model has been judged yet."
+    hardest, easiest = (pick(trained_ones, key=lambda r: r["accuracy"]) for pick in (min, max))
+    said = (
+        f"A classifier trained for it knows a sample of {hardest['model']} from a real picture in {hardest['accuracy']:.0f} % "
+        f"of all cases, and one of {easiest['model']} in {easiest['accuracy']:.0f} %"
+    )
+    seen = [r["accuracy"] for r in rows if r["judge"].startswith("critic") and r["family"] != REAL]
+    return f"{said}; the critics of GANs are right in {min(seen):.0f} to {max(seen):.0f} %." if seen else f"{said}."
+
+
+EXPERIMENT = Experiment(
+    name="attribution",
+    title="Attribution",
+    settings=AttributionSettings,
+    units=units,
+    protocol=protocol,
+    reading=reading,
+    columns=(
+        Column("data", "Pictures"),
+        Column("judge", "Judge"),
+        Column("model", "Samples of"),
+        Column("family", "Family"),
+        Column("accuracy", "Right", "%", 1),
+        Column("taken_for_real", "Samples taken for real", "%", 1),
+        Column("n", "Pictures judged"),
+    ),
+)
