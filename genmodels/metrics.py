@@ -176,7 +176,8 @@ def wilson_interval(successes: int, n: int) -> tuple[float, float]:
     share, weight = successes / n, z * z / n
     centre = share + weight / 2
     reach = z * math.sqrt(share * (1 - share) / n + weight / (4 * n))
-    return max(0.0, (centre - reach) / (1 + weight)), min(1.0, (centre + reach) / (1 + weight))
+    # of all and of none rounding could leave the share itself outside
+    return min(share, (centre - reach) / (1 + weight)), max(share, (centre + reach) / (1 + weight))
 
 
 # -- distances of distributions ----------------------------------------------------------------------------------------

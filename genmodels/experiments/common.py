@@ -3,7 +3,7 @@
 import dataclasses
 import functools
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,15 +14,16 @@ from genmodels import checkpoint, metrics
 from genmodels.data import Images, load_dataset, to_float, to_uint8
 from genmodels.device import to_fast_layout
 from genmodels.evaluation.measurement import BATCH, bundled_referee
-from genmodels.experiments import Report, Row
+from genmodels.experiments import Lab, Report, Row
 from genmodels.files import write_json
-from genmodels.models.base import Model
+from genmodels.models.base import Model, TrainingDiverged
 from genmodels.operations import require, sample
-from genmodels.protocols import AnyModel, Classifies, Samples, abilities_of
+from genmodels.protocols import AnyModel, Classifies, Denoises, Samples, abilities_of
 from genmodels.registry import FAMILIES, get_family
 from genmodels.training import train
 from genmodels.training.states import newest_whole
 
+FIGURES = ("frechet", "class_accuracy")  # of a yardstick
 LOG_EVERY = 5  # steps: how finely a run is stopped at a mark
 
 
@@ -59,7 +60,7 @@ def shuffled(size: int, seed: int) -> Tensor:
 def drawn(model: AnyModel, n: int, seed: int, report: Report, **told: Any) -> Tensor:
     """n samples as a file would hold them, uint8 `(n, C, H, W)`; told: a label each, or captions, and knobs of `sample`.
 
-    ValueError if they are not numbers.
+    TrainingDiverged if they are not numbers.
     """
     parts = []
     for start in range(0, n, BATCH):
@@ -69,18 +70,18 @@ def drawn(model: AnyModel, n: int, seed: int, report: Report, **told: Any) -> Te
         parts.append(sample(model, stop - start, seed + start, batch_size=BATCH, **each))
     x = torch.cat(parts)
     if not x.isfinite().all():
-        raise ValueError("The samples are not finite.")
+        raise TrainingDiverged("The samples are not finite.")
     return to_uint8(x)
 
 
 # -- training by CPU time ------------------------------------------------------------------------------------------------
 
 
-def untrained(family: str, data: Images, seed: int) -> Model:
-    """A model of the family's own settings, with the initial weights of a seed."""
+def untrained(family: str, data: Images, seed: int, config: Mapping[str, Any] | None = None) -> Model:
+    """A model with the initial weights of a seed; config: as in a checkpoint's, by default the family's own for the data."""
     cls = get_family(family)
     torch.manual_seed(seed)
-    return cls(cls.Config(image_shape=data.shape, num_classes=len(data.classes)))
+    return cls(cls.Config.from_json(config or {"image_shape": list(data.shape), "num_classes": len(data.classes)}))
 
 
 def train_for(
@@ -91,13 +92,13 @@ def train_for(
     seed: int,
     measure: Callable[[Model, Report], Row],
     report: Report,
-) -> list[Row]:
+) -> Iterator[Row]:
     """One run of marks[-1] minutes of CPU time, in float32, with what `measure` says of its averaged weights at each mark.
 
     Measuring counts for nothing. What was measured is kept in `folder` beside the run's state: killed, it goes on.
     make: the model with its weights before the first step.
     """
-    rows, begin = [], 0.0
+    begin = 0.0
     for mark in marks:
         file, end = folder / f"mark-{mark:g}.json", mark / marks[-1]
         trained = begin + 0.8 * (end - begin)
@@ -105,9 +106,17 @@ def train_for(
             model = make()
             _train_to(mark, model, data, folder, marks[-1], seed, _between(report, begin, trained, begin, end))
             write_json(folder, file.name, measure(model, _between(report, trained, end)))
-        rows.append(json.loads(file.read_text(encoding="utf-8")))
+        yield json.loads(file.read_text(encoding="utf-8"))
         begin = end
-    return rows
+
+
+def trained_for(
+    make: Callable[[], Model], data: Images, folder: Path, minutes: float, seed: int, report: Report
+) -> Model:
+    """The model after so many minutes of CPU time."""
+    for _ in train_for(make, data, folder, [minutes], seed, lambda model, report: {}, report):
+        pass
+    return checkpoint.load(folder / "checkpoint", device="cpu")
 
 
 def _between(report: Report, low: float, high: float, first: float = 0.0, last: float = 1.0) -> Report:
@@ -123,9 +132,12 @@ def _train_to(mark: float, model: Model, data: Images, folder: Path, minutes: fl
         model, data, recipe, folder=folder, cpu_minutes=minutes, resume=True, precision="no", log_every=LOG_EVERY,
         stop=lambda: reached,
     )  # fmt: skip
-    for row in rows:
-        report(row["progress"])
-        reached = row["progress"] * minutes >= mark
+    try:
+        for row in rows:
+            report(row["progress"])
+            reached = row["progress"] * minutes >= mark
+    except TrainingDiverged as error:
+        raise TrainingDiverged("The training diverged: its loss or its weights were no longer finite.") from error
 
 
 # -- measuring -----------------------------------------------------------------------------------------------------------
@@ -152,6 +164,36 @@ class Yardstick:
     @torch.no_grad()
     def _features(self, pixels: Tensor) -> Tensor:
         return torch.cat([self.referee.features(to_float(some)) for some in pixels.split(BATCH)])
+
+
+def measured_along(
+    make: Callable[[], Model],
+    data: Images,
+    lab: Lab,
+    marks: Sequence[float],
+    seed: int,
+    yardstick: Yardstick,
+    n: int,
+    few_steps: int | None = None,
+) -> list[Row]:
+    """The figures of n samples at each mark of one run; where the training diverged, none and why.
+
+    few_steps: what a model that denoises takes to a picture then, by default its own number.
+    """
+
+    def measure(model: Model, report: Report) -> Row:
+        sampler = require(model, Samples)
+        knobs = {"num_inference_steps": few_steps} if few_steps and isinstance(model, Denoises) else {}
+        return yardstick.figures(sampler, n, seed, report, **knobs)
+
+    rows: list[Row] = []
+    try:
+        for row in train_for(make, data, lab.folder, marks, seed, measure, lab.report):
+            rows.append(row)
+    except TrainingDiverged as error:
+        nothing = dict.fromkeys(FIGURES) | {f"{name}_why": str(error) for name in FIGURES}
+        rows += [nothing] * (len(marks) - len(rows))
+    return rows
 
 
 @functools.lru_cache(maxsize=2)
