@@ -88,7 +88,10 @@ def test_attribution(data, tmp_path):
     assert result["complete"] is False, "other families are still to be judged"
     rows = {(row["model"], row["judge"]): row for row in result["rows"]}
     models = ["gan-mnist", "vae-mnist", "vae2d-mnist", "training pictures"]
-    assert set(rows) == {("ae-mnist", "classifier"), *itertools.product(models, ["classifier", "critic of gan-mnist"])}
+    assert set(rows) == {
+        ("ae-mnist", "classifier"),
+        *itertools.product(models, [*attribution.VIEWS, "critic of gan-mnist"]),
+    }
     assert rows["ae-mnist", "classifier"]["accuracy"] is None
     assert "Samples" in rows["ae-mnist", "classifier"]["accuracy_why"]
     assert {row["n"] for row in rows.values()} == {None, 20}
@@ -173,6 +176,12 @@ def test_a_verdict_by_hand():
     second = torch.tensor([1.0, 2.0, 3.0, 4.0]), torch.tensor([0.0, 1.0, 2.0, 9.0])
     row = attribution.verdict(*first, *second)
     assert (row["accuracy"], row["taken_for_real"], row["n"]) == (100 * 5 / 8, 25, 8)
+
+
+def test_a_coarse_view_hides_what_no_eye_sees():
+    view = attribution.VIEWS[attribution.COARSE]
+    levels = torch.tensor([0, 15, 16, 127, 239, 240, 255], dtype=torch.uint8)
+    assert view(levels).tolist() == [0, 0, 17, 119, 238, 255, 255]
 
 
 def test_nobody_has_seen_the_unseen_species(data):
