@@ -17,7 +17,7 @@ from genmodels.evaluation import shards
 from genmodels.evaluation.measurement import BATCH
 from genmodels.evaluation.report import critics
 from genmodels.evaluation.student import STUDENT_BATCH, student_config, trained
-from genmodels.experiments import Column, Experiment, Lab, Report, Row, Settings, Unit
+from genmodels.experiments import Column, Experiment, Lab, Plot, Report, Row, Settings, Unit
 from genmodels.experiments.common import can_sample, cannot_sample, drawn, generators, part, rounded, shuffled, split
 from genmodels.models.referee import Referee
 from genmodels.operations import reads_captions, require
@@ -252,4 +252,5 @@ EXPERIMENT = Experiment(
         Column("taken_for_real", "Samples taken for real", "%", 1),
         Column("n", "Pictures judged"),
     ),
+    plots=(Plot("How often judges are right", "family", "accuracy", ("judge",), "data"),),
 )
