@@ -243,7 +243,7 @@ def _written(experiment: Experiment, settings: Settings, units: Sequence[Unit], 
         "weights": {name: hash for values in kept for name, hash in sorted(values["of"]["weights"].items())},
         "columns": [dataclasses.asdict(column) for column in experiment.columns],
         "rows": rows,
-        "plots": [dataclasses.asdict(plot) for plot in experiment.plots],
+        "plots": [dataclasses.asdict(plot) | {"series": list(plot.series)} for plot in experiment.plots],
     }
     name = f"{experiment.name}.json"
     write_json(store.folder, name, result)

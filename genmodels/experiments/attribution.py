@@ -18,7 +18,17 @@ from genmodels.evaluation.measurement import BATCH
 from genmodels.evaluation.report import critics
 from genmodels.evaluation.student import STUDENT_BATCH, student_config, trained
 from genmodels.experiments import Column, Experiment, Lab, Plot, Report, Row, Settings, Unit
-from genmodels.experiments.common import can_sample, cannot_sample, drawn, generators, part, rounded, shuffled, split
+from genmodels.experiments.common import (
+    between,
+    can_sample,
+    cannot_sample,
+    drawn,
+    generators,
+    part,
+    rounded,
+    shuffled,
+    split,
+)
 from genmodels.models.referee import Referee
 from genmodels.operations import reads_captions, require
 from genmodels.protocols import Judges
@@ -26,8 +36,6 @@ from genmodels.protocols import Judges
 #: The control: training pictures in the place of samples, which nobody can know from test pictures.
 REAL = "real pictures"
 REAL_LABEL, FAKE_LABEL = 1, 0
-
-
 #: How a classifier sees pictures: as they are, and without what no eye sees, such as a haze of a few grey levels.
 CLASSIFIER, COARSE = "classifier", "classifier, 16 grey levels"
 VIEWS: dict[str, Callable[[Tensor], Tensor]] = {
@@ -84,37 +92,26 @@ def units(s: AttributionSettings) -> Iterator[Unit]:
     for data in filter(generators, DATASETS):
         judges = tuple(critics(data, DATASETS[data].shape))
 
-        def control(lab: Lab, data: str = data, judges: tuple[str, ...] = judges) -> list[Row]:
-            return judged(
-                s, data, real_parts(data, s).control, judges, {"model": "training pictures", "family": REAL}, lab
-            )
-
-        yield Unit(f"{data}-real", REAL, data, control, judges, cost=0.6)
+        yield Unit(f"{data}-real", REAL, data, partial(of_real, s, data, judges), judges, cost=0.6)
         for name in generators(data):
             family = checkpoint.read_config(name)["family"]
-
-            def compute(lab: Lab, name: str = name, data: str = data, judges: tuple[str, ...] = judges) -> list[Row]:
-                return of_model(s, data, name, judges, lab)
-
-            def refuse(lab: Lab, name: str = name, data: str = data, family: str = family) -> list[Row]:
-                why = cannot_sample(family)
-                missing = {"accuracy": None, "accuracy_why": why, "taken_for_real": None, "taken_for_real_why": why}
-                return [
-                    {
-                        "data": data,
-                        "judge": CLASSIFIER,
-                        "model": name,
-                        "family": family,
-                        **missing,
-                        "n": None,
-                        "n_why": why,
-                    }
-                ]
-
             if can_sample(family):
-                yield Unit(name, family, data, compute, (name, *judges), cost=2.0)
+                yield Unit(name, family, data, partial(of_model, s, data, name, judges), (name, *judges), cost=2.0)
             else:
-                yield Unit(name, family, data, refuse, (name,), cost=0.01)
+                yield Unit(name, family, data, partial(of_none, data, name, family), (name,), cost=0.01)
+
+
+def of_real(s: AttributionSettings, data: str, judges: tuple[str, ...], lab: Lab) -> list[Row]:
+    """The control."""
+    about = {"model": "training pictures", "family": REAL}
+    return judged(s, data, real_parts(data, s).control, judges, about, lab.report)
+
+
+def of_none(data: str, name: str, family: str, lab: Lab) -> list[Row]:
+    """A row that says why there are no figures."""
+    missing = ("accuracy", "taken_for_real", "n")
+    reasons = {f"{key}_why": cannot_sample(family) for key in missing}
+    return [{"data": data, "judge": CLASSIFIER, "model": name, "family": family, **dict.fromkeys(missing), **reasons}]
 
 
 def of_model(s: AttributionSettings, data: str, name: str, judges: tuple[str, ...], lab: Lab) -> list[Row]:
@@ -130,26 +127,26 @@ def of_model(s: AttributionSettings, data: str, name: str, judges: tuple[str, ..
         what = {"label": labels.tolist()}
 
     def rows(i: range) -> shards.Rows:
+        report = between(lab.report, 0.8 * i.start / len(labels), 0.8 * i.stop / len(labels))
         some = {key: values[i.start : i.stop] for key, values in what.items()}
-        return {"pixels": drawn(model, len(i), s.seed + i.start, lambda share: None, **some)}
+        return {"pixels": drawn(model, len(i), s.seed + i.start, report, **some)}
 
-    shards.compute(lab.folder, "samples", len(labels), rows, lambda done, count: lab.report(0.8 * done / count))
+    shards.compute(lab.folder, "samples", len(labels), rows)
     samples = Images(data, shards.gather(lab.folder, "samples", len(labels))["pixels"], labels, told[0].classes)
     about = {"model": name, "family": checkpoint.read_config(name)["family"]}
-    rest = Lab(lab.folder, lab.shared, lambda share: lab.report(0.8 + 0.2 * share))
-    return judged(s, data, samples, judges, about, rest)
+    return judged(s, data, samples, judges, about, between(lab.report, 0.8, 1.0))
 
 
 def judged(
-    s: AttributionSettings, data: str, fakes: Images, judges: tuple[str, ...], about: Row, lab: Lab
+    s: AttributionSettings, data: str, fakes: Images, judges: tuple[str, ...], about: Row, report: Report
 ) -> list[Row]:
     """fakes: train + validation + test of them, in this order."""
     real = real_parts(data, s)
     train, validation, test = (part(fakes, i) for i in torch.arange(len(fakes)).split([s.train, s.validation, s.test]))
     where, found = {"data": data} | about, []
     for i, (judge, view) in enumerate(VIEWS.items()):
-        report = partial(_report_within, lab.report, i)
-        classifier = told_apart(view(real.train.pixels), view(train.pixels), s, report)
+        so_far = between(report, i / len(VIEWS), (i + 1) / len(VIEWS))
+        classifier = told_apart(view(real.train.pixels), view(train.pixels), s, so_far)
         parts = [view(images.pixels) for images in (real.validation, validation, real.test, test)]
         found.append({**where, "judge": judge} | verdict(*(scores_of(classifier, pixels) for pixels in parts)))
     for name in judges:
@@ -158,10 +155,6 @@ def judged(
         scores = [realism(critic, images, told) for images in (real.unseen, validation, real.test, test)]
         found.append({**where, "judge": f"critic of {name}"} | verdict(*scores))
     return rounded(found)
-
-
-def _report_within(report: Report, view: int, share: float) -> None:
-    report((view + share) / len(VIEWS))
 
 
 def scores_of(classifier: Referee, pixels: Tensor) -> Tensor:

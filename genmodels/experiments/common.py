@@ -75,6 +75,11 @@ def drawn(model: AnyModel, n: int, seed: int, report: Report, **told: Any) -> Te
     return to_uint8(x)
 
 
+def between(report: Report, low: float, high: float, first: float = 0.0, last: float = 1.0) -> Report:
+    """Where to report a share from `first` to `last`, of which `report` hears as `low` to `high`."""
+    return lambda share: report(low + (high - low) * (share - first) / (last - first))
+
+
 # -- training by CPU time ------------------------------------------------------------------------------------------------
 
 
@@ -105,8 +110,8 @@ def train_for(
         trained = begin + 0.8 * (end - begin)
         if not file.is_file():
             model = make()
-            _train_to(mark, model, data, folder, marks[-1], seed, _between(report, begin, trained, begin, end))
-            write_json(folder, file.name, measure(model, _between(report, trained, end)))
+            _train_to(mark, model, data, folder, marks[-1], seed, between(report, begin, trained, begin, end))
+            write_json(folder, file.name, measure(model, between(report, trained, end)))
         yield json.loads(file.read_text(encoding="utf-8"))
         begin = end
 
@@ -118,11 +123,6 @@ def trained_for(
     for _ in train_for(make, data, folder, [minutes], seed, lambda model, report: {}, report):
         pass
     return checkpoint.load(folder / "checkpoint", device="cpu")
-
-
-def _between(report: Report, low: float, high: float, first: float = 0.0, last: float = 1.0) -> Report:
-    """Where to report a share from `first` to `last`, of which `report` hears as `low` to `high`."""
-    return lambda share: report(low + (high - low) * (share - first) / (last - first))
 
 
 def _train_to(mark: float, model: Model, data: Images, folder: Path, minutes: float, seed: int, report: Report) -> None:
