@@ -90,7 +90,7 @@ def told_to_models(real: Real) -> list[Images]:
 
 def units(s: AttributionSettings) -> Iterator[Unit]:
     for data in filter(generators, DATASETS):
-        judges = tuple(critics(data, DATASETS[data].shape))
+        judges = tuple(name for name in critics(data, DATASETS[data].shape) if name in checkpoint.packaged())
 
         yield Unit(f"{data}-real", REAL, data, partial(of_real, s, data, judges), judges, cost=0.6)
         for name in generators(data):

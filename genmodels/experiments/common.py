@@ -34,8 +34,8 @@ def samplers(data: str) -> list[str]:
 
 
 def generators(data: str) -> list[str]:
-    """The bundled models of a data set, without instruments such as the referee."""
-    configs = {name: checkpoint.read_config(folder) for name, folder in checkpoint.bundled().items()}
+    """The bundled models of a data set, without instruments such as the referee, and without those of one's own."""
+    configs = {name: checkpoint.read_config(folder) for name, folder in checkpoint.packaged().items()}
     return [name for name, c in configs.items() if c["data"]["name"] == data and c["family"] in FAMILIES]
 
 
