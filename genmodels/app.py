@@ -5,6 +5,7 @@ The environment variables GRADIO_SERVER_NAME and GRADIO_SERVER_PORT choose host 
 
 import os
 
+from genmodels import checkpoint
 from genmodels.wrappers import core, hub_repos
 
 # before gradio is imported, which reads both: no telemetry, no version check
@@ -25,6 +26,7 @@ from genmodels.tabs import page
 from genmodels.tabs.document import ELEMENTS, WEB, WithElements
 from genmodels.wrappers.section import Section
 
+PICTURES = "/pictures"
 #: How many events of a queue run at once: those that compute, those that ask the Hub, and those that keep a large network
 #: busy for minutes, for which the others must not wait.
 LANES = {"cpu": 2, "network": 4, "large": 1}
@@ -48,7 +50,7 @@ def build_app() -> gr.Blocks:
     with gr.Blocks(title="genmodels", analytics_enabled=False, delete_cache=(3600, 3600)) as demo:
         component(spec)
         for section in page.sections().values():
-            if section.models():
+            if section.is_ready:
                 endpoint(section)
         for lane, limit in LANES.items():
             name = f"work_{lane}"
@@ -89,7 +91,10 @@ def launch_options() -> dict[str, Any]:
         "enable_monitoring": False,
         "state_session_capacity": SESSIONS,
         "app_kwargs": {
-            "routes": [Mount(ELEMENTS, StaticFiles(directory=WEB))],
+            "routes": [
+                Mount(ELEMENTS, StaticFiles(directory=WEB)),
+                Mount(PICTURES, StaticFiles(directory=WEB.parent / "pictures")),
+            ],
             "middleware": [Middleware(GZipMiddleware, minimum_size=1000, compresslevel=4), Middleware(WithElements)],
         },
     }
@@ -148,6 +153,10 @@ def main(port: int | None = None) -> None:
         "server_name": os.environ.get("GRADIO_SERVER_NAME", "127.0.0.1"),
         "share": os.environ.get("GRADIO_SHARE", "").lower() == "true",
     }
+    try:
+        checkpoint.own()
+    except ValueError as error:
+        raise SystemExit(str(error)) from None
     hub_repos.allow_any_on_loopback(**place)
     core.few_arenas()
     app = build_app()

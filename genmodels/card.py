@@ -65,7 +65,7 @@ def model_card(source: str | os.PathLike[str], repo: str | None = None) -> str:
 
 def _bundled_name(folder: Path) -> str | None:
     """The name by which a folder is found from anywhere, if it is bundled."""
-    return next((name for name, known in checkpoint.bundled().items() if known.resolve() == folder.resolve()), None)
+    return next((name for name, known in checkpoint.packaged().items() if known.resolve() == folder.resolve()), None)
 
 
 def _loading(source: str | None) -> list[str]:
@@ -176,7 +176,7 @@ def _value(metric: Metric) -> str:
 def _trained(training: dict[str, Any]) -> list[str]:
     if "steps" not in training:
         return []
-    *before, _ = _history(training)
+    *before, _ = history(training)
     earlier = ", then ".join(map(_amount, before))
     went_on = f"It went on from `{training['start']}`, after {earlier}. " if before else ""
     return [
@@ -188,9 +188,9 @@ def _trained(training: dict[str, Any]) -> list[str]:
     ]
 
 
-def _history(training: dict[str, Any]) -> list[dict[str, Any]]:
+def history(training: dict[str, Any]) -> list[dict[str, Any]]:
     """The trainings that these weights went through, the first one first; [] if none is known."""
-    return [*_history(training.get("before", {})), training] if "steps" in training else []
+    return [*history(training.get("before", {})), training] if "steps" in training else []
 
 
 def _amount(training: dict[str, Any]) -> str:
@@ -213,7 +213,7 @@ COLUMNS = (
 
 def models_tables() -> str:
     """All bundled models in three Markdown tables: samples, likelihood and reconstruction, referees."""
-    reports = {name: measured(name) for name in checkpoint.bundled()}
+    reports = {name: measured(name) for name in checkpoint.packaged()}
     referees = {name: report for name, report in reports.items() if _family(name) in INSTRUMENTS}
     models = {name: report for name, report in reports.items() if name not in referees}
     sections = [_samples_table(models), _likelihood_table(models), _referee_table(referees)]
@@ -292,8 +292,8 @@ def _likelihood_table(reports: dict[str, Report]) -> list[str]:
         "| --- | ---: | ---: | ---: | ---: | ---: | --- |",
     ]
     for name, report in reports.items():
-        f, history = report.get("metrics", {}), _history(checkpoint.read_json(name, "training.json"))
-        epochs, seconds = (sum(training[key] for training in history) for key in ("epochs", "seconds"))
+        f, trainings = report.get("metrics", {}), history(checkpoint.read_json(name, "training.json"))
+        epochs, seconds = (sum(training[key] for training in trainings) for key in ("epochs", "seconds"))
         again = f"{shown(f, 'reconstruction_psnr')}, {shown(f, 'reconstruction_ssim')}"
         clean = f"{shown(f, 'denoising_psnr')} ({shown(f, 'noisy_psnr')})"
         cells = [
@@ -302,7 +302,7 @@ def _likelihood_table(reports: dict[str, Report]) -> list[str]:
             shown(f, "bits_per_dim" if "bits_per_dim" in f else "bits_per_dim_bound"),
             again if "reconstruction_psnr" in f else "–",
             clean if "denoising_psnr" in f else "–",
-            f"{epochs:.0f} epochs, {seconds / 60:.0f} min" if history else "–",
+            f"{epochs:.0f} epochs, {seconds / 60:.0f} min" if trainings else "–",
         ]
         lines.append(_linked(name, cells))
     return lines

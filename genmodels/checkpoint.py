@@ -32,7 +32,7 @@ from torch.overrides import TorchFunctionMode
 from genmodels.data import reason
 from genmodels.files import json_writer, read_tensors, tensor_writer, text_writer, write_files
 from genmodels.models.base import Model
-from genmodels.places import data_label, is_named, start_label
+from genmodels.places import data_label, is_named, start_label, without_paths
 from genmodels.registry import family_of, get_family
 
 Source = str | os.PathLike[str]  # a bundled name, a folder, or a Hub repo "user/repo"
@@ -55,6 +55,7 @@ def _bundled_roots() -> list[Path]:
 
 
 BUNDLED = _bundled_roots()
+OWN = "GENMODELS_CHECKPOINTS"
 NO_MODELS = "none (pip install genmodels-checkpoints)"
 
 
@@ -77,20 +78,74 @@ def _side_file(module: str) -> str:
 
 
 def bundled() -> dict[str, Path]:
-    """The models that come with the package: name -> folder.
+    """The models that come with the package, and those of one's own that are named to it (see `own`): name -> folder.
 
     >>> import genmodels
     >>> "vae-mnist" in genmodels.bundled()
     True
     """
-    folders = [root / name for root in BUNDLED if root.is_dir() for name in sorted(os.listdir(root))]
-    return {folder.name: folder for folder in folders if (folder / CONFIG).is_file()}
+    return packaged() | own()
+
+
+def packaged() -> dict[str, Path]:
+    """The models that come with the package: name -> folder."""
+    return {name: folder for root in BUNDLED for name, folder in _inside(root).items()}
+
+
+def own() -> dict[str, Path]:
+    """The models of one's own that the environment variable GENMODELS_CHECKPOINTS names: name -> folder.
+
+    It holds folders, several as in PATH: of a checkpoint, of a run with its `checkpoint`, or of several of these. A model is
+    called like its folder, or like its run; a name that is taken gets "own-" in front. Raises ValueError for a folder without one.
+    """
+    found: dict[str, Path] = {}
+    for place in filter(None, os.environ.get(OWN, "").split(os.pathsep)):
+        folder = Path(place).expanduser().absolute()
+        below = sorted(folder.iterdir()) if folder.is_dir() else []
+        folders = [_checkpoint_in(folder)] if _checkpoint_in(folder) else [_checkpoint_in(each) for each in below]
+        if not any(folders):
+            raise ValueError(f"{OWN} names the folder {place!r}, which holds no checkpoint (no {CONFIG}).")
+        for each in filter(None, folders):
+            name = start_label(str(each))
+            taken = name in found or any((root / name / CONFIG).is_file() for root in BUNDLED)
+            found[f"own-{name}" if taken else name] = each
+    return found
+
+
+def _checkpoint_in(folder: Path) -> Path | None:
+    """The folder, or that of its run's checkpoint; None if it is neither."""
+    return next((each for each in (folder, folder / "checkpoint") if (each / CONFIG).is_file()), None)
+
+
+def _inside(root: Path) -> dict[str, Path]:
+    names = sorted(os.listdir(root)) if root.is_dir() else []
+    return {name: root / name for name in names if (root / name / CONFIG).is_file()}
 
 
 def bundled_folder(name: str) -> Path | None:
     """The folder of one bundled model, without a look into the others; None if there is none of that name."""
     folders = [root / name for root in reversed(BUNDLED) if root.is_dir() and name in os.listdir(root)]
-    return next((folder for folder in folders if (folder / CONFIG).is_file()), None)
+    return next((folder for folder in folders if (folder / CONFIG).is_file()), own().get(name))
+
+
+def configs() -> dict[str, dict[str, Any]]:
+    """What the bundled models that can be read say of themselves: name -> config.json; `unreadable` has the others."""
+    return {name: config for name, config in _all_configs().items() if isinstance(config, dict)}
+
+
+def unreadable() -> dict[str, str]:
+    """The bundled models whose config.json can't be read: name -> why, in one sentence."""
+    return {name: config for name, config in _all_configs().items() if isinstance(config, str)}
+
+
+def _all_configs() -> dict[str, dict[str, Any] | str]:
+    found: dict[str, dict[str, Any] | str] = {}
+    for name, folder in bundled().items():
+        try:
+            found[name] = Checkpoint(folder).config
+        except ValueError as error:
+            found[name] = without_paths(str(error))
+    return found
 
 
 def find(source: Source) -> Path:
@@ -208,9 +263,12 @@ class Checkpoint:
         if not file.is_file():
             return {}
         try:
-            return json.loads(file.read_text(encoding="utf-8"))
+            values = json.loads(file.read_text(encoding="utf-8"))
         except (OSError, ValueError) as error:
             raise ValueError(f"{file} can't be read as JSON: {error}") from error
+        if not isinstance(values, dict):
+            raise ValueError(f"{file} holds no JSON object.")
+        return values
 
 
 def _checked_config(file: Path) -> dict[str, Any]:

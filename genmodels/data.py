@@ -148,6 +148,17 @@ def tile_pixels(pixels: Tensor, columns: int | None = None, gap: int = 2, paper:
     return sheet
 
 
+def cut(sheet: np.ndarray, shape: tuple[int, int, int], gap: int = 2) -> np.ndarray:
+    """A sheet as `tile` makes it, uint8 `(H', W'[, C])`, as pictures `(N, C, H, W)`, row by row, the empty places at its end too."""
+    channels, height, width = shape
+    high, wide = ((side + gap) // (size + gap) for side, size in zip(sheet.shape, (height, width), strict=False))
+    array = np.zeros((high * (height + gap), wide * (width + gap), channels), np.uint8)
+    used = sheet.reshape(*sheet.shape[:2], channels)[: len(array), : array.shape[1]]
+    array[: len(used), : used.shape[1]] = used
+    tiles = array.reshape(high, height + gap, wide, width + gap, channels)[:, :height, :, :width]
+    return np.ascontiguousarray(tiles.transpose(0, 2, 4, 1, 3).reshape(high * wide, channels, height, width))
+
+
 def to_picture(pixels: Tensor, scale: int = 1) -> Image.Image:
     """uint8 `(C, H, W)` as a PIL picture, enlarged pixel by pixel."""
     array = pixels.cpu().numpy().transpose(1, 2, 0)

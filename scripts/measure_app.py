@@ -50,7 +50,7 @@ def main() -> None:
     with neighbour(options.parse_args().busy), running_app() as (address, process, seconds), chromium() as browser:
         print(f"| measured on {os.cpu_count()} cores | value |\n| --- | ---: |")
         print(f"| command → first HTTP answer | {seconds:.1f} s |")
-        tabs = families(address)
+        tabs = tab_keys(address)
         for key in tabs:
             print(
                 f"| open `{key}` → first picture, just started | {open_tab(browser, address, key):.1f} s |", flush=True
@@ -123,12 +123,12 @@ def spec(address: str) -> dict[str, Any]:
     return next(c["props"]["props"]["spec"] for c in components if "server_fns" in c["props"])
 
 
-def families(address: str) -> list[str]:
+def tab_keys(address: str) -> list[str]:
     return [tab["key"] for tab in spec(address)["tabs"]]
 
 
 def first_section(address: str) -> str:
-    return spec(address)["tabs"][0]["sections"][0]["key"]
+    return next(tab["sections"][0]["key"] for tab in spec(address)["tabs"] if tab["is_family"])
 
 
 def resident(pid: int) -> float:

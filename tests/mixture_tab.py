@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from genmodels.tabs.base import Tab
+from genmodels.tabs.base import Accent, Glance, Tab
 from genmodels.wrappers import core, sampling
 from genmodels.wrappers.section import Section, View
 from genmodels.wrappers.state import real
@@ -25,6 +25,8 @@ TAB = Tab(
         "boxes": [{"id": "mean", "text": "mean", "x": 0, "y": 0}, {"id": "y", "text": "picture", "x": 1, "y": 0}],
         "arrows": [["mean", "y", "noise"]],
     },
+    accent=Accent("#334155", "#cbd5e1"),
+    glance=Glance("Many means, and noise.", "adds noise", "Means", "By their likelihood", "One draw", ("simple",), ("coarse",)),
     sections=[
         Section(
             "mixture.generate", "Generate", "A mean picture of the class, and noise.",

@@ -28,7 +28,7 @@ from genmodels.wrappers import core, denoisers, examples, hub_repos
 pytestmark = pytest.mark.skipif(not checkpoint.bundled(), reason="no bundled models")
 PATIENCE = 120  # seconds; a busy machine is slow
 NO_PICTURE = "There is no picture yet: draw one, pick an example or upload a file."
-SECTIONS = {key: section for key, section in page.sections().items() if section.models()}
+SECTIONS = {key: section for key, section in page.sections().items() if section.is_ready}
 #: They ask the Hub: test_hub_pipelines.py serves one.
 OF_THE_HUB = {"diffusion.hub", "diffusion.hub_cost"}
 needs_a_denoiser = pytest.mark.skipif(
@@ -173,9 +173,12 @@ def test_every_section_is_an_endpoint_of_its_states_keys(endpoints: dict[str, An
     for section in SECTIONS.values():
         said = endpoints[f"/{section.endpoint}"]
         parameters = {p["parameter_name"]: p for p in said["parameters"]}
-        assert list(parameters) == ["model", *section.State.kinds()]
+        subject = section.State.subject
+        assert list(parameters) == [*([subject] if subject else []), *section.State.kinds()]
         assert all(p["parameter_has_default"] for p in parameters.values()), section.key
-        assert parameters["model"]["parameter_default"] == section.models()[0]
+        if subject:
+            first = next(iter(section.State.subjects(section.models())))
+            assert parameters[subject]["parameter_default"] == first
         assert said["description"].startswith(section.title)
         for key, kind in section.State.kinds().items():
             wanted = {"real": "number", "seed": "integer", "numbers": "array"}.get(type(kind).__name__.lower())
@@ -234,7 +237,7 @@ def test_another_model_is_refused_with_those_that_there_are(served: Served) -> N
 def test_keys_that_a_state_has_not_are_refused(served: Served) -> None:
     for key, section in SECTIONS.items():
         answer = served.refused(key, {"unicorn": 1})
-        assert answer["error"].startswith("There is no key 'unicorn'; the keys are model")
+        assert answer["error"].startswith(f"There is no key 'unicorn'; the keys are {section.State.subject}")
         assert all(field in answer["error"] for field in section.State.kinds())
 
 
@@ -327,12 +330,12 @@ def test_an_uploaded_file_is_seen_as_the_model_sees_pictures(served: Served) -> 
 
 
 def test_what_is_told_of_each_family(served: Served) -> None:
-    for tab in page.shown_tabs():
+    for tab in (tab for tab in page.shown_tabs() if tab.is_family):
         html = served.ask("page.about", {"tab": tab.key})["html"]
         assert "<h3>Measured</h3>" in html
         assert "<table>" in html
         assert "<script" not in html
-    for tab in ("unicorn", None, ["vae"], 5):
+    for tab in ("unicorn", "overview", None, ["vae"], 5):
         assert_one_sentence(served.ask("page.about", {"tab": tab})["error"], str(tab))
 
 
@@ -392,6 +395,7 @@ def test_a_refusal_of_work_is_an_answer(served: Served) -> None:
     ("section", "state", "all_calls"),
     [
         ("pixelcnn.write", {"model": "pixelcnn-mnist", "n": 1}, 28),
+        ("compare.race", {"racers": ["pixelcnn-mnist"]}, 28),
         pytest.param("diffusion.generate", {"n": 1, "num_inference_steps": 30}, 30, marks=needs_a_denoiser),
     ],
 )
@@ -425,7 +429,7 @@ def test_a_model_of_the_hub_without_a_network() -> None:
 
 
 def test_routes_answer(served: Served) -> None:
-    for tab in ("", *(family for family in FAMILIES if core.available(family))):
+    for tab in ("", *(tab.key for tab in page.shown_tabs())):
         for path in (f"/{tab}", f"/?tab={tab}", f"/?tab={tab}&section=generate", f"/?only={tab}.generate"):
             assert served.http.get(served.address + path).status_code == 200, path
 
@@ -464,10 +468,20 @@ def test_what_is_no_page_passes_as_it_is(served: Served) -> None:
 
 
 def test_a_family_without_a_model_has_no_tab(monkeypatch: pytest.MonkeyPatch) -> None:
+    others = [tab.key for tab in page.tabs().values() if not tab.is_family]
     monkeypatch.setattr(core, "available", lambda family: [] if family == "gan" else [f"{family}-mnist"])
-    assert [tab.key for tab in page.shown_tabs()] == [family for family in FAMILIES if family != "gan"]
+    assert sorted(tab.key for tab in page.shown_tabs()) == sorted([*others, *(f for f in FAMILIES if f != "gan")])
     monkeypatch.setattr(core, "available", lambda family: [])
-    assert [tab.key for tab in page.shown_tabs()] == list(FAMILIES)
+    assert sorted(tab.key for tab in page.shown_tabs()) == sorted([*others, *FAMILIES])
+
+
+def test_families_are_told_and_nothing_else_is_one() -> None:
+    """With a colour of their own, and some words for each of the cards' and tables' fields."""
+    assert {tab.key for tab in page.tabs().values() if tab.is_family} == set(FAMILIES)
+    cards = page.families()
+    assert all(all(card.values()) for card in cards.values())
+    for theme in ("light", "dark"):
+        assert len({card["accent"][theme] for card in cards.values()}) == len(cards)
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,8 @@ from genmodels.wrappers.section import Section, View, from_pads
 from genmodels.wrappers.state import (
     EACH,
     NOT_TOLD,
+    DataState,
+    FreeState,
     Refused,
     State,
     choice,
@@ -150,6 +152,45 @@ def test_a_section_as_an_endpoint():
     assert function("vae-heroes", EACH, 3) == {"seed": 3}
     with pytest.raises(ValueError, match="The seed must be"):
         function(seed=-1)
+
+
+@dataclass(frozen=True)
+class Race(DataState):
+    label: str = class_label(EACH)
+
+
+def test_a_state_of_a_data_set_has_several_models():
+    """Its values are fitted to the first of them; which of them there are, the section knows."""
+    models = ["vae-mnist", "gan-mnist", "vae-heroes"]
+    race = Section("compare.race", "Race", "Who is first?", lambda: models, Race, lambda state: {"data": state.data})
+    assert race.parse({"label": "3"}) == Race("vae-mnist", "3")
+    assert race.parse({"data": "heroes", "label": "deep dwarf"}).data == "heroes"
+    for bad in ("emnist", ["mnist"], 5):
+        with pytest.raises(Refused, match=r"There is no data set .* here; the data sets are .*mnist") as refusal:
+            race.parse({"data": bad})
+        assert refusal.value.field == "data"
+    with pytest.raises(Refused, match="There is no key 'model'; the keys are data, label"):
+        race.parse({"model": "vae-mnist"})
+    spec = race.spec()
+    assert (spec["subject"], set(spec["models"])) == ("data", {"vae-mnist", "vae-heroes"})
+    assert race.function()(data="heroes") == {"data": "heroes"}
+    assert not Section("compare.race", "Race", "", list, Race, lambda state: {}).is_ready
+
+
+@dataclass(frozen=True)
+class Which(FreeState):
+    n: int = whole("How many", 1, 1, 3)
+
+
+def test_a_state_without_a_model():
+    section = Section("compare.table", "Table", "Figures.", list, Which, lambda state: {"n": state.n})
+    assert section.is_ready
+    assert section.function()(n=2) == section.answer(section.parse({"n": 2})) == {"n": 2}
+    spec = section.spec()
+    assert (spec["subject"], spec["models"]) == ("", [])
+    assert spec["fits"]["*"]["n"] == {"default": 1, "low": 1, "high": 3}
+    with pytest.raises(Refused, match="There is no key 'model'; the keys are n"):
+        section.parse({"model": "vae-mnist"})
 
 
 def test_pads_as_pictures():

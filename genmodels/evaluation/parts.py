@@ -13,7 +13,7 @@ from genmodels.data import load_dataset, to_uint8
 from genmodels.device import hardware
 from genmodels.evaluation import shards
 from genmodels.evaluation.measurement import BATCH, Evaluation, Part
-from genmodels.evaluation.report import Figures
+from genmodels.evaluation.report import SPEED, Figures
 from genmodels.evaluation.samples import (
     compute_compared,
     compute_judgements,
@@ -63,8 +63,8 @@ def measure_speed(e: Evaluation) -> Figures:
         model = copy.deepcopy(e.model).to(device)
         for key, count in SPEEDS["cpu" if device == "cpu" else "gpu"].items():
             seconds = median_seconds(functools.partial(sample, model, count, batch_size=count))
-            where = f"{count} image{'s' * (count > 1)} on {hardware(torch.device(device))}"
-            found |= e.figures({key: 1000 * seconds}, f"median time of sample() for {where}", count)
+            protocol = SPEED.format(count=count, s="s" * (count > 1), machine=hardware(torch.device(device)))
+            found |= e.figures({key: 1000 * seconds}, protocol, count)
     return found
 
 

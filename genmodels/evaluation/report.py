@@ -91,6 +91,14 @@ def shown(figures: Figures, key: str, missing: str = "–") -> str:
     return KEYS[key].form.format_map(figures[key]) if key in figures else missing
 
 
+SPEED = "median time of sample() for {count} image{s} on {machine}"  # the protocol of a sampling time
+
+
+def timed_on(metric: Metric) -> str:
+    """The machine that a sampling time is of, which its protocol ends with."""
+    return metric["protocol"].partition(" on ")[2]
+
+
 def of_model(report: Report) -> Figures:
     """All figures of a model, those of an attribute under a name that says so."""
     return report["metrics"] | _flat(report["attributes"])
@@ -127,10 +135,9 @@ def named(source: str | os.PathLike[str]) -> Judge:
 
 def critics(data: str, shape: tuple[int, int, int]) -> list[str]:
     """The bundled models that can judge pictures of a data set, of that shape (C, H, W)."""
-    configs = {name: checkpoint.read_config(folder) for name, folder in checkpoint.bundled().items()}
     return [
         name
-        for name, config in configs.items()
+        for name, config in checkpoint.configs().items()
         if config["data"]["name"] == data
         and tuple(config["config"]["image_shape"]) == tuple(shape)
         and Judges in abilities_of(get_family(config["family"]))

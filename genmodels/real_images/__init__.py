@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from PIL import Image
 
-from genmodels.data import DATASETS, Images, fit_picture, to_picture
+from genmodels.data import DATASETS, Images, cut, fit_picture, to_picture
 
 FOLDER = Path(__file__).parent
 
@@ -28,8 +28,8 @@ def real_images(name: str, shape: tuple[int, int, int] | None = None) -> Images 
     info = DATASETS[name]
     facts = json.loads((FOLDER / f"{name}.json").read_text("utf-8"))
     with Image.open(FOLDER / f"{name}.webp") as sheet:
-        cut = _cut(np.asarray(sheet.convert("L" if info.shape[0] == 1 else "RGB")), *info.shape)
-    pixels = torch.from_numpy(cut[: len(facts["labels"])])
+        images = cut(np.asarray(sheet.convert("L" if info.shape[0] == 1 else "RGB")), info.shape, gap=0)
+    pixels = torch.from_numpy(images[: len(facts["labels"])])
     if shape is not None and shape != info.shape:
         fitted = [fit_picture(to_picture(image), shape, info.background) for image in pixels]
         pixels = torch.from_numpy(np.stack(fitted))
@@ -39,10 +39,3 @@ def real_images(name: str, shape: tuple[int, int, int] | None = None) -> Images 
 def kept() -> list[str]:
     """The data sets of which there are images here."""
     return [name for name in DATASETS if (FOLDER / f"{name}.json").is_file()]
-
-
-def _cut(sheet: np.ndarray, channels: int, height: int, width: int) -> np.ndarray:
-    """A sheet without gaps, uint8 `(rows * H, columns * W[, C])`, as pictures `(N, C, H, W)`, row by row."""
-    rows, columns = sheet.shape[0] // height, sheet.shape[1] // width
-    tiles = sheet.reshape(rows, height, columns, width, channels).transpose(0, 2, 4, 1, 3)
-    return np.ascontiguousarray(tiles.reshape(rows * columns, channels, height, width))

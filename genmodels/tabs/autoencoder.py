@@ -1,6 +1,6 @@
 """The autoencoder tab: a picture pushed through the bottleneck, and two pictures mixed there."""
 
-from genmodels.tabs.base import Tab
+from genmodels.tabs.base import Accent, Glance, Tab
 from genmodels.wrappers import bottleneck, core
 from genmodels.wrappers.section import Section, View
 
@@ -30,6 +30,18 @@ TAB = Tab(
         ],
         "arrows": [["x", "encoder"], ["encoder", "z"], ["z", "decoder"], ["decoder", "y"]],
     },
+    accent=Accent("#0f766e", "#2dd4bf"),
+    glance=Glance(
+        idea="An encoder squeezes a picture into a short code, a decoder unfolds it again. What fits "
+        "through is what pictures have in common; what does not is left behind.",
+        verb="rebuilds it and says how unusual it is",
+        architecture="Convolutional encoder and decoder, a code of a few dozen numbers between them",
+        training="Puts damaged pictures back: the squared error of each pixel",
+        sampling="Cannot: nothing says which codes are likely",
+        strengths=("cleans and repairs", "notices what is unusual", "trains in minutes"),
+        limits=("invents nothing", "blurs what it cannot code"),
+        picture="Digits under more and more noise, and below them what the autoencoder rebuilds",
+    ),
     sections=[
         Section(
             "autoencoder.bottleneck", "Through the bottleneck",

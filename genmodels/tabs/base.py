@@ -1,30 +1,63 @@
-"""What a tab is: a family's diagram and sentence, and its sections."""
+"""What a tab is: one line about an idea, and sections; a family's tab has a diagram, a colour and a summary besides."""
 
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from genmodels.wrappers.section import Section
 
 
 @dataclass(frozen=True)
+class Accent:
+    """A family's colour, wherever it stands for the family: readable as text on the page's paper of either theme."""
+
+    light: str
+    dark: str
+
+
+@dataclass(frozen=True)
+class Glance:
+    """A family in a few words, for cards and tables. idea: two sentences. verb: what it does to a picture. training, sampling:
+    how it does that. strengths, limits: a few words each. picture: what its pictures in web/pictures show, if there are any.
+    """
+
+    idea: str
+    verb: str
+    architecture: str
+    training: str
+    sampling: str
+    strengths: tuple[str, ...]
+    limits: tuple[str, ...]
+    picture: str = ""
+
+
+@dataclass(frozen=True)
 class Tab:
-    """key: the family, and the prefix of its sections. diagram: {boxes, arrows, alt, lights}, see
-    web/elements/diagram.js; lights: for a section's own name the boxes that light up when it runs, all of them if unnamed."""
+    """key: the family, if it is a family's, and the prefix of its sections. diagram: {boxes, arrows, alt, lights}, see
+    web/elements/diagram.js; lights: for a section's own name the boxes that light up when it runs, all of them if unnamed.
+    glance: only of families. panel: whether data switch, pad and seed stand beside the sections; else a section places them.
+    """
 
     key: str
     title: str
     heading: str
     objective: str
-    diagram: dict[str, Any]
+    diagram: dict[str, Any] | None = None
     sections: list[Section] = field(default_factory=list)
+    glance: Glance | None = None
+    accent: Accent | None = None
+    panel: bool = True
+
+    @property
+    def is_family(self) -> bool:
+        return self.glance is not None
 
     def spec(self) -> dict[str, Any]:
         """What the browser lays the tab out from: JSON."""
-        return {
-            "key": self.key,
-            "title": self.title,
-            "heading": self.heading,
-            "objective": self.objective,
-            "diagram": self.diagram,
-            "sections": [section.spec() for section in self.sections if not section.hidden],
-        }
+        told = {key: getattr(self, key) for key in ("key", "title", "heading", "objective", "panel")}
+        sections = [section.spec() for section in self.sections if not section.hidden and section.is_ready]
+        return told | {"is_family": self.is_family, "sections": sections}
+
+    def card(self) -> dict[str, Any]:
+        """What every tab may say of this family: JSON."""
+        told = {key: getattr(self, key) for key in ("title", "heading", "objective", "diagram")}
+        return told | (asdict(self.glance) if self.glance else {}) | {"accent": self.accent and asdict(self.accent)}

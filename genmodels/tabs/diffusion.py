@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 
-from genmodels.tabs.base import Tab
+from genmodels.tabs.base import Accent, Glance, Tab
 from genmodels.wrappers import core, denoisers, diffusion, hub_pictures, solver_grid
 from genmodels.wrappers.section import Section, View
 
@@ -54,6 +54,18 @@ TAB = Tab(
         ],
         "arrows": [["x", "xt"], ["noise", "xt"], ["xt", "net"], ["net", "clean"], ["clean", "solver"], ["solver", "xt"]],
     },
+    accent=Accent("#4d7c0f", "#a3e635"),
+    glance=Glance(
+        idea="A network learns to see a picture through noise. From pure noise, it is asked again and "
+        "again, and what it sees becomes a picture step by step.",
+        verb="drowns it in noise and brings it back",
+        architecture="A U-Net that is told the noise level, and a class or words",
+        training="Guesses picture and noise in a mixture of both: the squared error",
+        sampling="Many passes, a step towards the clean picture each; a few if distilled",
+        strengths=("faithful and varied pictures", "fills in, follows words", "steady training"),
+        limits=("many passes", "no likelihood", "has no code"),
+        picture="Twelve heroes that come out of noise, step by step",
+    ),
     sections=[
         Section(
             f"{FAMILY}.noise", "Noise it yourself",

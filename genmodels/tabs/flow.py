@@ -1,6 +1,6 @@
 """The flow tab: there and back first, then samples, their layers, how likely a picture is, blends, other classes."""
 
-from genmodels.tabs.base import Tab
+from genmodels.tabs.base import Accent, Glance, Tab
 from genmodels.wrappers import core, flows, latents, likelihoods, sampling
 from genmodels.wrappers.section import Section, View
 
@@ -35,6 +35,18 @@ TAB = Tab(
             ["unlast", "unmore"], ["unmore", "unfirst"], ["unfirst", "y"],
         ],
     },
+    accent=Accent("#7e22ce", "#c084fc"),
+    glance=Glance(
+        idea="A chain of layers turns a picture into noise, and each layer can be undone. So every picture "
+        "has exactly one code, and every code one picture.",
+        verb="turns it into noise and back",
+        architecture="Invertible couplings of monotonic splines, from fine to coarse",
+        training="Maximises the likelihood by the change of variables",
+        sampling="One pass: noise, with all layers undone",
+        strengths=("nothing is lost", "a likelihood", "codes that can be edited"),
+        limits=("a code as large as the picture", "many weights for its quality"),
+        picture="Twelve garments that come out of noise, layer by layer",
+    ),
     sections=[
         Section(
             "flow.round_trip", "There and back",

@@ -1,6 +1,6 @@
 """The GAN tab: spot the fake first, then generate, walk in a loop, mix styles, ask the critic, and watch training."""
 
-from genmodels.tabs.base import Tab
+from genmodels.tabs.base import Accent, Glance, Tab
 from genmodels.wrappers import core, discriminator, sampling, spot_the_fake, style_mixing, training_films
 from genmodels.wrappers.section import Section, View
 from genmodels.wrappers.state import State
@@ -41,6 +41,18 @@ TAB = Tab(
         ],
         "lights": {"generate": DRAWS, "walk": DRAWS, "mix": DRAWS[1:], "critic": ["fake", "real", "critic", "score"]},
     },
+    accent=Accent("#be123c", "#fb7185"),
+    glance=Glance(
+        idea="A generator draws pictures, a critic tells them from real ones. Each learns from the "
+        "mistakes of the other, and no pixel is ever compared with a pixel.",
+        verb="lets its critic score it",
+        architecture="Convolutional generator steered by a style, and a convolutional critic",
+        training="A game of two losses: the critic against the generator",
+        sampling="One pass: noise to style to picture",
+        strengths=("sharp pictures", "in a single pass", "styles that mix"),
+        limits=("no likelihood", "no way back to a code", "a game that may tip over"),
+        picture="Twelve heroes that change as the noise changes that they are drawn from",
+    ),
     sections=[
         Section(
             "gan.spot", "Spot the fake",

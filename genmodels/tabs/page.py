@@ -41,21 +41,33 @@ def sections() -> dict[str, Section]:
 
 
 def shown_tabs() -> list[Tab]:
-    """The tabs of the families that have a trained model here; all of them, which then say so, if there is none at all."""
-    return [tab for tab in tabs().values() if core.available(tab.key)] or list(tabs().values())
+    """All but those of families that have no trained model here; if there is none at all, they are shown and say so."""
+    found = [tab for tab in tabs().values() if not tab.is_family or core.available(tab.key)]
+    return found if any(tab.is_family for tab in found) else list(tabs().values())
 
 
 def spec() -> dict[str, Any]:
     """What the browser lays the page out from: JSON."""
     shown = [tab.spec() for tab in shown_tabs()]
     names = dict.fromkeys(name for tab in shown for section in tab["sections"] for name in section["models"])
-    return {"version": __version__, "purpose": PURPOSE, "tabs": shown, "facts": {name: facts(name) for name in names}}
+    return {
+        "version": __version__,
+        "purpose": PURPOSE,
+        "tabs": shown,
+        "families": families(),
+        "facts": {name: facts(name) for name in names},
+    }
+
+
+def families() -> dict[str, Any]:
+    """What every tab may say of the families, by name: see `Tab.card`."""
+    return {tab.key: tab.card() for tab in shown_tabs() if tab.is_family}
 
 
 def facts(name: str) -> dict[str, Any]:
     """What the page knows of a model."""
     info = core.describe(name)
-    told = {key: info[key] for key in ("data", "title", "shape", "background")}
+    told = {key: info[key] for key in ("family", "data", "title", "shape", "background")}
     return told | {"variant": name.removeprefix(info["family"]).replace(info["data"], "").strip("-")}
 
 
@@ -190,8 +202,8 @@ def _about_text(key: str) -> str:
 
 def _about(state: Any) -> Answer:
     key = state.get("tab") if isinstance(state, Mapping) else None
-    if not isinstance(key, str) or key not in tabs():
-        raise ValueError(f"There is no tab {str(key)[:40]!r}.")
+    if not isinstance(key, str) or key not in tabs() or not tabs()[key].is_family:
+        raise ValueError(f"There is no family {str(key)[:40]!r}.")
     return {"html": _about_text(key)}
 
 

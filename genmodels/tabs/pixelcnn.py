@@ -1,6 +1,6 @@
 """The PixelCNN tab: watch it write, let it finish a drawing, see what it expects of each pixel and what surprises it."""
 
-from genmodels.tabs.base import Tab
+from genmodels.tabs.base import Accent, Glance, Tab
 from genmodels.wrappers import autoregressive, core, latents, likelihoods
 from genmodels.wrappers.section import Section, View
 
@@ -30,6 +30,18 @@ TAB = Tab(
             ["known", "network"], ["network", "p"], ["p", "next"], ["next", "again"], ["again", "known"],
         ],
     },
+    accent=Accent("#b45309", "#fbbf24"),
+    glance=Glance(
+        idea="A picture is written like a text, pixel after pixel. Before each, a network says how likely "
+        "every level is, and one of them is drawn.",
+        verb="finishes its lower half",
+        architecture="Gated causal convolutions: the rows above, and the pixels to the left",
+        training="Maximises the exact likelihood, all pixels in one pass",
+        sampling="One pass of a column per pixel, row by row",
+        strengths=("the exact likelihood", "finishes drawings", "steady training"),
+        limits=("slow: pixel by pixel", "has no code", "sees only what is above"),
+        picture="Twelve digits, written row by row",
+    ),
     sections=[
         Section(
             "pixelcnn.write", "Watch it write",

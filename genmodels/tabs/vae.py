@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from genmodels.tabs.base import Tab
+from genmodels.tabs.base import Accent, Glance, Tab
 from genmodels.wrappers import core, latents, sampling
 from genmodels.wrappers.section import Section, View
 from genmodels.wrappers.state import real
@@ -44,6 +44,18 @@ TAB = Tab(
         ],
         "arrows": [["x", "encoder"], ["encoder", "q"], ["q", "z", "draw"], ["z", "decoder"], ["decoder", "y"]],
     },
+    accent=Accent("#1d4ed8", "#60a5fa"),
+    glance=Glance(
+        idea="The code is not a point but a small cloud, and all clouds together fill a simple one. So any "
+        "point of it decodes to a picture that never was.",
+        verb="finds its place on the map and varies it",
+        architecture="Convolutional encoder of a mean and a spread, decoder of a distribution per pixel",
+        training="Maximises a bound of the likelihood: rebuild well, with a code that costs few bits",
+        sampling="One pass: draw a code, decode it",
+        strengths=("a smooth map of pictures", "a bound of the likelihood", "steady training"),
+        limits=("soft edges", "only a bound"),
+        picture="Twelve digits that change as their codes walk through the cloud",
+    ),
     sections=[
         Section(
             "vae.map", "The latent map",

@@ -14,7 +14,6 @@ import torch
 from torch import Tensor
 
 from genmodels import checkpoint, operations, registry
-from genmodels.checkpoint import Checkpoint
 from genmodels.data import DATASETS
 from genmodels.device import set_threads
 from genmodels.memory import few_arenas as few_arenas
@@ -170,9 +169,10 @@ def _description(name: str) -> dict[str, Any]:
 
 
 def available(family: str) -> list[str]:
-    """The bundled models of a family, in the order of the data sets, the general ones before the special ones."""
+    """The bundled models of a family that can be read, in the order of the data sets, the general ones before the special
+    ones."""
     order = list(DATASETS)
-    names = [name for name, folder in checkpoint.bundled().items() if Checkpoint(folder).config["family"] == family]
+    names = [name for name, config in checkpoint.configs().items() if config["family"] == family]
 
     def rank(name: str) -> tuple[bool, int, str]:
         data = describe(name)["data"]

@@ -1,5 +1,6 @@
 """What a diffusion model allows: watch it denoise, noise a picture and go back, fill in, compare words and solvers."""
 
+import functools
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -9,10 +10,12 @@ import torch
 from torch import Tensor
 
 from genmodels import operations
+from genmodels.metrics import mean_squared_error
 from genmodels.models.base import draw_normal, seeded
 from genmodels.protocols import Denoises
 from genmodels.wrappers.core import (
     MAX_SEED,
+    MODELS_KEPT,
     check_float,
     check_int,
     class_index,
@@ -30,6 +33,7 @@ from genmodels.wrappers.denoisers import (
     steps_field,
     timed,
 )
+from genmodels.wrappers.examples import known_images
 from genmodels.wrappers.pictures import from_pad
 from genmodels.wrappers.prompts import (
     MAX_PROMPTS,
@@ -51,6 +55,7 @@ if TYPE_CHECKING:
     from genmodels.models.pipeline import Step
 
 MAX_DENOISED = 16
+MEASURED = 100  # test images: a second of computing, once
 KEPT_FRAMES = 40  # of a run, for the scrubber: more would be megabytes, and nobody sees them one by one
 
 
@@ -226,6 +231,45 @@ def _from_here(state: DenoiseState) -> Run:
 def noise(state: DenoiseState) -> Answer:
     """film: the picture with noise, n times, and what the network sees in it at one look: the first frame of `denoise`."""
     return {"film": next(answers(_from_here(state)))["film"] | {"preview": True}}
+
+
+class FirstLook(NamedTuple):
+    """A picture with noise, and the clean one that the network sees in it: images `(n, C, H, W)`."""
+
+    noisy: Tensor
+    clean: Tensor
+
+
+def first_look(state: DenoiseState) -> FirstLook:
+    """The first step of `denoise`."""
+    _, frame = next(locked_steps(_frames(_from_here(state))))
+    return FirstLook(frame["noisy"], frame["clean"])
+
+
+def harder_than(state: DenoiseState) -> tuple[float, int]:
+    """How well the network sees the picture through the noise of first_look, by the share in percent of known test images
+    that it sees better, and their number."""
+    x, look = from_pad(state.model, state.pad_of("picture"))[0], first_look(state)
+    error = float(mean_squared_error(look.clean, x.expand_as(look.clean)).mean())
+    errors = _test_errors(state.model, state.t)
+    return float((errors < error).float().mean() * 100), len(errors)
+
+
+@functools.lru_cache(maxsize=MODELS_KEPT)
+def _test_errors(name: str, t: float) -> Tensor:
+    """Mean squared errors `(N,)` of what the network sees in MEASURED known test images, each with a noise of its own."""
+    images = known_images(name)
+    if images is None:
+        raise ValueError(f"There are no test images of {describe(name)['data']!r} here.")
+    errors = []
+    for i in range(0, min(MEASURED, len(images)), MAX_DENOISED):
+        x = images[i : min(i + MAX_DENOISED, MEASURED)][0]
+        moments = get_model(name, Denoises).trajectory(
+            operations.as_labels(get_model(name, Denoises), len(x), None),
+            generators=seeded(range(i, i + len(x))), start=x, strength=t, **checked_solver(name),
+        )  # fmt: skip
+        errors.append(mean_squared_error(next(locked_steps(moments)).clean, x))
+    return torch.cat(errors)
 
 
 def denoise(state: DenoiseState) -> Iterator[Answer]:

@@ -5,13 +5,18 @@ from dataclasses import dataclass
 from typing import TypedDict
 
 import numpy as np
+from torch import Tensor
+from torch.nn.functional import avg_pool2d
 
-from genmodels.protocols import Judges
+from genmodels import operations
+from genmodels.protocols import Judges, Samples
 from genmodels.wrappers.core import MODELS_KEPT, calibration, get_model, locked
 from genmodels.wrappers.pictures import from_pad
-from genmodels.wrappers.section import Answer
+from genmodels.wrappers.section import Answer, share
 from genmodels.wrappers.state import State, drawing
 from genmodels.wrappers.types import Pad, ScoreHistograms
+
+OWN = 200  # a second's work at most, once
 
 
 class Judgement(TypedDict):
@@ -64,6 +69,22 @@ def threshold(name: str) -> float:
     return float(candidates[right.argmax()])
 
 
+@locked
+def nearest_own(name: str, pad: Pad, count: int = 4) -> Tensor:
+    """Of OWN pictures that the generator makes, the ones closest to a picture, pixel by pixel at half its size."""
+    own, small = _own(name)
+    x = avg_pool2d(from_pad(name, pad)[0], 2)
+    return own[(small - x).square().mean((1, 2, 3)).argsort()[:count]]
+
+
+@functools.lru_cache(maxsize=MODELS_KEPT)
+@locked
+def _own(name: str) -> tuple[Tensor, Tensor]:
+    """OWN pictures of every class in turn, and the same at half their size."""
+    x = operations.sample(get_model(name, Samples), OWN)
+    return x, avg_pool2d(x, 2)
+
+
 # -- as a section ------------------------------------------------------------------------------------------------------
 
 
@@ -85,10 +106,3 @@ def look(state: CriticState) -> Answer:
     histogram = {"above": marks["test"], "below": marks["samples"], "edges": marks["edges"], "mark": seen["score"]}
     figures = {key: seen[key] for key in ("score", "above_test", "above_samples")}
     return {"realism": histogram | ends, "words": words} | figures
-
-
-def share(percent: float) -> str:
-    """A percentage that says 0 % and 100 % only where that is exactly so."""
-    if 0 < percent < 1:
-        return "less than 1 %"
-    return "more than 99 %" if 99 < percent < 100 else f"{percent:.0f} %"

@@ -4,7 +4,7 @@ import math
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -32,6 +32,40 @@ CORNERS = {"right": "at the top right", "below": "at the bottom left", "diagonal
 
 
 # -- there and back ---------------------------------------------------------------------------------------------------
+
+
+class RoundTrip(NamedTuple):
+    """A code `(1, C, H, W)`, the picture that it decodes to, the largest difference of any pixel in grey levels, and
+    milliseconds of both ways."""
+
+    code: Tensor
+    decoded: Tensor
+    difference: int
+    ms_there: float
+    ms_back: float
+
+
+@locked
+def round_trip(name: str, pad: Pad) -> RoundTrip:
+    """A picture encoded, and decoded again."""
+    model, x = get_model(name, ShowsLayers), from_pad(name, pad)[0]
+    start = time.perf_counter()
+    z = model.encode(x, generators=seeded([DEQUANTIZATION_SEED]))
+    turned = time.perf_counter()
+    decoded = model.decode(z)
+    there, back = 1000 * (turned - start), 1000 * (time.perf_counter() - turned)
+    difference = int((to_uint8(decoded).int() - to_uint8(x).int()).abs().max())
+    return RoundTrip(z, decoded, difference, there, back)
+
+
+def code_picture(z: Tensor) -> Answer:
+    """A code as a picture: -3 is black, 3 white."""
+    return pictures((z / 3).clamp(-1, 1))
+
+
+def loss(difference: int) -> str:
+    """The largest difference in words."""
+    return f"**{difference}** of 256 grey {'level' if difference == 1 else 'levels'}"
 
 
 def _noise_histogram(z: Tensor) -> NoiseHistogram:
@@ -115,26 +149,19 @@ def _swapped(name: str, pad: Pad, index: int | None) -> tuple[int, Tensor]:
 def there_and_back(state: PictureState) -> Answer:
     """What `round_trip` says: code and decoded (pictures), numbers (the code's, a histogram with the normal curve), words,
     film (all layers there and back), difference in grey levels, ms_there and ms_back."""
-    name, model = state.model, get_model(state.model, ShowsLayers)
-    x = from_pad(name, state.pad_of("picture"))[0]
-    start = time.perf_counter()
-    z = model.encode(x, generators=seeded([DEQUANTIZATION_SEED]))
-    turned = time.perf_counter()
-    decoded = model.decode(z)
-    there, back = 1000 * (turned - start), 1000 * (time.perf_counter() - turned)
-    difference = int((to_uint8(decoded).int() - to_uint8(x).int()).abs().max())
+    name, pad = state.model, state.pad_of("picture")
+    z, decoded, difference, there, back = round_trip(name, pad)
     numbers = _noise_histogram(z.flatten())
-    levels = "grey level" if difference == 1 else "grey levels"
-    film = _film_there_and_back(name, x, z)["frames"]
+    film = _film_there_and_back(name, from_pad(name, pad)[0], z)["frames"]
     return {
-        "code": pictures((z / 3).clamp(-1, 1)),
+        "code": code_picture(z),
         "decoded": pictures(decoded),
         "numbers": {
             "counts": numbers["density"], "edges": numbers["edges"], "curve": numbers["normal"],
             "left": f"{-NOISE_REACH:.0f}", "right": f"{NOISE_REACH:.0f}",
             "middle": f"mean {float(z.mean()):.2f}, standard deviation {float(z.std()):.2f}; the line is N(0,\u00a01)",
         },
-        "words": f"Largest difference of any pixel: **{difference}** of 256 {levels}. There in {there:.0f} ms, "
+        "words": f"Largest difference of any pixel: {loss(difference)}. There in {there:.0f} ms, "
         f"back in {back:.0f} ms.",
         "film": _as_film(film),
         "difference": difference, "ms_there": there, "ms_back": back,

@@ -25,11 +25,13 @@ from genmodels.wrappers.core import (  # fmt: skip
     get_model,
     locked,
 )
+from genmodels.wrappers.examples import known_images
 from genmodels.wrappers.pictures import from_pad
 from genmodels.wrappers.section import Answer, packed, pictures
 from genmodels.wrappers.state import EACH, State, class_label, class_of, drawing, numbers, real, seed, whole
-from genmodels.wrappers.types import LatentMap
+from genmodels.wrappers.types import LatentMap, Pad
 
+NEAREST = 25  # test images that a code is compared with
 PROBES = 8  # codes around which the effect of a latent is measured
 
 
@@ -158,6 +160,49 @@ def where(state: PictureState) -> Answer:
     return {"mean": mean[0].tolist(), "std": log_std[0].exp().tolist()}
 
 
+class Neighbours(TypedDict):
+    """Of a code among those of test images. label: the class that most of its `of` nearest have, `count` of them. farther:
+    than that share in percent of them it lies from the middle. among: how many there are."""
+
+    label: str
+    count: int
+    of: int
+    farther: float
+    among: int
+
+
+@locked
+def neighbours(name: str, pad: Pad) -> Neighbours:
+    """Among which test images a picture lies, by the mean of q(z|x)."""
+    model = get_model(name, HasPosterior)
+    codes, labels = _test_codes(name)
+    z = model.posterior(from_pad(name, pad)[0])[0]
+    nearest = labels[(codes - z).square().sum(1).argsort()[:NEAREST]]
+    label = int(nearest.mode().values)
+    return {
+        "label": describe(name)["classes"][label],
+        "count": int((nearest == label).sum()),
+        "of": len(nearest),
+        "farther": float((codes.norm(dim=1) < z.norm()).float().mean() * 100),
+        "among": len(codes),
+    }
+
+
+@functools.lru_cache(maxsize=8)
+@locked
+def _test_codes(name: str) -> tuple[Tensor, Tensor]:
+    """Codes `(N, D)` and classes of test images, encoded as a visitor's picture is: without naming the class. What the
+    checkpoint keeps was, unless its model knows classes; then they are those of the pictures that we have."""
+    if not describe(name)["conditional"]:
+        tested = calibration(name)
+        return tested["codes"].float(), tested["labels"]
+    images = known_images(name)
+    if images is None:
+        raise ValueError(f"There are no test images of {describe(name)['data']!r} here.")
+    x, labels = images[:]
+    return get_model(name, HasPosterior).posterior(x)[0], labels
+
+
 @dataclass(frozen=True)
 class VariationsState(State):
     picture: str = drawing()
@@ -167,14 +212,19 @@ class VariationsState(State):
     seed: int = seed()
 
 
-@locked
 def variations(state: VariationsState) -> Answer:
     """samples: decodes of eight codes drawn from q(z|x), the spread times as far from its mean."""
+    return {"samples": pictures(varied(state, 8))}
+
+
+@locked
+def varied(state: VariationsState, n: int) -> Tensor:
+    """n of them."""
     model = get_model(state.model, HasPosterior)
-    x, labels = from_pad(state.model, state.pad_of("picture"))[0], operations.as_labels(model, 8, None)
+    x, labels = from_pad(state.model, state.pad_of("picture"))[0], operations.as_labels(model, n, None)
     mean, log_std = model.posterior(x, labels[:1])
-    noise = draw_normal(mean.shape[1:], seeded(range(state.seed, state.seed + 8)), mean.device)
-    return {"samples": pictures(model.decode(mean + state.spread * log_std.exp() * noise, labels))}
+    noise = draw_normal(mean.shape[1:], seeded(range(state.seed, state.seed + n)), mean.device)
+    return model.decode(mean + state.spread * log_std.exp() * noise, labels)
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from genmodels.wrappers.core import MODELS_KEPT, calibrated, get_model, locked
 from genmodels.wrappers.examples import of_kind, outliers, plain_pictures
 from genmodels.wrappers.latents import PictureState
 from genmodels.wrappers.pictures import from_pad
-from genmodels.wrappers.section import Answer, from_pads
+from genmodels.wrappers.section import Answer, from_pads, share
 from genmodels.wrappers.state import State
 from genmodels.wrappers.types import Histogram, Labelled, Pad
 
@@ -106,15 +106,8 @@ def verdict(state: PictureState) -> Answer:
     marks = {"mark": seen["bits"], "left": "more likely", "middle": "bits/dim", "right": "less likely"}
     return seen | {
         "histogram": seen["histogram"] | marks,
-        "words": f"**{cost} bits/dim**: more likely than **{_share(seen['likelier_than'])}** of test images.",
+        "words": f"**{cost} bits/dim**: more likely than **{share(seen['likelier_than'])}** of test images.",
     }
-
-
-def _share(percent: float) -> str:
-    """A percentage that says 0 % and 100 % only where that is exactly so."""
-    if 0 < percent < 1:
-        return "less than 1 %"
-    return "more than 99 %" if 99 < percent < 100 else f"{percent:.0f} %"
 
 
 @functools.lru_cache(maxsize=MODELS_KEPT)

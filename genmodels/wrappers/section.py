@@ -41,7 +41,8 @@ class View(NamedTuple):
 class Section:
     """One idea that can be touched.
 
-    key: "vae.map", and the endpoint "vae_map". models: the names that it works with, asked when the page is laid out.
+    key: "vae.map", and the endpoint "vae_map". models: the names that it works with, asked when the page is laid out; of one
+    family or of several, or none if the state is a FreeState.
     answer: of a touch section, one network pass, the whole answer; of a work section an iterator of answers, each with
     what is new, the last one (with "done": True) complete. element: what draws the section if not the general one.
     """
@@ -68,13 +69,22 @@ class Section:
     def endpoint(self) -> str:
         return self.key.replace(".", "_")
 
+    @property
+    def is_ready(self) -> bool:
+        """Whether there is a model to show it with, or none is needed."""
+        return bool(self.fitted())
+
+    def fitted(self) -> list[str]:
+        """The models to which its values may be fitted; [""] if it needs none."""
+        return list(self.State.subjects(self.models()).values())
+
     def parse(self, values: Any) -> AnyState:
         """The state of untrusted values; see `State.parse`."""
         return self.State.parse(values, self.models())
 
     def spec(self) -> dict[str, Any]:
         """What the browser lays the section out from: JSON."""
-        kinds, models = self.State.kinds(), list(self.models())
+        kinds, models = self.State.kinds(), self.fitted()
         return {
             "key": self.key,
             "title": self.title,
@@ -84,7 +94,8 @@ class Section:
             "work": self.work,
             "lane": self.lane,
             "verb": self.verb,
-            "models": models,
+            "subject": self.State.subject,
+            "models": models if self.State.subject else [],
             "fields": {key: kind.spec() for key, kind in kinds.items()},
             "fits": _shared({model: {key: kind.fit(model) for key, kind in kinds.items()} for model in models}),
             "views": [{"element": f"gm-{v.element}", "key": v.key, "title": v.title, **v.options} for v in self.views],
@@ -105,7 +116,8 @@ class Section:
         function: Any = endpoint_steps if work else endpoint
         function.__name__ = self.endpoint
         function.__doc__ = f"{self.title}. {self.text}\n\n{_arguments(self)}"
-        parameters = [_parameter("model", str, next(iter(self.models()), ""))]
+        subject = self.State.subject
+        parameters = [_parameter(subject, str, next(iter(self.State.subjects(self.models())), ""))] if subject else []
         hints = get_type_hints(self.State)
         parameters += [_parameter(key, hints[key], _default(self, kind)) for key, kind in self.State.kinds().items()]
         function.__signature__ = inspect.Signature(parameters, return_annotation=dict)
@@ -119,12 +131,14 @@ def _parameter(name: str, annotation: Any, default: Any) -> inspect.Parameter:
 
 def _default(section: Section, kind: Any) -> Any:
     """The default of all its models; None, which stands for the model's own, if they differ."""
-    first, *others = [kind.fit(model)["default"] for model in section.models()] or [None]
+    first, *others = [kind.fit(model)["default"] for model in section.fitted()] or [None]
     return first if all(other == first for other in others) else None
 
 
 def _arguments(section: Section) -> str:
-    lines = ["Args:", "    model: one of " + ", ".join(section.models())]
+    subject = section.State.subject
+    one_of = f"    {subject}: one of {', '.join(section.State.subjects(section.models()))}"
+    lines = ["Args:", *([one_of] if subject else [])]
     return "\n".join(
         [*lines, *(f"    {key}: {kind.label}. {kind.info}".rstrip() for key, kind in section.State.kinds().items())]
     )
@@ -136,6 +150,13 @@ def _shared(fits: dict[str, dict[str, Any]]) -> dict[str, Any]:
     same = {key for key, value in first.items() if all(fit[key] == value for fit in fits.values())}
     different = {model: {key: v for key, v in fit.items() if key not in same} for model, fit in fits.items()}
     return {"*": {key: first[key] for key in same}} | {model: fit for model, fit in different.items() if fit}
+
+
+def share(percent: float) -> str:
+    """A percentage that says 0 % and 100 % only where that is exactly so."""
+    if 0 < percent < 1:
+        return "less than 1 %"
+    return "more than 99 %" if 99 < percent < 100 else f"{percent:.0f} %"
 
 
 # -- pictures in answers -----------------------------------------------------------------------------------------------

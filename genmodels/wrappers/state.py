@@ -16,7 +16,7 @@ import binascii
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 from typing_extensions import Self
 
@@ -303,9 +303,13 @@ def hidden(default: str = "") -> Any:
 
 @dataclass(frozen=True)
 class State:
-    """Base of the sections' states; `model` is the first key of each."""
+    """Base of the sections' states; `model` is the first key of each.
+
+    subject: the key that comes first, by which bounds and choices are fitted; see DataState and FreeState for others.
+    """
 
     model: str
+    subject: ClassVar[str] = "model"
 
     @classmethod
     def kinds(cls) -> dict[str, Kind]:
@@ -322,14 +326,30 @@ class State:
         if not isinstance(values, Mapping):
             raise Refused(f"A state is an object of values, not {shown(values)}.", "")
         kinds = cls.kinds()
-        if unknown := [key for key in values if key != "model" and key not in kinds]:
-            raise Refused(f"There is no key {shown(unknown[0])}; the keys are {', '.join(['model', *kinds])}.", "")
-        if not models:
-            raise Refused("No model for this is installed.", "model")
-        model = values.get("model", models[0])
-        if not isinstance(model, str) or model not in models:
-            raise Refused(f"There is no model {shown(model)} here; the models are {', '.join(models)}.", "model")
+        keys = [*([cls.subject] if cls.subject else []), *kinds]
+        if unknown := [key for key in values if key not in keys]:
+            raise Refused(f"There is no key {shown(unknown[0])}; the keys are {', '.join(keys)}.", "")
+        model = cls._subject(values, models)
         return cls(model, **{key: cls._checked(key, kind, values, model) for key, kind in kinds.items()})
+
+    @classmethod
+    def _subject(cls, values: Mapping[str, Any], models: Sequence[str]) -> str:
+        """The model that the other values are fitted to."""
+        offered = cls.subjects(models)
+        if not offered:
+            raise Refused("No model for this is installed.", cls.subject)
+        value = values.get(cls.subject)
+        if value is None:
+            value = next(iter(offered))
+        if not isinstance(value, str) or value not in offered:
+            what = {"model": "model", "data": "data set"}[cls.subject]
+            raise Refused(f"There is no {what} {shown(value)} here; the {what}s are {', '.join(offered)}.", cls.subject)
+        return offered[value]
+
+    @classmethod
+    def subjects(cls, models: Sequence[str]) -> dict[str, str]:
+        """What the first key may be, and the model to which the other values are fitted then."""
+        return {name: name for name in models}
 
     @classmethod
     def _checked(cls, key: str, kind: Kind, values: Mapping[str, Any], model: str) -> Any:
@@ -359,6 +379,41 @@ class State:
             "mask": getattr(self, mask, "") if mask else "",
             "shape": describe(self.model)["shape"],
         }
+
+
+@dataclass(frozen=True)
+class DataState(State):
+    """Of sections that put several models of one data set side by side: `data` is the first key, and `model` the first of
+    the section's models for it, to which the other values are fitted."""
+
+    subject: ClassVar[str] = "data"
+
+    @property
+    def data(self) -> str:
+        return describe(self.model)["data"]
+
+    @classmethod
+    def subjects(cls, models: Sequence[str]) -> dict[str, str]:
+        first: dict[str, str] = {}
+        for name in models:
+            first.setdefault(describe(name)["data"], name)
+        return first
+
+
+@dataclass(frozen=True)
+class FreeState(State):
+    """Of sections without a model: what a file says, say. `model` is "", and no key of theirs."""
+
+    model: str = ""
+    subject: ClassVar[str] = ""
+
+    @classmethod
+    def _subject(cls, values: Mapping[str, Any], models: Sequence[str]) -> str:
+        return ""
+
+    @classmethod
+    def subjects(cls, models: Sequence[str]) -> dict[str, str]:
+        return {"": ""}
 
 
 def class_of(label: str) -> str | None:

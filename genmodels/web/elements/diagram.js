@@ -1,10 +1,14 @@
 // The machine of a family as boxes and arrows, drawn the same way for all: {boxes: [{id, text, x, y, kind}], arrows: [[from, to, text]]}
-// on a grid whose cells are 1 wide and 1 high. Its parts light up as the demo runs.
+// on a grid whose cells are 1 wide and 1 high. Its parts light up as the demo runs. With `compact` it is drawn for a card:
+// columns as narrow as their words, which are broken into lines.
 const CELL = [132, 64];
 const BOX = [96, 38];
+const LETTER = 5.8; // pixels of a letter in a compact box
+const GAP = 15;
 let count = 0;
 
-const svg = (tag, attributes, ...children) => {
+/** An SVG element from a tag, attributes and children. */
+export const svg = (tag, attributes, ...children) => {
   const element = document.createElementNS('http://www.w3.org/2000/svg', tag);
   for (const [key, value] of Object.entries(attributes)) element.setAttribute(key, value);
   element.append(...children);
@@ -13,13 +17,12 @@ const svg = (tag, attributes, ...children) => {
 
 export class Diagram extends HTMLElement {
   /** @type {{boxes: object[], arrows: any[], alt: string}} */ value = null;
+  compact = false;
 
   connectedCallback() {
     if (!this.value || this.firstChild) return;
     const { boxes, arrows, alt } = this.value;
-    const wide = Math.max(...boxes.map((b) => b.x)) + 1;
-    const high = Math.max(...boxes.map((b) => b.y)) + 1;
-    const middle = (b) => [(b.x + 0.5) * CELL[0], (b.y + 0.5) * CELL[1]];
+    const { size, middle, wordsOf, box } = this.compact ? compact(boxes) : spacious(boxes);
     const place = Object.fromEntries(boxes.map((b) => [b.id, b]));
     const id = `gm-head-${++count}`; // another tab's may be hidden, and then draws nothing
     const head = svg(
@@ -27,10 +30,11 @@ export class Diagram extends HTMLElement {
       { id, viewBox: '0 0 8 8', refX: 7, refY: 4, markerWidth: 7, markerHeight: 7, orient: 'auto' },
       svg('path', { d: 'M0 0L8 4L0 8z', class: 'gm-arrow-head' }),
     );
-    const lines = arrows.map(([from, to, text]) => arrow(id, middle(place[from]), middle(place[to]), text));
+    const lines = arrows.map(([from, to, text]) => arrow(id, [place[from], place[to]], middle, box, this.compact ? '' : text));
     const drawn = boxes.map((b) => {
       const [x, y] = middle(b);
-      const words = String(b.text).split('\n');
+      const [width, height] = box(b);
+      const words = wordsOf(b);
       const label = svg(
         'text',
         { x, y: y + 4 - (words.length - 1) * 7, 'text-anchor': 'middle' },
@@ -40,10 +44,10 @@ export class Diagram extends HTMLElement {
         'g',
         { class: `gm-box gm-box-${b.kind || 'net'}`, 'data-id': b.id },
         svg('rect', {
-          x: x - BOX[0] / 2,
-          y: y - BOX[1] / 2,
-          width: BOX[0],
-          height: BOX[1],
+          x: x - width / 2,
+          y: y - height / 2,
+          width,
+          height,
           rx: b.kind === 'data' ? 3 : 9,
         }),
         label,
@@ -52,13 +56,13 @@ export class Diagram extends HTMLElement {
     this.append(
       svg(
         'svg',
-        { viewBox: `0 0 ${wide * CELL[0]} ${high * CELL[1]}`, role: 'img', 'aria-label': alt, class: 'gm-diagram' },
+        { viewBox: `0 0 ${size.join(' ')}`, role: 'img', 'aria-label': alt, class: 'gm-diagram' },
         svg('defs', {}, head),
         ...lines,
         ...drawn,
       ),
     );
-    this.querySelector('svg').style.maxWidth = `${wide * CELL[0]}px`;
+    this.querySelector('svg').style.maxWidth = `${size[0]}px`;
   }
 
   /** Lights the parts one after the other; all of them, or those named. */
@@ -70,13 +74,55 @@ export class Diagram extends HTMLElement {
   }
 }
 
-function arrow(head, [x1, y1], [x2, y2], text) {
+// -- where the boxes lie: size of the whole, the middle of a box, its own size, its lines of words ------------------------
+
+const most = (boxes, key) => Math.max(...boxes.map((b) => b[key])) + 1;
+
+function spacious(boxes) {
+  return {
+    size: [most(boxes, 'x') * CELL[0], most(boxes, 'y') * CELL[1]],
+    middle: (b) => [(b.x + 0.5) * CELL[0], (b.y + 0.5) * CELL[1]],
+    box: () => BOX,
+    wordsOf: (b) => String(b.text).split('\n'),
+  };
+}
+
+function compact(boxes) {
+  const wordsOf = (b) => String(b.text).split('\n').flatMap(wrapped);
+  const longest = (b) => Math.max(...wordsOf(b).map((line) => line.length));
+  const height = (b) => 12 + 13 * wordsOf(b).length;
+  const columns = Array.from({ length: most(boxes, 'x') }, (_, x) => boxes.filter((b) => b.x === x));
+  const widths = columns.map((column) => 14 + LETTER * Math.max(3, ...column.map(longest)));
+  const starts = widths.map((_, x) => 1 + x * GAP + widths.slice(0, x).reduce((sum, w) => sum + w, 0));
+  const tall = Math.max(...boxes.map(height));
+  const step = tall + GAP;
+  return {
+    size: [starts.at(-1) + widths.at(-1) + 1, most(boxes, 'y') * step - GAP + 2],
+    middle: (b) => [starts[b.x] + widths[b.x] / 2, b.y * step + tall / 2 + 1],
+    box: (b) => [widths[b.x], height(b)],
+    wordsOf,
+  };
+}
+
+/** A line of words as lines of at most nine letters, where its words allow it. */
+function wrapped(line) {
+  const lines = [''];
+  for (const word of line.split(' ')) {
+    const longer = `${lines.at(-1)} ${word}`.trim();
+    if (longer.length <= 9 || !lines.at(-1)) lines[lines.length - 1] = longer;
+    else lines.push(word);
+  }
+  return lines;
+}
+
+function arrow(head, ends, middle, box, text) {
+  const [[x1, y1], [x2, y2]] = ends.map(middle);
   const dx = x2 - x1;
   const dy = y2 - y1;
-  const edge = Math.min(dx ? BOX[0] / 2 / Math.abs(dx) : 9, dy ? BOX[1] / 2 / Math.abs(dy) : 9);
+  const [from, to] = ends.map(box).map(([w, h]) => Math.min(dx ? w / 2 / Math.abs(dx) : 9, dy ? h / 2 / Math.abs(dy) : 9));
   const at = (t) => [x1 + dx * t, y1 + dy * t];
-  const [ax, ay] = at(edge);
-  const [bx, by] = at(1 - edge);
+  const [ax, ay] = at(from);
+  const [bx, by] = at(1 - to);
   const group = svg('g', { class: 'gm-arrow' }, svg('line', { x1: ax, y1: ay, x2: bx, y2: by, 'marker-end': `url(#${head})` }));
   if (text) group.append(svg('text', { x: (ax + bx) / 2, y: (ay + by) / 2 - 5, 'text-anchor': 'middle' }, text));
   return group;

@@ -9,6 +9,20 @@ import { Section } from './section.js';
 const COLOURS = ['#4e79a7', '#f28e2b', '#e15759', '#3fa7a1', '#59a14f', '#c9a400', '#b07aa1', '#ff7f9e', '#9c755f', '#8a8f98'];
 const SIDE = 720;
 
+/** The points of a map {points, extent} on a canvas of that side; `only`: the class that is singled out. */
+export function plot(canvas, { points, extent: e }, radius, only = null) {
+  const pen = canvas.getContext('2d');
+  const side = canvas.width;
+  for (const [x, y, c] of points) {
+    pen.globalAlpha = only === null ? 0.75 : only === c ? 0.95 : 0.1;
+    pen.fillStyle = COLOURS[c % COLOURS.length];
+    pen.beginPath();
+    pen.arc(((x + e) / (2 * e)) * side, ((e - y) / (2 * e)) * side, radius, 0, 7);
+    pen.fill();
+  }
+  pen.globalAlpha = 1;
+}
+
 export class MapSection extends Section {
   only = null; // the class that the legend singles out
   probe = { x: 0, y: 0 };
@@ -129,15 +143,7 @@ export class MapSection extends Section {
 
   dots() {
     this.layer = make('canvas', { width: SIDE, height: SIDE });
-    const pen = this.layer.getContext('2d');
-    for (const [x, y, c] of this.map.points) {
-      const [u, v] = this.at({ x, y });
-      pen.globalAlpha = this.only === null ? 0.75 : this.only === c ? 0.95 : 0.1;
-      pen.fillStyle = COLOURS[c % COLOURS.length];
-      pen.beginPath();
-      pen.arc(u, v, 4, 0, 7);
-      pen.fill();
-    }
+    plot(this.layer, this.map, 4, this.only);
   }
 
   draw() {

@@ -1,6 +1,8 @@
 // The page: the families' tabs, the address, and what all of them share.
 import { make } from './controls.js';
 import './tab.js';
+import './overview.js';
+import './see.js';
 import './map.js';
 import './second.js';
 // autoencoder and gan
@@ -18,6 +20,10 @@ import './noise.js';
 import './solver-grid.js';
 import './steps.js';
 import './hub.js';
+// all families
+import './table.js';
+import './plot.js';
+import './compare.js';
 
 export class Page extends HTMLElement {
   spec = null;
@@ -35,6 +41,8 @@ export class Page extends HTMLElement {
     const section = only ?? (asked.get('section') ? `${asked.get('tab')}.${asked.get('section')}` : null);
     const key = only?.split('.')[0] ?? this.route ?? asked.get('tab');
     this.tabs = {};
+    for (const [family, { accent }] of Object.entries(this.spec.families))
+      if (accent) this.style.setProperty(`--gm-${family}`, `light-dark(${accent.light}, ${accent.dark})`);
     const landmark = this.closest('main') ? 'div' : 'main'; // a document has one
     this.box = make(landmark, { class: 'gm-tabs-box', id: 'gm-content', tabIndex: -1 });
     this.only = this.spec.tabs.some((tab) => tab.sections.some((s) => s.key === only)) ? only : null;
@@ -58,7 +66,7 @@ export class Page extends HTMLElement {
   }
 
   header() {
-    const list = make('div', { class: 'gm-families', role: 'tablist', 'aria-label': 'Families' });
+    const list = make('div', { class: 'gm-families', role: 'tablist', 'aria-label': 'Pages' });
     for (const tab of this.spec.tabs) {
       list.append(
         make('button', {
@@ -69,6 +77,7 @@ export class Page extends HTMLElement {
           textContent: tab.title,
           'aria-controls': `panel-${tab.key}`,
           onclick: () => this.press(tab.key),
+          ...(tab.is_family ? { data: { family: tab.key }, style: `--gm-accent: var(--gm-${tab.key})` } : {}),
         }),
       );
     }
@@ -110,7 +119,7 @@ export class Page extends HTMLElement {
       });
       tab.setAttribute('role', 'tabpanel');
       tab.setAttribute('aria-labelledby', `tab-${key}`);
-      if (state.model && this.spec.facts[state.model]) this.data = this.spec.facts[state.model].data;
+      this.data = this.spec.facts[state.model]?.data ?? state.data ?? this.data;
       this.tabs[key] = tab;
       this.box.append(tab);
       if (section) this.restore(tab, section, state);

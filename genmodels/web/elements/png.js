@@ -89,10 +89,10 @@ export async function download(canvas, scale, info, name) {
   save(withText(new Uint8Array(await blob.arrayBuffer()), info), name);
 }
 
-/** Gives a PNG's bytes to the visitor as a file. */
-export function save(bytes, name) {
+/** Gives a PNG's bytes, or another file's, to the visitor. */
+export function save(bytes, name, type = 'image/png') {
   const link = document.createElement('a');
-  link.href = URL.createObjectURL(new Blob([bytes], { type: 'image/png' }));
+  link.href = URL.createObjectURL(new Blob([bytes], { type }));
   link.download = name;
   link.click();
   setTimeout(() => URL.revokeObjectURL(link.href), 1000);

@@ -64,20 +64,30 @@ export class Section extends HTMLElement {
 
   /** What is asked: the section's own values, and those that the page shares, where it has them for this model's data. */
   question() {
-    if (this.linked?.model) return this.linked; // no model of this section: the server says so
+    if (this.linked?.[this.spec.subject]) return this.linked; // no model or data of this section: the server says so
     const shared = {};
     for (const key of ['picture', 'hidden', 'seed'])
       if (this.uses(key) && this.page.shared(key, this) !== undefined) shared[key] = this.page.shared(key, this);
     const own = Object.fromEntries(Object.entries(this.state).filter(([key, value]) => this.uses(key) && value !== undefined));
-    return { ...own, ...shared, model: this.model };
+    return { ...own, ...shared, ...this.subject() };
+  }
+
+  /** What comes first in its state: a model, the data set of several, or nothing. */
+  subject() {
+    const { subject } = this.spec;
+    if (!subject) return {};
+    return { [subject]: subject === 'data' ? this.page.facts[this.model].data : this.model };
   }
 
   /** Takes over a state, from a link or another place: what it says, the rest at its default. */
   restore(state) {
     this.state = { ...state };
     this.linked = Object.keys(state).length ? {} : null;
-    if (this.spec.models.includes(state.model)) this.model = state.model;
-    else if (state.model) this.linked.model = state.model;
+    const { subject, models } = this.spec;
+    const wanted = state[subject];
+    const found = models.find((name) => (subject === 'data' ? this.page.facts[name].data : name) === wanted);
+    if (found) this.model = found;
+    else if (wanted) this.linked[subject] = wanted;
     for (const [key, one] of Object.entries(this.controls)) {
       one.fit(this.fit(key));
       one.set(state[key] ?? this.fit(key).default);

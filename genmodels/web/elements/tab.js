@@ -16,6 +16,10 @@ export class Tab extends HTMLElement {
   get backend() {
     return this.page.backend;
   }
+  /** What is told of its family; undefined if it is none's. */
+  get family() {
+    return this.page.spec.families[this.spec.key];
+  }
   get facts() {
     return this.page.spec.facts;
   }
@@ -24,7 +28,8 @@ export class Tab extends HTMLElement {
     if (this.laidOut) return;
     this.laidOut = true;
     this.classList.add('gm-tab');
-    const specs = this.spec.sections.filter((s) => s.models.length && (!this.only || s.key === this.only));
+    const specs = this.spec.sections.filter((s) => !this.only || s.key === this.only);
+    if (this.family?.accent) this.style.setProperty('--gm-accent', `var(--gm-${this.spec.key})`);
     const models = [...new Set(specs.flatMap((s) => s.models))];
     this.datasets = [...new Set(models.map((name) => this.facts[name].data))];
     this.data = this.datasets.includes(this.page.data) ? this.page.data : this.datasets[0];
@@ -43,23 +48,22 @@ export class Tab extends HTMLElement {
       Object.assign(section, { spec, page: this });
       return section;
     });
+    const beside = this.panel && this.spec.panel; // else a section's element places it
     const column = make('div', { class: 'gm-sections' });
     this.append(
       this.only ? '' : this.sectionNav(specs),
-      make('div', { class: `gm-body${this.panel ? ' gm-with-panel' : ''}` }, this.panel, column),
+      make('div', { class: `gm-body${beside ? ' gm-with-panel' : ''}` }, beside ? this.panel : null, column),
     );
     this.watch = new IntersectionObserver((entries) => this.seen(entries), { rootMargin: '240px 0px' });
     column.append(...this.sections);
-    if (!this.only) this.append(this.about());
+    if (!this.only && this.family) this.append(this.about());
     if (this.usesPicture) this.examples();
   }
 
   // -- layout ----------------------------------------------------------------------------------------------------------
 
   head() {
-    const diagram = document.createElement('gm-diagram');
-    diagram.value = this.spec.diagram;
-    this.diagram = diagram;
+    if (this.family) this.diagram = Object.assign(document.createElement('gm-diagram'), { value: this.family.diagram });
     return make(
       'div',
       { class: 'gm-tab-head' },
@@ -69,7 +73,7 @@ export class Tab extends HTMLElement {
         make('h1', { textContent: this.spec.heading, tabIndex: -1 }),
         make('p', { class: 'gm-objective', textContent: this.spec.objective }),
       ),
-      diagram,
+      this.diagram,
     );
   }
 
@@ -115,7 +119,8 @@ export class Tab extends HTMLElement {
         make('input', { type: 'file', accept: 'image/*', onchange: (event) => this.uploaded(event.target) }),
       );
       this.padTrouble = make('p', { class: 'gm-trouble', role: 'alert' });
-      panel.append(this.drawer(make('div', { class: 'gm-pad-drawer' }, this.pad, this.upload, this.padTrouble)));
+      const inside = make('div', { class: 'gm-pad-drawer' }, this.pad, this.upload, this.padTrouble);
+      panel.append(this.spec.panel ? this.drawer(inside) : inside);
     }
     if (uses('seed')) {
       this.seedControl = control(
@@ -145,7 +150,7 @@ export class Tab extends HTMLElement {
   }
 
   showThumb(picture) {
-    if (picture?.pixels) showPicture(this.thumb, picture);
+    if (this.thumb && picture?.pixels) showPicture(this.thumb, picture);
   }
 
   dataSwitch() {
@@ -343,7 +348,7 @@ export class Tab extends HTMLElement {
 
   /** Lights the parts of the machine that a section runs: those that the diagram names for it, or all. */
   light(section) {
-    this.diagram?.light(this.spec.diagram.lights?.[section.spec.key.split('.')[1]]);
+    this.diagram?.light(this.diagram.value.lights?.[section.spec.key.split('.')[1]]);
   }
 
   signature(section) {

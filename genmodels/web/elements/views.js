@@ -316,28 +316,6 @@ export class Film extends View {
   }
 }
 
-/** A table of numbers: {columns: [text], rows: [[text]]}. */
-export class Table extends View {
-  layOut() {
-    this.append(
-      (this.box = make('div', {
-        class: 'gm-scroll',
-        tabIndex: 0,
-        role: 'region',
-        'aria-label': this.options.title || 'Table',
-      })),
-    );
-  }
-  show(value) {
-    if (!value) return;
-    const row = (cells, tag) => make('tr', {}, ...cells.map((cell) => make(tag, { textContent: cell })));
-    this.box.replaceChildren(
-      make('table', {}, make('thead', {}, row(value.columns, 'th')), make('tbody', {}, ...value.rows.map((cells) => row(cells, 'td')))),
-    );
-    this.classList.add('gm-filled');
-  }
-}
-
 export const VIEWS = {
   'gm-grid': Grid,
   'gm-bars': Bars,
@@ -345,6 +323,5 @@ export const VIEWS = {
   'gm-words': Words,
   'gm-gallery': Gallery,
   'gm-film': Film,
-  'gm-table': Table,
 };
 for (const [name, view] of Object.entries(VIEWS)) customElements.define(name, view);

@@ -1,0 +1,119 @@
+"""All families on one page: the race, the trade-off, and what is on record of them as tables."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from genmodels.tabs.base import Tab
+from genmodels.wrappers import bundled_samples, comparison, experiment_results, host_speed, race, tradeoff
+from genmodels.wrappers.section import Answer, Section, View
+from genmodels.wrappers.state import DataState, FreeState, State
+
+TABLE = (View("table", "table"),)
+#: The experiments that this page asks about, whether there are results of them or not: title, question.
+EXPERIMENTS = {
+    "transfer": (
+        "Transfer",
+        "A model that knows one kind of picture learns another: how much sooner than one that starts from scratch? Each run has "
+        "five minutes of one processor.",
+    ),
+    "attribution": (
+        "Who can tell?",
+        "How often a classifier that was trained for it tells generated pictures from real ones it has never seen, and how often "
+        "the GAN's own critic does. 50 % is guessing.",
+    ),
+    "augmentation": (
+        "Augmentation",
+        "Do generated pictures help? A classifier learns from a few real pictures of each class, with and without a thousand generated ones. The bundled "
+        "generators saw the whole training split, which a generator of the same few pictures did not.",
+    ),
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class GlanceState(FreeState):
+    """Nothing is asked."""
+
+
+def glance(state: GlanceState) -> Answer:
+    """table: what each family is, in words."""
+    from genmodels.tabs import page  # which reads this tab
+
+    return {"table": comparison.glance(page.families())}
+
+
+def experiment(name: str) -> Section:
+    """A section of an experiment's results, also of one that this page doesn't know."""
+    title, text = EXPERIMENTS.get(name) or (experiment_results.told(name, "title") or name, "")
+    return Section(
+        f"compare.{name}", title, text, tuple, experiment_results.ResultsState, experiment_results.show(name),
+        (View("words", "words"), View("plots", "plots"), View("table", "table", "", {"unread": True})),
+    )  # fmt: skip
+
+
+def measured(key: str, title: str, text: str, answer: Any, **more: Any) -> Section:
+    """A section of one table about the models of a data set."""
+    return Section(f"compare.{key}", title, text, comparison.everyone, DataState, answer, TABLE, **more)
+
+
+TAB = Tab(
+    key="compare",
+    title="Compare",
+    heading="All families on one page",
+    objective="The same pictures, the same referee, the same machine: what each family does well, and what it costs.",
+    sections=[
+        Section(
+            "compare.race", "The race",
+            "One model of every family draws the same sixteen pictures at once. They share the cores: the machine is lent to "
+            "one at a time, always to the one that has computed least, and the clock of each runs only while it computes. So "
+            "they arrive as they would alone.",
+            race.entrants, race.RaceState, race.race, element="gm-race", work=True, verb="Start the race",
+            task="Guess the order first: who is fast because it draws in one go?",
+        ),
+        Section(
+            "compare.tradeoff", "The trade-off",
+            "Each model by how long sixteen pictures take and how far its pictures are from real ones, both on a scale of "
+            "powers of ten. Down and to the left is better.",
+            comparison.everyone, tradeoff.TradeoffState, tradeoff.tradeoff,
+            (View("words", "words"), View("plots", "plot", "", {"tall": True}), View("words", "missing")), element="gm-tradeoff",
+            task="Point at a model to see its pictures; press it to open its family.",
+        ),
+        Section("compare.samples", "Pictures of a model", "Some that its checkpoint keeps, without loading it.",
+                comparison.everyone, State, bundled_samples.samples, hidden=True),
+        Section("compare.glance", "At a glance", "", tuple, GlanceState, glance, TABLE),
+        measured("size", "Size", "How large each model is, and how long it was trained.", comparison.size),
+        measured(
+            "quality", "Quality",
+            "How near the pictures are to real ones, as a classifier sees them that was trained on real ones alone: the "
+            "referee. The first rows put real pictures in the place of generated ones.",
+            comparison.quality,
+        ),
+        measured(
+            "diversity", "Diversity",
+            "A model that draws one perfect picture again and again has quality, and nothing else: how much of the real "
+            "pictures' variety is there, and is it more than memory?",
+            comparison.diversity,
+        ),
+        measured(
+            "speed", "Time", "How long one picture and sixteen take, on every machine that was measured, and on the one "
+            "that serves this page.",
+            comparison.speed, element="gm-speed",
+        ),
+        Section("compare.measure", "Measure this host", "How long one picture and sixteen take here.", comparison.samplers,
+                DataState, host_speed.measure, TABLE, work=True, hidden=True),
+        experiment("transfer"),
+        Section(
+            "compare.domains", "Data sets",
+            "The same family with other pictures: what is hard for one need not be for the next.",
+            tuple, comparison.DomainsState, comparison.domains, TABLE,
+        ),
+        experiment("attribution"),
+        measured(
+            "likelihood", "Likelihood",
+            "How many bits a test picture costs, per pixel and colour, with the model as a compressor: exact, or an upper bound. "
+            "Published figures stand beside ours; theirs were told no class.",
+            comparison.likelihood,
+        ),
+        experiment("augmentation"),
+        *(experiment(name) for name in experiment_results.files() if name not in EXPERIMENTS),
+    ],
+)  # fmt: skip

@@ -1,0 +1,199 @@
+// What is particular to the page of all families: the race, the trade-off's pictures, and the measuring of this host.
+import { make } from './controls.js';
+import { drawSheet, fit } from './picture.js';
+import { Section } from './section.js';
+import { Asked } from './steps.js';
+import { familyName } from './table.js';
+
+/** The race: a lane for each racer, and one for every family that can't, with the reason. */
+export class Race extends Asked {
+  layOutViews() {
+    this.views = [];
+    this.lanes = make('div', { class: 'gm-lanes' });
+    this.order = make('p', { class: 'gm-verdict', role: 'status' });
+    this.main.append(this.lanes, this.order);
+    this.line();
+  }
+
+  get families() {
+    return this.page.page.spec.families;
+  }
+
+  /** Before the race: who would run. */
+  line() {
+    const racers = this.state.racers ?? this.fit('racers').default ?? [];
+    const rows = Object.keys(this.families).flatMap((family) => {
+      const mine = racers.filter((model) => this.page.facts[model].family === family).map((model) => ({ family, model }));
+      return mine.length ? mine : [{ family, model: '', why: 'Not here.' }];
+    });
+    this.lay(rows);
+  }
+
+  /** Whether any model of a family could race. */
+  canDraw(family) {
+    return this.spec.models.some((model) => this.page.facts[model].family === family);
+  }
+
+  lay(rows) {
+    this.rows = rows.map((row) => this.lane(row));
+    this.lanes.replaceChildren(...this.rows.map(({ element }) => element));
+  }
+
+  lane({ family, model, why }) {
+    const [, height, width] = this.page.facts[this.model].shape;
+    const canvas = make('canvas', { class: 'gm-sheet', role: 'img', 'aria-label': model ? `Pictures of ${model}` : 'No pictures' });
+    fit(canvas, 4 * (width + 1) - 1, 4 * (height + 1) - 1);
+    const bar = make('i');
+    const time = make('span', { class: 'gm-lane-time', textContent: model ? 'ready' : 'stands by' });
+    const place = make('span', { class: 'gm-lane-place' });
+    const note = make('p', {
+      class: 'gm-note',
+      textContent: (!model && !this.canDraw(family) && this.families[family].sampling) || why || '',
+    });
+    const head = make('div', { class: 'gm-lane-head' }, familyName(this.page.page, family), place);
+    const element = make(
+      'div',
+      { class: `gm-lane${why ? ' gm-out' : ''}${model ? '' : ' gm-stands'}`, style: `--gm-family: var(--gm-${family})` },
+      head,
+      make('div', { class: 'gm-lane-name', textContent: model || '\u00a0' }),
+      canvas,
+      make('div', { class: 'gm-lane-bar' }, bar),
+      time,
+      note,
+    );
+    return { element, canvas, bar, time, place, note, model };
+  }
+
+  change(key, value) {
+    super.change(key, value);
+    if (key === 'racers') this.line();
+  }
+
+  pageChanged(what) {
+    super.pageChanged(what);
+    if (what !== 'data' || !this.lanes) return;
+    this.stop();
+    delete this.state.racers;
+    this.order.textContent = this.progress.textContent = '';
+    this.line();
+  }
+
+  /** Another data set, class or seed is another race: it waits for the button. */
+  again() {
+    this.stop();
+  }
+
+  receive(answer, state) {
+    super.receive(answer, state);
+    if (answer.error) return;
+    if (answer.racers && !answer.done) this.lay(answer.racers);
+    const lane = this.rows[answer.racer];
+    if (lane) this.advance(lane, answer);
+    if (answer.done) this.finish();
+  }
+
+  advance(lane, { share, ms, pictures, place, why }) {
+    const { element, canvas, bar, time, note } = lane;
+    if (why) {
+      element.classList.add('gm-out');
+      note.textContent = why;
+      time.textContent = '';
+      return;
+    }
+    bar.style.width = `${100 * share}%`;
+    time.textContent = `${ms.toFixed(ms < 10 ? 1 : 0)} ms`;
+    if (pictures) drawSheet(canvas, pictures, 4, 1);
+    if (!place) return;
+    Object.assign(lane, { arrived: place, ms });
+    lane.place.textContent = ordinal(place);
+    element.classList.add('gm-arrived');
+  }
+
+  finish() {
+    const arrived = this.rows.filter((lane) => lane.arrived).sort((a, b) => a.arrived - b.arrived);
+    const [first, last] = [arrived[0], arrived[arrived.length - 1]];
+    if (!first) return (this.order.textContent = 'Nobody arrived.');
+    const times = last === first ? '' : ` ${last.model} took ${Math.round(last.ms / first.ms)} times as long.`;
+    this.order.replaceChildren(make('b', { textContent: first.model }), ` won in ${first.ms.toFixed(1)} ms.${times}`);
+  }
+}
+
+const ordinal = (n) => `${n}${['th', 'st', 'nd', 'rd'][n % 10 < 4 && Math.floor(n / 10) % 10 !== 1 ? n % 10 : 0]}`;
+
+/** Points that show their model's pictures, and open its family. */
+export class Tradeoff extends Section {
+  layOutViews() {
+    super.layOutViews();
+    this.known = {};
+    this.addEventListener('gm-point', ({ detail }) => this.picture(detail));
+    this.addEventListener('gm-open', ({ detail }) => this.page.page.press(detail.point.family));
+  }
+
+  async picture({ point, note }) {
+    const { model, family } = point;
+    const canvas = make('canvas', { class: 'gm-sheet', role: 'img', 'aria-label': `Pictures of ${model}` });
+    const [, height, width] = this.page.facts[model].shape;
+    fit(canvas, 4 * (width + 1) - 1, 2 * (height + 1) - 1);
+    const open = make(
+      'button',
+      { type: 'button', class: 'gm-button', onpointerdown: (event) => event.preventDefault(), onclick: () => this.page.page.press(family) },
+      `Open ${this.page.page.spec.families[family].title}`,
+    );
+    note.append(canvas, open);
+    this.known[model] ??= this.page.backend.ask('compare.samples', { model });
+    const { samples } = await this.known[model];
+    if (samples) drawSheet(canvas, samples, 4, 1);
+    else canvas.hidden = true;
+  }
+}
+
+/** The table of speeds, and a button that measures this host. */
+export class Speed extends Section {
+  layOutControls() {
+    super.layOutControls();
+    this.run = make('button', {
+      type: 'button',
+      class: 'gm-button gm-primary',
+      textContent: 'Measure this host',
+      onclick: () => this.measure(),
+    });
+    this.halt = make('button', { type: 'button', class: 'gm-button', textContent: 'Stop', disabled: true, onclick: () => this.stop() });
+    this.progress = make('p', { class: 'gm-note', role: 'status' });
+    this.main.append(make('div', { class: 'gm-pair gm-measure' }, this.run, this.halt, this.progress));
+  }
+
+  pageChanged(what) {
+    if (what === 'data') this.stop('');
+    super.pageChanged(what);
+  }
+
+  stop(said = 'Stopped.') {
+    this.running?.abort();
+    this.running = null;
+    this.halt.disabled = true;
+    this.progress.textContent = said;
+  }
+
+  async measure() {
+    this.running?.abort();
+    const mine = (this.running = new AbortController());
+    const [view] = this.views;
+    const { rows: before } = this.answer.table;
+    const found = [];
+    this.halt.disabled = false;
+    for await (const answer of this.page.backend.follow('compare.measure', this.subject(), mine.signal)) {
+      if (this.running !== mine) return;
+      this.trouble.textContent = answer.error ?? '';
+      this.progress.textContent = answer.progress ?? '';
+      if (answer.row) found.push(answer.row);
+      if (answer.row || answer.table) view.show(answer.table ?? { ...this.answer.table, rows: [...found, ...before] });
+    }
+    if (this.running !== mine) return;
+    this.halt.disabled = true;
+    this.running = null;
+  }
+}
+
+customElements.define('gm-race', Race);
+customElements.define('gm-tradeoff', Tradeoff);
+customElements.define('gm-speed', Speed);

@@ -1,0 +1,178 @@
+// One drawing and what every family makes of it: at once what takes one pass, and after a pause of the pen the rest.
+import { make } from './controls.js';
+import { plot } from './map.js';
+import { linkTo } from './overview.js';
+import { drawSheet } from './picture.js';
+import { Section } from './section.js';
+import { spoken } from './views.js';
+
+const PAUSE = 300; // milliseconds without a stroke, after which the slow ones begin
+const REST = 'overview.fill'; // speaks the same state
+const SIDE = 240;
+
+export class See extends Section {
+  layOutViews() {
+    const page = this.page.page;
+    this.views = [];
+    this.maps = {};
+    this.cards = Object.fromEntries(Object.entries(page.spec.families).map(([key, family]) => [key, new Reading(key, family, page)]));
+    this.told = make('p', { class: 'gm-unseen', role: 'status' });
+    this.main.append(make('div', { class: 'gm-readings' }, ...Object.values(this.cards).map((card) => card.element)), this.told);
+    this.classList.remove('gm-bare');
+    this.side.append(this.page.panel);
+  }
+
+  /** Another picture: what is computed of the former one is no longer wanted. */
+  ask() {
+    this.changed = performance.now();
+    clearTimeout(this.waiting);
+    this.running?.abort();
+    for (const card of Object.values(this.cards)) card.wait();
+    return super.ask();
+  }
+
+  receive(answer, state) {
+    super.receive(answer, state);
+    if (answer.error) return;
+    for (const [key, part] of Object.entries(answer.families)) this.tell(key, part);
+    for (const [key, card] of Object.entries(this.cards)) card.element.hidden = !(key in answer.families);
+    clearTimeout(this.waiting);
+    this.waiting = setTimeout(() => this.fill(state), Math.max(0, this.changed + PAUSE - performance.now()));
+  }
+
+  async fill(state) {
+    const mine = (this.running = new AbortController());
+    for await (const answer of this.page.backend.follow(REST, state, mine.signal, this.spec.lane)) {
+      if (this.running !== mine || mine.signal.aborted) return;
+      if (answer.error) this.trouble.textContent = answer.error;
+      for (const [key, part] of Object.entries(answer.families ?? {})) this.tell(key, part);
+    }
+    if (this.running !== mine) return;
+    this.told.textContent = Object.values(this.cards)
+      .map((card) => card.sentence())
+      .join(' ');
+    this.dispatchEvent(new CustomEvent('gm-change', { bubbles: true, detail: { section: REST, state } }));
+  }
+
+  tell(key, part) {
+    this.cards[key]?.show(part, (model) => this.pointsOf(model));
+  }
+
+  /** The points of a map, asked once. */
+  pointsOf(model) {
+    this.maps[model] ??= this.page.backend.ask('page.points', { model });
+    return this.maps[model];
+  }
+}
+
+/** What a family makes of the picture: two parts, a sentence, a place among test images. */
+class Reading {
+  constructor(key, { title, verb }, page) {
+    this.title = title;
+    this.slots = [new Slot(), new Slot()];
+    this.words = make('p', { class: 'gm-said' });
+    this.trouble = make('p', { class: 'gm-trouble' });
+    this.dot = make('i');
+    this.rank = make('div', { class: 'gm-rank', role: 'img', hidden: true }, make('div', {}, this.dot), make('span'), make('span'));
+    this.element = make(
+      'article',
+      { class: 'gm-reading', data: { family: key }, style: `--gm-accent: var(--gm-${key})` },
+      make('h3', {}, linkTo(key, page, { textContent: title }), ` ${verb}`),
+      make('div', { class: 'gm-slots' }, ...this.slots.map((slot) => slot.element)),
+      this.words,
+      this.rank,
+      this.trouble,
+    );
+  }
+
+  wait() {
+    for (const slot of this.slots) slot.element.classList.add('gm-stale');
+  }
+
+  show({ slots = [], words, rank, error, progress }, pointsOf) {
+    this.trouble.textContent = error ?? '';
+    this.element.classList.toggle('gm-failed', Boolean(error));
+    slots.forEach((slot, i) => this.slots[slot.place ?? i].show(slot, pointsOf));
+    if (progress) this.slots.find((slot) => slot.element.classList.contains('gm-stale'))?.note(progress);
+    if (words) this.words.replaceChildren(...spoken(words));
+    if (rank) this.place(rank);
+  }
+
+  place({ percent, left, right }) {
+    this.dot.style.left = `${percent}%`;
+    const [, first, last] = this.rank.children;
+    first.textContent = left;
+    last.textContent = right;
+    this.rank.setAttribute('aria-label', `${percent.toFixed(0)} % of the way from “${left}” to “${right}”`);
+    this.rank.hidden = false;
+  }
+
+  sentence() {
+    return this.element.hidden ? '' : `${this.title}: ${this.trouble.textContent || this.words.textContent}`;
+  }
+}
+
+class Slot {
+  constructor() {
+    this.canvas = make('canvas', { class: 'gm-sheet gm-unknown', width: 28, height: 28, role: 'img', 'aria-label': 'Not yet known' });
+    this.caption = make('figcaption', { textContent: '\u00a0' });
+    this.element = make('figure', { class: 'gm-stale' }, this.canvas, this.caption);
+  }
+
+  note(text) {
+    this.caption.textContent = text;
+  }
+
+  async show({ title, kind, value, model }, pointsOf) {
+    const map = kind === 'map' ? await pointsOf(model) : null;
+    if (map?.error) return this.note(map.error);
+    if (kind === 'picture') drawSheet(this.canvas, value, 2, value.shape[0] > 1 ? 1 : 0);
+    else if (kind === 'map') drawMap(this.canvas, map, value);
+    else drawScores(this.canvas, value);
+    this.canvas.setAttribute('aria-label', title);
+    this.canvas.classList.remove('gm-unknown');
+    this.canvas.classList.toggle('gm-drawn', kind !== 'picture');
+    this.element.classList.remove('gm-stale');
+    this.note(title);
+  }
+}
+
+function blank(canvas) {
+  Object.assign(canvas, { width: SIDE, height: SIDE });
+  return canvas.getContext('2d');
+}
+
+/** All test images as dots, and a ring where the picture lies. */
+function drawMap(canvas, map, { mean }) {
+  const pen = blank(canvas);
+  const e = map.extent;
+  plot(canvas, map, 2);
+  const [u, v] = mean.map((z, i) => SIDE / 2 + ((i ? -1 : 1) * Math.max(-e, Math.min(e, z)) * SIDE) / (2 * e));
+  pen.strokeStyle = getComputedStyle(canvas).color;
+  pen.fillStyle = getComputedStyle(canvas).backgroundColor;
+  pen.lineWidth = 5;
+  pen.beginPath();
+  pen.arc(u, v, 12, 0, 7);
+  pen.fill();
+  pen.stroke();
+}
+
+/** Scores of real test images upwards and of own pictures downwards, and a line at this picture's. */
+function drawScores(canvas, { above, below, edges, mark }) {
+  const pen = blank(canvas);
+  const style = getComputedStyle(canvas);
+  const top = Math.max(...above, ...below) / (SIDE / 2 - 8);
+  const wide = SIDE / above.length;
+  for (const [heights, way, colour] of [
+    [above, -1, style.getPropertyValue('--gm-accent')],
+    [below, 1, style.getPropertyValue('--gm-bar')],
+  ]) {
+    pen.fillStyle = colour;
+    heights.forEach((h, i) => pen.fillRect(i * wide, SIDE / 2, wide - 1, (way * h) / top));
+  }
+  const x = ((mark - edges[0]) / (edges.at(-1) - edges[0])) * SIDE;
+  pen.fillStyle = style.color;
+  pen.fillRect(Math.max(0, Math.min(SIDE - 5, x - 2)), 0, 5, SIDE);
+}
+
+customElements.define('gm-see', See);

@@ -1,0 +1,105 @@
+"""What experiments have found: every file in checkpoints/experiments as a table with its plots, whatever it is about.
+
+A file describes itself: {format, experiment, title, reading, protocol, command, version, hardware, complete, weights (checkpoint ->
+hash), columns, rows, plots}. What shows it knows no experiment and no family by name.
+"""
+
+import functools
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from genmodels import checkpoint
+from genmodels.wrappers import comparison, plots
+from genmodels.wrappers.section import Answer
+from genmodels.wrappers.state import FreeState
+from genmodels.wrappers.tables import Column, Row, table
+
+FORMAT = 1
+COMMAND = "python -m genmodels experiment {name}"
+
+
+@dataclass(frozen=True)
+class ResultsState(FreeState):
+    """Nothing is asked."""
+
+
+def files() -> dict[str, Path]:
+    """The experiments that there are results of: name -> file."""
+    found = (file for root in checkpoint.BUNDLED for file in sorted((root / "experiments").glob("*.json")))
+    return {file.stem: file for file in found}
+
+
+def told(name: str, key: str) -> str:
+    """What a file says of itself under a key; "" if it can't be read."""
+    try:
+        return str(_read(name).get(key, ""))
+    except ValueError:
+        return ""
+
+
+def show(name: str) -> Callable[[ResultsState], Answer]:
+    return functools.partial(_show, name)
+
+
+def _show(name: str, state: ResultsState) -> Answer:
+    """words: what the rows show; plots of them; table: the rows, none where there are no results that count, with the
+    command that makes them."""
+    command = COMMAND.format(name=name)
+    try:
+        values = _read(name)
+        if changed := _changed(values):
+            raise ValueError(f"Measured with other weights of {', '.join(changed)} than are here now.")
+        columns, rows = _columns(values), _rows(values, command)
+        drawn = [plots.of_rows(values["columns"], rows, wanted) for wanted in values.get("plots") or []]
+        answer = table(columns, rows, str(values.get("reading") or ""), protocol=_protocol(values))
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        why = str(error) if isinstance(error, ValueError) else f"The file lacks what it should say ({error})."
+        missing = f"{comparison.sentence(why)} `{command}` measures it."
+        return {"words": "Not measured.", "plots": [], "table": table([], [], "Not measured.", missing=missing)}
+    if not values.get("complete", True):
+        answer["missing"] = f"Not complete yet: `{values.get('command') or command}` goes on with it."
+    return {"words": answer["reading"], "plots": drawn, "table": answer}
+
+
+def _read(name: str) -> dict[str, Any]:
+    """A file, of today's format. Raises ValueError that says what is wrong with it."""
+    file = files().get(name)
+    if file is None:
+        raise ValueError("No results are here.")
+    try:
+        values = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ValueError(f"{file.name} can't be read as JSON: {error}.") from error
+    if not isinstance(values, dict) or values.get("format") != FORMAT:
+        raise ValueError(f"{file.name} is of another format than {FORMAT}.")
+    return values
+
+
+def _changed(values: dict[str, Any]) -> list[str]:
+    """The checkpoints that have other weights now than those which were measured; those that aren't here are taken at
+    their word."""
+    here, used = checkpoint.bundled(), values.get("weights") or {}
+    return [name for name, known in used.items() if name in here and checkpoint.weights_hash(name) != known]
+
+
+def _columns(values: dict[str, Any]) -> list[Column]:
+    return [
+        Column(c["key"], c["title"], c.get("unit") or "", c.get("digits"), c.get("protocol") or "")
+        for c in values["columns"]
+    ]
+
+
+def _rows(values: dict[str, Any], command: str) -> list[Row]:
+    """The rows; a cell that is empty without a reason gets one."""
+    why = f"Not measured yet: `{command}` does it."
+    keys = [column["key"] for column in values["columns"]]
+    rows = [dict(row) for row in values["rows"]]
+    return [row | {f"{key}_why": row.get(f"{key}_why") or why for key in keys if row.get(key) is None} for row in rows]
+
+
+def _protocol(values: dict[str, Any]) -> str:
+    parts = [values.get("protocol"), values.get("hardware") and f"Measured on {values['hardware']}.", values.get("command") and f"`{values['command']}`"]  # fmt: skip
+    return " ".join(str(part) for part in parts if part)

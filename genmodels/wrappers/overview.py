@@ -1,0 +1,304 @@
+"""All families on one page: what each of them makes of a picture, and how they relate. By ability; no family is listed."""
+
+import logging
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from genmodels import protocols
+from genmodels.models.base import Model
+from genmodels.protocols import AnyModel
+from genmodels.registry import FAMILIES, get_family
+from genmodels.wrappers import (
+    autoregressive,
+    bottleneck,
+    core,
+    diffusion,
+    discriminator,
+    flows,
+    latents,
+    likelihoods,
+)
+from genmodels.wrappers.pictures import from_pad
+from genmodels.wrappers.section import Answer, Whole, pictures, share
+from genmodels.wrappers.state import DataState, FreeState, drawing, seed
+
+NOISE = 0.6  # the share of noise through which a denoiser looks
+MADE = 4  # endings, variations, neighbours: as many as make a square
+FAILED = "It failed; the server's log says why."
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class SeeState(DataState):
+    picture: str = drawing()
+    seed: int = seed()
+
+
+class Rank(NamedTuple):
+    """Where a picture stands among test images: `percent` of the way from what is said on the left to the right."""
+
+    percent: float
+    left: str
+    right: str
+
+
+def slot(title: str, kind: str, value: Any, **more: Any) -> Answer:
+    """A part of a reading: how it is drawn ("picture", "map", "histogram"), and what."""
+    return {"title": title, "kind": kind, "value": value} | more
+
+
+def reading(model: str, slots: list[Answer], words: str = "", rank: Rank | None = None) -> Answer:
+    return {"model": model, "slots": slots, "words": words, "rank": rank and rank._asdict()}
+
+
+# -- what each ability makes of a picture ------------------------------------------------------------------------------
+
+
+def rebuild(model: str, state: SeeState) -> Answer:
+    """By what passes through a bottleneck."""
+    seen = bottleneck.through(bottleneck.ThroughState(model, state.picture, "", 0.0, state.seed))
+    slots = [slot("Rebuilt", "picture", seen["reconstruction"]), slot("Difference", "picture", seen["difference"])]
+    return reading(model, slots, seen["words"], Rank(seen["percentile"], "easy to rebuild", "hard"))
+
+
+def place(model: str, state: SeeState) -> Answer:
+    """On the map of codes, and what else lies in the same cloud. The map is another model's: one of two numbers."""
+    names = _models(core.describe(model)["family"], state.data)
+    flat = next((name for name in names if core.describe(name)["latent_dim"] == 2), None)
+    at, pad = flat or model, state.pad_of("picture")
+    near = latents.neighbours(at, pad)
+    made = latents.varied(latents.VariationsState(model, state.picture, 3.0, state.seed), MADE)
+    if flat:
+        first = slot("On its map", "map", latents.where(latents.PictureState(flat, state.picture)), model=flat)
+    else:
+        middle = latents.varied(latents.VariationsState(model, state.picture, 0.0, state.seed), 1)
+        first = slot("From its code", "picture", pictures(middle))
+    slots = [first, slot("Variations", "picture", pictures(made))]
+    words = (
+        f"**{near['count']} of its {near['of']}** nearest test images are **{near['label']}**; it lies farther out than "
+        f"**{share(near['farther'])}**."
+    )
+    return reading(model, slots, words, Rank(near["farther"], "in the middle", "far out"))
+
+
+def judge(model: str, state: SeeState) -> Answer:
+    """By a critic; and which pictures of its generator come closest."""
+    seen = discriminator.look(discriminator.CriticState(model, state.picture))
+    slots = [slot("Its score", "histogram", seen["realism"], keys=["real", "its own"])]
+    nearest = pictures(discriminator.nearest_own(model, state.pad_of("picture"), MADE))
+    slots.append(slot(f"Its nearest of {discriminator.OWN}", "picture", nearest))
+    return reading(model, slots, seen["words"], Rank(seen["above_test"], "looks generated", "looks real"))
+
+
+def invert(model: str, state: SeeState) -> Answer:
+    """To noise and back, without loss."""
+    trip = flows.round_trip(model, state.pad_of("picture"))
+    slots = [
+        slot("As noise", "picture", flows.code_picture(trip.code)),
+        slot("And back", "picture", pictures(trip.decoded)),
+    ]
+    cost = likelihoods.verdict(latents.PictureState(model, state.picture))
+    return reading(model, slots, cost["words"], _likelihood_rank(cost))
+
+
+def write(model: str, state: SeeState) -> Answer:
+    """What is given to be finished, and what the whole picture costs."""
+    x = from_pad(model, state.pad_of("picture"))[0]
+    x[:, :, x.shape[2] // 2 :] = 0
+    cost = likelihoods.verdict(latents.PictureState(model, state.picture))
+    return reading(model, [slot("Upper half", "picture", pictures(x))], cost["words"], _likelihood_rank(cost))
+
+
+def write_on(model: str, state: SeeState) -> Iterator[Answer]:
+    """Its lower half, written anew."""
+    begun = autoregressive.FinishState.parse(
+        {"model": model, "picture": state.picture, "n": MADE, "seed": state.seed}, [model]
+    )
+    for answer in autoregressive.finish(begun):
+        if answer.get("done"):
+            yield {"model": model, "slots": [slot("Finished", "picture", answer["samples"], place=1)]}
+        else:
+            yield {"progress": answer["progress"]}
+
+
+def drown(model: str, state: SeeState) -> Answer:
+    """In noise, and what is seen in it at one look."""
+    look = diffusion.first_look(_noisy(model, state))
+    return reading(
+        model,
+        [slot("With noise", "picture", pictures(look.noisy[:1])), slot("Seen in it", "picture", pictures(look.clean))],
+    )
+
+
+def restore(model: str, state: SeeState) -> Iterator[Answer]:
+    """What comes back from the noise, and how much harder it was to see than a test image."""
+    begun = _noisy(model, state)
+    for answer in diffusion.denoise(begun):
+        frame = answer["film"].get("frame")
+        if frame and frame["clean"]:
+            yield {"model": model, "slots": [slot("Denoised", "picture", frame["clean"], place=1)]}
+    harder, among = diffusion.harder_than(begun)
+    words = f"Harder to see through {NOISE:.0%} noise than **{share(harder)}** of {among} test images."
+    yield {"model": model, "words": words, "rank": Rank(harder, "easy to see", "hard")._asdict()}
+
+
+def _noisy(model: str, state: SeeState) -> diffusion.DenoiseState:
+    values = {"model": model, "picture": state.picture, "t": NOISE, "n": MADE, "seed": state.seed}
+    return diffusion.DenoiseState.parse(values, [model])
+
+
+def _likelihood_rank(cost: Answer) -> Rank:
+    return Rank(cost["likelier_than"], "unlikely", "likely")
+
+
+class Reader(NamedTuple):
+    """What models with some abilities make of a picture: at once, and step by step after that."""
+
+    needs: tuple[type[AnyModel], ...]
+    at_once: Callable[[str, SeeState], Answer]
+    then: Callable[[str, SeeState], Iterator[Answer]] | None = None
+
+
+#: The first one whose needs a family fulfils is its own.
+READERS = [
+    Reader((protocols.Denoises,), drown, restore),
+    Reader((protocols.WritesRows,), write, write_on),
+    Reader((protocols.ShowsLayers,), invert),
+    Reader((protocols.Judges, protocols.Samples), judge),
+    Reader((protocols.HasPosterior,), place),
+    Reader((protocols.Encodes, protocols.Decodes), rebuild),
+]
+
+
+def readers() -> dict[str, Reader]:
+    """Of the families that have a model here and the abilities for one, by name."""
+    found: dict[str, Reader] = {}
+    for family in FAMILIES:
+        can = protocols.abilities_of(get_family(family))
+        own = [reader for reader in READERS if all(need in can for need in reader.needs)]
+        if own and core.available(family):
+            found[family] = own[0]
+    return found
+
+
+def models() -> list[str]:
+    """Of all these families."""
+    return [name for family in readers() for name in core.available(family)]
+
+
+def _model(family: str, data: str) -> str:
+    """The general one for a data set."""
+    names = _models(family, data)
+    if not names:
+        raise ValueError(f"It has no model for {data} here: make one with “python -m genmodels train {family}”.")
+    return names[0]
+
+
+def _models(family: str, data: str) -> list[str]:
+    return [name for name in core.available(family) if core.describe(name)["data"] == data]
+
+
+# -- as sections -------------------------------------------------------------------------------------------------------
+
+
+def see(state: SeeState) -> Answer:
+    """families: what each makes of the picture in one pass, by name: {model, slots: its parts, words, rank: {percent, left,
+    right} among test images}, or {error}: one that is missing or broken says so, and leaves the others alone."""
+    return {"families": {family: _one(family, reader, state) for family, reader in readers().items()}}
+
+
+def _one(family: str, reader: Reader, state: SeeState) -> Answer:
+    try:
+        return reader.at_once(_model(family, state.data), state)
+    except Exception as error:
+        return _failed(family, error)
+
+
+def _failed(family: str, error: Exception) -> Answer:
+    if isinstance(error, ValueError):
+        return {"error": str(error)}
+    log.error("The %s failed at a picture", family, exc_info=error)
+    return {"error": FAILED}
+
+
+def fill(state: SeeState) -> Iterator[Answer]:
+    """families: what takes many steps, in turn: a part {model, slots (each with its place), words, rank} or {progress} of
+    one family, and in the end all parts together."""
+    whole: dict[str, Answer] = {}
+    running = {family: _steps(family, reader, state) for family, reader in readers().items() if reader.then}
+    while running:
+        for family, steps in list(running.items()):
+            part = next(steps, None)
+            if part is None:
+                del running[family]
+                continue
+            whole[family] = whole.get(family, {}) | part
+            yield {"families": {family: part}}
+    yield Whole({"done": True}, families=whole)
+
+
+def _steps(family: str, reader: Reader, state: SeeState) -> Iterator[Answer]:
+    try:
+        yield from (reader.then or _nothing)(_model(family, state.data), state)
+    except Exception as error:
+        yield _failed(family, error)
+
+
+def _nothing(model: str, state: SeeState) -> Iterator[Answer]:
+    yield from ()
+
+
+@dataclass(frozen=True)
+class RelationsState(FreeState):
+    """Nothing is asked."""
+
+
+#: What is asked of each family: a word, and the whole question.
+QUESTIONS = {
+    "code": ("Code", "Does it turn a picture into a code?"),
+    "inverse": ("Way back", "Does the code give the picture back?"),
+    "likelihood": ("Likelihood", "Does it say how likely a picture is?"),
+    "passes": ("Drawing", "How many passes of its network does a new picture take?"),
+    "critic": ("Critic", "Does it say how real a picture looks?"),
+}
+
+
+class Cell(NamedTuple):
+    """How much of what is asked a family has: 0 none, 1 in a way, 2 all; and in a word."""
+
+    much: int
+    word: str
+
+
+def relations(state: RelationsState) -> Answer:
+    """columns: {key, title, question}; rows: by family, for each column {much: 0 no, 1 in a way, 2 yes; word}. Made from what
+    the families' models can do."""
+    return {
+        "relations": {
+            "columns": [{"key": key, "title": title, "question": asked} for key, (title, asked) in QUESTIONS.items()],
+            "rows": {
+                family: {key: cell._asdict() for key, cell in _facts(get_family(family)).items()}
+                for family in FAMILIES
+                if core.available(family)
+            },
+        }
+    }
+
+
+def _facts(family: type[Model]) -> dict[str, Cell]:
+    can = {ability.__name__ for ability in protocols.abilities_of(family)}
+    no = Cell(0, "no")
+    likely = Cell(1, "a bound") if getattr(family, "likelihood_is_bound", False) else Cell(2, "exactly")
+    step_by_step = "SamplesStepwise" in can and "ShowsLayers" not in can  # the layers of one pass can be shown, too
+    return {
+        "code": Cell(2, "yes") if "Encodes" in can else Cell(1, "to draw from") if "SamplesCodes" in can else no,
+        "inverse": Cell(2, "exactly")
+        if "ShowsLayers" in can
+        else Cell(1, "nearly")
+        if {"Encodes", "Decodes"} <= can
+        else no,
+        "likelihood": likely if "HasLikelihood" in can else no,
+        "passes": no if "Samples" not in can else Cell(1, "many") if step_by_step else Cell(2, "one"),
+        "critic": Cell(2, "yes") if "Judges" in can else no,
+    }
