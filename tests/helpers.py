@@ -6,6 +6,7 @@ import dataclasses
 import importlib.util
 import io
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -130,6 +131,28 @@ def python(*arguments: str | Path, cwd: Path = ROOT, **env: str | None) -> subpr
         [sys.executable, *map(str, arguments)],
         cwd=cwd, env=environment(**env), capture_output=True, text=True, timeout=300,
     )  # fmt: skip
+
+
+@contextlib.contextmanager
+def in_background() -> Iterator[Callable[..., subprocess.Popen]]:
+    """begin(*arguments, **env): this interpreter in the background; what still runs in the end is killed."""
+    running: list[subprocess.Popen] = []
+
+    def begin(*arguments: str | Path, cwd: Path = ROOT, **env: str | None) -> subprocess.Popen:
+        process = subprocess.Popen(
+            [sys.executable, *map(str, arguments)], cwd=cwd, env=environment(**env), text=True,
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True,
+        )  # fmt: skip
+        running.append(process)
+        return process
+
+    try:
+        yield begin
+    finally:
+        for process in running:
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGKILL)
+            process.communicate()
 
 
 def script(name: str) -> ModuleType:
