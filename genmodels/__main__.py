@@ -161,7 +161,7 @@ def _sample(options: argparse.Namespace) -> None:
         save_png(signed(tile(pixels, scale=2), _called(options.model), **made), options.out)
     else:
         labels = operations.as_labels(model, options.n, label)
-        np.savez_compressed(options.out, images=pixels.permute(0, 2, 3, 1).numpy(), labels=labels.numpy())
+        np.savez_compressed(options.out, images=pixels.permute(0, 2, 3, 1).numpy(), labels=labels.cpu().numpy())
     print(f"{options.n} images: {options.out}")
 
 

@@ -5,7 +5,6 @@ The environment variables GRADIO_SERVER_NAME and GRADIO_SERVER_PORT choose host 
 
 import os
 
-from genmodels import checkpoint
 from genmodels.wrappers import core, hub_repos
 
 # before gradio is imported, which reads both: no telemetry, no version check
@@ -18,7 +17,6 @@ from pathlib import Path
 from typing import Any
 
 import gradio as gr
-from fastapi import FastAPI
 from starlette.middleware import Middleware
 from starlette.middleware.gzip import GZipMiddleware
 from starlette.requests import Request
@@ -114,7 +112,7 @@ def files_at(address: str, folder: Path) -> Route:
     return Route(f"{address}/{{name}}", file)
 
 
-def mount(server: FastAPI, path: str) -> FastAPI:
+def mount(server: Any, path: str) -> Any:
     """The app at a path of another server, e.g. `mount(FastAPI(), "/genmodels")`, for uvicorn and the like; the same server."""
     core.few_arenas()
     left_out = ("ssr_mode", "run_history", "state_session_capacity")
@@ -176,7 +174,7 @@ def main(port: int | None = None) -> None:
         "share": os.environ.get("GRADIO_SHARE", "").lower() == "true",
     }
     try:
-        checkpoint.own()
+        core.check_environment()
     except ValueError as error:
         raise SystemExit(str(error)) from None
     hub_repos.allow_any_on_loopback(**place)

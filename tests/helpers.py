@@ -3,9 +3,12 @@
 import base64
 import contextlib
 import dataclasses
+import functools
+import gc
 import importlib.util
 import io
 import os
+import pkgutil
 import signal
 import socket
 import subprocess
@@ -22,7 +25,7 @@ import pytest
 import torch
 from PIL import Image
 
-from genmodels import checkpoint
+from genmodels import checkpoint, wrappers
 from genmodels.data import Images
 from genmodels.models.base import Model
 from genmodels.registry import FAMILIES, INSTRUMENTS, get_family
@@ -73,6 +76,15 @@ def batch(model: Model, n: int = 4, seed: int = 0) -> tuple[torch.Tensor, torch.
     labels = torch.arange(n) % model.num_classes
     labels[-1] = -1
     return x, labels
+
+
+def forget() -> None:
+    """All that the wrappers keep: models, and what came of them."""
+    for module in pkgutil.iter_modules(wrappers.__path__, f"{wrappers.__name__}."):
+        for value in vars(importlib.import_module(module.name)).values():
+            if isinstance(value, functools._lru_cache_wrapper):
+                value.cache_clear()
+    gc.collect()
 
 
 # -- pictures and data -------------------------------------------------------------------------------------------------

@@ -14,6 +14,7 @@ import numpy as np
 from torch import Tensor
 
 from genmodels.data import to_uint8
+from genmodels.wrappers.core import placed, placed_steps
 from genmodels.wrappers.state import State as AnyState
 from genmodels.wrappers.types import Pad
 
@@ -60,6 +61,9 @@ class Section:
     task: str = ""  # what to try, one sentence
     verb: str = "Generate"  # on the button of a work section
     hidden: bool = False  # asked by another section's element, and not laid out
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "answer", (placed_steps if self.work else placed)(self.answer))
 
     @property
     def tab(self) -> str:
@@ -169,7 +173,7 @@ def pictures(x: Tensor) -> dict[str, Any]:
 
 def packed(pixels: Tensor) -> dict[str, Any]:
     """uint8 `(N, C, H, W)` for the browser."""
-    array = np.ascontiguousarray(pixels.numpy().transpose(0, 2, 3, 1))
+    array = np.ascontiguousarray(pixels.cpu().numpy().transpose(0, 2, 3, 1))
     return {"pixels": base64.b64encode(array.tobytes()).decode(), "shape": list(pixels.shape)}
 
 
