@@ -92,6 +92,7 @@ def launch_options() -> dict[str, Any]:
         "max_file_size": "10mb",
         "enable_monitoring": False,
         "state_session_capacity": SESSIONS,
+        "mcp_server": os.environ.get("GENMODELS_MCP", "") == "1",
         "app_kwargs": {
             "routes": [
                 files_at(ELEMENTS, WEB),

@@ -140,12 +140,13 @@ def _default(section: Section, kind: Any) -> Any:
 
 
 def _arguments(section: Section) -> str:
-    subject = section.State.subject
-    one_of = f"    {subject}: one of {', '.join(section.State.subjects(section.models()))}"
-    lines = ["Args:", *([one_of] if subject else [])]
-    return "\n".join(
-        [*lines, *(f"    {key}: {kind.label}. {kind.info}".rstrip() for key, kind in section.State.kinds().items())]
-    )
+    """What a docstring says of an endpoint's arguments, each in one line: an MCP tool is described by it."""
+    subject, models = section.State.subject, section.fitted()
+    told = {subject: f"One of {', '.join(section.State.subjects(section.models()))}."} if subject else {}
+    for key, kind in section.State.kinds().items():
+        told[key] = " ".join(filter(None, [f"{kind.label}.", kind.info, kind.allowed(models)]))
+    lines = [f"    {key}: {' '.join(words.split())}" for key, words in told.items()]
+    return "\n".join(["Args:", *lines]) if lines else ""
 
 
 def _shared(fits: dict[str, dict[str, Any]]) -> dict[str, Any]:
