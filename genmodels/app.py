@@ -5,7 +5,7 @@ The environment variables GRADIO_SERVER_NAME and GRADIO_SERVER_PORT choose host 
 
 import os
 
-from genmodels.wrappers import core, hub_repos
+from genmodels.wrappers import core, hub_checkpoints, hub_repos
 
 # before gradio is imported, which reads both: no telemetry, no version check
 os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
@@ -176,6 +176,7 @@ def main(port: int | None = None) -> None:
     }
     try:
         core.check_environment()
+        hub_checkpoints.pull()
     except ValueError as error:
         raise SystemExit(str(error)) from None
     hub_repos.allow_any_on_loopback(**place)

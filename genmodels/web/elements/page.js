@@ -35,6 +35,17 @@ export class Page extends HTMLElement {
   connectedCallback() {
     if (this.laidOut) return;
     this.laidOut = true;
+    this.join(new URLSearchParams(location.search).get('model')).then(() => this.layOut());
+  }
+
+  /** A link's model of the Hub joins the page's; what it says of a model that can't be, its section tells. */
+  async join(model) {
+    if (!model?.includes('/') || this.spec.facts[model]) return;
+    const { spec } = await this.backend.ask('page.hub_model', { repo: model });
+    if (spec) this.spec = { ...spec, tabs: spec.tabs.filter((tab) => !this.route || tab.key === this.route) };
+  }
+
+  layOut() {
     this.classList.add('gm-page');
     const asked = new URLSearchParams(location.search);
     const only = asked.get('only');
@@ -51,7 +62,8 @@ export class Page extends HTMLElement {
     );
     if (!this.only && !this.route) this.append(this.header());
     this.append(this.box);
-    this.open(this.spec.tabs.some((tab) => tab.key === key) ? key : this.spec.tabs[0].key, section, state);
+    const tab = this.spec.tabs.find((tab) => tab.key === key) ?? this.spec.tabs[0];
+    this.open(tab.key, section ?? tab.sections.find((s) => s.models.includes(state.model))?.key ?? null, state);
     history.scrollRestoration = 'manual'; // the address says where to be: the browser's own memory of it comes too late
     addEventListener('popstate', () => this.fromAddress());
     addEventListener('scroll', () => this.scrolled(), { passive: true });
