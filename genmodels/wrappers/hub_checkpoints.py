@@ -65,6 +65,7 @@ def pull() -> None:
 
 def _check_size(repo: str) -> None:
     """From the list of files, before one is downloaded; what was downloaded before needs no network."""
+    import huggingface_hub
     from huggingface_hub.errors import HfHubHTTPError, HTTPError
 
     try:
@@ -72,6 +73,8 @@ def _check_size(repo: str) -> None:
     except (HfHubHTTPError, HTTPError, OSError) as error:
         raise ValueError(hub_repos._refusal(repo, error)) from error
     if sizes is None:
+        if not isinstance(huggingface_hub.try_to_load_from_cache(repo, CONFIG), str):
+            raise ValueError(f"The Hub can't be reached, and {repo!r} is not on this computer.")
         return
     if not 0 < sizes.get(CONFIG, 0) <= MAX_CONFIG:
         raise ValueError(f"The Hub repo {repo!r} is not a genmodels checkpoint: it has no {CONFIG} of ours.")

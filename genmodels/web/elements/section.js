@@ -123,6 +123,7 @@ export class Section extends HTMLElement {
     if (hub) choices.push(['from the Hub…', FROM_HUB]);
     this.variant = control('model', { kind: 'choice', label: 'Model', info: '' }, { choices, default: this.model }, (name) => {
       form.hidden = name !== FROM_HUB;
+      this.variant.refuse('');
       if (name === FROM_HUB) return form.elements.repo.focus();
       this.state.model = this.model = name;
       this.adapt();
@@ -154,11 +155,10 @@ export class Section extends HTMLElement {
     const form = make('form', { class: 'gm-pair gm-from-hub', hidden: true }, field, open, make('datalist', { id: list }, ...options));
     form.addEventListener('submit', async (event) => {
       event.preventDefault();
-      open.disabled = true;
+      Object.assign(open, { disabled: true, textContent: 'Loading …' });
       const model = field.value.trim();
-      this.variant.refuse('Loading …');
       const { error, spec } = await this.page.backend.ask('page.hub_model', { repo: model });
-      open.disabled = false;
+      Object.assign(open, { disabled: false, textContent: 'Open' });
       this.variant.refuse(error);
       if (error) return;
       const able = spec.tabs.flatMap((tab) => tab.sections).filter((one) => one.models.includes(model));
