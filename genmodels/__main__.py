@@ -1,4 +1,4 @@
-"""genmodels, or python -m genmodels, {app,list,sample,train,evaluate,convert,bench,push,push-space}: argument parsing only."""
+"""genmodels, or python -m genmodels, {app,list,sample,train,evaluate,convert,experiment,bench,push,push-space}: argument parsing only."""
 
 import argparse
 import contextlib
@@ -8,7 +8,7 @@ import shlex
 import signal
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -66,6 +66,7 @@ def _parser() -> argparse.ArgumentParser:
         "--out", type=Path, required=True, help="the run's folder; the model ends up in OUT/checkpoint"
     )
     command.add_argument("--minutes", type=float, help="train for so long; the schedule fits it")
+    command.add_argument("--cpu-minutes", type=float, help="the same in CPU time, whatever else the machine does")
     command.add_argument("--resume", action="store_true", help="go on from the last state in OUT")
     command.add_argument("--shape", help="C,H,W: resize the pictures, e.g. 3,32,32")
     command.add_argument("--captions", action="store_true", help="learn from the captions instead of the classes")
@@ -95,6 +96,17 @@ def _parser() -> argparse.ArgumentParser:
     command = add("convert", _convert, "metrics.json as older versions wrote it: the same figures in today's form")
     command.add_argument("models", nargs="*", metavar="model")
     command.add_argument("--all", action="store_true", help="all bundled models")
+
+    command = add(
+        "experiment", _experiment, "compare trainings, write checkpoints/experiments/NAME.json; killed, it goes on"
+    )
+    command.add_argument("name", help="attribution, augmentation, transfer or minutes")
+    command.add_argument("--families", nargs="+", default=[], metavar="FAMILY", help="work on these; default: all")
+    command.add_argument("--only", nargs="+", default=[], metavar="DATA", help="work on these data sets; default: all")
+    command.add_argument(
+        "--set", nargs="*", default=[], metavar="KEY=VALUE", help="settings, for a smaller run elsewhere"
+    )
+    command.add_argument("--out", type=Path, help="where finished units are kept; default: runs/experiments/NAME")
 
     command = add("bench", _bench, "speed of the models on this machine: a table")
     command.add_argument("models", nargs="*", metavar="model", help="default: all bundled")
@@ -197,8 +209,9 @@ def _train(options: argparse.Namespace) -> int:
 
     is_main = process_state().is_main_process
     family = get_family(options.family)
-    if options.minutes is not None and not 0 < options.minutes < 1e6:
-        raise ValueError(f"--minutes must be a positive number, not {options.minutes}.")
+    for option, value in (("--minutes", options.minutes), ("--cpu-minutes", options.cpu_minutes)):
+        if value is not None and not 0 < value < 1e6:
+            raise ValueError(f"{option} must be a positive number, not {value}.")
     if options.captions and not family.reads_captions:
         raise ValueError(f"A {options.family} learns from classes, not from captions.")
     kind = {"attributes": family.labels_are_attributes, "captions": options.captions}
@@ -210,8 +223,8 @@ def _train(options: argparse.Namespace) -> int:
     model, recipe = _untrained(options, family, images)
     interrupted = _on_interrupt()
     rows = train(
-        model, images, recipe, folder=options.out, minutes=options.minutes, resume=options.resume,
-        precision=options.precision, tensorboard=options.tensorboard, stop=lambda: bool(interrupted),
+        model, images, recipe, folder=options.out, minutes=options.minutes, cpu_minutes=options.cpu_minutes,
+        resume=options.resume, precision=options.precision, tensorboard=options.tensorboard, stop=lambda: bool(interrupted),
         start=options.start,
     )  # fmt: skip
     form = "{l_bar}{bar}| {elapsed}<{remaining} {postfix}"
@@ -297,13 +310,14 @@ def _evaluate(options: argparse.Namespace) -> None:
     from genmodels.card import write_card
     from genmodels.device import process_state
     from genmodels.evaluation import evaluate
+    from genmodels.evaluation.keys import PART_TITLES
 
     names = _named_models(options)
     if options.out and len(names) > 1:
         raise ValueError(f"--out is for one model, not for {len(names)}.")
     is_main = process_state().is_main_process
     for name in names:
-        with _progress_bar(name, shown=is_main) as show:
+        with _progress_bar(f"{name}, ", PART_TITLES, shown=is_main) as show:
             result = evaluate(
                 name, options.n, seed=options.seed, referee=options.referee, inception=options.inception,
                 only=options.only, data=options.data, out=options.out, progress=show,
@@ -342,14 +356,14 @@ def _convert(options: argparse.Namespace) -> None:
 
 
 @contextlib.contextmanager
-def _progress_bar(name: str, *, shown: bool) -> Iterator[Callable[[str, float, float], None]]:
-    """A bar for each part of a measurement in turn, with the time that is left for it and the share of all parts done.
+def _progress_bar(
+    name: str, titles: Mapping[str, str], *, shown: bool
+) -> Iterator[Callable[[str, float, float], None]]:
+    """A bar for each part of something in turn, with the time that is left for it and the share of all parts done.
 
     It is told (part, share of it that is done, share of the whole).
     """
     from tqdm import tqdm
-
-    from genmodels.evaluation.keys import PART_TITLES
 
     form = "{l_bar}{bar}| {elapsed}<{remaining}{postfix}"
     with tqdm(total=1.0, bar_format=form, smoothing=0, leave=False, disable=not shown) as bar:
@@ -357,7 +371,7 @@ def _progress_bar(name: str, *, shown: bool) -> Iterator[Callable[[str, float, f
         def show(part: str, share: float, whole: float) -> None:
             if share == 0:
                 bar.reset()
-            bar.set_description(f"{name}, {PART_TITLES[part]}", refresh=False)
+            bar.set_description(f"{name}{titles.get(part, part)}", refresh=False)
             bar.update(share - bar.n)
             bar.set_postfix_str(f"{100 * whole:.0f} % of all", refresh=share in (0, 1))
 
@@ -376,6 +390,27 @@ def _print_metrics(name: str, result: "Report") -> None:
         print(f"  {metric:44} {value['value']:>12,.7g}{spread} {value['unit']:9} {value['protocol']}")
     for part, reason in result["failed"].items():
         print(f"  {PART_TITLES[part]} could not be measured: {reason}")
+
+
+def _experiment(options: argparse.Namespace) -> int:
+    from genmodels import experiments
+
+    asked = {
+        "families": options.families,
+        "only": options.only,
+        "changes": _assignments(options.set),
+        "out": options.out,
+    }
+    try:
+        with _progress_bar(f"{options.name}, ", {}, shown=True) as show:
+            result = experiments.run(options.name, **asked, progress=show)
+    except KeyboardInterrupt:
+        print("Stopped; what is finished is kept, and the same command goes on.", file=sys.stderr)
+        return 130
+    print(
+        f"{result['reading']} ({len(result['rows'])} rows, {'all' if result['complete'] else 'not all'} that there will be)"
+    )
+    return 0
 
 
 def _bench(options: argparse.Namespace) -> None:

@@ -5,7 +5,7 @@ The environment variables GRADIO_SERVER_NAME and GRADIO_SERVER_PORT choose host 
 
 import os
 
-from genmodels.wrappers import core, hub_checkpoints, hub_repos
+from genmodels.wrappers import core, hub_checkpoints, hub_repos, on_record
 
 # before gradio is imported, which reads both: no telemetry, no version check
 os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
@@ -43,6 +43,8 @@ import(`${root}%s/start.js`).then((module) => module.startIn(element, server, pr
 ROOM = """
 .nav-holder, .gradio-container main:has(.gm-root:empty) { display: none !important; }
 gradio-app { flex-grow: 0 !important; }
+body:not(:has(.gm-filled, .gm-empty)) footer { visibility: hidden; }
+footer .divider { display: none !important; }
 """
 
 
@@ -183,5 +185,6 @@ def main(port: int | None = None) -> None:
     core.few_arenas()
     app = build_app()
     app.launch(server_port=port, prevent_thread_lock=True, **place, **launch_options())
+    on_record.records()  # reads all weights once, to tell whose figures hold
     import_module("genmodels.models.pipeline")  # diffusers takes seconds: now, and not when the first visitor asks
     app.block_thread()

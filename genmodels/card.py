@@ -4,6 +4,8 @@ Some lines of it may be its owner's: the licence of a model whose pictures are n
 made anew.
 """
 
+import json
+import math
 import os
 import re
 from pathlib import Path
@@ -14,6 +16,7 @@ from genmodels.data import DATASETS
 from genmodels.evaluation.keys import KEYS, PART_TITLES, RANKED_BY, REAL_SETS
 from genmodels.evaluation.measurement import DEFAULT_N
 from genmodels.evaluation.report import Figures, Metric, Report, measured, of_model, of_real_images, shown
+from genmodels.experiments import NAMES, RESULTS
 from genmodels.protocols import Samples, abilities_of
 from genmodels.registry import INSTRUMENTS, about, get_family
 
@@ -86,7 +89,7 @@ def _opening(family: str, repo: str | None) -> list[str]:
     """The link that opens it in the app, wherever that runs."""
     if not repo or family in INSTRUMENTS:
         return []
-    path = f"/?tab={family}&model={repo}"
+    path = f"/?model={repo}"
     return [f"In the app (`genmodels app`) it opens at [`{path}`](http://127.0.0.1:7860{path}).", ""]
 
 
@@ -324,3 +327,37 @@ def _referee_table(reports: dict[str, Report]) -> list[str]:
         parameters = shown(report.get("metrics", {}), "parameters", "not measured")
         lines.append(_linked(name, [parameters, ", ".join(shares)]))
     return lines
+
+
+# -- experiments -------------------------------------------------------------------------------------------------------
+
+
+def experiments_text() -> str:
+    """What the experiments found whose tables are bundled: a line each, and the figures of a plot that is a single picture."""
+    return "\n\n".join(filter(None, map(_found, NAMES)))
+
+
+def _found(name: str) -> str:
+    file = next((file for root in checkpoint.BUNDLED if (file := root / RESULTS / f"{name}.json").is_file()), None)
+    if file is None:
+        return ""
+    result = json.loads(file.read_text(encoding="utf-8"))
+    unfinished = "" if result["complete"] else " (Some of it is still to be measured.)"
+    tables = [_pivoted(result, plot) for plot in result["plots"] if not plot["facet"] and len(plot["series"]) == 1]
+    return "\n\n".join([f"**{result['title']}** (`{name}`): {result['reading']}{unfinished}", *tables])
+
+
+def _pivoted(result: dict[str, Any], plot: dict[str, Any]) -> str:
+    """A plot's figures, a row for each curve, the one that ends lowest first."""
+    columns = {column["key"]: column for column in result["columns"]}
+    x, y, (series,) = columns[plot["x"]], columns[plot["y"]], plot["series"]
+    figures = {(row[series], row[x["key"]]): row[y["key"]] for row in result["rows"] if row[y["key"]] is not None}
+    names = list(dict.fromkeys(name for name, _ in figures))
+    places = sorted({place for _, place in figures})
+    names.sort(key=lambda name: [figures.get((name, place), math.inf) for place in reversed(places)])
+    heads = [f"{place:g} {x['unit']}" for place in places]
+    lines = [f"| {y['title']} after | {' | '.join(heads)} |", f"| --- |{' ---: |' * len(heads)}"]
+    for name in names:
+        cells = [f"{figures[name, p]:.{y['digits']}f}" if (name, p) in figures else "–" for p in places]
+        lines.append(_row(name, cells))
+    return "\n".join(lines)

@@ -143,6 +143,43 @@ def fool_rate(real_scores: Tensor, fake_scores: Tensor) -> float:
     return float(((fake_scores > median).double() + 0.5 * (fake_scores == median).double()).mean())
 
 
+def best_threshold(real_scores: Tensor, fake_scores: Tensor) -> float:
+    """The score above which to call an image real, so that most of these are called rightly; higher = more real.
+
+    Both kinds count the same, however many there are of each. Half-way between two scores, so never one of them; of
+    several best ones the lowest. Raises ValueError if there are no scores, or if some are NaN.
+
+    >>> best_threshold(torch.tensor([2.0, 4.0]), torch.tensor([0.0, 1.0]))
+    1.5
+    """
+    if not len(real_scores) or not len(fake_scores) or real_scores.isnan().any() or fake_scores.isnan().any():
+        raise ValueError("A threshold needs scores of real and of fake images, none of them NaN.")
+    scores = torch.cat([real_scores, fake_scores]).double().unique()
+    between = torch.cat([scores[:1] - 1, (scores[1:] + scores[:-1]) / 2, scores[-1:] + 1])
+    missed = torch.searchsorted(real_scores.double().sort().values, between) / len(real_scores)
+    caught = torch.searchsorted(fake_scores.double().sort().values, between) / len(fake_scores)
+    return float(between[(caught - missed).argmax()])
+
+
+def wilson_interval(successes: int, n: int) -> tuple[float, float]:
+    """The 95 % interval of a share of which `successes` of n were seen: that of Wilson 1927 (doi 10.2307/2276774).
+
+    Other than the share ± 1.96 standard errors it never leaves [0, 1], and is right near both ends.
+    Raises ValueError unless 0 <= successes <= n and n >= 1.
+
+    >>> [round(end, 3) for end in wilson_interval(8, 10)]
+    [0.49, 0.943]
+    """
+    if not 0 <= successes <= n or n < 1:
+        raise ValueError(f"An interval needs from 0 to n successes of n, 1 or more, not {successes} of {n}.")
+    z = statistics.NormalDist().inv_cdf(0.975)
+    share, weight = successes / n, z * z / n
+    centre = share + weight / 2
+    reach = z * math.sqrt(share * (1 - share) / n + weight / (4 * n))
+    # of all and of none rounding could leave the share itself outside
+    return min(share, (centre - reach) / (1 + weight)), max(share, (centre + reach) / (1 + weight))
+
+
 # -- distances of distributions ----------------------------------------------------------------------------------------
 
 

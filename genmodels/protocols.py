@@ -335,6 +335,9 @@ class WritesRows(Samples, SamplesStepwise, Completes, HasLikelihood, Protocol):
     def log_probabilities(self, x: Tensor, labels: Tensor | None = None) -> Tensor:
         """Nats of every grey level of every pixel, given the pixels of x before it: `(B, C, H, W, levels)`."""
 
+    def influence(self, x: Tensor, row: int, column: int, labels: Tensor | None = None) -> Tensor:
+        """How much each pixel bears on what is expected of the one in `row` and `column`: `(B, H, W)`, 0 where not at all."""
+
     def sample_naively(
         self, labels: Tensor, *, generators: Sequence[Generator], temperature: float = 1.0
     ) -> Iterator[Tensor]:

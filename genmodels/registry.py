@@ -11,6 +11,8 @@ FAMILIES: dict[str, str] = {
     "gan": "genmodels.models.gan:GAN",
     "flow": "genmodels.models.flow:Flow",
     "pixelcnn": "genmodels.models.pixelcnn:PixelCNN",
+    "pixelrnn": "genmodels.models.pixelrnn:PixelRNN",
+    "wavenet": "genmodels.models.wavenet:WaveNet",
     "diffusion": "genmodels.models.diffusion:Diffusion",
 }
 #: What measures the families: trained, saved and loaded like them, but no generative model and without a tab.
@@ -37,6 +39,21 @@ def family_of(model: Model) -> str:
     """The registry name of a model's class."""
     target = f"{type(model).__module__}:{type(model).__name__}"
     return next(name for name, path in (FAMILIES | INSTRUMENTS).items() if path == target)
+
+
+def kin(family: str) -> list[str]:
+    """The families that one stands for, itself first.
+
+    >>> from genmodels.registry import kin
+    >>> kin("pixelcnn"), kin("vae")
+    (['pixelcnn', 'pixelrnn', 'wavenet'], ['vae'])
+    """
+    return [family, *(other for other in FAMILIES if get_family(other).represented_by == family)]
+
+
+def representatives() -> list[str]:
+    """The families of which each stands for all of its kind: itself and those that it represents."""
+    return [family for family in FAMILIES if not get_family(family).represented_by]
 
 
 def about(family: str) -> str:

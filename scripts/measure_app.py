@@ -33,6 +33,7 @@ ROOT = Path(__file__).resolve().parent.parent
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
 MOVES, OPENINGS, RUNS = 12, 3, 5
+DATA = ("mnist", "fashion-mnist", "heroes")
 HOURLY, VISITS = 5, 200
 WAIT = 120_000  # milliseconds
 BUSY = "import torch; torch.set_num_threads(2); a = torch.randn(700, 700)\nwhile True: a = (a @ a).tanh()"
@@ -40,6 +41,10 @@ BUSY = "import torch; torch.set_num_threads(2); a = torch.randn(700, 700)\nwhile
 #: Counts answers, and says when the last one was on the canvas.
 LISTEN = """() => { window.seen = []; document.addEventListener('gm-change', (e) =>
     requestAnimationFrame(() => window.seen.push([e.detail.section, performance.now()]))); }"""
+#: Whether all has been answered that was asked since a moment: at once, and after that what takes many steps.
+ANSWERED = """(start) => {
+    const [see, fill] = ['overview.see', 'overview.fill'].map((key) => seen.findLast(([name]) => name === key)?.[1] ?? 0);
+    return start < see && see < fill; }"""
 OWN = """() => performance.getEntries().filter((e) => e.entryType === 'navigation' || e.name.includes('/elements/'))
     .reduce((sum, e) => sum + e.transferSize, 0)"""
 
@@ -68,6 +73,8 @@ def main() -> None:
         print(f"| a page for one section alone | {only / 1000:.0f} kB |")
         for key in tabs:
             measure_moves(browser, address, key)
+        for line in draw_once(browser, address):
+            print(line, flush=True)
         for line in watch_work(browser, address):
             print(line, flush=True)
         if "diffusion" in tabs:
@@ -262,6 +269,34 @@ def moves(page: Page, slider: Any) -> tuple[list[float], float]:
 def task_seconds(session: Any) -> float:
     found = session.send("Performance.getMetrics")["metrics"]
     return next(metric["value"] for metric in found if metric["name"] == "TaskDuration")
+
+
+def draw_once(browser: Browser, address: str) -> Iterator[str]:
+    """Lines for the drawing that all families see: milliseconds from the end of a stroke to what they answer at once, and
+    from the last one to all that takes many steps."""
+    for data in DATA:
+        with visited(browser, f"{address}/?tab=overview&section=see&data={data}") as page:
+            page.evaluate(LISTEN)
+            canvas = page.locator("gm-see .gm-pad-canvas")
+            canvas.scroll_into_view_if_needed()
+            page.wait_for_function("seen.some(([name]) => name === 'overview.fill')")
+            box: Any = canvas.bounding_box()
+            at_once, rest = [], []
+            for i in range(MOVES):
+                page.evaluate("() => { seen.length = 0; }")
+                page.mouse.move(box["x"] + box["width"] * (0.3 + 0.03 * i), box["y"] + box["height"] * 0.3)
+                page.mouse.down()
+                page.mouse.move(box["x"] + box["width"] * (0.6 - 0.03 * i), box["y"] + box["height"] * 0.6, steps=3)
+                start = page.evaluate("performance.now()")
+                page.mouse.move(box["x"] + box["width"] * (0.6 - 0.03 * i), box["y"] + box["height"] * 0.7)
+                page.mouse.up()
+                page.wait_for_function(ANSWERED, arg=start)
+                times = dict(page.evaluate("seen"))
+                at_once.append(times["overview.see"] - start)
+                rest.append(times["overview.fill"] - start)
+            for what, found in (("all families at once", at_once), ("the rest of all", rest)):
+                p95 = statistics.quantiles(found, n=20)[-1]
+                yield f"| a stroke of {data} → {what}, median / p95 | {median(found):.0f} / {p95:.0f} ms |"
 
 
 def watch_work(browser: Browser, address: str) -> Iterator[str]:

@@ -9,16 +9,18 @@ Each is a sheet of 6 by 2 pictures at their own size (the page enlarges them), a
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor
 
-import genmodels
 from genmodels import operations
 from genmodels.data import tile_pixels, to_uint8
-from genmodels.models.base import seeded
+from genmodels.models.base import draw_normal, seeded
+from genmodels.protocols import BlendsClasses, Decodes, Denoises, HasStyles, ShowsLayers, WritesRows
+from genmodels.wrappers.core import get_model
 from genmodels.wrappers.examples import known_images
 
 PICTURES = Path(__file__).resolve().parent.parent / "genmodels/web/pictures"
@@ -30,7 +32,7 @@ FRAME, HOLD = 90, 1400  # milliseconds, of the last frame too
 
 def autoencoder() -> list[Tensor]:
     """Digits under more and more noise, and below what is rebuilt of them."""
-    model = genmodels.load("ae-mnist", device="cpu")
+    model = get_model("ae-mnist", Decodes)
     images = known_images("ae-mnist")
     assert images is not None
     x = images[CLASSES[:COLUMNS]][0]
@@ -42,7 +44,7 @@ def autoencoder() -> list[Tensor]:
 
 def vae() -> list[Tensor]:
     """Codes that walk through the cloud and back to where they began, decoded as a digit each."""
-    model = genmodels.load("vae-mnist", device="cpu")
+    model = get_model("vae-mnist", BlendsClasses)
     stops = [model.sample_codes(CLASSES, generators=seeded(range(i, i + N)), temperature=0.8) for i in (0, 100, 200)]
     legs = zip(stops, [*stops[1:], stops[0]], strict=True)
     return [model.decode(torch.lerp(a, b, t), CLASSES) for a, b in legs for t in torch.linspace(0, 1, 9)[:-1]]
@@ -50,7 +52,7 @@ def vae() -> list[Tensor]:
 
 def gan() -> list[Tensor]:
     """The same walk for heroes, through the noise of a generator."""
-    model = genmodels.load("gan-heroes", device="cpu")
+    model = get_model("gan-heroes", HasStyles)
     labels = torch.arange(N) * model.num_classes // N
     a, b = (model.sample_codes(labels, generators=seeded(range(i, i + N))) for i in (0, 100))
     turns = torch.linspace(0, 2 * torch.pi, 15)[:-1]
@@ -59,13 +61,14 @@ def gan() -> list[Tensor]:
 
 def flow() -> list[Tensor]:
     """Noise that becomes garments, layer by layer."""
-    model = genmodels.load("flow-fashion-mnist", device="cpu")
-    return list(model.sample_steps(torch.arange(N) % 10, generators=seeded(range(20, 20 + N)), temperature=0.7))
+    model = get_model("flow-fashion-mnist", ShowsLayers)
+    z = 0.7 * draw_normal(model.image_shape, seeded(range(20, 20 + N)), "cpu")
+    return list(model.decode_steps(z, torch.arange(N) % 10))
 
 
 def pixelcnn() -> list[Tensor]:
     """Digits, written row by row."""
-    model = genmodels.load("pixelcnn-mnist", device="cpu")
+    model = get_model("pixelcnn-mnist", WritesRows)
     blank = torch.full((N, *model.image_shape), -1.0)
     given = torch.zeros_like(blank[:, :1], dtype=torch.bool)
     rows = model.write(blank, given, CLASSES, generators=seeded(range(N)), temperature=0.9)
@@ -79,7 +82,7 @@ def pixelcnn() -> list[Tensor]:
 
 def diffusion() -> list[Tensor]:
     """Heroes that come out of noise."""
-    model = genmodels.load("diffusion-heroes", device="cpu")
+    model = get_model("diffusion-heroes", Denoises)
     labels = torch.arange(N) * model.num_classes // N
     steps = list(model.trajectory(labels, generators=seeded(range(N)), num_inference_steps=10))
     noisy = [step.noisy.clamp(-1, 1) for step in steps if step.sigma > 0]
@@ -113,7 +116,8 @@ def main(families: list[str]) -> None:
         file = PICTURES / f"{family}.webp"
         loops = family in ("vae", "gan")
         waits = [FRAME] * (len(frames) - 1) + [FRAME if loops else HOLD]
-        for options in ({"lossless": True}, *({"quality": q} for q in (90, 80, 70, 60, 50))):
+        ways: list[dict[str, Any]] = [{"lossless": True}, *({"quality": q} for q in (90, 80, 70, 60, 50))]
+        for options in ways:
             frames[0].save(file, save_all=True, append_images=frames[1:], duration=waits, loop=0, method=6, **options)
             if file.stat().st_size < LIMIT:
                 break

@@ -1,4 +1,4 @@
-"""Write the tables of models into the README, and the bundled models' cards, from the checkpoints' own files.
+"""Write the tables of models and what experiments found into the README, and the bundled models' cards, from the checkpoints' own files.
 
 python scripts/update_readme.py [--check]      --check: exit 1 and name what is out of date, change nothing
 """
@@ -7,17 +7,21 @@ import sys
 from pathlib import Path
 
 from genmodels import checkpoint
-from genmodels.card import model_card, models_tables
+from genmodels.card import experiments_text, model_card, models_tables
 
 README = Path(__file__).resolve().parent.parent / "README.md"
-START, END = "<!-- models -->", "<!-- /models -->"
+#: Between <!-- name --> and <!-- /name -->.
+BLOCKS = {"models": models_tables, "experiments": experiments_text}
 
 
 def updated(text: str) -> str:
-    """The README's text with the tables between the two marks made anew."""
-    before, rest = text.split(START)
-    _, after = rest.split(END)
-    return f"{before}{START}\n{models_tables()}\n{END}{after}"
+    """The README's text with what stands between two marks made anew."""
+    for name, made in BLOCKS.items():
+        start, end = f"<!-- {name} -->", f"<!-- /{name} -->"
+        before, rest = text.split(start)
+        _, after = rest.split(end)
+        text = f"{before}{start}\n{made()}\n{end}{after}"
+    return text
 
 
 def main() -> int:

@@ -12,7 +12,7 @@ from helpers import ROOT, python, script
 
 import genmodels
 from genmodels import checkpoint
-from genmodels.registry import FAMILIES
+from genmodels.registry import FAMILIES, get_family
 
 PACKAGE = ROOT / "genmodels"
 APP = PACKAGE / "app.py"
@@ -116,7 +116,7 @@ def test_one_family_is_one_file_and_one_tab(family):
     module, _, name = FAMILIES[family].partition(":")
     assert module == f"genmodels.models.{family}"
     assert name.isidentifier()
-    assert (PACKAGE / "tabs" / f"{family}.py").is_file()
+    assert (PACKAGE / "tabs" / f"{get_family(family).represented_by or family}.py").is_file()
 
 
 BUILD = """

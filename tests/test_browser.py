@@ -8,7 +8,7 @@ import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qs, urlparse
+from urllib.parse import parse_qs, urlencode, urlparse
 
 import pytest
 from helpers import picture as noise
@@ -86,10 +86,10 @@ def visit(context: Callable[..., BrowserContext], app_address: str) -> Iterator[
     assert not complaints
 
 
-#: Counts the answers by section, and sums up how much the layout shifted.
+#: Counts the answers by section, keeps their order, and sums up how much the layout shifted.
 LISTEN = """
-window.answered = {}; window.shifted = 0;
-document.addEventListener('gm-change', ({ detail }) => { answered[detail.section] = (answered[detail.section] ?? 0) + 1; });
+window.answered = {}; window.order = []; window.shifted = 0;
+document.addEventListener('gm-change', ({ detail }) => { answered[detail.section] = (answered[detail.section] ?? 0) + 1; order.push(detail.section); });
 new PerformanceObserver((list) => list.getEntries().forEach((e) => { if (!e.hadRecentInput) shifted += e.value; }))
     .observe({ type: 'layout-shift', buffered: true });
 """
@@ -172,6 +172,8 @@ def test_a_tab_opens_with_its_own_idea_and_stays_still(visit: Callable[..., Page
     section(page, FIRST[tab])
     expect(page.locator("h1:visible")).to_have_count(1)
     expect(page.get_by_role("tab", selected=True)).to_have_attribute("value", tab)
+    for place in page.locator(".gm-section").all():
+        place.scroll_into_view_if_needed()
     page.wait_for_timeout(700)  # the sections in view come after it
     assert page.evaluate("shifted") < 0.05
     assert page.evaluate("document.documentElement.scrollWidth") <= SIZES["desk"][0]
@@ -188,6 +190,7 @@ def test_nothing_sticks_out_and_nothing_is_too_small_to_press(visit: Callable[..
     for place in page.locator(".gm-section").all():
         place.scroll_into_view_if_needed()
     page.wait_for_timeout(400)
+    assert page.evaluate("shifted") < 0.05
     assert page.evaluate(SMALL) == []
     for width, height in (SIZES["phone"], SIZES["small"]):
         page.set_viewport_size({"width": width, "height": height})
@@ -273,6 +276,34 @@ def test_the_pointer_asks_what_the_pixelcnn_expects(visit: Callable[..., Page]) 
     expect(words).not_to_have_text(said)
 
 
+def test_a_pixel_pointed_at_shows_what_each_network_looked_at(visit: Callable[..., Page]) -> None:
+    """By pointer and by keys; the whole picture is back when the pointer leaves."""
+    page = visit("/?only=pixelcnn.three")
+    place = section(page, "pixelcnn.three")
+    expect(place.get_by_role("status").first).to_have_text("Done")
+    plane, words = place.get_by_role("application").first, place.locator(".gm-way gm-words").first
+    whole = pixels(plane)
+    plane.hover(position={"x": 60, "y": 60})
+    expect(words).to_contain_text("pixels before it reach it")
+    lit = changed(plane, whole)
+    page.mouse.move(2, 2)
+    changed(plane, lit)
+    assert pixels(plane) == whole
+    plane.focus()
+    page.keyboard.press("ArrowDown")
+    said, before = words.inner_text(), changed(plane, whole)
+    page.keyboard.press("ArrowRight")
+    expect(words).not_to_have_text(said)
+    changed(plane, before)
+
+
+def test_what_one_tab_says_of_three_families_keeps_its_old_address(visit: Callable[..., Page]) -> None:
+    for address in ("/?tab=pixelcnn", "/?tab=pixelcnn&section=three"):
+        page = visit(address)
+        expect(page.get_by_role("tab", name="Autoregressive")).to_have_attribute("aria-selected", "true")
+        expect(page.locator("#panel-pixelcnn h1")).to_contain_text("PixelCNN, PixelRNN, WaveNet")
+
+
 def test_an_upload_is_shown_and_a_broken_one_explained(visit: Callable[..., Page], tmp_path: Path) -> None:
     page = visit("/?tab=autoencoder")
     seen = section(page, "autoencoder.bottleneck").get_by_role("img", name="What it sees")
@@ -319,7 +350,7 @@ def test_one_seed_for_the_tab(visit: Callable[..., Page]) -> None:
     changed(samples, seeded)
     pad = page.locator(".gm-pad-canvas")
     on_pad = pixels(pad)
-    samples.click(position={"x": 20, "y": 20})
+    place.get_by_role("button", name="Picture 1 of 16").click()
     changed(pad, on_pad)
 
 
@@ -363,6 +394,129 @@ def test_spot_the_fake_by_mouse_and_keyboard(visit: Callable[..., Page]) -> None
     place.get_by_role("button", name="New round").click()
     expect(place.locator(".gm-card-truth")).to_have_count(0)
     expect(place.get_by_text("This visit: you")).to_be_visible()
+
+
+# -- the overview ------------------------------------------------------------------------------------------------------
+
+six = pytest.mark.skipif(len(laid_out.families()) < 6, reason="not all families are bundled")
+
+
+def settled(page: Page, count: int = 1) -> None:
+    """Waits for so many answers to what takes many steps."""
+    page.wait_for_function("count => (answered['overview.fill'] ?? 0) >= count", arg=count)
+
+
+@six
+def test_the_front_door_is_the_overview(visit: Callable[..., Page]) -> None:
+    """A card of each family, whose link opens its tab in place, and back; pictures are fetched as they come into view."""
+    page = visit("/")
+    expect(page.get_by_role("tab", selected=True)).to_have_text("Overview")
+    section(page, "overview.families")
+    expect(page.locator(".gm-family")).to_have_count(6)
+    page.get_by_role("link", name="Try it: Flow").click()
+    expect(page.locator("h1:visible")).to_have_text("Normalizing flow")
+    expect(page.locator("h1:visible")).to_be_focused()
+    assert asked(page)["tab"] == "flow"
+    page.go_back()
+    expect(page.locator("h1:visible")).to_contain_text("teach a computer to draw")
+    page.get_by_role("button", name="Draw once").click()
+    expect(page.locator("[id='section-overview.see'] h2")).to_be_focused()
+    page = visit("/?only=overview.families")
+    page.get_by_role("link", name="Try it: VAE").click()
+    expect(page.locator("h1:visible")).to_have_text("Variational autoencoder")
+
+
+@six
+def test_a_stroke_changes_what_all_families_say(visit: Callable[..., Page]) -> None:
+    """It begins with an example; a stroke, another example and other data change every answer."""
+    page = visit("/?tab=overview&section=see")
+    place = section(page, "overview.see")
+    settled(page)
+    readings = place.locator(".gm-reading")
+    expect(readings).to_have_count(6)
+
+    def seen() -> list[list[str]]:
+        return readings.evaluate_all(
+            "all => all.map((e) => [...[...e.querySelectorAll('canvas')].map((c) => c.toDataURL()), e.querySelector('.gm-said').textContent])"
+        )
+
+    def differs_from(former: list[list[str]], same_back: bool = False) -> list[list[str]]:
+        settled(page, page.evaluate("answered['overview.fill']") + 1)
+        now = seen()
+        for before, after in zip(former, now, strict=True):
+            assert before != after
+            assert same_back or all(a != b for a, b in zip(before[:-1], after[:-1], strict=True)), "both pictures"
+        return now
+
+    before = seen()
+    assert all(all(parts) for parts in before)
+    draw(page, place.locator(".gm-pad-canvas"), SEVEN)
+    before = differs_from(before)
+    place.get_by_role("button", name="a smiley").click()
+    before = differs_from(before)
+    place.get_by_role("radio", name="Fashion").click()
+    differs_from(before, same_back=True)  # the flow brings the same drawing back
+    expect(place.get_by_role("status").filter(has_text="Autoencoder: More unusual than")).to_have_count(1)
+    expect(place.get_by_role("img", name="% of the way from")).to_have_count(6)
+    assert page.evaluate("document.getElementById('section-overview.see').good.data") == "fashion-mnist"
+    drawn = pixels(place.locator(".gm-pad-canvas"))
+    place.get_by_role("link", name="GAN").click()
+    section(page, "gan.spot")
+    page.wait_for_function(
+        "drawn => document.querySelector('#panel-gan .gm-pad-canvas').toDataURL() === drawn", arg=drawn
+    )
+
+
+@six
+def test_a_picture_moves_while_it_is_pointed_at(visit: Callable[..., Page]) -> None:
+    """Or has the keyboard's focus, or was tapped; never by itself."""
+    page = visit("/")
+    section(page, "overview.families")
+    first, image = page.locator(".gm-moving").first, page.locator(".gm-moving img").first
+    expect(image).to_have_attribute("src", re.compile("/pictures/autoencoder-still.webp"))
+    first.hover()
+    expect(image).to_have_attribute("src", re.compile("/pictures/autoencoder.webp"))
+    page.get_by_role("heading", level=1).hover()
+    expect(image).to_have_attribute("src", re.compile("still"))
+    page.get_by_role("link", name="The families").focus()
+    for _ in range(3):
+        page.keyboard.press("Tab")
+    expect(first).to_be_focused()
+    expect(first).to_have_attribute("aria-pressed", "true")
+    page.keyboard.press("Enter")
+    expect(first).to_have_attribute("aria-pressed", "false")
+    page = visit("/", "phone")
+    section(page, "overview.families")
+    first = page.locator(".gm-moving").first
+    first.tap()
+    expect(first).to_have_attribute("aria-pressed", "true")
+    first.tap()
+    expect(first).to_have_attribute("aria-pressed", "false")
+
+
+@six
+def test_cards_rest_where_less_motion_is_preferred(visit: Callable[..., Page]) -> None:
+    """Pointer and focus show the still; only a press plays it, for who wants it."""
+    page = visit("/", reduced_motion="reduce")
+    section(page, "overview.families")
+    first, image = page.locator(".gm-moving").first, page.locator(".gm-moving img").first
+    first.hover()
+    first.focus()
+    page.wait_for_timeout(200)
+    expect(image).to_have_attribute("src", re.compile("still"))
+    page.keyboard.press("Enter")
+    expect(image).not_to_have_attribute("src", re.compile("still"))
+
+
+@six
+def test_how_the_families_relate_is_a_table(visit: Callable[..., Page]) -> None:
+    """With a head for each row and column, and a word in each cell."""
+    page = visit("/?tab=overview&section=map")
+    table = section(page, "overview.map").get_by_role("table", name="What each family can do")
+    expect(table.get_by_role("rowheader")).to_have_count(6)
+    expect(table.get_by_role("columnheader")).to_have_count(5)
+    assert all(table.get_by_role("cell").all_inner_texts()[-30:])
+    expect(table.get_by_role("row", name="PixelCNN")).to_contain_text("exactly")
 
 
 # -- the address -------------------------------------------------------------------------------------------------------
@@ -413,6 +567,22 @@ def test_the_address_follows_and_leads_back(visit: Callable[..., Page]) -> None:
     expect(page.get_by_role("tab", selected=True)).to_have_attribute("value", "vae")
 
 
+@pytest.mark.parametrize("size", SIZES)
+@tabs
+def test_a_link_to_the_last_section_arrives_there(visit: Callable[..., Page], tab: str, size: str) -> None:
+    """Though the page may end too soon for it to come to the top, and what is above it fills later; so does a reload."""
+    last = [one.key for one in laid_out.tabs()[tab].sections if one.models() and not one.hidden][-1]
+    wanted = {"tab": tab, "section": last.split(".")[1]}
+    page = visit("/?" + urlencode(wanted), size)
+    for again in (False, True):
+        if again:
+            page.reload()
+        expect(page.locator(f"[id='section-{last}']")).to_be_in_viewport()
+        page.wait_for_timeout(1000)
+        assert asked(page) == wanted
+        expect(page.locator(f"[id='section-{last}'] h2")).to_be_in_viewport()
+
+
 def test_one_section_alone(visit: Callable[..., Page]) -> None:
     """No header, no other section, no pad that it doesn't use."""
     page = visit("/?only=vae.map")
@@ -440,17 +610,147 @@ def test_a_state_in_the_link_is_shown(visit: Callable[..., Page]) -> None:
     assert page.evaluate("document.getElementById('section-gan.generate').good.truncation_psi") == 0.3
 
 
-@pytest.mark.parametrize("bad", ["temperature=99", "temperature=hot", "model=unicorn", "seed=-5"])
-def test_a_state_that_cannot_be_leaves_the_section_with_a_reason(visit: Callable[..., Page], bad: str) -> None:
-    page = visit(f"/?tab=vae&section=generate&{bad}")
-    section(page, "vae.generate")
-    said = page.get_by_role("alert").filter(has_text=re.compile(r"must be|There is no model"))
+def good(page: Page, key: str) -> dict[str, Any]:
+    """The state that the section shows."""
+    return page.locator(f"[id='section-{key}']").evaluate("section => section.good")
+
+
+def test_lists_in_a_link(visit: Callable[..., Page]) -> None:
+    page = visit("/?tab=vae&section=knobs&values=1.5,-2,0,0,0,3&swept=2")
+    place = section(page, "vae.knobs")
+    assert good(page, "vae.knobs")["values"] == [1.5, -2, 0, 0, 0, 3]
+    expect(place.get_by_label("2", exact=True).first).to_have_value("-2")
+    expect(place.get_by_label("Sweep number")).to_have_value("2")
+    page = visit("/?tab=diffusion&section=solvers&steps=1&steps=4&schedulers=ddim,heun")
+    if not denoisers.class_models():
+        return
+    place = section(page, "diffusion.solvers", filled=False)
+    for group, chosen in (("Steps", ["1", "4"]), ("Solvers", 2)):
+        boxes = place.get_by_role("group", name=group).locator("label:has(:checked)")
+        expect(boxes).to_have_count(chosen if isinstance(chosen, int) else len(chosen))
+        assert isinstance(chosen, int) or boxes.all_inner_texts() == chosen
+
+
+def test_a_drawing_in_a_link_is_on_the_pad_and_shared(visit: Callable[..., Page]) -> None:
+    """An example by its number, and base64; the sections beside it show it, too, and the next tab does."""
+    page = visit("/?tab=vae&section=variations&picture=%233")
+    section(page, "vae.variations")
+    drawn = good(page, "vae.variations")["picture"]
+    assert page.evaluate("document.querySelector('gm-pad').props.value.pixels") == drawn
+    expect(page.locator(".gm-pad-strips .gm-thumb").nth(3)).to_have_attribute("aria-pressed", "true")
+    page.get_by_role("tab", name="Flow").click()
+    section(page, "flow.round_trip")
+    page.wait_for_function(
+        "drawn => document.getElementById('section-flow.round_trip').good.picture === drawn", arg=drawn
+    )
+    page = visit("/?" + urlencode({"tab": "pixelcnn", "section": "finish", "picture": drawn, "hidden": ""}))
+    section(page, "pixelcnn.finish")
+    assert (good(page, "pixelcnn.finish")["picture"], good(page, "pixelcnn.finish")["hidden"]) == (drawn, "")
+    expect(page.locator(".gm-pad-keep output")).to_have_text("28 of 28")
+    section(page, "pixelcnn.likelihood")
+    assert good(page, "pixelcnn.likelihood")["picture"] == drawn
+
+
+BAD = {
+    "vae.generate": ["temperature=99", "temperature=hot", "model=unicorn", "seed=-5", "colour=3", "seed=1&seed=2"],
+    "vae.map": ["x=hot", "y=99", "x=1&colour=3", "model=vae-mnist"],
+    "vae.variations": ["picture=nonsense", "picture=%2399"],
+    "gan.spot": ["round=-1", "picks=99", "colour=3"],
+    "pixelcnn.expect": ["x=300", "x=3&y=left", "picture=AAAA", "z=1"],
+    "pixelcnn.write": ["temperature=9", "n=1.5"],
+    "diffusion.solvers": ["steps=3", "schedulers=euler!", "steps="],
+    "diffusion.hub": ["width=1", "repo=nonsense"],
+}
+
+
+@pytest.mark.parametrize(("key", "bad"), [(key, bad) for key, all_bad in BAD.items() for bad in all_bad])
+def test_a_state_that_cannot_be_leaves_the_section_at_its_default_with_a_reason(
+    visit: Callable[..., Page], key: str, bad: str
+) -> None:
+    if not laid_out.sections()[key].models():
+        pytest.skip("no model for it is bundled")
+    tab, name = key.split(".")
+    page = visit(f"/?tab={tab}&section={name}&{bad}")
+    asks = key not in ("diffusion.solvers", "diffusion.hub")  # before its button is pressed
+    place = section(page, key, filled=asks)
+    said = page.get_by_role("alert").filter(has_text=re.compile(r"\S"))
+    expect(said).to_have_count(1)
     expect(said).to_be_visible()
-    good = page.evaluate("document.getElementById('section-vae.generate').good")
-    assert (good["model"], good["seed"], good.get("temperature", 1)) == ("vae-mnist", 0, 1)
-    expect(page.get_by_label("Temperature").first).to_have_value("1")
-    drag(page.get_by_label("Temperature").first, 0.4)
-    page.wait_for_function("document.getElementById('section-vae.generate').good.temperature === 0.4")
+    assert len(re.findall(r"[.?!](\s|$)", said.inner_text())) == 1, "one sentence"
+    values = parse_qs(bad)
+    for key_said, (value, *_) in values.items():
+        assert str(good(page, key).get(key_said, "")) != value
+    page.wait_for_timeout(400)
+    expect(said).to_be_visible()  # the answer for the default leaves it standing
+    assert values.keys().isdisjoint(asked(page)), "a reload shows the default"
+    if key == "vae.generate":
+        slider = place.get_by_label("Temperature")
+        expect(slider).to_have_value("1")
+        drag(slider, 0.4)
+        page.wait_for_function("document.getElementById('section-vae.generate').good.temperature === 0.4")
+
+
+@pytest.mark.parametrize(
+    ("path", "says", "shown"),
+    [
+        ("?tab=unicorn", "There is no tab “unicorn”; the tabs are", None),
+        ("?tab=unicorn&section=map&x=1", "There is no tab “unicorn”", None),
+        ("?tab=vae&section=unicorn", "VAE has no section “unicorn”; its sections are map, ", "vae"),
+        ("?only=unicorn.map", "There is no tab “unicorn”", None),
+        ("?only=vae.unicorn", "VAE has no section “unicorn”", "vae"),
+        ("?only=vae", "VAE has no section “”", "vae"),
+    ],
+)
+def test_a_place_that_is_not_there_is_told(visit: Callable[..., Page], path: str, says: str, shown: str | None) -> None:
+    """In one sentence, above the page that is shown instead; it goes when the visitor does."""
+    page = visit(f"/{path}")
+    tab = shown or next(iter(FIRST))
+    section(page, FIRST[tab])
+    said = page.get_by_role("alert").filter(has_text=says)
+    expect(said).to_be_visible()
+    expect(page.get_by_role("tab", selected=True)).to_have_attribute("value", tab)
+    page.get_by_role("tab", name="GAN").click()
+    expect(said).to_have_count(0)
+
+
+def test_the_page_s_own_keys_are_no_state(visit: Callable[..., Page]) -> None:
+    page = visit("/?tab=vae&section=generate&__theme=dark&utm_source=post&view=demo")
+    section(page, "vae.generate")
+    assert page.get_by_role("alert").evaluate_all("all => all.map((e) => e.textContent).filter(Boolean)") == []
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_a_changed_state_is_in_the_address(visit: Callable[..., Page], size: str) -> None:
+    """Reload, a pasted link and Back arrive at the same tab and section, which shows the same."""
+    page = visit("/?tab=gan&section=generate", size)
+    samples = section(page, "gan.generate").get_by_role("img", name="Samples")
+    former = pixels(samples)
+    drag(page.locator("[id='section-gan.generate']").get_by_label("Truncation"), 0.25)
+    shown = changed(samples, former)
+    page.wait_for_function("location.search.includes('truncation_psi=0.25')")
+    wanted = {"tab": "gan", "section": "generate", "truncation_psi": "0.25"}
+    assert asked(page) == wanted
+    link = page.url
+
+    def same_place() -> None:
+        samples = section(page, "gan.generate").get_by_role("img", name="Samples")
+        expect(page.get_by_role("tab", selected=True)).to_have_attribute("value", "gan")
+        page.wait_for_function(
+            "Math.abs(document.getElementById('section-gan.generate').getBoundingClientRect().top) < 120"
+        )
+        page.wait_for_function("([e, shown]) => e.toDataURL() === shown", arg=[samples.element_handle(), shown])
+        page.wait_for_timeout(400)
+        assert asked(page) == wanted
+
+    page.reload()
+    same_place()
+    page.goto("about:blank")
+    page.goto(link)
+    same_place()
+    page.get_by_role("tab", name="VAE").dispatch_event("click")
+    page.wait_for_function("location.search === '?tab=vae'")
+    page.go_back()
+    same_place()
 
 
 # -- refusals ----------------------------------------------------------------------------------------------------------
@@ -491,6 +791,93 @@ def test_a_bad_seed_is_explained_beside_it(visit: Callable[..., Page]) -> None:
     changed(samples, former)
 
 
+# -- for eyes and hands of all kinds -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("size", ["desk", "phone"])
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@tabs
+def test_axe_finds_nothing_serious(visit: Callable[..., Page], tab: str, theme: str, size: str) -> None:
+    """On the whole tab, filled, with what can be opened open."""
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe-playwright-python is not installed")
+    page = visit(f"/?tab={tab}&__theme={theme}", size)
+    section(page, FIRST[tab])
+    for place in page.locator(".gm-section").all():
+        place.scroll_into_view_if_needed()
+    page.evaluate("document.querySelectorAll('gm-page details').forEach((one) => { one.open = true; })")
+    page.wait_for_timeout(400)
+    found = axe.Axe().run(page, options={"resultTypes": ["violations"]})
+    serious = [one for one in found.response["violations"] if one["impact"] in ("serious", "critical")]
+    assert serious == []
+
+
+@pytest.mark.parametrize(
+    ("key", "group"),
+    [("gan.generate", "Samples"), ("gan.mix", "Mixed styles"), ("pixelcnn.write", "What it wrote"), ("flow.swap", "")],
+)
+def test_a_picture_is_taken_to_the_pad_by_keys(visit: Callable[..., Page], key: str, group: str) -> None:
+    """Tab comes to one picture of a sheet, the arrow keys go on from there, Enter takes it, and this is announced."""
+    tab, name = key.split(".")
+    page = visit(f"/?tab={tab}&section={name}")
+    place = section(page, key)
+    pad, box = page.locator(".gm-pad-canvas"), place.locator("gm-takes" if group else ".gm-gallery")
+    buttons = box.get_by_role("button")
+    if group:
+        expect(box).to_have_attribute("aria-label", f"{group}: press one to take it to the pad")
+    expect(buttons.first).to_have_attribute("tabindex", "0", timeout=PATIENCE)
+    assert buttons.evaluate_all("all => all.filter((e) => e.tabIndex === 0).length") == 1
+    on_pad, at = pixels(pad), buttons.first.bounding_box()
+    buttons.first.focus()
+    page.keyboard.press("ArrowDown")
+    below = page.locator(":focus").bounding_box()
+    assert below["y"] > at["y"]
+    page.keyboard.press("ArrowRight")
+    beside = page.locator(":focus").bounding_box()
+    assert (beside["x"] > below["x"], round(beside["y"])) == (True, round(below["y"]))
+    page.keyboard.press("Enter")
+    changed(pad, on_pad)
+    expect(page.get_by_role("status").filter(has_text="It is on the pad now.")).to_have_count(1)
+
+
+def test_the_pad_is_drawn_on_by_keys(visit: Callable[..., Page]) -> None:
+    page = visit("/?tab=autoencoder")
+    seen = section(page, "autoencoder.bottleneck").get_by_role("img", name="What it sees", exact=True)
+    page.get_by_role("button", name="Clear").click()
+    former = pixels(seen)
+    page.get_by_role("application", name="Your picture").focus()
+    for key in ("ArrowRight", "Space", "ArrowDown", "Space"):
+        page.keyboard.press(key)
+    former = changed(seen, former)
+    page.keyboard.press("Control+z")
+    changed(seen, former)
+
+
+@pytest.mark.parametrize("key", ["flow.layers", "gan.walk", "gan.training", "diffusion.generate"])
+def test_every_film_can_be_paused_and_rests_where_less_motion_is_preferred(
+    visit: Callable[..., Page], key: str
+) -> None:
+    tab, name = key.split(".")
+    if key not in laid_out.sections() or not laid_out.sections()[key].models():
+        pytest.skip("no model for it is bundled")
+    page = visit(f"/?tab={tab}&section={name}", reduced_motion="reduce")
+    place = section(page, key)
+    film = place.locator(".gm-scrub").first
+    button, scrubber = film.get_by_role("button"), film.locator("input[type=range]")
+    if laid_out.sections()[key].work:
+        expect(place.get_by_role("status").filter(has_text=re.compile("^Done"))).to_be_visible()
+    expect(button).to_be_enabled()
+    expect(button).to_have_text("Play")
+    page.wait_for_function("e => e.value === e.max || e.value === '0'", arg=scrubber.element_handle())
+    at = scrubber.input_value()
+    page.wait_for_timeout(400)
+    assert scrubber.input_value() == at
+    button.click()
+    page.wait_for_function("([e, at]) => e.value !== at", arg=[scrubber.element_handle(), at])
+    expect(button).to_have_text("Pause")
+    button.click()
+    expect(button).to_have_text("Play")
+
+
 # -- phones ------------------------------------------------------------------------------------------------------------
 
 
@@ -523,6 +910,22 @@ def test_a_finger_scrolls_past_the_map_until_it_has_tapped(visit: Callable[..., 
     swipe(page, box["x"] + box["width"] / 2, max(box["y"], 0) + 200, 90)
     expect(note).not_to_have_text(at)
     assert page.evaluate("scrollY") == before
+
+
+@pytest.mark.parametrize(
+    ("key", "canvas"), [("vae.map", ".gm-map-canvas"), ("pixelcnn.expect", ".gm-plane"), ("gan.generate", "gm-takes")]
+)
+def test_a_finger_scrolls_past_whatever_it_could_press(visit: Callable[..., Page], key: str, canvas: str) -> None:
+    """Upwards over the middle of the canvas: the page moves, and nothing on it changes."""
+    tab, name = key.split(".")
+    page = visit(f"/?tab={tab}&section={name}", "phone")
+    place = section(page, key)
+    box = place.locator(canvas).first.bounding_box()
+    page.wait_for_timeout(400)
+    before, good = page.evaluate("scrollY"), place.evaluate("e => JSON.stringify(e.good)")
+    swipe(page, box["x"] + box["width"] / 2, min(box["y"] + box["height"] / 2, 600), 200)
+    assert page.evaluate("scrollY") > before + 100
+    assert place.evaluate("e => JSON.stringify(e.good)") == good
 
 
 def test_the_pad_opens_from_below_and_draws_after_a_tap(visit: Callable[..., Page]) -> None:
@@ -590,6 +993,16 @@ def test_a_pixelcnn_writes_row_by_row_until_stop(visit: Callable[..., Page]) -> 
     assert pixels(screen) == whole, "the same seed writes the same"
     place.get_by_role("button", name="Replay").click()
     expect(state).to_have_text("Done")
+
+
+def test_what_stands_below_long_work_does_not_wait_for_its_end(visit: Callable[..., Page]) -> None:
+    """The first section is the first to answer; the next one begins while that still works."""
+    page = visit("/?tab=pixelcnn")
+    section(page, "pixelcnn.finish")
+    expect(page.locator("[id='section-pixelcnn.write']").get_by_role("status").filter(has_text="Done")).to_be_visible()
+    order = page.evaluate("order")
+    assert order[0] == "pixelcnn.write"
+    assert order.index("pixelcnn.finish") < len(order) - 1 - order[::-1].index("pixelcnn.write")
 
 
 @needs_a_denoiser
@@ -713,9 +1126,13 @@ def test_gradios_component_begins_where_the_document_does_not(
 
     def without_ours(route: Route) -> None:
         answer = route.fetch()
-        route.fulfill(
-            response=answer, body=re.sub(r'<script type="module" src="elements/.*?</script>', "", answer.text())
+        body = re.sub(r'<script type="module" src="elements/.*?</script>', "", answer.text())
+        body = re.sub(
+            r'<link rel="modulepreload" crossorigin href="(\S+)" data-later>',
+            r'<script type="module" src="\1"></script>',
+            body,
         )
+        route.fulfill(response=answer, body=body)
 
     page = context("desk").new_page()
     page.route(f"{app_address}/vae", without_ours)

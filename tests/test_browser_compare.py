@@ -11,7 +11,7 @@ import pytest
 from playwright.sync_api import Locator, Page, expect
 from test_browser import CHROMIUM, browser, changed, context, pixels, pytestmark, section, visit  # noqa: F401  fixtures
 
-from genmodels.wrappers import comparison
+from genmodels.wrappers import on_record
 
 sizes = pytest.mark.parametrize("size", ["desk", "phone"])
 
@@ -159,7 +159,7 @@ def plot_of(page: Page) -> Locator:
 def test_a_point_shows_its_pictures_and_opens_its_family(visit: Callable[..., Page]) -> None:
     page = visit("/?tab=compare&section=tradeoff")
     plot = plot_of(page)
-    models = comparison.of_data("mnist", comparison.samplers())
+    models = on_record.of_data("mnist", on_record.samplers())
     expect(plot.locator(".gm-point")).to_have_count(len(models))
     point = plot.locator(".gm-point[aria-label^='gan-mnist']")
     note = plot.locator(".gm-point-note")
@@ -263,6 +263,19 @@ def test_stop_ends_the_race_at_once(visit: Callable[..., Page]) -> None:
     expect(place.locator(".gm-verdict")).to_have_text("")
 
 
+def test_a_link_says_who_races(visit: Callable[..., Page]) -> None:
+    page = visit(
+        "/?tab=compare&section=race&data=fashion-mnist&racers=gan-fashion-mnist,vae2d-fashion-mnist&label=bag&seed=3"
+    )
+    place = section(page, "compare.race")
+    names = place.locator(".gm-lane-name").all_inner_texts()
+    assert [name for name in names if name.strip()] == ["vae2d-fashion-mnist", "gan-fashion-mnist"]
+    expect(place.locator(".gm-lane", has_text="Flow")).to_contain_text("Not chosen.")
+    place.get_by_role("button", name="Start the race").click()
+    expect(place.get_by_role("status").filter(has_text="Done: 2 of 2 arrived")).to_be_visible()
+    assert page.evaluate("document.querySelector('gm-race').good.label") == "bag"
+
+
 def test_another_class_waits_for_the_button(visit: Callable[..., Page]) -> None:
     page = visit("/?tab=compare")
     place = section(page, "compare.race", filled=False)
@@ -295,9 +308,13 @@ def test_this_host_is_measured_at_a_press(visit: Callable[..., Page]) -> None:
 
 def test_marks_of_axes(visit: Callable[..., Page]) -> None:
     page = visit("/?tab=compare")
+    plot_of(page)
+    module = page.evaluate(
+        "performance.getEntriesByType('resource').map((e) => e.name).find((name) => name.includes('plot.js'))"
+    )
 
     def ticks(*arguments: Any) -> list[float]:
-        return page.evaluate("async (a) => (await import('./elements/plot.js')).ticks(...a)", list(arguments))
+        return page.evaluate("async ([at, a]) => (await import(at)).ticks(...a)", [module, list(arguments)])
 
     assert ticks(0, 1, False) == [0, 0.2, 0.4, 0.6, 0.8, 1]
     assert ticks(0.3, 9, True, 400) == [0.5, 1, 2, 5]

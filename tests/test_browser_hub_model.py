@@ -66,6 +66,6 @@ def test_it_is_named_and_opened(size: str, visit: Callable[..., Page]):  # noqa:
 
 def test_its_link_opens_it(visit: Callable[..., Page]):  # noqa: F811
     """As the card says it, without a section; the data set of its own is among those to choose."""
-    page = visit(f"/?tab=vae&model={REPO}")
+    page = visit(f"/?model={REPO}")
     expect(page.locator("gm-tab .gm-filled").first).to_be_visible()
     expect(page.locator("gm-tab").first).to_contain_text("bars")

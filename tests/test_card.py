@@ -8,8 +8,9 @@ from helpers import build, family_named, one_of_a_kind, others_slow
 from huggingface_hub import ModelCard
 
 from genmodels import checkpoint
-from genmodels.card import model_card, write_card
+from genmodels.card import experiments_text, model_card, write_card
 from genmodels.evaluation.keys import KEYS
+from genmodels.files import write_json
 
 
 def snippets(card: str) -> list[str]:
@@ -70,3 +71,28 @@ def test_the_card_of_a_hub_repo_names_the_repo(tmp_path):
         assert 'model = genmodels.load("tester/new")' in loading
         assert 'DiffusionPipeline.from_pretrained("tester/new", trust_remote_code=True)' in pipeline
         assert "Run this in the folder" not in model_card(source, "tester/new")
+
+
+def test_what_experiments_found(tmp_path, monkeypatch):
+    """A line each; and a table, the best last figure first, where one plot is one picture."""
+    rows = [("slow", 1, 9.0), ("slow", 3, 2.0), ("fast", 1, 4.0), ("fast", 3, 3.0), ("none", 1, None)]
+    result = {
+        "title": "Minutes to quality", "reading": "Slow wins.", "complete": False,
+        "columns": [
+            {"key": "family", "title": "Family", "unit": "", "digits": None},
+            {"key": "minutes", "title": "CPU time", "unit": "min", "digits": 1},
+            {"key": "distance", "title": "Distance", "unit": "", "digits": 2},
+        ],
+        "rows": [dict(zip(("family", "minutes", "distance"), row, strict=True)) for row in rows],
+        "plots": [{"title": "", "x": "minutes", "y": "distance", "series": ["family"], "facet": None}],
+    }  # fmt: skip
+    write_json(tmp_path / "experiments", "minutes.json", result)
+    monkeypatch.setattr(checkpoint, "BUNDLED", [tmp_path])
+    assert experiments_text().splitlines() == [
+        "**Minutes to quality** (`minutes`): Slow wins. (Some of it is still to be measured.)",
+        "",
+        "| Distance after | 1 min | 3 min |",
+        "| --- | ---: | ---: |",
+        "| slow | 9.00 | 2.00 |",
+        "| fast | 4.00 | 3.00 |",
+    ]

@@ -258,10 +258,10 @@ def test_a_setting_of_a_wrong_value(image_folder, tmp_path, capsys, setting):
     assert not (tmp_path / "run").exists()
 
 
-@pytest.mark.parametrize("minutes", ["0", "nan"])
-def test_minutes(image_folder, tmp_path, capsys, minutes):
-    message = refused(capsys, *train(image_folder, tmp_path / "run", f"--minutes={minutes}"))
-    assert "--minutes must be a positive number" in message
+@pytest.mark.parametrize(("option", "minutes"), [("--minutes", "0"), ("--minutes", "nan"), ("--cpu-minutes", "-1")])
+def test_minutes(image_folder, tmp_path, capsys, option, minutes):
+    message = refused(capsys, *train(image_folder, tmp_path / "run", f"{option}={minutes}"))
+    assert f"{option} must be a positive number" in message
 
 
 @pytest.mark.parametrize("shape", ["8,8", "2,8,8", "1,8,x", "1,4,8", "1,10,10"])

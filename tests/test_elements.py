@@ -1,8 +1,10 @@
-"""The elements' modules alone, in a real browser and without the app: bytes, pictures, PNG text, asking, controls."""
+"""The elements' modules alone, in a real browser and without the app: bytes, pictures, PNG text, addresses, asking,
+controls."""
 
 import base64
 import http.server
 import io
+import json
 import threading
 from collections.abc import Iterator
 from functools import partial
@@ -12,6 +14,9 @@ import pytest
 from helpers import ROOT
 from PIL import Image
 from test_browser import CHROMIUM, browser  # noqa: F401  a fixture
+
+from genmodels.tabs import page as laid_out
+from genmodels.wrappers.section import Section
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 
@@ -94,6 +99,111 @@ def test_a_png_says_how_it_was_made_in_any_script(run):
         assert dict(image.text) == wanted
 
 
+SECTIONS = [section for section in laid_out.sections().values() if section.is_ready]
+
+
+def named(section: Section, model: str) -> dict[str, str]:
+    """The first key of a state that is fitted to this model, if it has one."""
+    subjects = section.State.subjects(section.models())
+    return (
+        {section.State.subject: next(key for key, value in subjects.items() if value == model)}
+        if section.State.subject
+        else {}
+    )
+
+
+def changed(section: Section, model: str) -> dict[str, Any]:
+    """A state of the section of which no value is the default's, where another one can be."""
+
+    def other(kind: dict[str, Any], fit: dict[str, Any]) -> Any:
+        choices = [c[1] if isinstance(c, (list, tuple)) else c for c in fit.get("choices", [])]
+        if kind["kind"] == "choices":
+            return choices[-2:]
+        if kind["kind"] == "numbers":
+            return [fit["low"], *fit["default"][1:]]
+        if "high" in fit:
+            return fit["low"] if fit["default"] != fit["low"] else fit["high"]
+        if kind["kind"] == "picks":
+            return [0, 3]
+        if kind["kind"] in ("drawing", "hidden"):
+            return {"drawing": "#-2", "hidden": "lower half"}[kind["kind"]]
+        return choices[-1] if choices else "a café, 日本語 & more = 5%"
+
+    fields = section.State.kinds()
+    return named(section, model) | {key: other(kind.spec(), kind.fit(model)) for key, kind in fields.items()}
+
+
+ROUND_TRIP = """
+    const spec = %s, states = %s;
+    return states.map((state) => m.stateOf(new URLSearchParams(`${new URLSearchParams(m.textOf(state))}`), spec));
+"""
+
+
+@pytest.mark.skipif(not SECTIONS, reason="no bundled models")
+@pytest.mark.parametrize("section", SECTIONS, ids=lambda section: section.key)
+def test_a_state_as_an_address_and_back(run, section):
+    """The default of every model, as the server says it, and a state of other values; a null is the default, unsaid."""
+    models = list(section.State.subjects(section.models()).values())
+    parsed = [(named(section, model), section.parse(named(section, model))) for model in models]
+    defaults = [first | {key: getattr(state, key) for key in section.State.kinds()} for first, state in parsed]
+    states = json.loads(json.dumps([*defaults, *(changed(section, model) for model in models)]))
+    back = run("address.js", ROUND_TRIP % (json.dumps(section.spec()), json.dumps(states)))
+    assert back == [{key: value for key, value in state.items() if value is not None} for state in states]
+
+
+def test_what_an_address_says_is_typed(run):
+    """Lists by commas or by repeated keys; what is of no kind stays text, for the server to refuse; pages' keys are none."""
+    spec = {
+        "models": ["a"],
+        "fields": {
+            "seed": {"kind": "seed"},
+            "t": {"kind": "real"},
+            "steps": {"kind": "choices"},
+            "n": {"kind": "choice"},
+            "values": {"kind": "numbers"},
+            "prompt": {"kind": "text"},
+            "label": {"kind": "label"},
+        },
+        "fits": {
+            "*": {
+                "steps": {"choices": [["1", 1], ["8", 8]]},
+                "n": {"choices": [["four", 4]]},
+                "label": {"choices": ["7"]},
+            }
+        },
+    }
+    body = "return %s.map((text) => m.stateOf(new URLSearchParams(text), %s));"
+
+    def typed(*texts: str) -> list[dict[str, Any]]:
+        return run("address.js", body % (json.dumps(texts), json.dumps(spec)))
+
+    assert typed("seed=5&t=0.25", "t=1e-2", "t=hot&seed=", "t=Infinity", "t=NaN") == [
+        {"seed": 5, "t": 0.25},
+        {"t": 0.01},
+        {"t": "hot", "seed": ""},
+        {"t": "Infinity"},
+        {"t": "NaN"},
+    ]
+    assert typed("steps=1,8", "steps=1&steps=8", "steps=3", "values=-1,0.5,x", "values=") == [
+        {"steps": [1, 8]},
+        {"steps": [1, 8]},
+        {"steps": ["3"]},
+        {"values": [-1, 0.5, "x"]},
+        {"values": []},
+    ]
+    assert typed("n=4", "n=5", "label=7", "prompt=5", "prompt=a,b", "seed=1&seed=2") == [
+        {"n": 4},
+        {"n": "5"},
+        {"label": "7"},
+        {"prompt": "5"},
+        {"prompt": "a,b"},
+        {"seed": [1, 2]},
+    ]
+    assert typed("tab=vae&section=x&only=y&view=api&__theme=dark&__sign=1&utm_source=z&colour=3&constructor=1") == [
+        {"colour": "3", "constructor": "1"}
+    ]
+
+
 def test_of_many_questions_the_latest_wins(run):
     body = """
         const asked = [], shown = [];
@@ -145,3 +255,12 @@ def test_controls_speak_with_values_of_their_kind(run):
     heard, first, shown, said, label = run("controls.js", body)
     assert heard == [0.7, "c", 8]
     assert (first, shown, said, label) == ("1", "0.3", "The temperature must be a number.", "real")
+
+
+def test_every_block_of_the_style_sheet_is_closed():
+    """A browser takes what follows an open one for a part of it, without a word."""
+    depth = 0
+    for number, line in enumerate((ELEMENTS / "page.css").read_text(encoding="utf-8").splitlines(), 1):
+        assert not (depth and line.startswith(("/* ----", "@media"))), f"a block is open before line {number}"
+        depth += line.count("{") - line.count("}")
+    assert depth == 0

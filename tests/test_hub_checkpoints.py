@@ -116,5 +116,5 @@ def test_missing_ones_are_pulled_from_the_hosts_hub(put, monkeypatch):
 
 def test_a_card_has_the_link_that_opens_it(put):
     card = model_card(put("tester/mine"), "tester/mine")
-    assert "http://127.0.0.1:7860/?tab=vae&model=tester/mine" in card
+    assert "http://127.0.0.1:7860/?model=tester/mine" in card
     assert "7860" not in model_card(put("tester/critic", "referee"), "tester/critic")

@@ -9,14 +9,15 @@ import pytest
 import torch
 from helpers import unpacked
 
-from genmodels import device, operations
+from genmodels import checkpoint, device, operations
 from genmodels.data import to_uint8
-from genmodels.models.pixelcnn import Writer
-from genmodels.protocols import WritesRows
+from genmodels.models.autoregressive import Writer
+from genmodels.protocols import WritesRows, abilities_of
+from genmodels.registry import FAMILIES, get_family
 from genmodels.tabs import pixelcnn
 from genmodels.wrappers import autoregressive, core, examples
 from genmodels.wrappers.pictures import from_pad
-from genmodels.wrappers.section import Answer
+from genmodels.wrappers.section import Answer, Section
 from genmodels.wrappers.state import NOT_TOLD, Refused
 
 SECTIONS = {section.key: section for section in pixelcnn.TAB.sections}
@@ -25,9 +26,14 @@ pytestmark = pytest.mark.skipif(not NAMES, reason="no PixelCNN is bundled")
 NAME = NAMES[0] if NAMES else ""
 
 
+def first_of(section: Section) -> dict[str, Any]:
+    """What comes first in its state."""
+    return {"model": NAME} if section.State.subject == "model" else {"data": core.describe(NAME)["data"]}
+
+
 def answered(key: str, **state: object) -> Any:
     section = SECTIONS[key]
-    return section.answer(section.parse({"model": NAME} | state))
+    return section.answer(section.parse(first_of(section) | state))
 
 
 def bits_of(answer: Answer) -> np.ndarray:
@@ -46,8 +52,9 @@ def test_default_states_are_answered(key):
     answer = answered(key)
     answer = next(answer) if section.work else answer
     assert all(view["key"] in answer for view in section.spec()["views"])
-    state = section.parse({"model": NAME})
-    assert section.parse(state.picked(*section.State.kinds()) | {"model": NAME}) == state
+    first = first_of(section)
+    state = section.parse(first)
+    assert section.parse(state.picked(*section.State.kinds()) | first) == state
 
 
 def test_the_tab_opens_with_watch_it_write():
@@ -202,3 +209,59 @@ def test_refusals_name_the_field(key, field, value):
         answered(key, **{field: value})
     assert refused.value.field == field
     assert "\n" not in str(refused.value)
+
+
+# -- three ways to look back -------------------------------------------------------------------------------------------
+
+
+def test_every_family_that_writes_shows_its_way_or_says_why_not() -> None:
+    """The pictures are those of `sample`, with the same seed and class."""
+    first, *parts, last = answered("pixelcnn.three", seed=3, label="7")
+    families = [family for family in FAMILIES if WritesRows in abilities_of(get_family(family))]
+    assert [way["family"] for way in first["ways"]] == [way["family"] for way in last["ways"]] == families
+    for i, way in enumerate(last["ways"]):
+        if not way["model"]:
+            assert f"genmodels train {way['family']} --data mnist" in way["why"]
+            continue
+        made = operations.sample(core.get_model(way["model"], WritesRows), 1, 3, 7)
+        assert np.array_equal(unpacked(way["picture"]), to_uint8(made).numpy().transpose(0, 2, 3, 1))
+        rows = [part["row"] for part in parts if part["way"] == i]
+        assert rows == sorted(set(rows))
+        assert rows[-1] == core.describe(NAME)["shape"][1]
+        times = [part["ms"] for part in parts if part["way"] == i]
+        assert times == sorted(times)
+        assert way["ms"] == times[-1] > 0
+    pixelcnn = next(way for way in last["ways"] if way["model"] == "pixelcnn-mnist")
+    assert (
+        pixelcnn["bits"] == checkpoint.read_json("pixelcnn-mnist", "metrics.json")["metrics"]["bits_per_dim"]["value"]
+    )
+
+
+@pytest.mark.parametrize("name", core.available_of_kin("pixelcnn"))
+@pytest.mark.parametrize(("x", "y"), [(0, 0), (9, 0), (5, 11), (27, 27)])
+def test_a_field_is_what_bore_on_the_pixel(name, x, y):
+    """Nothing from the pixel itself on, and the strongest at the top of the scale."""
+    _, height, width = core.describe(name)["shape"]
+    answer = answered("pixelcnn.field", model=name, x=x, y=y)
+    field = np.frombuffer(base64.b64decode(answer["field"]), np.uint8)
+    assert field.size == height * width
+    before = y * width + x
+    assert not field[before:].any()
+    assert np.count_nonzero(field) == answer["reach"]
+    if not before:
+        assert "nothing stands before it" in answer["words"]
+        return
+    assert field.max() == 255
+    assert 1 <= answer["nine_tenths"] <= answer["reach"] <= before
+    assert f"{answer['reach']} of {before}" in answer["words"]
+
+
+def test_fields_of_no_picture_are_refused():
+    for state, said in (
+        ({"x": 28}, "column"),
+        ({"y": -1}, "row"),
+        ({"picture": "no"}, "picture"),
+        ({"label": "ten"}, "class"),
+    ):
+        with pytest.raises(Refused, match=said):
+            answered("pixelcnn.field", **state)

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import pytest
 
 from genmodels import checkpoint
-from genmodels.wrappers import core, examples
+from genmodels.tabs import page
+from genmodels.wrappers import core, denoisers, examples
 from genmodels.wrappers.section import Section, View, from_pads
 from genmodels.wrappers.state import (
     EACH,
@@ -191,6 +192,30 @@ def test_a_state_without_a_model():
     assert spec["fits"]["*"]["n"] == {"default": 1, "low": 1, "high": 3}
     with pytest.raises(Refused, match="There is no key 'model'; the keys are n"):
         section.parse({"model": "vae-mnist"})
+
+
+def ask_of_a_link(section: object, **state: object) -> dict:
+    return page.answer({"section": "page.state", "state": {"section": section, "state": state}})
+
+
+def test_what_a_link_says_is_checked_without_computing():
+    """The same keys come back, drawings as their bytes; of a section that works step by step, too."""
+    drawn = ask_of_a_link("vae.variations", picture="#1", spread=2)["state"]
+    assert drawn == {"picture": examples.of_kind("vae-mnist")[1][1]["pixels"], "spread": 2.0}
+    assert ask_of_a_link("vae.map") == {"state": {}}
+    refused = ask_of_a_link("vae.generate", temperature=99)
+    assert refused == {"error": "The temperature must be a number from 0 to 1.5, not 99.", "field": "temperature"}
+    assert "There is no key 'colour'" in ask_of_a_link("vae.generate", colour=1)["error"]
+    for nothing in ("vae.unicorn", None, 3, ["vae.map"]):
+        assert "There is no section" in ask_of_a_link(nothing)["error"]
+    for nothing in (None, 3, [], {"section": "vae.map"}):
+        assert page.answer({"section": "page.state", "state": nothing})["error"]
+
+
+@pytest.mark.skipif(not denoisers.class_models(), reason="no diffusion model is bundled")
+def test_a_link_to_work_is_checked_without_working():
+    assert ask_of_a_link("diffusion.solvers", steps=[1, 8]) == {"state": {"steps": [1, 8]}}
+    assert ask_of_a_link("diffusion.solvers", steps=["x"])["field"] == "steps"
 
 
 def test_pads_as_pictures():

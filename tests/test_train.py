@@ -5,6 +5,7 @@ import itertools
 import json
 import math
 import os
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -134,6 +135,35 @@ def test_a_time_budget_ends_the_run(tmp_path):
     assert rows[-1]["step"] < 10**6
     assert rows[-1]["learning_rate"] < recipe().learning_rate, "the schedule fits the budget"
     assert checkpoint.load(tmp_path / "checkpoint")
+
+
+def test_a_budget_of_cpu_time_is_that_of_steps(tmp_path):
+    """What the caller does between two rows takes nothing from it, and a resumed run goes on counting."""
+    options = {"recipe": recipe(steps=10**9), "cpu_minutes": 0.02, "precision": "no", "folder": tmp_path}
+    stopped = list(train(fresh(), tiny_images(10), stop=lambda: True, **options))
+    assert stopped == [], "asked before the first step"
+    rows = train(fresh(), tiny_images(10), **options)
+    for row in rows:
+        busy_until = time.process_time() + 0.1
+        while time.process_time() < busy_until:
+            pass
+        if row["progress"] > 0.3:
+            rows.close()  # as a stop or a kill does; between two rows the state is saved
+    before = json.loads(next(tmp_path.glob("state-*/run.json")).read_text())
+    assert 0.3 <= before["cpu_seconds"] / 1.2 < 1
+    assert before["cpu_seconds"] < before["seconds"] - 0.3
+    *_, last = train(fresh(), tiny_images(10), resume=True, **options)
+    assert last["progress"] == 1.0
+    training = json.loads((tmp_path / "checkpoint/training.json").read_text())
+    assert training["cpu_minutes"] == 0.02
+    assert 1.2 <= training["cpu_seconds"] < 1.7
+    assert last["step"] > before["step"]
+
+
+def test_two_budgets_are_one_too_many(tmp_path):
+    with pytest.raises(ValueError, match="not both"):
+        run(tmp_path / "run", minutes=1, cpu_minutes=1)
+    assert not (tmp_path / "run").exists()
 
 
 def test_a_loaded_model_trains_on(tmp_path):

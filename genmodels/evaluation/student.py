@@ -1,6 +1,7 @@
 """How well a small classifier does that was trained on samples in the place of real images."""
 
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -58,17 +59,31 @@ def student_accuracy(pixels: Tensor, labels: Tensor, test: Images, report: Calla
 
 
 def _trained_student(pixels: Tensor, labels: Tensor, test: Images, report: Callable[[float], None]) -> Referee:
-    classes = len(test.classes)
-    config = RefereeConfig(test.shape, classes, attributes=(classes,), widths=(32, 64), blocks=1, feature_dim=64)
+    def batch() -> tuple[Tensor, Tensor]:
+        chosen = torch.randint(len(pixels), (STUDENT_BATCH,))
+        return to_float(pixels[chosen]), labels[chosen]
+
+    return trained(student_config(test.shape, len(test.classes)), batch, STUDENT_STEPS, report)
+
+
+def student_config(shape: tuple[int, int, int], classes: int, **changes: Any) -> RefereeConfig:
+    """A referee's architecture, narrower: it is trained in seconds."""
+    return RefereeConfig(shape, classes, attributes=(classes,), widths=(32, 64), blocks=1, feature_dim=64, **changes)
+
+
+def trained(
+    config: RefereeConfig, batch: Callable[[], tuple[Tensor, Tensor]], steps: int, report: Callable[[float], None]
+) -> Referee:
+    """A classifier after so many steps, each with a batch of images and labels."""
     student = Referee(config).train()
     to_fast_layout(student)
     optimizer = torch.optim.AdamW(student.parameters(), 3e-3, weight_decay=0.05)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 3e-3, total_steps=STUDENT_STEPS)
-    for step in range(STUDENT_STEPS):
-        report(step / STUDENT_STEPS)
-        chosen = torch.randint(len(pixels), (STUDENT_BATCH,))
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 3e-3, total_steps=steps)
+    for step in range(steps):
+        report(step / steps)
+        x, labels = batch()
         optimizer.zero_grad()
-        student(to_float(pixels[chosen]), labels[chosen])["loss"].backward()
+        student(x, labels)["loss"].backward()
         optimizer.step()
         schedule.step()
     return student.eval().requires_grad_(False)

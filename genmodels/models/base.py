@@ -128,6 +128,8 @@ class Model(nn.Module):
     knobs: ClassVar[dict[str, Knob]] = {}
     #: What bundled models are named after, where it isn't the family: "ae" in "ae-mnist".
     short_name: ClassVar[str] = ""
+    #: The family that stands for this one, in whose tab it is, where there is room for one of a kind: "" = itself.
+    represented_by: ClassVar[str] = ""
     #: True: a checkpoint keeps float16 weights. False: only where that changes no picture by more than a grey level.
     stored_in_half: ClassVar[bool] = False
     #: Submodules that sampling doesn't need: a checkpoint stores each in a file of its own, `<name>.safetensors`.

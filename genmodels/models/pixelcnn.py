@@ -14,29 +14,22 @@ above may be looked at as a whole, the vertical stack works on `fold` neighbouri
 In sampling, pixels must wait for each other. But a new pixel changes nothing that was computed for the old ones: the
 sampler keeps every layer's activations, so that a pixel costs one column of the network, and a row one row of it.
 
+The objective and the loop that draws pixels are those of all autoregressive models: models/autoregressive.py.
+
 Papers: van den Oord et al. 2016 (PixelRNN, arXiv 1601.06759; Gated PixelCNN, arXiv 1606.05328); dilations: Yu & Koltun
 2016 (arXiv 1511.07122); gated linear units: Dauphin et al. 2017 (arXiv 1612.08083); the cache: Ramachandran et al. 2017
 (Fast PixelCNN++, arXiv 1704.06001).
 """
 
-import copy
-import functools
-import itertools
-import math
-from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import ClassVar
 
 import torch
 import torch.nn.functional as F
-from torch import Generator, Tensor, nn
+from torch import Tensor, nn
 from typing_extensions import Self
 
-from genmodels.models.base import Knob, Model, ModelConfig, ModuleList, TrainConfig, start_at_zero
-
-LIKELIHOOD_BATCH = (
-    16  # logits take 0.8 MB per picture and colour: larger batches leave a processor's cache, and are slower
-)
+from genmodels.models.autoregressive import Autoregressive, AutoregressiveConfig, Writer, above_and_beside, left_and_own
+from genmodels.models.base import ModuleList, TrainConfig
 
 # -- the network -------------------------------------------------------------------------------------------------------
 
@@ -49,40 +42,6 @@ def fold(h: Tensor, pixels: int) -> Tensor:
 def unfold(h: Tensor, pixels: int) -> Tensor:
     """The inverse of `fold`."""
     return h.unflatten(3, (pixels, -1)).flatten(2, 3)
-
-
-def above_and_beside(h: Tensor, distance: int) -> Tensor:
-    """`(B, distance + H, W, C)` -> `(B, H, W, 6 C)`: a cell and those `distance` to both sides, in its row and `distance`
-    rows above. What lies outside to the sides is 0.
-
-    A linear layer on top of it is a convolution with a 2x3 kernel; in this form, single rows can be convolved too.
-    """
-    rows, columns = h.shape[1] - distance, h.shape[2]
-    h = F.pad(h, (0, 0, distance, distance))
-    starts = ((row, column) for row in (0, distance) for column in (0, distance, 2 * distance))
-    return torch.cat([h[:, row : row + rows, column : column + columns] for row, column in starts], 3)
-
-
-def left_and_own(h: Tensor, distance: int) -> Tensor:
-    """`(B, H, W, C)` -> `(B, H, W, 2 C)`: the cell `distance` to the left (0 outside), and the cell itself."""
-    return torch.cat([F.pad(h, (0, 0, distance, -distance)), h], 3)
-
-
-class Embedding(nn.Module):
-    """Levels `(B, C, ...)` -> `(B, ..., dim)`: the sum of one learned vector per channel's level.
-
-    The vectors start on a smooth curve, so that levels that differ by little mean much the same.
-    """
-
-    def __init__(self, channels: int, grey_levels: int, dim: int) -> None:
-        super().__init__()
-        level, harmonic = torch.arange(grey_levels)[:, None] / grey_levels, torch.arange(1, dim + 1)
-        signs = torch.randn(channels, 1, dim).sign()
-        self.table = nn.Parameter((math.pi * level * harmonic).cos() * signs / math.sqrt(channels))
-
-    def forward(self, levels: Tensor) -> Tensor:
-        vectors = (F.embedding(level, table) for level, table in zip(levels.unbind(1), self.table, strict=True))
-        return functools.reduce(torch.add, vectors)
 
 
 class Vertical(nn.Module):
@@ -121,103 +80,44 @@ class Horizontal(nn.Module):
         return unfold(self.above(above), self.folded) + self.label(labels)[:, None, None]
 
 
-class Head(nn.Module):
-    """Features of pixels and the levels of their channels before this one -> logits of this channel's level, at first 0.
-
-    A softmax over all levels learns sooner that black and white are special than a mixture of discretised logistics does
-    (PixelCNN++, arXiv 1701.05517): on MNIST, 1.06 against 1.20 bits/dim with ten logistics after 300 steps.
-    """
-
-    def __init__(self, width: int, channel: int, grey_levels: int) -> None:
-        super().__init__()
-        self.hidden = nn.Linear(width, width)
-        self.before = ModuleList(nn.Embedding(grey_levels, width) for _ in range(channel))
-        self.last = nn.Linear(width, grey_levels)
-        start_at_zero(self.last)
-
-    def forward(self, h: Tensor, levels: Sequence[Tensor]) -> Tensor:
-        hidden = self.hidden(h)
-        for table, level in zip(self.before, levels, strict=True):
-            hidden = hidden + table(level)
-        return self.last(F.silu(hidden))
-
-
 # -- the model ---------------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
-class PixelCNNConfig(ModelConfig):
-    grey_levels: int = 256
-    embedding_dim: int = 16
+class PixelCNNConfig(AutoregressiveConfig):
     fold: int = 2  # neighbouring pixels that the vertical stack works on at a time
     vertical_width: int = 64
-    width: int = 64
     dilations: tuple[int, ...] = (1, 2, 1, 4, 1, 2, 1)  # of the blocks, in both stacks
-    label_dropout: float = 0.1  # how often training hides the class, so that "no class" (-1) works too
 
     @classmethod
     def tiny(cls) -> Self:
         return cls(image_shape=(1, 8, 8), num_classes=3, embedding_dim=4, vertical_width=8, width=8, dilations=(1, 2))
 
 
-class PixelCNN(Model):
-    """Levels are whole numbers `(B, C, H, W)` from 0 to grey_levels - 1; the order is raster order, channel by channel."""
+class PixelCNN(Autoregressive):
+    """Two stacks of gated convolutions."""
 
     Config = PixelCNNConfig
     config: PixelCNNConfig
-    likelihood_is_bound = False
-    knobs: ClassVar[dict[str, Knob]] = {"temperature": Knob("The temperature", 0, 2)}
 
     def __init__(self, config: PixelCNNConfig) -> None:
         super().__init__(config)
-        channels, _, columns = config.image_shape
+        columns = config.image_shape[2]
         if config.fold < 1 or columns % config.fold:
             raise ValueError(f"fold must divide the width of the pictures, {columns}; {config.fold} does not")
-        if config.grey_levels < 2:
-            raise ValueError(f"grey_levels must be at least 2, not {config.grey_levels}")
         if not config.dilations or min(config.dilations) < 1:
             raise ValueError(f"dilations must be one or more numbers from 1, not {list(config.dilations)}")
         classes, tall, wide = config.num_classes, config.vertical_width, config.width
-        self.embedding = Embedding(channels, config.grey_levels, config.embedding_dim)
         self.rows_above = nn.Linear(6 * config.fold * config.embedding_dim, tall)
         self.pixels_left = nn.Linear(2 * config.embedding_dim, wide)
         self.vertical = ModuleList(Vertical(tall, d, classes) for d in config.dilations)
         self.horizontal = ModuleList(Horizontal(wide, tall, config.fold, d, classes) for d in config.dilations)
-        self.heads = ModuleList(Head(wide, channel, config.grey_levels) for channel in range(channels))
+        self.heads = self._make_heads()
 
-    def output_layers(self) -> list[nn.Module]:
-        """The logits of the levels."""
-        return [head.last for head in self.heads]
+    # -- the features -------------------------------------------------------------------------------------------
 
-    # -- the objective ------------------------------------------------------------------------------------------
-
-    def forward(self, x: Tensor, labels: Tensor | None = None, *, player: str = "model") -> dict[str, Tensor]:
-        """Minus log P(x) in nats per image, averaged over the batch, and the same in bits/dim.
-
-        It is `forward`, and not `loss()`, because only `forward` passes through the hooks of DDP/accelerate.
-        """
-        labels = self._labels(labels, len(x), x.device)
-        if self.training:
-            hidden = torch.rand(len(x), device=x.device) < self.config.label_dropout
-            labels = torch.where(hidden, self.config.num_classes, labels)
-        levels = self._levels(x)
-        loss = -self._log_likelihood(levels, labels).mean()
-        return {"loss": loss, "bits_per_dim": loss.detach() / (math.log(2) * math.prod(self.image_shape))}
-
-    def _log_likelihood(self, levels: Tensor, labels: Tensor) -> Tensor:
-        """log P of each image `(B,)`"""
-        pairs = zip(self._logits(levels, labels), levels.unbind(1), strict=True)
-        surprises = (F.cross_entropy(z.flatten(0, 2), v.flatten(), reduction="none") for z, v in pairs)
-        return -functools.reduce(torch.add, surprises).view(len(levels), -1).sum(1)
-
-    def _logits(self, levels: Tensor, labels: Tensor) -> list[Tensor]:
-        """Logits of every pixel's level, per channel `(B, H, W, grey_levels)`."""
-        h, channels = self._features(levels, labels), levels.unbind(1)
-        return [head(h, channels[:c]) for c, head in enumerate(self.heads)]
-
-    def _features(self, levels: Tensor, labels: Tensor) -> Tensor:
-        """What is known of each pixel from the pixels before it `(B, H, W, width)`."""
-        pixels = self.embedding(levels)
+    def _features(self, pixels: Tensor, labels: Tensor) -> Tensor:
+        """Pixels `(B, H, W, embedding_dim)` -> what is known of each from those before it `(B, H, W, width)`."""
         rows = F.pad(fold(pixels, self.config.fold), (0, 0, 0, 0, 2, -1))  # from two above the picture
         above = self.rows_above(above_and_beside(rows, 1))
         h = self.pixels_left(left_and_own(F.pad(pixels, (0, 0, 1, -1)), 1))
@@ -226,116 +126,8 @@ class PixelCNN(Model):
             h = horizontal(h, above, labels)
         return h
 
-    def _levels(self, x: Tensor) -> Tensor:
-        """Images in [-1, 1] -> the nearest levels. Raises ValueError for other values or NaN."""
-        low, high = (float(value) for value in x.aminmax())
-        if not (low >= -1.001 and high <= 1.001):  # NaN compares as False
-            what = "NaN" if math.isnan(low) else f"values from {low:.4g} to {high:.4g}"
-            raise ValueError(f"Images must have values in [-1, 1], not {what}.")
-        top = self.config.grey_levels - 1
-        return ((x.float() + 1) * (top / 2)).round().clamp(0, top).long()
-
-    def _images(self, levels: Tensor) -> Tensor:
-        return levels.float() * (2 / (self.config.grey_levels - 1)) - 1
-
-    # -- what it can do -----------------------------------------------------------------------------------------
-
-    def log_likelihood(self, x: Tensor, labels: Tensor | None = None) -> Tensor:
-        """log P(x) `(B,)` in nats of the 8-bit image: exact. x is rounded to the nearest levels.
-
-        Raises ValueError for x outside [-1, 1] or NaN.
-        """
-        labels = self._labels(labels, len(x), x.device)
-        parts = zip(self._levels(x).split(LIKELIHOOD_BATCH), labels.split(LIKELIHOOD_BATCH), strict=True)
-        return torch.cat([self._log_likelihood(levels, given) for levels, given in parts])
-
-    def log_probabilities(self, x: Tensor, labels: Tensor | None = None) -> Tensor:
-        """log P of every level, of every pixel, given the pixels of x before it: `(B, C, H, W, grey_levels)`, nats."""
-        logits = self._logits(self._levels(x), self._labels(labels, len(x), x.device))
-        return torch.stack(logits, 1).log_softmax(-1)
-
-    def sample(self, labels: Tensor, *, generators: Sequence[Generator], temperature: float = 1.0) -> Tensor:
-        """New images; a temperature below 1 makes likely levels likelier. The smallest, 0, always takes the likeliest."""
-        *_, images = self.sample_steps(labels, generators=generators, temperature=temperature)
-        return images
-
-    def sample_steps(
-        self, labels: Tensor, *, generators: Sequence[Generator], temperature: float = 1.0
-    ) -> Iterator[Tensor]:
-        """`sample`, one frame per row; what is not written yet is grey (0)."""
-        x, given = self._blank(labels)
-        for images, _ in self.write(x, given, labels, generators=generators, temperature=temperature):
-            yield images
-
-    def complete(
-        self,
-        x: Tensor,
-        mask: Tensor,
-        labels: Tensor | None = None,
-        *,
-        generators: Sequence[Generator],
-        temperature: float = 1.0,
-    ) -> Tensor:
-        """x with the pixels where `mask` `(B, 1, H, W)` is False written anew, each given those before it in raster order:
-        what is given further down or to the right stays, but informs nothing above it.
-
-        Raises ValueError for a mask of another shape or type.
-        """
-        *_, (images, _) = self.write(x, mask, labels, generators=generators, temperature=temperature)
-        return images
-
-    def write(
-        self,
-        x: Tensor,
-        given: Tensor,
-        labels: Tensor | None = None,
-        *,
-        generators: Sequence[Generator],
-        temperature: float = 1.0,
-    ) -> Iterator[tuple[Tensor, Tensor]]:
-        """`complete`, row by row: (images, entropies) so far.
-
-        images: `(B, C, H, W)`, grey (0) where neither written nor given; entropies `(B, H, W)`: of the distributions of
-        the levels, also where they were given and not drawn, in bits per pixel; 0 in the rows to come.
-        """
-        shape = (len(x), 1, *self.image_shape[1:])
-        if tuple(given.shape) != shape or given.dtype != torch.bool:
-            raise ValueError(f"The mask must be {shape} and bool, not {tuple(given.shape)} and {given.dtype}.")
-        labels = self._labels(labels, len(x), x.device)
-        uniforms = self._uniforms(generators, x.device)
-        writer = Writer(self, torch.where(given, self._levels(x), 0), labels, temperature)
-        entropies = x.new_zeros(shape).squeeze(1)
-        shown = given.clone()
-        for row in range(self.image_shape[1]):
-            entropies[:, row] = writer.write_row(row, given[:, 0, row], uniforms[:, :, row])
-            shown[:, :, row] = True
-            written = torch.where(shown, self._images(writer.levels), 0)
-            yield torch.where(given, x, written), entropies.clone()
-
-    def sample_naively(
-        self, labels: Tensor, *, generators: Sequence[Generator], temperature: float = 1.0
-    ) -> Iterator[Tensor]:
-        """`sample` by one pass of the whole network per level, a frame after each: what the cache saves, and its reference.
-
-        Both compute in float64, for the reason that `Writer` gives, and end with the same images, bit for bit.
-        """
-        exact, levels = copy.deepcopy(self).double(), self._levels(self._blank(labels)[0])
-        given, uniforms = self._labels(labels, len(labels), labels.device), self._uniforms(generators, labels.device)
-        channels, height, width = self.image_shape
-        for row, column, c in itertools.product(range(height), range(width), range(channels)):
-            logits = exact._logits(levels, given)[c][:, row, column]
-            levels[:, c, row, column] = draw(logits, uniforms[:, c, row, column], temperature)
-            yield self._images(levels)
-
-    def _uniforms(self, generators: Sequence[Generator], device: torch.device) -> Tensor:
-        """A uniform number from [0, 1) for every level that may be drawn `(B, C, H, W)`, float64."""
-        drawn = [torch.rand(self.image_shape, generator=g, device=g.device, dtype=torch.float64) for g in generators]
-        return torch.stack(drawn).to(device)
-
-    def _blank(self, labels: Tensor) -> tuple[Tensor, Tensor]:
-        """Grey images, and the mask that says that nothing of them is given."""
-        x = torch.zeros(len(labels), *self.image_shape, device=labels.device)
-        return x, torch.zeros_like(x[:, :1], dtype=torch.bool)
+    def writer(self, levels: Tensor, labels: Tensor, temperature: float) -> "PixelCNNWriter":
+        return PixelCNNWriter(self, levels, labels, temperature)
 
     # -- the recipe ---------------------------------------------------------------------------------------------
 
@@ -345,43 +137,27 @@ class PixelCNN(Model):
 # -- sampling ------------------------------------------------------------------------------------------------------------
 
 
-def draw(logits: Tensor, uniform: Tensor, temperature: float) -> Tensor:
-    """The levels `(...)` at which the cumulative distribution of logits `(..., levels)` passes uniform numbers `(...)`."""
-    cumulative = (logits / max(temperature, 1e-3)).softmax(-1).cumsum(-1)
-    return (cumulative[..., :-1] <= uniform.unsqueeze(-1) * cumulative[..., -1:]).sum(-1)
-
-
-class Writer:
-    """The network's activations for what has been written, and the next row of a batch of pictures.
-
-    It computes in float64: rounding errors then move the limits between two levels by 1e-14 or so, no uniform number falls
-    in between, and pictures do not depend on the order in which sums were done, so neither on the batch nor on the cache.
-    """
+class PixelCNNWriter(Writer[PixelCNN]):
+    """A pixel costs one column of the horizontal stack, a row one row of the vertical one."""
 
     def __init__(self, model: PixelCNN, levels: Tensor, labels: Tensor, temperature: float) -> None:
-        self.model = copy.deepcopy(model).double().eval()
-        self.levels, self.labels, self.temperature = levels, labels, temperature
-        batch, (_, height, columns) = len(levels), model.image_shape
-        config = model.config
-        zeros = self.model.pixels_left.weight.new_zeros
-        #: embedded pixels, with two rows above and two columns to the left of the picture
-        self.pixels = zeros(batch, height + 2, columns + 2, config.embedding_dim)
-        cells = columns // config.fold
+        super().__init__(model, levels, labels, temperature)
+        config, (_, height, columns) = model.config, model.image_shape
         #: the vertical blocks' inputs, with `dilation` rows above
-        self.above = [zeros(batch, d + height, cells, config.vertical_width) for d in config.dilations]
-        self.nothing = zeros(batch, config.width)
+        self.above = [self.zeros(d + height, columns // config.fold, config.vertical_width) for d in config.dilations]
 
-    @torch.no_grad()
-    def write_row(self, row: int, given: Tensor, uniforms: Tensor) -> Tensor:
-        """Draws the levels of the row, but where `given` `(B, W)`, by uniform numbers `(B, C, W)` -> entropies `(B, W)`."""
-        contexts = self._contexts(row)
-        left = [[self.nothing] * dilation for dilation in self.model.config.dilations]
-        logits = []
-        for column in range(given.shape[1]):
-            h = self._column(row, column, [context[column] for context in contexts], left)
-            logits.append(self._draw_pixel(h, row, column, given[:, column], uniforms[:, :, column]))
-        log_p = (torch.stack(logits, 1) / max(self.temperature, 1e-3)).log_softmax(-1)  # (B, W, C, levels)
-        return -(log_p.exp() * log_p).sum((2, 3)) / math.log(2)
+    def begin(self, row: int) -> None:
+        self.contexts = self._contexts(row)
+        self.left = [[self.zeros(self.model.config.width)] * d for d in self.model.config.dilations]
+
+    def features(self, row: int, column: int) -> Tensor:
+        """One column of the horizontal stack."""
+        h = self.model.pixels_left(self.pixels[:, row + 2, column : column + 2].flatten(1))
+        for block, context, seen in zip(self.model.horizontal, self.contexts, self.left, strict=True):
+            seen.append(h)
+            gates = torch.addmm(context[column], torch.cat([seen[column], h], 1), block.gate.weight.T)
+            h = torch.addmm(h, F.glu(gates, 1), block.last.weight.T)
+        return h
 
     def _contexts(self, row: int) -> list[Tensor]:
         """What the rows above say to each horizontal block about the row's pixels `(W, B, 2 width)`."""
@@ -393,22 +169,3 @@ class Writer:
             above = vertical(seen[:, row : row + vertical.dilation + 1], self.labels)
             contexts.append(horizontal.context(above, self.labels)[:, 0].movedim(1, 0).contiguous())
         return contexts
-
-    def _column(self, row: int, column: int, contexts: list[Tensor], left: list[list[Tensor]]) -> Tensor:
-        """One column of the horizontal stack: the features of one pixel `(B, width)`. `left`: each block's inputs so far."""
-        h = self.model.pixels_left(self.pixels[:, row + 2, column : column + 2].flatten(1))
-        for block, context, seen in zip(self.model.horizontal, contexts, left, strict=True):
-            seen.append(h)
-            gates = torch.addmm(context, torch.cat([seen[column], h], 1), block.gate.weight.T)
-            h = torch.addmm(h, F.glu(gates, 1), block.last.weight.T)
-        return h
-
-    def _draw_pixel(self, h: Tensor, row: int, column: int, given: Tensor, uniforms: Tensor) -> Tensor:
-        """Draws the pixel's levels, channel by channel, and embeds it -> its logits `(B, C, levels)`."""
-        pixel = self.levels[:, :, row, column]
-        logits = []
-        for c, head in enumerate(self.model.heads):
-            logits.append(head(h, pixel[:, :c].unbind(1)))
-            pixel[:, c] = torch.where(given, pixel[:, c], draw(logits[-1], uniforms[:, c], self.temperature))
-        self.pixels[:, row + 2, column + 2] = self.model.embedding(pixel)
-        return torch.stack(logits, 1)

@@ -31,10 +31,21 @@ class Glance:
 
 
 @dataclass(frozen=True)
+class Kin:
+    """A family in another one's tab."""
+
+    name: str
+    glance: Glance
+    accent: Accent
+
+
+@dataclass(frozen=True)
 class Tab:
     """key: the family, if it is a family's, and the prefix of its sections. diagram: {boxes, arrows, alt, lights}, see
     web/elements/diagram.js; lights: for a section's own name the boxes that light up when it runs, all of them if unnamed.
     glance: only of families. panel: whether data switch, pad and seed stand beside the sections; else a section places them.
+    start: the own name of the section to which a button in the head leads. name: the family's
+    alone, where the title is that of its kin, too. kin: by their keys, the families that it is about besides.
     """
 
     key: str
@@ -46,6 +57,9 @@ class Tab:
     glance: Glance | None = None
     accent: Accent | None = None
     panel: bool = True
+    start: str = ""
+    name: str = ""
+    kin: dict[str, Kin] = field(default_factory=dict)
 
     @property
     def is_family(self) -> bool:
@@ -53,11 +67,16 @@ class Tab:
 
     def spec(self) -> dict[str, Any]:
         """What the browser lays the tab out from: JSON."""
-        told = {key: getattr(self, key) for key in ("key", "title", "heading", "objective", "panel")}
+        told = {key: getattr(self, key) for key in ("key", "title", "heading", "objective", "panel", "start")}
         sections = [section.spec() for section in self.sections if not section.hidden and section.is_ready]
         return told | {"is_family": self.is_family, "sections": sections}
 
-    def card(self) -> dict[str, Any]:
-        """What every tab may say of this family: JSON."""
+    def cards(self) -> dict[str, dict[str, Any]]:
+        """What every tab may say of its families, by key: JSON. of: the tab's key, for all but the one whose key that is."""
         told = {key: getattr(self, key) for key in ("title", "heading", "objective", "diagram")}
-        return told | (asdict(self.glance) if self.glance else {}) | {"accent": self.accent and asdict(self.accent)}
+        own = {"name": self.name or self.title, "accent": self.accent and asdict(self.accent), "of": ""}
+        cards = {self.key: told | (asdict(self.glance) if self.glance else {}) | own}
+        for key, one in self.kin.items():
+            said = {"title": self.title, "objective": self.objective, "name": one.name, "of": self.key}
+            cards[key] = said | asdict(one.glance) | {"accent": asdict(one.accent)}
+        return cards

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from genmodels.tabs.base import Tab
-from genmodels.wrappers import bundled_samples, comparison, experiment_results, host_speed, race, tradeoff
+from genmodels.wrappers import bundled_samples, comparison, experiment_results, host_speed, on_record, race, tradeoff
 from genmodels.wrappers.section import Answer, Section, View
 from genmodels.wrappers.state import DataState, FreeState, State
 
@@ -52,7 +52,7 @@ def experiment(name: str) -> Section:
 
 def measured(key: str, title: str, text: str, answer: Any, **more: Any) -> Section:
     """A section of one table about the models of a data set."""
-    return Section(f"compare.{key}", title, text, comparison.everyone, DataState, answer, TABLE, **more)
+    return Section(f"compare.{key}", title, text, on_record.everyone, DataState, answer, TABLE, **more)
 
 
 TAB = Tab(
@@ -73,12 +73,12 @@ TAB = Tab(
             "compare.tradeoff", "The trade-off",
             "Each model by how long sixteen pictures take and how far its pictures are from real ones, both on a scale of "
             "powers of ten. Down and to the left is better.",
-            comparison.everyone, tradeoff.TradeoffState, tradeoff.tradeoff,
+            on_record.everyone, tradeoff.TradeoffState, tradeoff.tradeoff,
             (View("words", "words"), View("plots", "plot", "", {"tall": True}), View("words", "missing")), element="gm-tradeoff",
             task="Point at a model to see its pictures; press it to open its family.",
         ),
         Section("compare.samples", "Pictures of a model", "Some that its checkpoint keeps, without loading it.",
-                comparison.everyone, State, bundled_samples.samples, hidden=True),
+                on_record.everyone, State, bundled_samples.samples, hidden=True),
         Section("compare.glance", "At a glance", "", tuple, GlanceState, glance, TABLE),
         measured("size", "Size", "How large each model is, and how long it was trained.", comparison.size),
         measured(
@@ -98,7 +98,7 @@ TAB = Tab(
             "that serves this page.",
             comparison.speed, element="gm-speed",
         ),
-        Section("compare.measure", "Measure this host", "How long one picture and sixteen take here.", comparison.samplers,
+        Section("compare.measure", "Measure this host", "How long one picture and sixteen take here.", on_record.samplers,
                 DataState, host_speed.measure, TABLE, work=True, hidden=True),
         experiment("transfer"),
         Section(

@@ -107,7 +107,7 @@ TAB = Tab(
             "All of these start with the same noise, and only what the network is told differs. What the noise had settled, "
             "such as the slant or the pose, mostly stays alike.",
             told, diffusion.SameState, diffusion.same,
-            (View("gallery", "gallery", "Of the same noise", {"columns": 6}), View("words", "words")), verb="Draw them",
+            (View("gallery", "gallery", "Of the same noise", {"columns": 6, "count": 11}), View("words", "words")), verb="Draw them",
             task="Turn the guidance to 0: what is left of the differences?",
         ),
         section(
@@ -129,7 +129,8 @@ TAB = Tab(
         section(
             "hub", "Pictures from words, by a model of the Hub",
             "The same idea with up to a thousand times as many weights: choose a model of the Hugging Face Hub, and see what it "
-            "costs here first. Weights come as safetensors only, and no code from the repo runs.",
+            "costs here first. Weights come as safetensors only, and no code from the repo runs. The section is offered where a "
+            "diffusion model is installed, though it uses none of them.",
             one, hub_pictures.HubState, hub_pictures.picture, (View("photo", "picture", "Picture", {"side": 512}),),
             element="gm-hub", lane="large",
         ),

@@ -2,7 +2,8 @@
 
 Gradio renders its page in the browser, and a component's own script runs when all of that is done: half a second in which
 nothing is to be seen. What the page is laid out from stands in the document anyway (`window.gradio_config`), so our
-modules can start at once; Gradio's, which keep the API's page and its log-in, start beside them.
+modules can start at once. Gradio's, which keep its log-in, the page of the API and the footer, are put off: `start.js`
+begins them when the first picture is there, or at once where the page isn't ours.
 """
 
 import hashlib
@@ -17,6 +18,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 WEB = Path(str(files("genmodels") / "web" / "elements"))
 #: Where the modules are served: another address for other contents, so that no browser mixes two versions.
 ELEMENTS = "/elements/" + hashlib.sha256(b"".join(path.read_bytes() for path in sorted(WEB.iterdir()))).hexdigest()[:12]
+_GRADIO = re.compile(rb'<script type="module" crossorigin src="([^"]+)"></script>')
 _THEME = re.compile(rb'"theme_hash":\s*"(\w+)"')
 
 
@@ -31,6 +33,14 @@ def tags(document: bytes) -> bytes:
         f'<script type="module" src="{ELEMENTS[1:]}/start.js"></script>',
     ]
     return "\n".join(lines).encode()
+
+
+def with_tags(document: bytes) -> bytes:
+    """A page of Gradio's that begins with ours; any other document as it is."""
+    if b"<gradio-app" not in document:
+        return document
+    document = _GRADIO.sub(rb'<link rel="modulepreload" crossorigin href="\1" data-later>', document)
+    return document.replace(b"<base", tags(document) + b"\n<base", 1)
 
 
 class WithElements:
@@ -53,8 +63,7 @@ class WithElements:
             else:
                 body += message.get("body", b"")
                 if not message.get("more_body"):
-                    # before Gradio's own modules: modules start in the order of the document
-                    body = body.replace(b"<base", tags(body) + b"\n<base", 1) if b"<gradio-app" in body else body
+                    body = with_tags(body)
                     MutableHeaders(raw=started["headers"])["content-length"] = str(len(body))
                     await send(started)
                     await send({"type": "http.response.body", "body": body})

@@ -85,7 +85,7 @@ TAB = Tab(
             "The generator works from coarse to fine, and a style tells each layer what to draw. Here the first layers take "
             "the style of the picture on the left, the others that of the picture on top.",
             models, style_mixing.MixState, style_mixing.mix,
-            (View("crossed", "table", "Mixed styles", {"rows": 4, "columns": 6}),),
+            (View("crossed", "table", "Mixed styles", {"rows": 4, "columns": 6, "take": True}),),
             task="Move the slider layer by layer: which one decides on the shape, which one on the colour or stroke?",
         ),
         Section(

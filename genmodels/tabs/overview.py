@@ -50,4 +50,5 @@ TAB = Tab(
         ),
     ],
     panel=False,
+    start="see",
 )  # fmt: skip

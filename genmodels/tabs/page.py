@@ -42,7 +42,7 @@ def sections() -> dict[str, Section]:
 
 def shown_tabs() -> list[Tab]:
     """All but those of families that have no trained model here; if there is none at all, they are shown and say so."""
-    found = [tab for tab in tabs().values() if not tab.is_family or core.available(tab.key)]
+    found = [tab for tab in tabs().values() if not tab.is_family or core.available_of_kin(tab.key)]
     return found if any(tab.is_family for tab in found) else list(tabs().values())
 
 
@@ -61,14 +61,15 @@ def spec() -> dict[str, Any]:
 
 
 def families() -> dict[str, Any]:
-    """What every tab may say of the families, by name: see `Tab.card`."""
-    return {tab.key: tab.card() for tab in shown_tabs() if tab.is_family}
+    """What every tab may say of the families, by name: see `Tab.cards`."""
+    cards = {name: card for tab in shown_tabs() if tab.is_family for name, card in tab.cards().items()}
+    return {name: card for name, card in cards.items() if not card["of"] or core.available(name)}
 
 
 def facts(name: str) -> dict[str, Any]:
     """What the page knows of a model."""
     info = core.describe(name)
-    told = {key: info[key] for key in ("family", "data", "title", "shape", "background")}
+    told = {key: info[key] for key in ("family", "kind", "data", "title", "shape", "background")}
     return told | {"variant": name.removeprefix(info["family"]).replace(info["data"], "").strip("-")}
 
 
@@ -201,7 +202,8 @@ def _upload(state: Any) -> Answer:
 
 @functools.cache
 def _about_text(key: str) -> str:
-    text = f"{core.about(key)}\n\n### Measured\n\n{metrics_table.figures(key)}"
+    shown = [family for family in core.kin(key) if family == key or core.available(family)]
+    text = "\n\n".join(f"{core.about(family)}\n\n### Measured\n\n{metrics_table.figures(family)}" for family in shown)
     html = MarkdownIt("commonmark", {"html": False}).enable("table").render(text)
     table = '<div class="gm-scroll" tabindex="0" role="region" aria-label="Measured figures"><table>'
     return html.replace("<table>", table).replace("</table>", "</table></div>")
@@ -214,10 +216,22 @@ def _about(state: Any) -> Answer:
     return {"html": _about_text(key)}
 
 
+def _checked(question: Any) -> Answer:
+    """What a link says of a section: the same values once they are checked, drawings as their bytes."""
+    key: Any = question.get("section") if isinstance(question, Mapping) else None
+    section = sections().get(key) if isinstance(key, str) else None
+    if section is None:
+        raise ValueError(f"There is no section {str(key)[:40]!r}.")
+    values = question.get("state")
+    state = section.parse(values)
+    return {"state": {key: getattr(state, key) for key in values}}
+
+
 HELPERS: dict[str, Callable[[Any], Answer]] = {
     "page.hub_model": _hub_model,
     "page.examples": _examples,
     "page.upload": _upload,
     "page.about": _about,
+    "page.state": _checked,
     "page.points": lambda state: latents.points(_model(state)),
 }

@@ -1,6 +1,12 @@
-"""The PixelCNN tab: watch it write, let it finish a drawing, see what it expects of each pixel and what surprises it."""
+"""The autoregressive tab: watch a model write, let it finish a drawing, see what it expects of each pixel, what surprises it,
+and how three networks look back.
 
-from genmodels.tabs.base import Accent, Glance, Tab
+Its key is the family's that came first, so that old addresses, embeds and endpoints go on.
+In the real world: lossless compression (a likelihood is a code's length; PNG's successors predict pixels likewise), filling in
+what a scan has lost (van den Oord et al. 2016, arXiv 1601.06759, section 5.6), voices (WaveNet, arXiv 1609.03499).
+"""
+
+from genmodels.tabs.base import Accent, Glance, Kin, Tab
 from genmodels.wrappers import autoregressive, core, latents, likelihoods
 from genmodels.wrappers.section import Section, View
 
@@ -8,13 +14,14 @@ FAMILY = "pixelcnn"
 
 
 def models() -> list[str]:
-    return core.available(FAMILY)
+    return core.available_of_kin(FAMILY)
 
 
 TAB = Tab(
     key=FAMILY,
-    title="PixelCNN",
-    heading="Autoregressive model (PixelCNN)",
+    title="Autoregressive",
+    name="PixelCNN",
+    heading="Autoregressive models (PixelCNN, PixelRNN, WaveNet)",
     objective="Say before each pixel how likely every level is, so that the real one surprises as little as possible.",
     diagram={
         "alt": "The rows above and the pixels to the left go into the network, which says how likely every level of the next "
@@ -45,7 +52,7 @@ TAB = Tab(
     sections=[
         Section(
             "pixelcnn.write", "Watch it write",
-            "A PixelCNN writes a picture like a text: pixel by pixel, row by row, each drawn from what it expects after all "
+            "An autoregressive model writes a picture like a text: pixel by pixel, row by row, each drawn from what it expects after all "
             "that stands there. Beside it is how unsure it was: most where a stroke can go either way.",
             models, autoregressive.WriteState, autoregressive.write,
             element="gm-writer", work=True, verb="Write",
@@ -85,5 +92,48 @@ TAB = Tab(
             "pixelcnn.kinds", "Pictures of other kinds", "",
             models, likelihoods.KindsState, likelihoods.kinds, hidden=True,
         ),
+        Section(
+            "pixelcnn.three", "Three ways to look back",
+            "The same seed and class. A PixelCNN looks through a window of convolutions, a PixelRNN remembers along diagonals, a "
+            "WaveNet reads the rows as one ribbon, in leaps that double. Point at a pixel: "
+            "what lights up bore on it, the brighter the more, by the gradient.",
+            models, autoregressive.ThreeState, autoregressive.three,
+            element="gm-three", work=True, verb="Write",
+            task="Point at the lower end of a stroke. Who still looks at its upper end?",
+        ),
+        Section(
+            "pixelcnn.field", "What bore on a pixel", "",
+            models, autoregressive.FieldState, autoregressive.field, hidden=True,
+        ),
     ],
+    kin={
+        "pixelrnn": Kin(
+            "PixelRNN",
+            Glance(
+                idea="Recurrent networks read the picture along its diagonals and remember: each pixel is expected from all pixels "
+                "before it.",
+                verb="finishes its lower half",
+                architecture="Diagonal BiLSTMs: a state from the left and from above, and a mirrored one a row behind",
+                training="Maximises the exact likelihood, a diagonal at a time",
+                sampling="One step of the recurrence per pixel, row by row",
+                strengths=("the exact likelihood", "a few weights see all that is before"),
+                limits=("trains in sequence", "slow: pixel by pixel", "has no code"),
+            ),
+            Accent("#7c2d12", "#fdba74"),
+        ),
+        "wavenet": Kin(
+            "WaveNet",
+            Glance(
+                idea="The rows are one long ribbon, read like a sound: causal convolutions whose leaps double look back over a "
+                "thousand pixels.",
+                verb="finishes its lower half",
+                architecture="Dilated causal convolutions in one dimension, gated, with skip connections",
+                training="Maximises the exact likelihood, all pixels in one pass",
+                sampling="One place of each block per pixel",
+                strengths=("the exact likelihood", "any sequence: sounds, texts, pictures"),
+                limits=("knows nothing of rows and columns", "slow: pixel by pixel", "has no code"),
+            ),
+            Accent("#0e7490", "#22d3ee"),
+        ),
+    },
 )  # fmt: skip

@@ -46,6 +46,7 @@ def train(
     *,
     folder: str | os.PathLike[str] | None = None,
     minutes: float | None = None,
+    cpu_minutes: float | None = None,
     resume: bool = False,
     precision: str = "auto",
     log_every: int = 50,
@@ -59,7 +60,9 @@ def train(
     and before the first of these after 1, 2, 5, 10, 20, … steps, so that a slow machine soon shows life.
 
     recipe: by default the family's own. minutes: train for so long instead of `recipe.steps` steps, with the
-    learning-rate schedule stretched to fit. resume: go on from the last state in `folder`, or start if there is none.
+    learning-rate schedule stretched to fit. cpu_minutes: the same, counted as the CPU time that this process spends in
+    steps: neither what else the machine does, nor saving, nor what the caller does between rows takes from it.
+    resume: go on from the last state in `folder`, or start if there is none.
     precision: "auto" (timed), "no" (float32) or "bf16". save_minutes / save_steps: how often state, samples and
     checkpoint are written to `folder` (at a row's end). stop: asked after every step; True saves and returns.
 
@@ -70,7 +73,8 @@ def train(
     A row: step, epoch, progress (share of the run done), seconds, images_per_s, learning_rate, and every term of the
     objective (prefixed "player/" if there are several players), averaged over the row's steps and all processes.
     Raises TrainingDiverged at a loss that is not finite (the last good state is kept); ValueError for data that don't fit
-    the model, and for a folder that holds another run (or this one, without `resume`): nothing is overwritten.
+    the model, for both kinds of minutes, and for a folder that holds another run (or this one, without `resume`): nothing
+    is overwritten.
 
     >>> import genmodels
     >>> from genmodels.models.base import TrainConfig
@@ -84,11 +88,13 @@ def train(
     """
     process_state()  # before anything else asks accelerate: only so do processes on CPUs find each other
     folder = Path(folder) if folder is not None else None
+    if minutes and cpu_minutes:
+        raise ValueError("A run is as long as minutes or as cpu_minutes say, not both.")
     _check_fit(model, data)
     former = _former(model, data, folder, resume)
     if former and precision == "auto":
         precision = former.run["precision"]
-    run = _Run(model, data, recipe or model.recipe, folder, minutes, precision, tensorboard, start)
+    run = _Run(model, data, recipe or model.recipe, folder, minutes, cpu_minutes, precision, tensorboard, start)
     run.restore(former)
     return run.rows(log_every, save_minutes, save_steps, stop)
 
@@ -103,6 +109,7 @@ class _Run:
         recipe: TrainConfig,
         folder: Path | None,
         minutes: float | None,
+        cpu_minutes: float | None,
         precision: str,
         tensorboard: bool,
         start: str | None,
@@ -111,7 +118,8 @@ class _Run:
         from accelerate.state import AcceleratorState
 
         set_threads()
-        self.model, self.data, self.minutes, self.folder = model, data, minutes, folder
+        self.model, self.data, self.folder = model, data, folder
+        self.minutes, self.cpu_minutes = minutes, cpu_minutes
         # what training.json keeps of earlier training, read now: the run may be meant to replace that checkpoint
         self.start = {"start": start, "before": checkpoint.read_json(start, "training.json")} if start else {}
         self.recipe = dataclasses.replace(recipe, batch_size=min(recipe.batch_size, len(data)))
@@ -146,7 +154,7 @@ class _Run:
             player: self.accelerator.prepare(optimizer_of(model, parameters, self.recipe))
             for player, parameters in model.players().items()
         }
-        self.step, self.seconds = 0, 0.0
+        self.step, self.seconds, self.cpu_seconds = 0, 0.0, 0.0
         self.accelerator.register_for_checkpointing(self.ema)
 
     # -- the loop -----------------------------------------------------------------------------------------------
@@ -161,7 +169,9 @@ class _Run:
         progress, stopped = self._agree(stop)
         try:
             while progress < 1 and not stopped:
+                began = time.process_time()
                 window.add(self._train_step(progress), self.step)
+                self.cpu_seconds += time.process_time() - began
                 self.step += 1
                 self.seconds = time.perf_counter() - started
                 progress, stopped = self._agree(stop)
@@ -229,13 +239,17 @@ class _Run:
 
     def _agree(self, stop: Callable[[], bool]) -> tuple[float, bool]:
         """(share of the run done, whether to stop now), the same on every process: rank 0 has the clock."""
-        progress = self.seconds / (60 * self.minutes) if self.minutes else self.step / self.recipe.steps
-        state = torch.tensor([min(progress, 1.0), float(stop())], dtype=torch.float64)
+        state = torch.tensor([min(self._progress(), 1.0), float(stop())], dtype=torch.float64)
         if self.accelerator.num_processes > 1:
             from accelerate.utils import broadcast
 
             state = broadcast(state.to(self.accelerator.device))
         return float(state[0]), bool(state[1])
+
+    def _progress(self) -> float:
+        if self.cpu_minutes:
+            return self.cpu_seconds / (60 * self.cpu_minutes)
+        return self.seconds / (60 * self.minutes) if self.minutes else self.step / self.recipe.steps
 
     def _any(self, condition: bool) -> bool:
         flag = torch.tensor(float(condition), device=self.accelerator.device)
@@ -290,8 +304,8 @@ class _Run:
             self.accelerator.save_state(str(aside))
             self.accelerator.wait_for_everyone()
             if self.accelerator.is_main_process:
-                run = {"step": self.step, "seconds": self.seconds, "precision": self.precision}
-                seal(aside, run | self._identity)
+                time_spent = {"seconds": self.seconds, "cpu_seconds": self.cpu_seconds}
+                seal(aside, {"step": self.step, **time_spent, "precision": self.precision} | self._identity)
                 take_place(aside, final)
                 self._save_checkpoint(self.folder, progress)
                 picture = preview(self.ema.module.eval(), self.data)
@@ -325,10 +339,12 @@ class _Run:
             "recipe": dataclasses.asdict(self.recipe),
             **self.start,
             "minutes": self.minutes,
+            "cpu_minutes": self.cpu_minutes,
             "steps": self.step,
             "epochs": round(self.step * self.recipe.batch_size / len(self.data), 2),
             "progress": round(progress, 4),
             "seconds": round(self.seconds, 1),
+            "cpu_seconds": round(self.cpu_seconds, 1),
             "images_per_s": round(self.step * self.recipe.batch_size / seconds, 1),
             "precision": self.precision,
             "processes": self.accelerator.num_processes,
@@ -342,6 +358,7 @@ class _Run:
         if former:
             self.accelerator.load_state(str(former.folder))
             self.step, self.seconds = former.run["step"], former.run["seconds"]
+            self.cpu_seconds = former.run.get("cpu_seconds", 0.0)  # of older versions' states nobody knows it
         self.accelerator.wait_for_everyone()
         if not (self.folder and self.accelerator.is_main_process):
             return

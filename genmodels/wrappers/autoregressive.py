@@ -15,9 +15,13 @@ from torch import Tensor
 from genmodels import operations
 from genmodels.data import to_uint8
 from genmodels.device import here, threads
+from genmodels.evaluation.report import shown
 from genmodels.models.base import seeded
-from genmodels.protocols import WritesRows
+from genmodels.protocols import WritesRows, abilities_of
+from genmodels.registry import FAMILIES, get_family
+from genmodels.wrappers import on_record
 from genmodels.wrappers.core import (
+    available,
     check_int,
     class_index,
     describe,
@@ -27,10 +31,11 @@ from genmodels.wrappers.core import (
 )
 from genmodels.wrappers.latents import PictureState
 from genmodels.wrappers.pictures import from_pad
-from genmodels.wrappers.section import Answer, pictures
+from genmodels.wrappers.section import Answer, Whole, pictures
 from genmodels.wrappers.state import (
     EACH,
     NOT_TOLD,
+    DataState,
     State,
     class_label,
     class_of,
@@ -46,6 +51,7 @@ from genmodels.wrappers.types import Pad, PixelDistribution, SurpriseMap
 MAX_WRITTEN = 16
 TENTHS, UNKNOWN = 10, 255  # bits travel as bytes: so many to the bit, and one that stands for "none"
 KEPT_EXPECTATIONS = 8  # up to 3 MB each
+FIELD_RANGE = 4  # powers of ten, from the strongest influence on a pixel down
 QUICK = 0.03  # seconds: rows that come faster travel together
 Step = TypeVar("Step")
 
@@ -157,6 +163,17 @@ class ExpectState(State):
     y: int = state_whole("Row", *_side(1), shown=False)
 
 
+@dataclass(frozen=True)
+class ThreeState(DataState):
+    label: str = class_label(NOT_TOLD, default="4")
+    seed: int = state_seed()
+
+
+@dataclass(frozen=True)
+class FieldState(ExpectState):
+    label: str = class_label(NOT_TOLD)
+
+
 def write(state: WriteState) -> Iterator[Answer]:
     """n new pictures, row by row; picture i has seed + i. See `_answers`."""
     model, index = get_model(state.model, WritesRows), class_index(state.model, class_of(state.label))
@@ -211,6 +228,86 @@ def _rows(images: Tensor, entropies: Tensor, given: Tensor, first: int, end: int
     rows = slice(first, end)
     bits = _unsure(entropies[:, rows], given[:, 0, rows])
     return {"row": first, "samples": pictures(images[:, :, rows]), "bits": bits}
+
+
+def field(state: FieldState) -> Answer:
+    """field: how much each pixel of a picture bore on what was expected of one, `(H, W)` as base64 of bytes: 0 not at all, then
+    from 1 to 255 by powers of ten, over FIELD_RANGE of them; words; reach: how many pixels; nine_tenths: how few make up most."""
+    strengths = _influence(state).flatten()
+    order = strengths.sort(descending=True).values
+    reach = int((strengths > 0).sum())
+    share = order.cumsum(0) / order.sum().clamp_min(torch.finfo(order.dtype).tiny)
+    few = min(reach, int((share < 0.9).sum()) + 1)
+    decades = (strengths / order[0].clamp_min(torch.finfo(order.dtype).tiny)).log10() / FIELD_RANGE + 1
+    bytes_ = torch.where(strengths > 0, (1 + 254 * decades).round().clamp(1, 255), 0)
+    before = state.y * describe(state.model)["shape"][2] + state.x
+    return {
+        "field": _text(bytes_.numpy()),
+        "reach": reach,
+        "nine_tenths": few,
+        "words": f"**{reach} of {before}** pixels before it reach it; **{few}** of them make up nine tenths of the influence."
+        if before
+        else "The first pixel: nothing stands before it.",
+    }
+
+
+@locked
+def _influence(state: FieldState) -> Tensor:
+    model = get_model(state.model, WritesRows)
+    labels = operations.as_labels(model, 1, class_index(state.model, class_of(state.label)))
+    return model.influence(from_pad(state.model, state.pad_of("picture"))[0], state.y, state.x, labels)[0]
+
+
+def three(state: ThreeState) -> Iterator[Answer]:
+    """ways: for each family that writes rows {family, model, bits (per dim of test images), bits_text}, or why it can't; then, as
+    it writes, {way: its number, row, ms, picture: so far}. In the end all pictures and ms in ways."""
+    ways = [_way(family, state.data) for family in FAMILIES if WritesRows in abilities_of(get_family(family))]
+    yield {"ways": [dict(way) for way in ways], "progress": "Begins …"}
+    for i, way in enumerate(ways):
+        for told in _written(way["model"], state) if way["model"] else ():
+            way |= told
+            yield {"way": i, **told, "progress": f"{way['model']} writes row {told['row']}"}
+    yield Whole({"done": True}, ways=ways)
+
+
+def _way(family: str, data: str) -> Answer:
+    """The general model of a family for a data set, and what its test images cost."""
+    names = on_record.of_data(data, available(family))
+    if not names:
+        return {"family": family, "model": "", "why": on_record.no_model(family, data)}
+    figures = on_record.records()[names[0]].get("metrics", {})
+    if "bits_per_dim" not in figures:
+        return {"family": family, "model": names[0], "bits": None, "bits_text": "bits/dim not measured"}
+    return {
+        "family": family,
+        "model": names[0],
+        "bits": figures["bits_per_dim"]["value"],
+        "bits_text": f"{shown(figures, 'bits_per_dim')} bits/dim",
+    }
+
+
+def _written(name: str, state: ThreeState) -> Iterator[Answer]:
+    """One picture, now and then while it is written; ms: of computing alone."""
+    model = get_model(name, WritesRows)
+    label = class_index(name, class_of(state.label)) if describe(name)["conditional"] else None
+    labels, generators = operations.as_labels(model, 1, label), seeded([state.seed])
+    seconds, sent_at = 0.0, time.perf_counter()
+    steps = locked_steps(_timed(_in_one_thread(model.sample_steps(labels, generators=generators))))
+    for row, (images, took) in enumerate(steps, 1):
+        seconds += took
+        if row == model.image_shape[1] or time.perf_counter() - sent_at >= QUICK:
+            sent_at = time.perf_counter()
+            yield {"row": row, "ms": 1000 * seconds, "picture": pictures(images)}
+
+
+def _timed(steps: Iterator[Step]) -> Iterator[tuple[Step, float]]:
+    """Each with the seconds that it took, without the wait for others."""
+    while True:
+        begun = time.perf_counter()
+        step = next(steps, None)
+        if step is None:
+            return
+        yield step, time.perf_counter() - begun
 
 
 def surprise(state: PictureState) -> Answer:

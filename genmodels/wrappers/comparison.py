@@ -1,28 +1,25 @@
 """The models side by side: what is on record of them as tables. Nothing here loads a model: it reads JSON files."""
 
-import functools
-import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from genmodels import checkpoint
 from genmodels.card import history
-from genmodels.data import DATASETS
-from genmodels.evaluation.keys import KEYS, PART_TITLES, RANKED_BY, REAL_SETS
+from genmodels.evaluation.keys import KEYS, RANKED_BY, REAL_SETS
 from genmodels.evaluation.measurement import DEFAULT_N
-from genmodels.evaluation.report import Figures, Metric, Report, measured, read_report, shown, timed_on
-from genmodels.places import without_paths
+from genmodels.evaluation.report import Figures, Metric, Report, shown, timed_on
 from genmodels.protocols import AnyModel, HasLikelihood, Samples, abilities_of
 from genmodels.registry import FAMILIES, get_family
 from genmodels.wrappers import bundled_samples
 from genmodels.wrappers.core import available, describe
+from genmodels.wrappers.on_record import Records, able, can, everyone, no_model, of_data, title, why_missing
 from genmodels.wrappers.published import LIKELIHOODS, Published
 from genmodels.wrappers.section import Answer
 from genmodels.wrappers.state import DataState, FreeState
 from genmodels.wrappers.tables import Column, Row, Table, least, most, table
 
-Records = dict[str, Report]
+NOTHING = "Nothing has been measured yet."
 FAMILY, MODEL = Column("family", "Family"), Column("model", "Model")
 SIZE = ("parameters", "file_size")
 QUALITY = ("frechet_distance", "kernel_distance", "precision", "class_accuracy")
@@ -32,96 +29,10 @@ SPEEDS = {
     "CPU": ("sampling_ms_1_cpu", "sampling_ms_16_cpu"),
     "GPU": ("sampling_ms_1_gpu", "sampling_ms_16_gpu"),
 }
-#: What decides where a figure that is missing could have come from: for its reason.
-NEEDS: dict[str, type] = dict.fromkeys(BITS, HasLikelihood) | dict.fromkeys((*QUALITY, *DIVERSITY), Samples)
-LACKING: dict[type, str] = {HasLikelihood: "It states no likelihood.", Samples: "It draws no pictures."}
 ABSENT: dict[type, str] = {
     HasLikelihood: "Without a likelihood, and so not listed",
     Samples: "Without pictures of its own, and so not listed",
 }
-
-
-# -- which models, and what is on record of them -----------------------------------------------------------------------
-
-
-def everyone() -> list[str]:
-    """The models of all families, family by family."""
-    return [name for family in FAMILIES for name in available(family)]
-
-
-def samplers() -> list[str]:
-    """Those that draw new pictures."""
-    return [name for name in everyone() if can(name, Samples)]
-
-
-def own() -> list[str]:
-    """Models of one's own, which are not bundled."""
-    return list(checkpoint.own())
-
-
-def settings(name: str) -> dict[str, Any]:
-    """The settings of a model, as its config.json has them."""
-    return dict(checkpoint.read_config(name)["config"])
-
-
-def of_data(data: str, names: Iterable[str] | None = None) -> list[str]:
-    return [name for name in (everyone() if names is None else names) if describe(name)["data"] == data]
-
-
-def can(name: str, ability: type) -> bool:
-    return ability is AnyModel or ability in abilities_of(get_family(describe(name)["family"]))
-
-
-def records() -> Records:
-    """What was measured of every model, {} where that doesn't hold any more; read again once a file has changed."""
-    return _records(_stamp())
-
-
-def _stamp() -> tuple[tuple[str, int, int], ...]:
-    """What tells whether a file of any model has changed, of a referee's too."""
-    files = (
-        os.path.join(place, name)
-        for root in checkpoint.bundled().values()
-        for place, _, names in os.walk(root)
-        for name in names
-    )
-    return tuple((file, (facts := os.stat(file)).st_mtime_ns, facts.st_size) for file in files)
-
-
-@functools.lru_cache(maxsize=2)
-def _records(stamp: tuple[tuple[str, int, int], ...]) -> Records:
-    return {name: _record(name) for name in everyone()}
-
-
-def _record(name: str) -> Report:
-    try:
-        return measured(name)
-    except ValueError:  # weights that can't be read, or a file that is no JSON: `why_unmeasured` says so
-        return {}
-
-
-def why_unmeasured(name: str) -> str:
-    """Why nothing that was measured of a model counts, and the command that measures it."""
-    try:
-        reason = "its figures are of another format, weights, settings or referee" if read_report(name) else ""
-    except ValueError as error:
-        reason = sentence(error).rstrip(".")
-    return f"Not measured{f' ({reason})' if reason else ''}: `python -m genmodels evaluate {name}` does it."
-
-
-def why_missing(name: str, slug: str, report: Report) -> str:
-    """Why a model with this report has no figure of this slug."""
-    ability = NEEDS.get(slug)
-    if ability and not can(name, ability):
-        return LACKING[ability]
-    if not report:
-        return why_unmeasured(name)
-    if slug == "class_accuracy" and not describe(name)["conditional"]:
-        told = f"captions, {shown(report['metrics'], 'caption_accuracy')} as they say"
-        return f"It is told {told if 'caption_accuracy' in report['metrics'] else 'no class'}."
-    if report["failed"]:
-        return " ".join(f"{PART_TITLES[part]} could not be measured: {why}" for part, why in report["failed"].items())
-    return f"Not in its metrics.json: `python -m genmodels evaluate {name}` measures it."
 
 
 # -- rows and columns of figures ---------------------------------------------------------------------------------------
@@ -193,24 +104,14 @@ def _how(metric: Metric) -> str:
     return metric["protocol"].rstrip(".")
 
 
-def _title(data: str) -> str:
-    return DATASETS[data].title if data in DATASETS else data
-
-
-def able(data: str, ability: type) -> Records:
-    """What is on record of the data set's models with an ability."""
-    known = records()
-    return {name: known[name] for name in of_data(data) if can(name, ability)}
-
-
 def _absent(data: str, ability: type) -> dict[str, str]:
     """Which models are not in a table, as a line below it."""
     names = [name for name in of_data(data) if not can(name, ability)]
     return {"missing": f"{ABSENT[ability]}: {', '.join(names)}."} if names else {}
 
 
-def _best(row: Row | None, key: str) -> str:
-    return f"{row['model']} ({row[f'{key}_text']})" if row else "no model that was measured"
+def _best(row: Row, key: str) -> str:
+    return f"{row['model']} ({row[f'{key}_text']})"
 
 
 # -- the tables --------------------------------------------------------------------------------------------------------
@@ -249,38 +150,46 @@ def size(state: DataState) -> Answer:
     reading = (
         f"From {small['parameters_text']} parameters ({small['model']}) to {large['parameters_text']} ({large['model']})."
         if small and large
-        else "Nothing has been measured yet."
+        else NOTHING
     )
     return {"table": table([FAMILY, MODEL, *_columns(SIZE, known), *trained], rows, reading)}
 
 
 def _trained(name: str) -> Row:
-    trainings = history(checkpoint.read_json(name, "training.json"))
-    if not trainings:
-        why = "It keeps no training.json."
-        return {"epochs": None, "minutes": None, "hardware": None} | dict.fromkeys(
-            ("epochs_why", "minutes_why", "hardware_why"), why
-        )
-    return {
-        "epochs": sum(t["epochs"] for t in trainings),
-        "minutes": sum(t["seconds"] for t in trainings) / 60,
-        "hardware": trainings[-1]["hardware"],
-    }
+    why = "It keeps no training.json."
+    try:
+        if trainings := history(checkpoint.read_json(name, "training.json")):
+            return {
+                "epochs": sum(t["epochs"] for t in trainings),
+                "minutes": sum(t["seconds"] for t in trainings) / 60,
+                "hardware": trainings[-1]["hardware"],
+            }
+    except (ValueError, KeyError, TypeError):
+        why = "Its training.json can't be read."
+    return missing("epochs", why) | missing("minutes", why) | missing("hardware", why)
 
 
 def quality(state: DataState) -> Answer:
     known = able(state.data, Samples)
     rows = sorted((_row(name, QUALITY, report) for name, report in known.items()), key=_by_distance)
     real = _references(known, QUALITY)
-    best, reached = least(rows, RANKED_BY), least(real, RANKED_BY)
-    blurred = next((row for row in real if row["model"].endswith(REAL_SETS["blur_0.5px"].title)), None)
-    reading = f"{_best(best, RANKED_BY)} comes nearest to the real {_title(state.data).lower()} by Fréchet distance"
-    reading += f"; other real images reach {reached[f'{RANKED_BY}_text']}" if reached else ""
-    if blurred:
-        sharper = [row for row in rows if (row[RANKED_BY] or 1e9) < blurred[RANKED_BY]]
-        reading += f", and {len(sharper) or 'none'} of {len(rows)} models beat{'s' * (len(sharper) == 1)} images blurred by half a pixel"
     columns = [FAMILY, MODEL, *_columns(QUALITY, known)]
-    return {"table": table(columns, [*real, *rows], f"{reading}.", **_absent(state.data, Samples))}
+    reading = _quality_reading(state.data, rows, real)
+    return {"table": table(columns, [*real, *rows], reading, **_absent(state.data, Samples))}
+
+
+def _quality_reading(data: str, rows: Sequence[Row], real: Sequence[Row]) -> str:
+    best, reached = least(rows, RANKED_BY), least(real, RANKED_BY)
+    if best is None:
+        return NOTHING
+    reading = f"{_best(best, RANKED_BY)} comes nearest to the real {title(data).lower()} by {KEYS[RANKED_BY].title}"
+    reading += f"; other real images reach {reached[f'{RANKED_BY}_text']}" if reached else ""
+    blurred = next((row for row in real if row["model"] == real_title("blur_0.5px")), None)
+    if blurred:
+        sharper = sum(_by_distance(row) < blurred[RANKED_BY] for row in rows)
+        beat = "beats" if sharper == 1 else "beat"
+        reading += f", and {sharper or 'none'} of {len(rows)} models {beat} images blurred by half a pixel"
+    return f"{reading}."
 
 
 def _by_distance(row: Row) -> float:
@@ -290,13 +199,19 @@ def _by_distance(row: Row) -> float:
 def diversity(state: DataState) -> Answer:
     known = able(state.data, Samples)
     rows = [_row(name, DIVERSITY, report) for name, report in known.items()]
+    columns = [FAMILY, MODEL, *_columns(DIVERSITY, known)]
+    return {"table": table(columns, rows, _diversity_reading(state.data, rows), **_absent(state.data, Samples))}
+
+
+def _diversity_reading(data: str, rows: Sequence[Row]) -> str:
     wide, narrow, copying = most(rows, "coverage"), least(rows, "coverage"), most(rows, "copies")
-    reading = f"{_best(wide, 'coverage')} covers the most of the real {_title(state.data).lower()}, {_best(narrow, 'coverage')} the least"
+    if not wide or not narrow:
+        return NOTHING
+    reading = f"{_best(wide, 'coverage')} covers the most of the real {title(data).lower()}, {_best(narrow, 'coverage')} the least"
     if copying:
         more = f"{_best(copying, 'copies')} shows the most copies, where chance gives 1 %"
         reading += f"; {more if copying['copies'] else 'none shows a copy of a training image'}"
-    columns = [FAMILY, MODEL, *_columns(DIVERSITY, known)]
-    return {"table": table(columns, rows, f"{reading}.", **_absent(state.data, Samples))}
+    return f"{reading}."
 
 
 ONE, SIXTEEN, RATE = (
@@ -304,6 +219,9 @@ ONE, SIXTEEN, RATE = (
     Column("sixteen", "16 pictures", "ms", 0, "How long sixteen take together: the median of many times."),
     Column("rate", "Pictures/s", "", 0, "Sixteen, divided by their time."),
 )
+
+
+NO_GPU = "On no GPU yet: `python -m genmodels evaluate --all --only speed` measures it on a machine that has one."
 
 
 def speed_row(name: str, machine: str, one: float, sixteen: float) -> Row:
@@ -322,20 +240,16 @@ def speed_table(data: str, here: Sequence[Row] = ()) -> Table:
     rows = [*here, *(row for name, report in known.items() for row in _speed_rows(name, report))]
     newest = list(here) or rows
     fast, slow = least(newest, "sixteen"), most(newest, "sixteen")
-    reading = "Nothing has been measured yet."
+    reading = NOTHING
     if fast and slow:
         reading = (
             f"16 pictures take from {fast['sixteen']:.0f} ms ({fast['model']}) to {slow['sixteen']:.0f} ms "
             f"({slow['model']}), {slow['sixteen'] / fast['sixteen']:.0f} times as long, on {fast['machine']}."
         )
-    unmeasured = [
-        kind for kind, (slug, _) in SPEEDS.items() if not any(slug in r.get("metrics", {}) for r in known.values())
-    ]
     columns = [FAMILY, MODEL, ONE, SIXTEEN, RATE, Column("machine", "Machine")]
     absent = _absent(data, Samples)
-    for kind in unmeasured:
-        note = f"No {kind} has been measured: `python -m genmodels evaluate --all --only speed` does it on a machine that has one."
-        absent["missing"] = f"{absent.get('missing', '')} {note}".strip()
+    if rows and not any(slug in report.get("metrics", {}) for slug in SPEEDS["GPU"] for report in known.values()):
+        absent["missing"] = f"{absent.get('missing', '')} {NO_GPU}".strip()
     return table(columns, rows, reading, **absent)
 
 
@@ -362,14 +276,14 @@ def domains(state: DomainsState) -> Answer:
     sets = {data: able(data, AnyModel) for data in dict.fromkeys(describe(name)["data"] for name in everyone())}
     columns = [
         FAMILY,
-        *(Column(d, _title(d), digits=2, protocol=_protocol([RANKED_BY], known)) for d, known in sets.items()),
+        *(Column(d, title(d), digits=2, protocol=_protocol([RANKED_BY], known)) for d, known in sets.items()),
     ]
     rows = [{"family": family} | _domains_row(family, sets) for family in FAMILIES if available(family)]
     bests = {data: least(rows, data) for data in sets}
     reading = f"Nearest to real images by {KEYS[RANKED_BY].title}: " + ", ".join(
         f"{row[f'{data}_model']} ({row[data]:.2f})" for data, row in bests.items() if row
     )
-    return {"table": table(columns, rows, f"{reading}." if any(bests.values()) else "Nothing has been measured yet.")}
+    return {"table": table(columns, rows, f"{reading}." if any(bests.values()) else NOTHING)}
 
 
 def _domains_row(family: str, sets: Mapping[str, Records]) -> Row:
@@ -387,18 +301,6 @@ def _domains_row(family: str, sets: Mapping[str, Records]) -> Row:
     return row
 
 
-def sentence(error: object) -> str:
-    """What went wrong, for visitors: without the paths of this computer."""
-    return f"{without_paths(str(error)).rstrip('.')}."
-
-
-def no_model(family: str, data: str) -> str:
-    """Why a family has no model here, and the command that makes one."""
-    broken = " ".join(f"{name} can't be read: {sentence(why)}" for name, why in checkpoint.unreadable().items())
-    made = f"`python -m genmodels train {family} --data {data}` trains one."
-    return f"No model of it for {_title(data).lower()} is here: {made} {broken}".strip()
-
-
 def likelihood(state: DataState) -> Answer:
     measured_here = able(state.data, HasLikelihood)
     rows = [_likelihood_row(name, report) for name, report in measured_here.items()]
@@ -408,7 +310,7 @@ def likelihood(state: DataState) -> Answer:
     reading = (
         f"{best['model']} needs the fewest bits: {best['bits_text']} per dimension ({best['kind']})"
         if best
-        else "Nothing has been measured yet"
+        else NOTHING.rstrip(".")
     )
     if best and known:
         near = min(known, key=lambda row: float(row["bits"]))

@@ -204,6 +204,7 @@ def _description(name: str) -> dict[str, Any]:
     return {
         "name": name,
         "family": config["family"],
+        "kind": get_family(config["family"]).__name__,
         "data": data["name"],
         "title": known.title if known else data["name"],
         "shape": list(data["shape"]),
@@ -226,6 +227,21 @@ def available(family: str) -> list[str]:
         return special, order.index(data) if data in order else len(order), name
 
     return sorted(names, key=rank)
+
+
+def kin(family: str) -> list[str]:
+    """A family, then those that it stands for."""
+    return registry.kin(family)
+
+
+def available_of_kin(family: str) -> list[str]:
+    """The bundled models of a family, then those of the families that it stands for."""
+    return [name for one in kin(family) for name in available(one)]
+
+
+def own() -> list[str]:
+    """The models of one's own that join the bundled ones. Raises ValueError where there is none in a folder that is named."""
+    return list(checkpoint.own())
 
 
 def about(family: str) -> str:

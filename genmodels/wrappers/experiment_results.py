@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from genmodels import checkpoint
-from genmodels.wrappers import comparison, plots
+from genmodels.wrappers import on_record, plots
 from genmodels.wrappers.section import Answer
 from genmodels.wrappers.state import FreeState
 from genmodels.wrappers.tables import Column, Row, table
@@ -57,7 +57,7 @@ def _show(name: str, state: ResultsState) -> Answer:
         answer = table(columns, rows, str(values.get("reading") or ""), protocol=_protocol(values))
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         why = str(error) if isinstance(error, ValueError) else f"The file lacks what it should say ({error})."
-        missing = f"{comparison.sentence(why)} `{command}` measures it."
+        missing = f"{on_record.sentence(why)} `{command}` measures it."
         return {"words": "Not measured.", "plots": [], "table": table([], [], "Not measured.", missing=missing)}
     if not values.get("complete", True):
         answer["missing"] = f"Not complete yet: `{values.get('command') or command}` goes on with it."

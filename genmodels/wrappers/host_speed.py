@@ -9,7 +9,7 @@ from genmodels import operations
 from genmodels.device import hardware, here, set_threads
 from genmodels.protocols import Samples
 from genmodels.timing import timings
-from genmodels.wrappers import comparison
+from genmodels.wrappers import comparison, on_record
 from genmodels.wrappers.core import describe, get_model, locked_steps
 from genmodels.wrappers.section import Answer
 from genmodels.wrappers.state import DataState
@@ -21,7 +21,7 @@ REPEATS, SECONDS = 9, 1.5  # of each of both sizes; seconds after which no furth
 def measure(state: DataState) -> Iterator[Answer]:
     """row: how long 1 and 16 pictures of a model take here, one after the other; in the end the table of
     speeds with all of them."""
-    names = comparison.of_data(state.data, comparison.samplers())
+    names = on_record.of_data(state.data, on_record.samplers())
     rows: list[Row] = []
     for i, name in enumerate(names):
         progress = f"{i + 1} of {len(names)}: {name}"
@@ -48,7 +48,7 @@ def _measured(name: str) -> Iterator[Row]:
     except ValueError as error:
         row: Row = {"family": describe(name)["family"], "model": name, "machine": "this host"}
         for key in ("one", "sixteen", "rate"):
-            row |= {key: None, f"{key}_why": comparison.sentence(error)}
+            row |= {key: None, f"{key}_why": on_record.sentence(error)}
         yield row
 
 

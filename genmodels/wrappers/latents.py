@@ -174,10 +174,12 @@ class Neighbours(TypedDict):
 
 
 @locked
-def neighbours(name: str, pad: Pad) -> Neighbours:
-    """Among which test images a picture lies, by the mean of q(z|x)."""
-    model = get_model(name, HasPosterior)
-    codes, labels = _test_codes(name)
+def neighbours(name: str, pad: Pad) -> Neighbours | None:
+    """Among which test images a picture lies, by the mean of q(z|x); None if there are none to compare it with."""
+    model, tested = get_model(name, HasPosterior), _test_codes(name)
+    if tested is None:
+        return None
+    codes, labels = tested
     z = model.posterior(from_pad(name, pad)[0])[0].cpu()
     nearest = labels[(codes - z).square().sum(1).argsort()[:NEAREST]]
     label = int(nearest.mode().values)
@@ -192,7 +194,7 @@ def neighbours(name: str, pad: Pad) -> Neighbours:
 
 @functools.lru_cache(maxsize=8)
 @locked
-def _test_codes(name: str) -> tuple[Tensor, Tensor]:
+def _test_codes(name: str) -> tuple[Tensor, Tensor] | None:
     """Codes `(N, D)` and classes of test images, encoded as a visitor's picture is: without naming the class. What the
     checkpoint keeps was, unless its model knows classes; then they are those of the pictures that we have."""
     if not describe(name)["conditional"]:
@@ -200,7 +202,7 @@ def _test_codes(name: str) -> tuple[Tensor, Tensor]:
         return tested["codes"].float(), tested["labels"]
     images = known_images(name)
     if images is None:
-        raise ValueError(f"There are no test images of {describe(name)['data']!r} here.")
+        return None
     x, labels = images[:]
     return get_model(name, HasPosterior).posterior(x.to(here()))[0].cpu(), labels
 

@@ -1,14 +1,16 @@
 """All families on one page: what each of them makes of a picture, and how they relate. By ability; no family is listed."""
 
+import functools
 import logging
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, NamedTuple
 
-from genmodels import protocols
+from genmodels import checkpoint, protocols
 from genmodels.models.base import Model
 from genmodels.protocols import AnyModel
-from genmodels.registry import FAMILIES, get_family
+from genmodels.registry import get_family, representatives
 from genmodels.wrappers import (
     autoregressive,
     bottleneck,
@@ -21,7 +23,7 @@ from genmodels.wrappers import (
 )
 from genmodels.wrappers.pictures import from_pad
 from genmodels.wrappers.section import Answer, Whole, pictures, share
-from genmodels.wrappers.state import DataState, FreeState, drawing, seed
+from genmodels.wrappers.state import Choices, DataState, FreeState, drawing, field, seed
 
 NOISE = 0.6  # the share of noise through which a denoiser looks
 MADE = 4  # endings, variations, neighbours: as many as make a square
@@ -33,6 +35,15 @@ log = logging.getLogger(__name__)
 class SeeState(DataState):
     picture: str = drawing()
     seed: int = seed()
+    families: list[str] = field(  # the page asks the quick ones apart from the others
+        Choices(
+            label="Families",
+            default=lambda model: list(readable()),
+            choices=lambda model: [(family, family) for family in readable()],
+            most=16,
+            shown=False,
+        )
+    )
 
 
 class Rank(NamedTuple):
@@ -75,9 +86,11 @@ def place(model: str, state: SeeState) -> Answer:
         middle = latents.varied(latents.VariationsState(model, state.picture, 0.0, state.seed), 1)
         first = slot("From its code", "picture", pictures(middle))
     slots = [first, slot("Variations", "picture", pictures(made))]
+    if near is None:
+        return reading(model, slots)
     words = (
         f"**{near['count']} of its {near['of']}** nearest test images are **{near['label']}**; it lies farther out than "
-        f"**{share(near['farther'])}**."
+        f"**{share(near['farther'])}** of all."
     )
     return reading(model, slots, words, Rank(near["farther"], "in the middle", "far out"))
 
@@ -85,7 +98,7 @@ def place(model: str, state: SeeState) -> Answer:
 def judge(model: str, state: SeeState) -> Answer:
     """By a critic; and which pictures of its generator come closest."""
     seen = discriminator.look(discriminator.CriticState(model, state.picture))
-    slots = [slot("Its score", "histogram", seen["realism"], keys=["real", "its own"])]
+    slots = [slot("Real ↑, its own ↓", "histogram", seen["realism"])]
     nearest = pictures(discriminator.nearest_own(model, state.pad_of("picture"), MADE))
     slots.append(slot(f"Its nearest of {discriminator.OWN}", "picture", nearest))
     return reading(model, slots, seen["words"], Rank(seen["above_test"], "looks generated", "looks real"))
@@ -124,27 +137,30 @@ def write_on(model: str, state: SeeState) -> Iterator[Answer]:
 
 def drown(model: str, state: SeeState) -> Answer:
     """In noise, and what is seen in it at one look."""
-    look = diffusion.first_look(_noisy(model, state))
+    look = diffusion.first_look(_noisy(model, state, 1))
     return reading(
         model,
-        [slot("With noise", "picture", pictures(look.noisy[:1])), slot("Seen in it", "picture", pictures(look.clean))],
+        [slot("With noise", "picture", pictures(look.noisy)), slot("Seen in it", "picture", pictures(look.clean))],
     )
 
 
 def restore(model: str, state: SeeState) -> Iterator[Answer]:
     """What comes back from the noise, and how much harder it was to see than a test image."""
-    begun = _noisy(model, state)
+    begun = _noisy(model, state, MADE)
     for answer in diffusion.denoise(begun):
         frame = answer["film"].get("frame")
         if frame and frame["clean"]:
             yield {"model": model, "slots": [slot("Denoised", "picture", frame["clean"], place=1)]}
-    harder, among = diffusion.harder_than(begun)
-    words = f"Harder to see through {NOISE:.0%} noise than **{share(harder)}** of {among} test images."
+    found = diffusion.harder_than(begun)
+    if found is None:
+        return
+    harder, among = found
+    words = f"Harder to see through {100 * NOISE:.0f} % of noise than **{share(harder)}** of {among} test images."
     yield {"model": model, "words": words, "rank": Rank(harder, "easy to see", "hard")._asdict()}
 
 
-def _noisy(model: str, state: SeeState) -> diffusion.DenoiseState:
-    values = {"model": model, "picture": state.picture, "t": NOISE, "n": MADE, "seed": state.seed}
+def _noisy(model: str, state: SeeState, n: int) -> diffusion.DenoiseState:
+    values = {"model": model, "picture": state.picture, "t": NOISE, "n": n, "seed": state.seed}
     return diffusion.DenoiseState.parse(values, [model])
 
 
@@ -171,20 +187,32 @@ READERS = [
 ]
 
 
-def readers() -> dict[str, Reader]:
-    """Of the families that have a model here and the abilities for one, by name."""
-    found: dict[str, Reader] = {}
-    for family in FAMILIES:
+class Readable(NamedTuple):
+    """A family that has models here, and what these make of a picture."""
+
+    reader: Reader
+    models: list[str]
+
+
+def readable() -> dict[str, Readable]:
+    """The families that have a model here and the abilities for a reader, by name."""
+    return _readable(tuple(checkpoint.bundled().values()), tuple(representatives()))
+
+
+@functools.lru_cache(maxsize=2)  # it is asked at every stroke, and reads every checkpoint's config
+def _readable(folders: tuple[Path, ...], families: tuple[str, ...]) -> dict[str, Readable]:
+    found: dict[str, Readable] = {}
+    for family in families:
         can = protocols.abilities_of(get_family(family))
         own = [reader for reader in READERS if all(need in can for need in reader.needs)]
-        if own and core.available(family):
-            found[family] = own[0]
+        if own and (names := core.available_of_kin(family)):
+            found[family] = Readable(own[0], names)
     return found
 
 
 def models() -> list[str]:
     """Of all these families."""
-    return [name for family in readers() for name in core.available(family)]
+    return [name for family in readable().values() for name in family.models]
 
 
 def _model(family: str, data: str) -> str:
@@ -196,7 +224,7 @@ def _model(family: str, data: str) -> str:
 
 
 def _models(family: str, data: str) -> list[str]:
-    return [name for name in core.available(family) if core.describe(name)["data"] == data]
+    return [name for name in readable()[family].models if core.describe(name)["data"] == data]
 
 
 # -- as sections -------------------------------------------------------------------------------------------------------
@@ -205,12 +233,12 @@ def _models(family: str, data: str) -> list[str]:
 def see(state: SeeState) -> Answer:
     """families: what each makes of the picture in one pass, by name: {model, slots: its parts, words, rank: {percent, left,
     right} among test images}, or {error}: one that is missing or broken says so, and leaves the others alone."""
-    return {"families": {family: _one(family, reader, state) for family, reader in readers().items()}}
+    return {"families": {family: _one(family, state) for family in state.families}}
 
 
-def _one(family: str, reader: Reader, state: SeeState) -> Answer:
+def _one(family: str, state: SeeState) -> Answer:
     try:
-        return reader.at_once(_model(family, state.data), state)
+        return readable()[family].reader.at_once(_model(family, state.data), state)
     except Exception as error:
         return _failed(family, error)
 
@@ -226,27 +254,25 @@ def fill(state: SeeState) -> Iterator[Answer]:
     """families: what takes many steps, in turn: a part {model, slots (each with its place), words, rank} or {progress} of
     one family, and in the end all parts together."""
     whole: dict[str, Answer] = {}
-    running = {family: _steps(family, reader, state) for family, reader in readers().items() if reader.then}
+    asked = {family: readable()[family].reader.then for family in state.families}
+    running = {family: _steps(family, then, state) for family, then in asked.items() if then}
     while running:
         for family, steps in list(running.items()):
             part = next(steps, None)
             if part is None:
                 del running[family]
                 continue
-            whole[family] = whole.get(family, {}) | part
+            if "progress" not in part:
+                whole[family] = whole.get(family, {}) | part
             yield {"families": {family: part}}
     yield Whole({"done": True}, families=whole)
 
 
-def _steps(family: str, reader: Reader, state: SeeState) -> Iterator[Answer]:
+def _steps(family: str, then: Callable[[str, SeeState], Iterator[Answer]], state: SeeState) -> Iterator[Answer]:
     try:
-        yield from (reader.then or _nothing)(_model(family, state.data), state)
+        yield from then(_model(family, state.data), state)
     except Exception as error:
         yield _failed(family, error)
-
-
-def _nothing(model: str, state: SeeState) -> Iterator[Answer]:
-    yield from ()
 
 
 @dataclass(frozen=True)
@@ -279,8 +305,8 @@ def relations(state: RelationsState) -> Answer:
             "columns": [{"key": key, "title": title, "question": asked} for key, (title, asked) in QUESTIONS.items()],
             "rows": {
                 family: {key: cell._asdict() for key, cell in _facts(get_family(family)).items()}
-                for family in FAMILIES
-                if core.available(family)
+                for family in representatives()
+                if core.available_of_kin(family)
             },
         }
     }

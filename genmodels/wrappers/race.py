@@ -13,13 +13,13 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from genmodels import operations
+from genmodels import checkpoint, operations
 from genmodels.device import set_threads
 from genmodels.models.base import seeded
 from genmodels.protocols import Samples, SamplesStepwise, abilities_of
 from genmodels.registry import FAMILIES, get_family
-from genmodels.wrappers import comparison
-from genmodels.wrappers.core import available, class_index, describe, get_model, locked_steps
+from genmodels.wrappers import on_record
+from genmodels.wrappers.core import available, class_index, describe, get_model, locked_steps, own
 from genmodels.wrappers.section import Answer, Whole, pictures
 from genmodels.wrappers.state import EACH, Choices, DataState, class_label, class_of, field
 from genmodels.wrappers.state import seed as seed_field
@@ -32,23 +32,23 @@ log = logging.getLogger(__name__)
 
 def entrants() -> list[str]:
     """All models that can race: those that sample and are told a class or nothing."""
-    return [name for name in comparison.samplers() if not _reads_captions(name)]
+    return [name for name in on_record.samplers() if not _reads_captions(name)]
 
 
 @functools.lru_cache(maxsize=64)
 def _reads_captions(name: str) -> bool:
-    return bool(comparison.settings(name).get("vocabulary"))
+    return bool(checkpoint.read_config(name)["config"].get("vocabulary"))
 
 
 def usual(model: str) -> list[str]:
     """Who races unless somebody else is chosen: the first model of each family for this model's data, and one's own."""
     names = _of_the_same(model)
     first = {describe(name)["family"]: name for name in reversed(names)}
-    return [name for name in names if name in first.values() or name in comparison.own()]
+    return [name for name in names if name in first.values() or name in own()]
 
 
 def _of_the_same(model: str) -> list[str]:
-    return comparison.of_data(describe(model)["data"], entrants())
+    return on_record.of_data(describe(model)["data"], entrants())
 
 
 @dataclass(frozen=True)
@@ -142,7 +142,7 @@ def _starters(state: RaceState) -> list[Answer]:
     for family in FAMILIES:
         names = [name for name in state.racers if describe(name)["family"] == family]
         rows += [{"family": family, "model": name} for name in names]
-        if not names:
+        if not names and (available(family) or not get_family(family).represented_by):
             rows.append({"family": family, "model": "", "why": _why_absent(family, state.data)})
     return rows
 
@@ -150,7 +150,7 @@ def _starters(state: RaceState) -> list[Answer]:
 def _why_absent(family: str, data: str) -> str:
     if Samples not in abilities_of(get_family(family)):
         return "It stands by: it draws no pictures of its own."
-    return "Not chosen." if comparison.of_data(data, available(family)) else comparison.no_model(family, data)
+    return "Not chosen." if on_record.of_data(data, available(family)) else on_record.no_model(family, data)
 
 
 def _turns(racers: list[Racer]) -> Iterator[tuple[int, Answer]]:
@@ -160,7 +160,7 @@ def _turns(racers: list[Racer]) -> Iterator[tuple[int, Answer]]:
         try:
             told = racer.turn()
         except ValueError as error:
-            told = {"why": comparison.sentence(error)}
+            told = {"why": on_record.sentence(error)}
         except Exception:
             log.exception("%s failed in the race", racer.name)
             told = {"why": FAILED}

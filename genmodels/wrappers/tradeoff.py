@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from genmodels.evaluation.keys import KEYS, RANKED_BY
 from genmodels.evaluation.report import shown
 from genmodels.protocols import Samples
-from genmodels.wrappers import comparison
+from genmodels.wrappers import comparison, on_record
 from genmodels.wrappers.core import describe
 from genmodels.wrappers.plots import axis
 from genmodels.wrappers.section import Answer
@@ -23,7 +23,7 @@ class TradeoffState(DataState):
 
 def tradeoff(state: TradeoffState) -> Answer:
     """plot: a point a model, lines for real images; words: what it shows; missing: which models are not in it, and why."""
-    reports = comparison.able(state.data, Samples)
+    reports = on_record.able(state.data, Samples)
     known = {name: r for name, r in reports.items() if r and {RANKED_BY, TIME} <= set(r["metrics"])}
     points = []
     for name, report in known.items():
@@ -58,6 +58,6 @@ def _words(points: list[Answer]) -> str:
     return f"Of {names}, no other model is both faster and nearer to real images."
 
 
-def _missing(reports: comparison.Records, known: comparison.Records) -> str:
+def _missing(reports: on_record.Records, known: on_record.Records) -> str:
     absent = {name: report for name, report in reports.items() if name not in known}
-    return " ".join(f"{name}: {comparison.why_missing(name, RANKED_BY, r)}" for name, r in absent.items())
+    return " ".join(f"{name}: {on_record.why_missing(name, RANKED_BY, r)}" for name, r in absent.items())

@@ -2,6 +2,7 @@
 // visitor has decided, the truth under each and the score of the visit. What is true comes only with the picks.
 import { make } from './controls.js';
 import { pictureAt, showPicture } from './picture.js';
+import { roving } from './roving.js';
 import { Section } from './section.js';
 import { spoken } from './views.js';
 
@@ -34,7 +35,7 @@ export class Spot extends Section {
     this.views = [];
     this.asked = make('p', { class: 'gm-question', textContent: '\u00a0' });
     this.cards = make('div', { class: 'gm-cards', role: 'group', 'aria-label': 'Pictures to pick' });
-    this.cards.addEventListener('keydown', (event) => this.key(event));
+    this.rove = roving(this.cards);
     this.result = make('p', { class: 'gm-verdict', role: 'status' });
     const [, h, w] = this.page.facts[this.model].shape;
     this.cards.append(...Array.from({ length: CARDS }, () => make('span', { class: 'gm-card' }, make('canvas', { width: w, height: h }))));
@@ -45,16 +46,22 @@ export class Spot extends Section {
 
   async wake() {
     this.awake = true;
-    if (this.state.round === undefined) this.state.round = Math.floor(Math.random() * HIGHEST);
-    await this.ask();
+    await this.refresh();
+  }
+
+  /** The round of a link, or any. */
+  refresh() {
+    return this.state.round === undefined ? this.deal() : this.ask();
   }
 
   deal() {
-    this.state = { round: Math.floor(Math.random() * HIGHEST) };
-    this.ask();
+    this.starts = { round: Math.floor(Math.random() * HIGHEST) };
+    this.state = { ...this.starts };
+    return this.ask();
   }
 
   decide() {
+    this.starts = {}; // the round belongs to what is to be seen again
     this.state.picks = [...this.picked].sort((a, b) => a - b);
     this.ask();
   }
@@ -72,13 +79,8 @@ export class Spot extends Section {
   }
 
   receive(answer, state) {
-    this.trouble.textContent = '';
-    if (answer.error) {
-      delete this.state.picks;
-      this.trouble.textContent = answer.error;
-      return;
-    }
-    this.good = state;
+    super.receive(answer, state);
+    if (answer.error) return;
     this.group = answer.group;
     this.answers = answer.answers ?? null;
     if (answer.answers) for (const key of Object.keys(this.score)) this.score[key] += answer[key];
@@ -86,9 +88,6 @@ export class Spot extends Section {
     this.asked.replaceChildren(...spoken(answer.question));
     this.lay(answer.pictures);
     this.sum(answer);
-    this.page.light(this, answer);
-    this.classList.add('gm-filled');
-    this.dispatchEvent(new CustomEvent('gm-change', { bubbles: true, detail: { section: this.spec.key, state } }));
   }
 
   sum(answer) {
@@ -107,7 +106,8 @@ export class Spot extends Section {
     this.cards.dataset.group = this.group;
     const pairs = Array.from({ length: cards.length / this.group }, (_, i) => cards.slice(i * this.group, (i + 1) * this.group));
     this.cards.replaceChildren(...(this.group > 1 ? pairs.map((pair) => make('div', { class: 'gm-cards-pair' }, ...pair)) : cards));
-    this.mark(0);
+    this.mark();
+    this.rove.settle();
     if (held) this.all[0].focus();
   }
 
@@ -148,31 +148,11 @@ export class Spot extends Section {
     if (this.group > 1) for (let k = i - (i % this.group); k < i - (i % this.group) + this.group; k++) this.picked.delete(k);
     if (on) this.picked.add(i);
     else this.picked.delete(i);
-    this.mark(i);
+    this.mark();
   }
 
-  /** Which are picked, and which one Tab comes to. */
-  mark(current) {
-    this.all.forEach((card, i) => {
-      card.setAttribute('aria-pressed', String(this.picked.has(i)));
-      card.tabIndex = i === current ? 0 : -1;
-    });
-  }
-
-  key(event) {
-    const all = this.all;
-    const at = all.indexOf(document.activeElement);
-    const wide = Math.max(
-      1,
-      all.filter((card) => Math.abs(card.getBoundingClientRect().top - all[0].getBoundingClientRect().top) < 4).length,
-    );
-    const step = { ArrowRight: 1, ArrowLeft: -1, ArrowDown: wide, ArrowUp: -wide }[event.key];
-    if (!step || at < 0) return;
-    event.preventDefault();
-    const next = at + step;
-    if (next < 0 || next >= all.length) return;
-    this.mark(next);
-    all[next].focus();
+  mark() {
+    this.all.forEach((card, i) => card.setAttribute('aria-pressed', String(this.picked.has(i))));
   }
 }
 

@@ -15,23 +15,33 @@ export class Race extends Asked {
     this.line();
   }
 
+  /** The start line is all that there is to see before the button is pressed. */
+  wake() {
+    this.classList.add('gm-filled');
+  }
+
   get families() {
     return this.page.page.spec.families;
   }
 
   /** Before the race: who would run. */
   line() {
-    const racers = this.state.racers ?? this.fit('racers').default ?? [];
+    const here = (this.fit('racers').choices ?? []).map(([model]) => this.page.facts[model].family);
+    const chosen = this.state.racers; // from a link, too: it may be anything
+    const racers = Array.isArray(chosen) ? chosen : (this.fit('racers').default ?? []);
     const rows = Object.keys(this.families).flatMap((family) => {
-      const mine = racers.filter((model) => this.page.facts[model].family === family).map((model) => ({ family, model }));
-      return mine.length ? mine : [{ family, model: '', why: 'Not here.' }];
+      const mine = racers.filter((model) => this.page.facts[model]?.family === family).map((model) => ({ family, model }));
+      return mine.length
+        ? mine
+        : [{ family, model: '', why: here.includes(family) ? 'Not chosen.' : 'No model of it for these pictures is here.' }];
     });
     this.lay(rows);
   }
 
-  /** Whether any model of a family could race. */
+  /** Whether any model of a family, of whichever pictures, could race. */
   canDraw(family) {
-    return this.spec.models.some((model) => this.page.facts[model].family === family);
+    const choices = Object.values(this.spec.fits).flatMap((fit) => fit.racers?.choices ?? []);
+    return choices.some(([model]) => this.page.facts[model].family === family);
   }
 
   lay(rows) {
@@ -48,7 +58,7 @@ export class Race extends Asked {
     const place = make('span', { class: 'gm-lane-place' });
     const note = make('p', {
       class: 'gm-note',
-      textContent: (!model && !this.canDraw(family) && this.families[family].sampling) || why || '',
+      textContent: (!model && !this.canDraw(family) && this.families[family]?.sampling) || why || '',
     });
     const head = make('div', { class: 'gm-lane-head' }, familyName(this.page.page, family), place);
     const element = make(
@@ -62,6 +72,11 @@ export class Race extends Asked {
       note,
     );
     return { element, canvas, bar, time, place, note, model };
+  }
+
+  restore(state) {
+    super.restore(state);
+    this.line();
   }
 
   change(key, value) {
@@ -126,7 +141,11 @@ export class Tradeoff extends Section {
     super.layOutViews();
     this.known = {};
     this.addEventListener('gm-point', ({ detail }) => this.picture(detail));
-    this.addEventListener('gm-open', ({ detail }) => this.page.page.press(detail.point.family));
+    this.addEventListener('gm-open', ({ detail }) => this.open(detail.point.family));
+  }
+
+  open(family) {
+    this.page.page.press(this.page.page.spec.families[family].of || family);
   }
 
   async picture({ point, note }) {
@@ -136,7 +155,7 @@ export class Tradeoff extends Section {
     fit(canvas, 4 * (width + 1) - 1, 2 * (height + 1) - 1);
     const open = make(
       'button',
-      { type: 'button', class: 'gm-button', onpointerdown: (event) => event.preventDefault(), onclick: () => this.page.page.press(family) },
+      { type: 'button', class: 'gm-button', onpointerdown: (event) => event.preventDefault(), onclick: () => this.open(family) },
       `Open ${this.page.page.spec.families[family].title}`,
     );
     note.append(canvas, open);

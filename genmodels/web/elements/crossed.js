@@ -11,9 +11,6 @@ export class Crossed extends Grid {
     super.layOut();
     const { rows, columns, shape = [1, 28, 28] } = this.options;
     this.size(rows, columns, shape[2], shape[1]);
-    this.canvas.classList.add('gm-takes');
-    this.canvas.title = 'Press a picture to take it to the pad';
-    this.canvas.addEventListener('click', (event) => this.pressed(event));
   }
 
   size(rows, columns, w, h) {
@@ -23,7 +20,6 @@ export class Crossed extends Grid {
   show(value) {
     if (!value) return;
     this.picture = value.cells;
-    this.value = value;
     const [, c, h, w] = value.cells.shape;
     const [rows, columns] = [value.left.shape[0], value.top.shape[0]];
     this.size(rows, columns, w, h);
@@ -33,9 +29,15 @@ export class Crossed extends Grid {
       const bytes = bytesOf(picture.pixels);
       for (let i = 0; i < picture.shape[0]; i++) view.putImageData(imageOf(bytes, [c, h, w], i * c * h * w), ...place(i));
     };
-    put(value.left, (i) => [0, this.edge(i + 1, h)]);
-    put(value.top, (i) => [this.edge(i + 1, w), 0]);
-    put(value.cells, (i) => [this.edge((i % columns) + 1, w), this.edge(Math.floor(i / columns) + 1, h)]);
+    const places = {
+      left: (i) => [0, this.edge(i + 1, h)],
+      top: (i) => [this.edge(i + 1, w), 0],
+      cells: (i) => [this.edge((i % columns) + 1, w), this.edge(Math.floor(i / columns) + 1, h)],
+    };
+    for (const [key, place] of Object.entries(places)) put(value[key], place);
+    const all = ['top', 'left', 'cells'].flatMap((key) => Array.from({ length: value[key].shape[0] }, (_, i) => [key, i]));
+    const target = ([key, i]) => places[key](i).map((at) => at - GAP / 2);
+    this.takes?.show(all.map(target), [w + GAP, h + GAP], (at) => pictureAt(value[all[at][0]], all[at][1]));
     this.canvas.setAttribute(
       'aria-label',
       `${this.options.title}: ${rows} rows and ${columns} columns, each cell a mixture of the pictures at its row's and its column's head`,
@@ -46,21 +48,6 @@ export class Crossed extends Grid {
   /** Where the i-th row or column begins; 0 is the headings'. */
   edge(i, size) {
     return i ? i * (size + GAP) + APART : 0;
-  }
-
-  pressed(event) {
-    if (!this.value) return;
-    const [, , h, w] = this.value.cells.shape;
-    const box = this.canvas.getBoundingClientRect();
-    const place = (far, whole, canvas, size) => {
-      const at = (far / whole) * canvas;
-      return at < size + GAP ? 0 : Math.floor((at - APART) / (size + GAP));
-    };
-    const x = place(event.clientX - box.left, box.width, this.canvas.width, w);
-    const y = place(event.clientY - box.top, box.height, this.canvas.height, h);
-    const columns = this.value.top.shape[0];
-    const [picture, i] = x && y ? [this.value.cells, (y - 1) * columns + x - 1] : y ? [this.value.left, y - 1] : [this.value.top, x - 1];
-    if (i >= 0 && i < picture.shape[0]) this.dispatchEvent(new CustomEvent('gm-take', { bubbles: true, detail: pictureAt(picture, i) }));
   }
 }
 

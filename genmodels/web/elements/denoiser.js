@@ -3,8 +3,9 @@
 // them at once, and with `preview` it is one look alone. A frame is {step, sigma, ms, noisy, clean}; clean is null until
 // the network has answered. The newest frame is on show, unless the scrubber is held at another.
 import { make } from './controls.js';
-import { columnsFor, drawSheet, fit, pictureAt } from './picture.js';
+import { columnsFor, drawSheet, fit } from './picture.js';
 import { download } from './png.js';
+import { takesOver } from './takes.js';
 import { View } from './views.js';
 
 const MILLISECONDS = 180; // a frame, when it is played
@@ -49,7 +50,6 @@ export class Denoiser extends View {
       this.pause();
       this.go(Number(this.range.value));
     });
-    if (this.options.take) this.takes();
     const [left, right] = [this.noisy, this.clean].map((canvas) =>
       make('figure', {}, make('figcaption', { class: 'gm-view-title', textContent: canvas.getAttribute('aria-label') }), canvas),
     );
@@ -59,6 +59,7 @@ export class Denoiser extends View {
       make('div', { class: 'gm-scrub' }, this.button, this.range),
       this.caption,
     );
+    if (this.options.take) this.takes = takesOver(this.clean, title);
   }
 
   screen(title) {
@@ -67,23 +68,6 @@ export class Denoiser extends View {
     const wide = columnsFor(count);
     fit(canvas, wide * (shape[2] + 2) - 2, Math.ceil(count / wide) * (shape[1] + 2) - 2);
     return canvas;
-  }
-
-  /** Pressing a clean picture takes it to the pad. */
-  takes() {
-    this.clean.classList.add('gm-takes');
-    this.clean.title = 'Press a picture to take it to the pad';
-    this.clean.addEventListener('click', ({ clientX, clientY }) => {
-      const picture = this.frames[Number(this.range.value)]?.clean;
-      if (!picture) return;
-      const [n, , height, width] = picture.shape;
-      const box = this.clean.getBoundingClientRect();
-      const at = (share, size, step) => Math.floor((share * size) / (step + this.sheet.gap));
-      const i =
-        at((clientY - box.top) / box.height, this.clean.height, height) * this.sheet.columns +
-        at((clientX - box.left) / box.width, this.clean.width, width);
-      if (i < n) this.dispatchEvent(new CustomEvent('gm-take', { bubbles: true, detail: pictureAt(picture, i) }));
-    });
   }
 
   /** Another run is asked for: what it brings is followed. */
@@ -115,9 +99,14 @@ export class Denoiser extends View {
 
   draw(i) {
     const frame = this.frames[i];
-    this.sheet = drawSheet(this.noisy, frame.noisy);
-    if (frame.clean) drawSheet(this.clean, frame.clean);
-    else clear(this.clean, this.noisy);
+    const sheet = drawSheet(this.noisy, frame.noisy);
+    if (frame.clean) {
+      drawSheet(this.clean, frame.clean);
+      this.takes?.sheet(frame.clean, sheet);
+    } else {
+      clear(this.clean, this.noisy);
+      this.takes?.clear();
+    }
     this.clean.classList.toggle('gm-unknown', !frame.clean);
     this.saves.disabled = !frame.clean;
     this.range.value = i;

@@ -81,15 +81,14 @@ export class Expected extends Section {
   pageChanged(what) {
     if (what === 'data') {
       this.model = this.modelFor(this.page.data);
+      this.variants();
       this.adapt();
     } else if (what !== 'picture') return;
     if (this.awake) this.open(what === 'data');
   }
 
-  restore(state) {
-    this.state = { ...state };
-    if (state.model && this.spec.models.includes(state.model)) this.model = state.model;
-    if (this.awake) this.open();
+  refresh() {
+    return this.open();
   }
 
   /** anew: with another pixel, too. */
@@ -101,30 +100,27 @@ export class Expected extends Section {
 
   async opened(answer, state) {
     if (state.model !== this.model) return;
-    if (answer.error) return (this.trouble.textContent = answer.error);
+    if (answer.error) return this.refuse(answer, state);
     const shape = answer.picture.shape.slice(1);
     this.seen = { model: state.model, shape, pixels: bytesOf(answer.picture.pixels), bits: bytesOf(answer.bits) };
     if (this.state.x === undefined || this.state.y === undefined) {
       const far = [...this.seen.bits].map((tenths) => Math.abs(tenths - WORTH_SEEING));
       const start = far.indexOf(Math.min(...far));
-      Object.assign(this.state, { x: start % shape[2], y: Math.floor(start / shape[2]) });
+      this.starts = { x: start % shape[2], y: Math.floor(start / shape[2]) };
+      Object.assign(this.state, this.starts);
     }
     this.draw();
     await this.ask();
   }
 
   receive(answer, state) {
-    if (answer.error) return (this.trouble.textContent = answer.error);
     if (state.model !== this.model) return;
-    this.trouble.textContent = '';
-    this.good = state;
+    super.receive(answer, state);
+    if (answer.error) return;
     this.words.show(answer.words);
     this.charts.dataset.channels = answer.channels.length;
     this.charts.replaceChildren(...answer.channels.map((channel, i) => chartOf(channel, i, answer.channels.length)));
     this.dataset.pixel = `${state.x},${state.y}`;
-    this.classList.add('gm-filled');
-    this.page.light(this, answer);
-    this.dispatchEvent(new CustomEvent('gm-change', { bubbles: true, detail: { section: this.spec.key, state } }));
   }
 
   // -- drawing -------------------------------------------------------------------------------------------------------------

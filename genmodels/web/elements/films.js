@@ -25,7 +25,7 @@ const indexAt = (film, step) =>
 class Screen {
   constructor() {
     this.title = make('figcaption', { textContent: '\u00a0' });
-    this.canvas = make('canvas', { class: 'gm-films-canvas', width: 238, height: 238, role: 'img' });
+    this.canvas = make('canvas', { class: 'gm-films-canvas', width: 238, height: 238, role: 'img', 'aria-label': 'A film of a training' });
     this.count = make('div', { class: 'gm-films-count', textContent: '\u00a0' });
     this.line = svg('polyline', {});
     this.mark = svg('line', { y1: 0, y2: HIGH });

@@ -89,6 +89,7 @@ export class Hub extends Asked {
       this.controls[key].set(this.state[key]);
     }
     this.settings = Object.keys(suited);
+    this.starts = suited;
   }
 
   restore(state) {
@@ -96,6 +97,11 @@ export class Hub extends Asked {
     this.state.repo ??= this.fit('repo').default;
     this.repo.value = this.state.repo;
     this.suit(state);
+    this.drawer.open = true;
+  }
+
+  excuse(refusal) {
+    super.excuse(refusal);
     this.drawer.open = true;
   }
 

@@ -30,6 +30,11 @@ export class Likelihood extends Section {
     if (what === 'data' && this.awake) this.compare();
   }
 
+  async refresh() {
+    await super.refresh();
+    await this.compare();
+  }
+
   async compare() {
     const asked = this.model;
     const answer = await this.page.backend.ask(`${this.spec.key.split('.')[0]}.kinds`, { model: asked });

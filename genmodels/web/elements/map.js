@@ -98,14 +98,13 @@ export class MapSection extends Section {
   async open() {
     const asked = this.model;
     const map = await this.page.backend.ask('page.points', { model: asked });
-    if (map.error || asked !== this.model) return;
+    if (asked !== this.model) return;
+    if (map.error) return this.refuse(map);
     this.map = map;
     this.only = null;
     this.dots();
     this.legends();
-    const [x, y] = ['x', 'y'].map((key) => Number(this.state[key]) || this.fit(key).default);
-    this.probe = { x, y };
-    await this.go(this.probe.x, this.probe.y);
+    await this.go(...['x', 'y'].map((key) => this.state[key] ?? this.fit(key).default));
   }
 
   pageChanged(what) {
@@ -116,10 +115,8 @@ export class MapSection extends Section {
     } else if (what === 'picture' && this.awake) this.locate();
   }
 
-  restore(state) {
-    this.state = { ...state };
-    if (state.model && this.spec.models.includes(state.model)) this.model = state.model;
-    if (this.awake) this.open();
+  refresh() {
+    return this.open();
   }
 
   locate() {
@@ -225,18 +222,10 @@ export class MapSection extends Section {
     return this.ask();
   }
 
-  question() {
-    return { model: this.model, ...this.probe };
-  }
-
   receive(answer, state) {
-    if (answer.error) return this.refuse(answer);
     if (state.model !== this.model) return;
-    this.good = state;
-    drawSheet(this.picture, answer.picture);
-    this.classList.add('gm-filled');
-    this.page.light(this, answer);
-    this.dispatchEvent(new CustomEvent('gm-change', { bubbles: true, detail: { section: this.spec.key, state } }));
+    super.receive(answer, state);
+    if (!answer.error) drawSheet(this.picture, answer.picture);
   }
 
   follow(event) {

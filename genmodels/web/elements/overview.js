@@ -7,7 +7,7 @@ const still = matchMedia('(prefers-reduced-motion: reduce)');
 
 /** A link to a family's tab, which opens in place where the page has it. */
 export function linkTo(key, page, properties, ...children) {
-  const here = page.spec.tabs.some((tab) => tab.key === key);
+  const here = !page.only && page.spec.tabs.some((tab) => tab.key === key);
   const go = (event) => {
     if (event.ctrlKey || event.metaKey || event.shiftKey || !here) return;
     event.preventDefault();
@@ -21,7 +21,8 @@ export class Cards extends Section {
   layOutViews() {
     const page = this.page.page;
     this.views = [];
-    const cards = Object.entries(page.spec.families).map(([key, family]) => this.card(key, family, page));
+    const own = Object.entries(page.spec.families).filter(([, family]) => !family.of); // a card stands for its kin
+    const cards = own.map(([key, family]) => this.card(key, family, page));
     this.main.append(make('div', { class: 'gm-family-cards' }, ...cards));
     if (!this.querySelector('gm-moving')) this.filled();
     for (const event of ['load', 'error']) this.addEventListener(event, () => this.filled(), { capture: true, once: true });

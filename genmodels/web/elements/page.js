@@ -1,4 +1,5 @@
 // The page: the families' tabs, the address, and what all of them share.
+import { stateOf, textOf } from './address.js';
 import { make } from './controls.js';
 import './tab.js';
 import './overview.js';
@@ -14,6 +15,7 @@ import './films.js';
 import './expected.js';
 import './likelihood.js';
 import './writer.js';
+import './three.js';
 // diffusion
 import './denoiser.js';
 import './noise.js';
@@ -47,26 +49,23 @@ export class Page extends HTMLElement {
 
   layOut() {
     this.classList.add('gm-page');
-    const asked = new URLSearchParams(location.search);
-    const only = asked.get('only');
-    const section = only ?? (asked.get('section') ? `${asked.get('tab')}.${asked.get('section')}` : null);
-    const key = only?.split('.')[0] ?? this.route ?? asked.get('tab');
+    const { only, ...place } = this.asked();
+    this.only = only;
     this.tabs = {};
     for (const [family, { accent }] of Object.entries(this.spec.families))
       if (accent) this.style.setProperty(`--gm-${family}`, `light-dark(${accent.light}, ${accent.dark})`);
     const landmark = this.closest('main') ? 'div' : 'main'; // a document has one
     this.box = make(landmark, { class: 'gm-tabs-box', id: 'gm-content', tabIndex: -1 });
-    this.only = this.spec.tabs.some((tab) => tab.sections.some((s) => s.key === only)) ? only : null;
-    const state = Object.fromEntries(
-      [...asked].filter(([name]) => !['tab', 'section', 'only', '__theme', '__sign', 'view'].includes(name)),
-    );
+    this.trouble = make('p', { class: 'gm-trouble', role: 'alert' });
     if (!this.only && !this.route) this.append(this.header());
+    this.box.append(this.trouble);
     this.append(this.box);
-    const tab = this.spec.tabs.find((tab) => tab.key === key) ?? this.spec.tabs[0];
-    this.open(tab.key, section ?? tab.sections.find((s) => s.models.includes(state.model))?.key ?? null, state);
+    this.go(place);
     history.scrollRestoration = 'manual'; // the address says where to be: the browser's own memory of it comes too late
     addEventListener('popstate', () => this.fromAddress());
     addEventListener('scroll', () => this.scrolled(), { passive: true });
+    for (const move of ['wheel', 'touchmove', 'keydown', 'pointerdown'])
+      addEventListener(move, () => this.tabs[this.current].release(), { passive: true, capture: true });
   }
 
   /** Marks the section that is read, at most once a frame. */
@@ -113,10 +112,48 @@ export class Page extends HTMLElement {
   }
 
   press(key) {
+    this.trouble.textContent = '';
     if (key === this.current) return;
     history.pushState(null, '', address({ tab: key }));
     this.open(key);
     scrollTo({ top: 0 });
+    this.tabs[key].write();
+  }
+
+  /**
+   * What the address says: the tab's key, the section's, its state, whether that section is alone (only), whether it is named,
+   * and in one sentence what of all this there isn't.
+   */
+  asked() {
+    const asked = new URLSearchParams(location.search);
+    const [alone, part] = (asked.get('only') || '').split('.');
+    const key = this.route ?? (alone || asked.get('tab'));
+    const name = alone ? (part ?? '') : asked.get('section');
+    const made = (one) => one.subject === 'model' && one.models.includes(asked.get('model')); // its own, not a table's
+    const home = this.spec.tabs.find((one) => one.sections.some(made)) ?? this.spec.tabs[0];
+    const tab = key ? this.spec.tabs.find((one) => one.key === key) : home;
+    const sections = tab?.sections ?? [];
+    const found = sections.find((one) => one.key === `${tab.key}.${name}`);
+    const keys = sections.map((one) => one.key.split('.')[1]);
+    let error = '';
+    if (!tab) error = `There is no tab “${key.slice(0, 40)}”; the tabs are ${this.spec.tabs.map((one) => one.key).join(', ')}.`;
+    else if (name !== null && !found) error = `${tab.title} has no section “${name.slice(0, 40)}”; its sections are ${keys.join(', ')}.`;
+    const section = found ?? (error ? null : (sections.find(made) ?? sections[0])); // a state without a section is that of the first
+    const state = section ? stateOf(asked, section) : {};
+    return {
+      key: tab?.key ?? this.spec.tabs[0].key,
+      section: section?.key,
+      state,
+      named: Boolean(found),
+      only: alone && found ? found.key : null,
+      error,
+    };
+  }
+
+  go({ key, section, state, named, error }) {
+    this.open(key, named ? section : null, state);
+    this.restore(key, section, state);
+    this.trouble.textContent = error;
   }
 
   open(key, section = null, state = {}) {
@@ -134,48 +171,53 @@ export class Page extends HTMLElement {
       this.data = this.spec.facts[state.model]?.data ?? state.data ?? this.data;
       this.tabs[key] = tab;
       this.box.append(tab);
-      if (section) this.restore(tab, section, state);
     }
     for (const [name, tab] of Object.entries(this.tabs)) tab.hidden = name !== key;
     for (const button of this.list?.children ?? []) {
       button.setAttribute('aria-selected', String(button.value === key));
       button.tabIndex = button.value === key ? 0 : -1;
     }
-    if (section && !this.only) requestAnimationFrame(() => this.tabs[key].goTo(section));
+    if (!section) this.tabs[key].release();
+    else if (!this.only) requestAnimationFrame(() => this.tabs[key].goTo(section));
   }
 
-  /** A state from the address: numbers are numbers there, too. */
-  restore(tab, key, state) {
-    const section = tab.sections?.find((one) => one.spec.key === key);
-    if (!section || !Object.keys(state).length) return;
-    const isNumber = (name, text) =>
-      ['real', 'whole', 'seed'].includes(section.spec.fields[name]?.kind) && text !== '' && !Number.isNaN(Number(text));
-    const typed = Object.fromEntries(Object.entries(state).map(([name, text]) => [name, isNumber(name, text) ? Number(text) : text]));
-    if ('seed' in typed && tab.owns('seed')) tab.seed = typed.seed; // one for the tab: the section's answer says whether it can be
-    section.restore(typed);
-    tab.seedControl?.set(tab.seed);
+  /** A state from the address, checked before any section of the tab asks for a picture: what can't be leaves the default. */
+  restore(key, name, state) {
+    const tab = this.tabs[key];
+    const section = tab.sections?.find((one) => one.spec.key === name);
+    const said = textOf(state);
+    if (!section || !Object.keys(said).length || same(said, section.told())) return;
+    section.linked = said;
+    const drawing = ['picture', 'hidden'].filter((one) => section.uses(one)); // they belong together
+    if (drawing.some((one) => one in state)) for (const one of drawing) state[one] ??= section.fit(one).default;
+    tab.next(async () => {
+      const answer = await this.backend.ask('page.state', { section: name, state });
+      if (answer.error) tab.excuse(section, answer);
+      else tab.adopt(section, answer.state);
+      tab.held?.scrollIntoView({ block: 'start' }); // it may have opened
+    });
   }
 
   fromAddress() {
-    const asked = new URLSearchParams(location.search);
-    const key = asked.get('tab') ?? this.spec.tabs[0].key;
-    if (!this.spec.tabs.some((tab) => tab.key === key)) return;
-    const section = asked.get('section');
-    this.open(key, section && `${key}.${section}`);
-    if (!section) scrollTo({ top: 0 });
+    const place = this.asked();
+    this.go(place);
+    if (!place.named) scrollTo({ top: 0 });
   }
 
   /** The address follows what is read, without a step for Back. */
-  wrote(tab, section) {
+  wrote(tab, place) {
     if (this.only || this.route || tab !== this.current) return;
-    history.replaceState(null, '', address(section ? { tab, section } : { tab }));
+    const next = address({ tab, ...place });
+    if (next !== location.search) history.replaceState(null, '', next);
   }
 }
+
+const same = (a, b) => JSON.stringify(Object.entries(a).sort()) === JSON.stringify(Object.entries(b).sort());
 
 function address(values) {
   const now = new URLSearchParams(location.search);
   const kept = now.get('__theme') ? { __theme: now.get('__theme') } : {};
-  return `?${new URLSearchParams({ ...values, ...kept })}`;
+  return `?${new URLSearchParams({ ...values, ...kept })}`.replaceAll('%2C', ',');
 }
 
 customElements.define('gm-page', Page);

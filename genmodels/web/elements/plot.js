@@ -51,7 +51,7 @@ export class Plots extends View {
   show(value) {
     if (!value) return;
     this.drawn = [value].flat();
-    this.hidden = !this.drawn.length;
+    this.hidden = !this.drawn.some((plot) => plot.panels.some((panel) => panel.series.length));
     this.draw();
     this.classList.add('gm-filled');
   }

@@ -1,5 +1,6 @@
 // A section: its two sentences, the controls of its state, and the views of its answers. It knows no model: it has a
 // `spec` from the server, a `page` that shares data, drawing and seed, and a `backend` that computes.
+import { fitOf, textOf } from './address.js';
 import { latestOnly } from './backend.js';
 import { control, make } from './controls.js';
 import './views.js';
@@ -11,6 +12,9 @@ export class Section extends HTMLElement {
   /** @type {object} the page: data, picture, hidden, seed, backend, facts */ page = null;
   state = {};
   good = {}; // the last state that was answered
+  starts = {}; // values with which the element itself begins, where these aren't the fields' defaults
+  linked = null; // what a link said, as text, until it is answered or refused
+  excused = null; // after a link that can't be: the question for the default, whose answer leaves the reason standing
 
   connectedCallback() {
     if (this.laidOut) return;
@@ -57,7 +61,7 @@ export class Section extends HTMLElement {
   }
 
   fit(key) {
-    return this.spec.fits[this.model]?.[key] ?? this.spec.fits['*']?.[key] ?? {};
+    return fitOf(this.spec, this.model, key);
   }
 
   uses(key) {
@@ -66,7 +70,6 @@ export class Section extends HTMLElement {
 
   /** What is asked: the section's own values, and those that the page shares, where it has them for this model's data. */
   question() {
-    if (this.linked?.[this.spec.subject]) return this.linked; // no model or data of this section: the server says so
     const shared = {};
     for (const key of ['picture', 'hidden', 'seed'])
       if (this.uses(key) && this.page.shared(key, this) !== undefined) shared[key] = this.page.shared(key, this);
@@ -81,20 +84,37 @@ export class Section extends HTMLElement {
     return { [subject]: subject === 'data' ? this.page.facts[this.model].data : this.model };
   }
 
-  /** Takes over a state, from a link or another place: what it says, the rest at its default. */
+  /** Takes over a state that has been checked: what it says, the rest at its default. */
   restore(state) {
     this.state = { ...state };
-    this.linked = Object.keys(state).length ? {} : null;
+    this.starts = {};
     const { subject, models } = this.spec;
-    const wanted = state[subject];
-    const found = models.find((name) => (subject === 'data' ? this.page.facts[name].data : name) === wanted);
-    if (found) this.model = found;
-    else if (wanted) this.linked[subject] = wanted;
+    const fits = (name) => (subject === 'data' ? this.page.facts[name].data : name) === state[subject];
+    this.model = models.find(fits) ?? this.modelFor(this.page.data);
+    this.variants();
     for (const [key, one] of Object.entries(this.controls)) {
       one.fit(this.fit(key));
       one.set(state[key] ?? this.fit(key).default);
     }
-    if (this.awake && this.linked) this.ask();
+    if (this.awake) this.refresh();
+  }
+
+  /** What a link asks for and can't be: the default stands, with the reason, until something else is asked. */
+  excuse(refusal) {
+    this.linked = null;
+    this.refuse(refusal);
+    this.excused = true;
+  }
+
+  /** What the address says of it, as text: the state on show without what is the default anyway. */
+  told() {
+    if (this.linked) return this.linked;
+    const [data] = this.page.datasets;
+    const model = this.spec.models.find((name) => this.page.facts[name].data === data) ?? this.spec.models[0];
+    const first = { data, model };
+    const usual = (key) => JSON.stringify(this.starts[key] ?? first[key] ?? this.fit(key).default);
+    const named = Object.entries(this.good).map(([key, value]) => [key, this.page.named(this.spec.fields[key]?.kind, value)]);
+    return textOf(Object.fromEntries(named.filter(([key, value]) => JSON.stringify(value) !== usual(key))));
   }
 
   // -- layout ----------------------------------------------------------------------------------------------------------
@@ -119,7 +139,9 @@ export class Section extends HTMLElement {
     this.variant = null;
     const hub = this.page.hub && (same.length > 1 || this.page.isFirst(this));
     if (same.length < 2 && !hub) return;
-    const choices = same.map((name) => [this.page.facts[name].variant || 'usual', name]);
+    const kinds = new Set(same.map((name) => this.page.facts[name].kind));
+    const title = ({ kind, variant }) => (kinds.size > 1 ? `${kind} ${variant}`.trim() : variant || 'usual');
+    const choices = same.map((name) => [title(this.page.facts[name]), name]);
     if (hub) choices.push(['from the Hub…', FROM_HUB]);
     this.variant = control('model', { kind: 'choice', label: 'Model', info: '' }, { choices, default: this.model }, (name) => {
       form.hidden = name !== FROM_HUB;
@@ -127,7 +149,7 @@ export class Section extends HTMLElement {
       if (name === FROM_HUB) return form.elements.repo.focus();
       this.state.model = this.model = name;
       this.adapt();
-      this.ask();
+      this.refresh();
     });
     const form = this.fromHub();
     this.variant.element.append(form);
@@ -161,8 +183,8 @@ export class Section extends HTMLElement {
       Object.assign(open, { disabled: false, textContent: 'Open' });
       this.variant.refuse(error);
       if (error) return;
-      const able = spec.tabs.flatMap((tab) => tab.sections).filter((one) => one.models.includes(model));
-      const one = able.find(({ key }) => key === this.spec.key) ?? able.find(({ key }) => key.startsWith(spec.facts[model].family));
+      const able = spec.tabs.flatMap((tab) => tab.sections).filter((one) => one.subject === 'model' && one.models.includes(model));
+      const one = able.find(({ key }) => key === this.spec.key) ?? able[0];
       const [tab, section] = one.key.split('.'); // this one, if it can have such a model
       location.assign(`?${new URLSearchParams({ tab, section, model })}`);
     });
@@ -172,7 +194,8 @@ export class Section extends HTMLElement {
   layOutViews() {
     this.views = this.spec.views.map((options) => {
       const view = document.createElement(options.element);
-      view.options = { ...options, shape: this.page.facts[this.model]?.shape };
+      const take = options.take && this.page.usesPicture; // there is a pad to take pictures to
+      view.options = { ...options, take, shape: this.page.facts[this.model]?.shape };
       view.info = () => this.page.signature(this);
       if (options.place === 'side') {
         this.classList.remove('gm-bare');
@@ -215,7 +238,11 @@ export class Section extends HTMLElement {
       this.adapt();
     } else if (!this.uses(what)) return;
     if (this.awake) this.ask();
-    else this.stale = true;
+  }
+
+  /** Asks for a state that came as a whole. */
+  refresh() {
+    return this.ask();
   }
 
   ask() {
@@ -223,9 +250,11 @@ export class Section extends HTMLElement {
   }
 
   receive(answer, state) {
-    if (!this.fellBack) for (const one of Object.values(this.controls)) one.refuse('');
-    if (!this.fellBack) this.trouble.textContent = '';
-    this.fellBack = false;
+    if (this.excused === true) this.excused = state;
+    if (this.excused !== state) {
+      for (const one of Object.values(this.controls)) one.refuse('');
+      this.trouble.textContent = '';
+    }
     if (answer.error) return this.refuse(answer, state);
     if (this.page.owns('seed') && 'seed' in state) this.page.judgeSeed(state.seed);
     this.good = state;
@@ -239,23 +268,16 @@ export class Section extends HTMLElement {
 
   /** The reason stands beside the field, which shows its last good value again. */
   refuse({ error, field }, state = {}) {
+    if (field === 'seed' && this.page.owns(field)) return this.page.judgeSeed(state.seed, error);
     const one = this.controls[field];
-    if (field === 'seed' && this.page.owns(field)) this.page.judgeSeed(state.seed, error);
-    else if (!one) this.trouble.textContent = error;
-    else {
-      one.refuse(error);
-      if (field in this.good) this.state[field] = this.good[field];
-      else delete this.state[field];
-      one.set(this.state[field] ?? this.fit(field).default);
-    }
-    if (this.linked) this.fallBack();
-  }
-
-  /** A link's state that can't be: its default is shown, with the reason. */
-  fallBack() {
-    this.restore({});
-    this.fellBack = true;
-    queueMicrotask(() => this.ask());
+    const last = this.good[field] ?? this.starts[field];
+    if (last === undefined) delete this.state[field];
+    else this.state[field] = last;
+    if (!one) return (this.trouble.textContent = error);
+    one.refuse(error);
+    const more = one.element.closest('.gm-more');
+    if (more) more.open = true;
+    one.set(last ?? this.fit(field).default);
   }
 }
 
@@ -273,6 +295,20 @@ export class Work extends Section {
     this.halt = make('button', { type: 'button', class: 'gm-button', textContent: 'Stop', disabled: true, onclick: () => this.stop() });
     this.progress = make('p', { class: 'gm-note', role: 'status' });
     this.side.append(make('div', { class: 'gm-pair' }, this.run, this.halt), this.progress);
+  }
+
+  /** The sections below may go on as soon as its first answer is there. */
+  wake() {
+    this.awake = true;
+    return new Promise((begun, failed) => {
+      this.begun = begun;
+      this.ask().then(begun, failed);
+    });
+  }
+
+  receive(answer, state) {
+    super.receive(answer, state);
+    this.begun?.();
   }
 
   change(key, value, final = true) {

@@ -1,4 +1,6 @@
-// One drawing and what every family makes of it: at once what takes one pass, and after a pause of the pen the rest.
+// One drawing and what every family makes of it: at once what takes one pass, and after a pause of the pen the rest. Three
+// families are asked together, so that the quick ones need not wait for the others.
+import { latestOnly } from './backend.js';
 import { make } from './controls.js';
 import { plot } from './map.js';
 import { linkTo } from './overview.js';
@@ -9,17 +11,29 @@ import { spoken } from './views.js';
 const PAUSE = 300; // milliseconds without a stroke, after which the slow ones begin
 const REST = 'overview.fill'; // speaks the same state
 const SIDE = 240;
+const TOGETHER = 3;
 
 export class See extends Section {
   layOutViews() {
     const page = this.page.page;
     this.views = [];
     this.maps = {};
-    this.cards = Object.fromEntries(Object.entries(page.spec.families).map(([key, family]) => [key, new Reading(key, family, page)]));
-    this.told = make('p', { class: 'gm-unseen', role: 'status' });
-    this.main.append(make('div', { class: 'gm-readings' }, ...Object.values(this.cards).map((card) => card.element)), this.told);
+    const keys = this.fit('families').default.filter((key) => page.spec.families[key]);
+    this.cards = Object.fromEntries(keys.map((key) => [key, new Reading(key, page.spec.families[key], page)]));
+    this.lines = keys.flatMap((_, i) => (i % TOGETHER ? [] : [this.line(keys.slice(i, i + TOGETHER))]));
+    this.spoken = make('p', { class: 'gm-unseen', role: 'status' });
+    this.main.append(make('div', { class: 'gm-readings' }, ...Object.values(this.cards).map((card) => card.element)), this.spoken);
     this.classList.remove('gm-bare');
     this.side.append(this.page.panel);
+  }
+
+  /** Families that are asked together: a function that takes the question. */
+  line(families) {
+    const asks = latestOnly(
+      ({ question }) => this.page.backend.ask(this.spec.key, { ...question, families }),
+      (answer, { question }) => this.heard(answer, question),
+    );
+    return (question) => asks({ question });
   }
 
   /** Another picture: what is computed of the former one is no longer wanted. */
@@ -28,16 +42,18 @@ export class See extends Section {
     clearTimeout(this.waiting);
     this.running?.abort();
     for (const card of Object.values(this.cards)) card.wait();
-    return super.ask();
+    this.asked = this.question();
+    this.open = this.lines.length; // of the lines, those that have not answered this
+    return Promise.all(this.lines.map((asks) => asks(this.asked)));
   }
 
-  receive(answer, state) {
-    super.receive(answer, state);
-    if (answer.error) return;
-    for (const [key, part] of Object.entries(answer.families)) this.tell(key, part);
-    for (const [key, card] of Object.entries(this.cards)) card.element.hidden = !(key in answer.families);
-    clearTimeout(this.waiting);
-    this.waiting = setTimeout(() => this.fill(state), Math.max(0, this.changed + PAUSE - performance.now()));
+  heard(answer, question) {
+    for (const [key, part] of Object.entries(answer.families ?? {})) this.tell(key, part);
+    if (question !== this.asked) return;
+    this.open -= 1;
+    if (answer.error || !this.open) this.receive(answer, question);
+    if (!answer.error && !this.open)
+      this.waiting = setTimeout(() => this.fill(question), Math.max(0, this.changed + PAUSE - performance.now()));
   }
 
   async fill(state) {
@@ -48,7 +64,7 @@ export class See extends Section {
       for (const [key, part] of Object.entries(answer.families ?? {})) this.tell(key, part);
     }
     if (this.running !== mine) return;
-    this.told.textContent = Object.values(this.cards)
+    this.spoken.textContent = Object.values(this.cards)
       .map((card) => card.sentence())
       .join(' ');
     this.dispatchEvent(new CustomEvent('gm-change', { bubbles: true, detail: { section: REST, state } }));
@@ -58,9 +74,14 @@ export class See extends Section {
     this.cards[key]?.show(part, (model) => this.pointsOf(model));
   }
 
-  /** The points of a map, asked once. */
+  /** All test images of a map as dots, asked and drawn once: {layer, extent} or {error}. */
   pointsOf(model) {
-    this.maps[model] ??= this.page.backend.ask('page.points', { model });
+    this.maps[model] ??= this.page.backend.ask('page.points', { model }).then((map) => {
+      if (map.error) return map;
+      const layer = make('canvas', { width: SIDE, height: SIDE });
+      plot(layer, map, 2);
+      return { layer, extent: map.extent };
+    });
     return this.maps[model];
   }
 }
@@ -108,7 +129,7 @@ class Reading {
   }
 
   sentence() {
-    return this.element.hidden ? '' : `${this.title}: ${this.trouble.textContent || this.words.textContent}`;
+    return `${this.title}: ${this.trouble.textContent || this.words.textContent}`;
   }
 }
 
@@ -132,7 +153,7 @@ class Slot {
     this.canvas.setAttribute('aria-label', title);
     this.canvas.classList.remove('gm-unknown');
     this.canvas.classList.toggle('gm-drawn', kind !== 'picture');
-    this.element.classList.remove('gm-stale');
+    this.element.className = 'gm-known';
     this.note(title);
   }
 }
@@ -143,10 +164,9 @@ function blank(canvas) {
 }
 
 /** All test images as dots, and a ring where the picture lies. */
-function drawMap(canvas, map, { mean }) {
+function drawMap(canvas, { layer, extent: e }, { mean }) {
   const pen = blank(canvas);
-  const e = map.extent;
-  plot(canvas, map, 2);
+  pen.drawImage(layer, 0, 0);
   const [u, v] = mean.map((z, i) => SIDE / 2 + ((i ? -1 : 1) * Math.max(-e, Math.min(e, z)) * SIDE) / (2 * e));
   pen.strokeStyle = getComputedStyle(canvas).color;
   pen.fillStyle = getComputedStyle(canvas).backgroundColor;

@@ -2,18 +2,30 @@
 import { GradioBackend } from './backend.js';
 import './page.js';
 
+const PATIENCE = 5000; // milliseconds
+
 /** The page at the top of the document, whose config tells the spec and the component that answers. */
 function startWithDocument() {
   const config = window.gradio_config;
   const component = config?.components?.find((one) => one.props?.props?.spec);
   const asked = new URLSearchParams(location.search);
-  if (!component || asked.has('view')) return; // a log-in, or Gradio's page of the API
+  if (!component || asked.has('view')) return startGradio(); // a log-in, or Gradio's page of the API
   const theme = asked.get('__theme') ?? 'system';
   const dark = theme === 'dark' || (theme === 'system' && matchMedia('(prefers-color-scheme: dark)').matches);
   document.body.classList.toggle('dark', dark); // as Gradio does, later
   const address = `${root()}/gradio_api/component_server`;
   const server = { ask: (question) => post(address, { session_hash: 'page', component_id: component.id, fn_name: 'ask', data: question }) };
+  document.addEventListener('gm-change', startGradio, { once: true }); // the first picture is there
+  setTimeout(startGradio, PATIENCE);
   document.body.prepend(page(component.props.props, server));
+}
+
+/** Gradio's own scripts, which the server left for later: half a second in which the main thread would have had no time. */
+function startGradio() {
+  const later = document.querySelector('link[data-later]');
+  if (!later) return;
+  later.removeAttribute('data-later');
+  document.head.append(Object.assign(document.createElement('script'), { type: 'module', crossOrigin: '', src: later.href }));
 }
 
 /** The same in Gradio's component, unless the document has begun with it. */

@@ -17,6 +17,11 @@ export class Steps extends Work {
     this.hideUnused();
   }
 
+  restore(state) {
+    super.restore(state);
+    this.hideUnused();
+  }
+
   /** Controls that mean nothing to this model. */
   hideUnused() {
     for (const [key, one] of Object.entries(this.controls)) if ('unused' in this.fit(key)) one.element.hidden = this.fit(key).unused;
@@ -38,7 +43,7 @@ export class Steps extends Work {
     if (!this.awake) return;
     this.stop();
     if (this.near()) this.ask();
-    else this.page.whenSeen(this, () => this.ask());
+    else this.page.whenSeen(this, () => this.wake());
   }
 
   near() {
@@ -49,7 +54,7 @@ export class Steps extends Work {
 
 /** A section that works only when its button is pressed. */
 export class Asked extends Steps {
-  wake() {}
+  async wake() {}
 
   change(key, value) {
     this.state[key] = value;

@@ -7,6 +7,7 @@ import { textOf } from './bytes.js';
 import { showPicture } from './picture.js';
 
 const PHONE = matchMedia('(max-width: 900px)');
+const SETTLING = 3000; // milliseconds in which the sections above the one that was asked for may still grow
 
 export class Tab extends HTMLElement {
   /** @type {object} the tab's spec */ spec = null;
@@ -64,6 +65,8 @@ export class Tab extends HTMLElement {
     );
     this.watch = new IntersectionObserver((entries) => this.seen(entries), { rootMargin: '240px 0px' });
     column.append(...this.sections);
+    this.addEventListener('gm-change', ({ detail }) => this.answered(detail.section));
+    this.append((this.status = make('p', { class: 'gm-unseen', role: 'status' })));
     if (!this.only && this.family) this.append(this.about());
     if (this.usesPicture) this.examples();
   }
@@ -80,9 +83,17 @@ export class Tab extends HTMLElement {
         {},
         make('h1', { textContent: this.spec.heading, tabIndex: -1 }),
         make('p', { class: 'gm-objective', textContent: this.spec.objective }),
+        this.start(),
       ),
       this.diagram,
     );
+  }
+
+  /** The button that leads to what is to be tried first. */
+  start() {
+    const first = this.spec.sections.find(({ key }) => key === `${this.spec.key}.${this.spec.start}`);
+    const go = () => this.goTo(first.key, true);
+    return first && make('button', { type: 'button', class: 'gm-button gm-primary gm-start', textContent: first.title, onclick: go });
   }
 
   sectionNav(specs) {
@@ -233,6 +244,39 @@ export class Tab extends HTMLElement {
     return key === 'seed' && Boolean(this.seedControl);
   }
 
+  /** What a link says of a section, once it has been checked; what the sections share goes to all of them. */
+  adopt(section, { seed, picture, hidden, ...own }) {
+    const data = own.data ?? this.facts[own.model ?? section.model]?.data;
+    if (data && data !== this.data) this.pick?.(data);
+    if (seed !== undefined) {
+      this.seed = this.page.seed = seed;
+      this.seedControl.set(seed);
+      this.tell('seed');
+    }
+    if (picture !== undefined) {
+      const { shape } = this.facts[own.model ?? section.model];
+      this.pad.props.value = { pixels: picture, mask: hidden ?? this.firstMask(shape), shape };
+      this.drawn(this.pad.props.value);
+    }
+    section.restore(own);
+  }
+
+  /** A link that can't be: the reason stands beside the field, and the default is shown. */
+  excuse(section, refusal) {
+    section.excuse(refusal);
+    if (this.owns(refusal.field)) this.seedControl.refuse(refusal.error);
+    this.write();
+  }
+
+  /** A drawing by its short name, if it is an example. */
+  named(kind, value) {
+    if (kind === 'hidden') return this.picture && value === lowerHalf(this.picture.shape) ? 'lower half' : value;
+    const strips = kind === 'drawing' ? (this.pad?.props.strips ?? []) : [];
+    const place = (strip) => strip?.pictures.findIndex((picture) => picture.pixels === value) ?? -1;
+    const [ours, others] = [place(strips[0]), place(strips.at(-1))];
+    return ours >= 0 ? `#${ours}` : others >= 0 ? `#-${others + 1}` : value;
+  }
+
   shared(key) {
     if (key === 'seed') return this.seed;
     const shape = this.picture?.shape?.join();
@@ -271,6 +315,8 @@ export class Tab extends HTMLElement {
     const value = { pixels: typeof pixels === 'string' ? pixels : textOf(pixels), mask, shape };
     this.pad.props.value = value;
     this.drawn(value);
+    this.status.textContent = '';
+    requestAnimationFrame(() => (this.status.textContent = 'It is on the pad now.')); // again, if it is said twice
   }
 
   /** Whether a section finishes what is hidden: then the lower half of what comes new to the pad is. */
@@ -278,8 +324,8 @@ export class Tab extends HTMLElement {
     return this.pad.props.tools.includes('keep');
   }
 
-  firstMask([, height, width]) {
-    return this.covers() ? textOf(new Uint8Array(width * height).fill(1, Math.floor(height / 2) * width)) : '';
+  firstMask(shape) {
+    return this.covers() ? lowerHalf(shape) : '';
   }
 
   async examples() {
@@ -328,30 +374,71 @@ export class Tab extends HTMLElement {
     near.sort((a, b) => (a.compareDocumentPosition(b) & Node.DOCUMENT_POSITION_FOLLOWING ? -1 : 1));
     for (const section of near) {
       this.watch.unobserve(section);
-      this.chain = (this.chain ?? Promise.resolve()).then(() => section.first()).catch((error) => console.error(error)); // the others go on
+      this.next(() => section.first());
     }
     this.chosen();
+  }
+
+  /** One after the other, so that the first picture has the cores to itself. */
+  next(task) {
+    this.chain = (this.chain ?? Promise.resolve()).then(task).catch((error) => console.error(error)); // the others go on
   }
 
   /** Marks the section that is read now. */
   chosen() {
     if (!this.links) return;
     const line = 160;
-    const now = [...this.sections].reverse().find((section) => section.getBoundingClientRect().top <= line) ?? this.sections[0];
+    const top = (section) => section.getBoundingClientRect().top;
+    if (this.held && (top(this.held) > innerHeight || top(this.held) < -line)) this.held = null;
+    const now = this.held ?? [...this.sections].reverse().find((section) => top(section) <= line) ?? this.sections[0];
     if (this.current === now) return;
     this.current = now;
     this.sections.forEach((section, i) => this.links[i].setAttribute('aria-current', section === now ? 'true' : 'false'));
     this.menu.value = now.spec.key;
-    this.page.wrote(this.spec.key, now === this.sections[0] ? null : now.spec.key.split('.')[1]);
+    this.write();
+  }
+
+  /** The address says which section is read, and its state. */
+  write() {
+    if (!this.current) return;
+    const told = this.current.told();
+    const first = this.current === this.sections[0] && !Object.keys(told).length;
+    this.page.wrote(this.spec.key, first ? {} : { section: this.current.spec.key.split('.')[1], ...told });
+  }
+
+  answered(key) {
+    if (key === this.current?.spec.key) this.writeSoon();
+    if (this.held && performance.now() < this.heldSince + SETTLING) this.held.scrollIntoView({ block: 'start' });
+  }
+
+  /** Once what changes it rests: browsers take no more than a few addresses a second. */
+  writeSoon() {
+    clearTimeout(this.writing);
+    this.writing = setTimeout(() => this.write(), 300);
   }
 
   goTo(key, focus) {
     const section = this.sections?.find((one) => one.spec.key === key || one.spec.key.split('.')[1] === key);
     if (!section) return false;
-    section.scrollIntoView({ block: 'start' });
+    this.hold(section);
     if (focus) section.querySelector('h2')?.focus({ preventScroll: true });
     this.chosen();
     return true;
+  }
+
+  /**
+   * Brings a section to the top. It is the one that is read, even where the page ends too soon for that, until the visitor
+   * moves on; and for a while what fills above it doesn't push it away.
+   */
+  hold(section) {
+    this.held = section;
+    this.heldSince = performance.now();
+    section.scrollIntoView({ block: 'start' });
+  }
+
+  /** The visitor does something: nothing is moved any more. */
+  release() {
+    this.held = null;
   }
 
   /** Lights the parts of the machine that a section runs: those that the diagram names for it, or all. */
@@ -363,6 +450,11 @@ export class Tab extends HTMLElement {
     const state = section.good ?? section.question();
     return { Software: `genmodels ${this.page.spec.version}`, section: section.spec.key, ...state };
   }
+}
+
+/** The mask that hides the lower half of a picture. */
+function lowerHalf([, height, width]) {
+  return textOf(new Uint8Array(width * height).fill(1, Math.floor(height / 2) * width));
 }
 
 customElements.define('gm-tab', Tab);

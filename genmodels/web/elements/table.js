@@ -14,7 +14,7 @@ export function coded(text) {
 export function familyName(page, key) {
   const family = page?.spec.families[key];
   if (!family) return document.createTextNode(key ?? '');
-  return make('span', { class: 'gm-of-family', style: `--gm-family: var(--gm-${key})` }, make('i'), family.title);
+  return make('span', { class: 'gm-of-family', style: `--gm-family: var(--gm-${key})` }, make('i'), family.name);
 }
 
 /** One note at a time, beside what it is about: by hover, focus and touch; Escape or another press puts it away. */
@@ -173,7 +173,7 @@ export class Table extends View {
     const link = row[`${key}_link`];
     if (link?.startsWith('https://')) return [make('a', { href: link, target: '_blank', rel: 'noopener', textContent: text })];
     if (key === 'model' && this.page?.spec.families[row.family]) {
-      const of = { class: 'gm-of-family', style: `--gm-family: var(--gm-${row.family})`, title: this.page.spec.families[row.family].title };
+      const of = { class: 'gm-of-family', style: `--gm-family: var(--gm-${row.family})`, title: this.page.spec.families[row.family].name };
       return [make('span', of, make('i'), text)];
     }
     const [low, high] = [row[`${key}_low`], row[`${key}_high`]].map((end) => (typeof end === 'number' ? end.toFixed(digits ?? 2) : null));

@@ -6,6 +6,8 @@ import { bytesOf } from './bytes.js';
 import { make } from './controls.js';
 import { columnsFor, drawSheet, fit, imageOf, pictureAt } from './picture.js';
 import { download } from './png.js';
+import { roving } from './roving.js';
+import { takesOver } from './takes.js';
 
 export class View extends HTMLElement {
   options = {};
@@ -23,12 +25,12 @@ export class View extends HTMLElement {
   info = () => ({});
 }
 
-/** One or many pictures on one canvas; pressing one of them takes it to the pad. */
+/** One or many pictures on one canvas; with `take` each can be taken to the pad. */
 export class Grid extends View {
   layOut() {
     const { count = 16, columns = 0, shape = [1, 28, 28], alt = this.options.title || 'Pictures' } = this.options;
     this.canvas = make('canvas', { class: 'gm-sheet', role: 'img', 'aria-label': alt });
-    const wide = columns || columnsFor(count);
+    const wide = Math.min(count, columns || columnsFor(count));
     fit(this.canvas, wide * (shape[2] + 2) - 2, Math.ceil(count / wide) * (shape[1] + 2) - 2); // the room that the first answer will take
     const save = make('button', {
       type: 'button',
@@ -39,26 +41,14 @@ export class Grid extends View {
     });
     (this.head ??= this.appendChild(make('div', { class: 'gm-view-title' }, make('span')))).append(save);
     this.append(this.canvas);
-    if (this.options.take) {
-      this.canvas.classList.add('gm-takes');
-      this.canvas.title = 'Press a picture to take it to the pad';
-      this.canvas.addEventListener('click', (event) => this.take(event));
-    }
+    if (this.options.take) this.takes = takesOver(this.canvas, alt);
   }
   show(picture) {
     if (!picture) return;
     this.picture = picture;
-    this.sheet = drawSheet(this.canvas, picture, this.options.columns);
+    const sheet = drawSheet(this.canvas, picture, this.options.columns);
+    this.takes?.sheet(picture, sheet);
     this.classList.add('gm-filled');
-  }
-  take(event) {
-    if (!this.picture) return;
-    const [n, , h, w] = this.picture.shape;
-    const box = this.canvas.getBoundingClientRect();
-    const x = Math.floor((((event.clientX - box.left) / box.width) * this.canvas.width) / (w + this.sheet.gap));
-    const y = Math.floor((((event.clientY - box.top) / box.height) * this.canvas.height) / (h + this.sheet.gap));
-    const i = y * this.sheet.columns + x;
-    if (i < n) this.dispatchEvent(new CustomEvent('gm-take', { bubbles: true, detail: pictureAt(this.picture, i) }));
   }
   save() {
     if (!this.picture) return;
@@ -126,7 +116,7 @@ export class Histogram extends View {
   show(value) {
     if (!value) return;
     const view = this.canvas.getContext('2d');
-    fit(this.canvas, 2 * this.canvas.clientWidth || 640, 192); // letters as wide as they should be
+    fit(this.canvas, 2 * this.canvas.clientWidth || 640, 2 * this.canvas.clientHeight || 192); // letters as wide as they should be
     const { width, height } = this.canvas;
     const style = getComputedStyle(this);
     const accent = style.getPropertyValue('--gm-accent') || '#0d9488';
@@ -157,10 +147,10 @@ export class Histogram extends View {
       const x = Math.max(2, Math.min(width - 2, at(mark)));
       view.fillStyle = style.color;
       view.fillRect(x - 2, 0, 4, height);
-      view.font = '600 22px system-ui, sans-serif';
+      view.font = '600 26px system-ui, sans-serif';
       const label = mark > edges[n] ? `${mark.toPrecision(3)} →` : mark.toPrecision(3);
       const wide = view.measureText(label).width;
-      view.fillText(label, x + 8 + wide > width ? x - 8 - wide : x + 8, 22);
+      view.fillText(label, x + 8 + wide > width ? x - 8 - wide : x + 8, 26);
     }
     const [left, middle, right] = this.ends.children;
     [left.textContent, middle.textContent, right.textContent] = [value.left ?? '', value.middle ?? '', value.right ?? ''];
@@ -193,6 +183,7 @@ export function spoken(text) {
 export class Gallery extends View {
   layOut() {
     this.append((this.box = make('div', { class: 'gm-gallery' })));
+    if (this.options.take) this.rove = roving(this.box);
     const { columns = 5, count = 0, lines = 1, shape = [1, 28, 28] } = this.options;
     this.box.style.setProperty('--gm-columns', columns);
     const room = () =>
@@ -214,17 +205,14 @@ export class Gallery extends View {
         const canvas = make('canvas', { width: w, height: h, role: 'img', 'aria-label': titles[i].join(', ') });
         canvas.getContext('2d').putImageData(imageOf(bytes, [c, h, w], i * c * h * w), 0, 0);
         const caption = make('figcaption', {}, ...titles[i].flatMap((line, k) => (k ? [make('br'), line] : [line])));
-        const figure = make('figure', { class: `gm-item${marked[i] ? ' gm-marked' : ''}` }, canvas, caption);
-        if (this.options.take) {
-          const take = () => this.dispatchEvent(new CustomEvent('gm-take', { bubbles: true, detail: pictureAt(pictures, i) }));
-          canvas.classList.add('gm-takes');
-          Object.assign(canvas, { tabIndex: 0, role: 'button', title: 'Take it to the pad' });
-          canvas.addEventListener('click', take);
-          canvas.addEventListener('keydown', (event) => event.key === 'Enter' && take());
-        }
-        return figure;
+        const take = () => this.dispatchEvent(new CustomEvent('gm-take', { bubbles: true, detail: pictureAt(pictures, i) }));
+        const seen = this.options.take
+          ? make('button', { type: 'button', class: 'gm-take', title: 'Take it to the pad', onclick: take }, canvas)
+          : canvas;
+        return make('figure', { class: `gm-item${marked[i] ? ' gm-marked' : ''}` }, seen, caption);
       }),
     );
+    this.rove?.settle();
     this.classList.add('gm-filled');
   }
 }

@@ -3,10 +3,11 @@
 // Rows are shown as they come or, at a lower speed, later.
 import { bytesOf } from './bytes.js';
 import { make } from './controls.js';
-import { columnsFor, fit, imageOf, pictureAt } from './picture.js';
+import { columnsFor, fit, imageOf } from './picture.js';
 import { heat } from './piece.js';
 import { download } from './png.js';
 import { Work } from './section.js';
+import { takesOver } from './takes.js';
 
 const GAP = 2; // pixels between two pictures
 const UNKNOWN = 255; // bits of what was given, or is still to come
@@ -74,7 +75,6 @@ export class Writer extends Work {
     const title = (...inside) => make('div', { class: 'gm-view-title' }, ...inside);
     const scale = make('div', { class: 'gm-heat' }, make('span', { textContent: '0' }), make('i', { class: 'gm-heat-bar' }), this.most);
     this.verdict = document.createElement('gm-words');
-    this.pictures.addEventListener('click', (event) => this.take(event));
     this.main.append(
       make(
         'div',
@@ -85,6 +85,7 @@ export class Writer extends Work {
       make('div', { class: 'gm-speed' }, make('label', { htmlFor: this.speed.id, textContent: 'Speed' }), this.speed, this.again),
       this.verdict,
     );
+    if (this.page.usesPicture) this.takes = takesOver(this.pictures, 'What it wrote');
     this.hurry();
     this.clear(this.question());
   }
@@ -256,22 +257,12 @@ export class Writer extends Work {
     const done = this.shown === all;
     this.halt.disabled = !this.going();
     this.again.disabled = this.going() || !this.rows.length;
-    this.pictures.classList.toggle('gm-takes', Boolean(this.made) && done);
+    if (this.made && done) this.takes?.sheet(this.made.samples, { columns: this.columns, gap: GAP });
+    else this.takes?.clear();
     if (!this.fresh && this.shown)
       this.progress.textContent =
         !this.going() && !done ? `Stopped after row ${this.shown} of ${all}` : done ? 'Done' : `Row ${this.shown} of ${all}`;
     if (done && this.made) this.verdict.show(this.made.words);
-  }
-
-  // -- taking it along -----------------------------------------------------------------------------------------------------
-
-  take(event) {
-    if (!this.made || this.shown < this.shape[1]) return;
-    const box = this.pictures.getBoundingClientRect();
-    const x = Math.floor((((event.clientX - box.left) / box.width) * this.pictures.width) / (this.shape[2] + GAP));
-    const y = Math.floor((((event.clientY - box.top) / box.height) * this.pictures.height) / (this.shape[1] + GAP));
-    const i = y * this.columns + x;
-    if (i < this.count) this.dispatchEvent(new CustomEvent('gm-take', { bubbles: true, detail: pictureAt(this.made.samples, i) }));
   }
 
   save() {

@@ -1,0 +1,38 @@
+// A section's state as the text of an address, and back: a link and the address that follows the visitor say the same.
+
+/** What an address says beside a state: where to be, how the page looks, where the visitor comes from. */
+const OTHERS = /^(tab|section|only|view|theme|fbclid|gclid|utm_.*|_.*)$/;
+const NUMBERS = ['real', 'whole', 'seed', 'numbers', 'picks'];
+const LISTS = ['choices', 'numbers', 'picks'];
+
+/** What a field may be for a model: default, low, high, choices. @param {object} spec of a section */
+export function fitOf(spec, model, key) {
+  return spec.fits[model]?.[key] ?? spec.fits['*']?.[key] ?? {};
+}
+
+/**
+ * The state that an address describes, each value as its field's kind has it: lists by commas or by repeated keys. What is of
+ * no such kind, and keys that the section doesn't have, stay text, for the server to say so.
+ * @param {URLSearchParams} asked @param {object} spec of the section
+ */
+export function stateOf(asked, spec) {
+  const model = asked.get('model') ?? spec.models[0];
+  const keys = [...new Set(asked.keys())].filter((key) => !OTHERS.test(key));
+  return Object.fromEntries(keys.map((key) => [key, typed(asked.getAll(key), spec.fields[key]?.kind, fitOf(spec, model, key))]));
+}
+
+/** The inverse: {key: text}; what is null is the default and not said. */
+export function textOf(state) {
+  const said = Object.entries(state).filter(([, value]) => value !== null && value !== undefined);
+  return Object.fromEntries(said.map(([key, value]) => [key, Array.isArray(value) ? value.join(',') : String(value)]));
+}
+
+function typed(texts, kind, { choices }) {
+  const offered = choices?.map((choice) => (Array.isArray(choice) ? choice[1] : choice)) ?? [];
+  const one = (text) => {
+    if (NUMBERS.includes(kind)) return text.trim() && Number.isFinite(Number(text)) ? Number(text) : text;
+    return offered.find((value) => String(value) === text) ?? text;
+  };
+  if (LISTS.includes(kind)) return texts.flatMap((text) => text.split(',').filter(Boolean)).map(one);
+  return texts.length > 1 ? texts.map(one) : one(texts[0]);
+}

@@ -1,0 +1,121 @@
+"""Which models there are, and what was measured of them: read from JSON files, no model is loaded."""
+
+import functools
+import os
+from collections.abc import Iterable
+
+from genmodels import checkpoint
+from genmodels.data import DATASETS
+from genmodels.evaluation.keys import PART_TITLES, RANKED_BY
+from genmodels.evaluation.report import Report, measured, read_report, shown
+from genmodels.places import without_paths
+from genmodels.protocols import AnyModel, Samples, abilities_of
+from genmodels.registry import FAMILIES, get_family
+from genmodels.wrappers.core import available, describe
+
+Records = dict[str, Report]
+
+# -- which models ------------------------------------------------------------------------------------------------------
+
+
+def everyone() -> list[str]:
+    """The models of all families, family by family."""
+    return [name for family in FAMILIES for name in available(family)]
+
+
+def samplers() -> list[str]:
+    """Those that draw new pictures."""
+    return [name for name in everyone() if can(name, Samples)]
+
+
+def of_data(data: str, names: Iterable[str] | None = None) -> list[str]:
+    return [name for name in (everyone() if names is None else names) if describe(name)["data"] == data]
+
+
+def can(name: str, ability: type) -> bool:
+    return ability is AnyModel or ability in abilities_of(get_family(describe(name)["family"]))
+
+
+def title(data: str) -> str:
+    """What people call a data set."""
+    return DATASETS[data].title if data in DATASETS else data
+
+
+# -- what was measured of them -----------------------------------------------------------------------------------------
+
+
+def records() -> Records:
+    """What was measured of every model, {} where that doesn't hold any more; read again once a file has changed."""
+    return _records(_stamp())
+
+
+def _stamp() -> tuple[tuple[str, int, int], ...]:
+    """What tells whether a file of any model has changed, of a referee's too."""
+    files = (
+        os.path.join(place, name)
+        for root in checkpoint.bundled().values()
+        for place, _, names in os.walk(root)
+        for name in names
+    )
+    return tuple((file, (facts := os.stat(file)).st_mtime_ns, facts.st_size) for file in files)
+
+
+@functools.lru_cache(maxsize=2)
+def _records(stamp: tuple[tuple[str, int, int], ...]) -> Records:
+    return {name: _record(name) for name in everyone()}
+
+
+def _record(name: str) -> Report:
+    try:
+        return measured(name)
+    except (
+        ValueError,
+        KeyError,
+        TypeError,
+        AttributeError,
+    ):  # no JSON, or not what it should say: see `why_unmeasured`
+        return {}
+
+
+def able(data: str, ability: type) -> Records:
+    """What is on record of the data set's models with an ability."""
+    known = records()
+    return {name: known[name] for name in of_data(data) if can(name, ability)}
+
+
+# -- why not ----------------------------------------------------------------------------------------------------------
+
+
+def why_unmeasured(name: str) -> str:
+    """Why nothing that was measured of a model counts, and the command that measures it."""
+    try:
+        reason = "its figures are of another format, weights, settings or referee" if read_report(name) else ""
+    except ValueError as error:
+        reason = sentence(error).rstrip(".")
+    return f"Not measured{f' ({reason})' if reason else ''}: `python -m genmodels evaluate {name}` does it."
+
+
+def why_missing(name: str, slug: str, report: Report) -> str:
+    """Why a model with this report has no figure of this slug."""
+    if slug == RANKED_BY and not can(name, Samples):
+        return "It draws no pictures of its own."
+    if not report:
+        return why_unmeasured(name)
+    if slug == "class_accuracy" and not describe(name)["conditional"]:
+        told = f"captions, {shown(report['metrics'], 'caption_accuracy')} as they say"
+        return f"It is told {told if 'caption_accuracy' in report['metrics'] else 'no class'}."
+    if report["failed"]:
+        return " ".join(f"{PART_TITLES[part]} could not be measured: {why}" for part, why in report["failed"].items())
+    return f"Not in its metrics.json: `python -m genmodels evaluate {name}` measures it."
+
+
+def sentence(error: object) -> str:
+    """What went wrong, for visitors: without the paths of this computer."""
+    return f"{without_paths(str(error)).rstrip('.')}."
+
+
+def no_model(family: str, data: str) -> str:
+    """Why a family has no model here, and the command that makes one."""
+    broken = " ".join(f"{name} can't be read: {sentence(why)}" for name, why in checkpoint.unreadable().items())
+    made = f"`python -m genmodels train {family} --data {data}` trains one."
+    return f"No model of it for {title(data).lower()} is here: {made} {broken}".strip()
