@@ -1,4 +1,4 @@
-"""genmodels, or python -m genmodels, {app,list,sample,train,evaluate,convert,experiment,bench,push}: argument parsing only."""
+"""genmodels, or python -m genmodels, {app,list,sample,train,evaluate,convert,experiment,bench,push,push-space}: argument parsing only."""
 
 import argparse
 import contextlib
@@ -115,6 +115,11 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("model", help="a folder or a bundled name")
     command.add_argument("repo", help="user/name")
     command.add_argument("--private", action="store_true")
+
+    command = add("push-space", _push_space, "upload this checkout to the Hugging Face Hub as a Space")
+    command.add_argument("repo", help="user/name")
+    command.add_argument("--zero-gpu", action="store_true", help="on ZeroGPU, which free accounts have, too")
+    command.add_argument("--private", action="store_true")
     return parser
 
 
@@ -168,7 +173,7 @@ def _sample(options: argparse.Namespace) -> None:
         save_png(signed(tile(pixels, scale=2), _called(options.model), **made), options.out)
     else:
         labels = operations.as_labels(model, options.n, label)
-        np.savez_compressed(options.out, images=pixels.permute(0, 2, 3, 1).numpy(), labels=labels.numpy())
+        np.savez_compressed(options.out, images=pixels.permute(0, 2, 3, 1).numpy(), labels=labels.cpu().numpy())
     print(f"{options.n} images: {options.out}")
 
 
@@ -422,6 +427,14 @@ def _push(options: argparse.Namespace) -> None:
     for name, content in to_upload(options.model, options.repo).items():
         print(f"{name:46} {len(content) / 1e3:9,.1f} kB")
     print(push(options.model, options.repo, private=options.private))
+
+
+def _push_space(options: argparse.Namespace) -> None:
+    from genmodels.publish import FREE_SPACES, push_space
+
+    if not options.zero_gpu:
+        print(FREE_SPACES, flush=True)
+    print(push_space(options.repo, zero_gpu=options.zero_gpu, private=options.private))
 
 
 def _shape(text: str | None) -> tuple[int, int, int] | None:

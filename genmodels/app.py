@@ -5,7 +5,7 @@ The environment variables GRADIO_SERVER_NAME and GRADIO_SERVER_PORT choose host 
 
 import os
 
-from genmodels.wrappers import core, hub_repos, on_record
+from genmodels.wrappers import core, hub_checkpoints, hub_repos, on_record
 
 # before gradio is imported, which reads both: no telemetry, no version check
 os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
@@ -13,12 +13,15 @@ os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
 os.environ.setdefault("GRADIO_TEMP_DIR", str(core.own_folder()))
 
 from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 import gradio as gr
 from starlette.middleware import Middleware
 from starlette.middleware.gzip import GZipMiddleware
-from starlette.routing import Mount
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
 from starlette.staticfiles import StaticFiles
 
 from genmodels.tabs import page
@@ -91,14 +94,33 @@ def launch_options() -> dict[str, Any]:
         "max_file_size": "10mb",
         "enable_monitoring": False,
         "state_session_capacity": SESSIONS,
+        "mcp_server": os.environ.get("GENMODELS_MCP", "") == "1",
         "app_kwargs": {
             "routes": [
-                Mount(ELEMENTS, StaticFiles(directory=WEB)),
-                Mount(PICTURES, StaticFiles(directory=WEB.parent / "pictures")),
+                files_at(ELEMENTS, WEB),
+                files_at(PICTURES, WEB.parent / "pictures"),
             ],
             "middleware": [Middleware(GZipMiddleware, minimum_size=1000, compresslevel=4), Middleware(WithElements)],
         },
     }
+
+
+def files_at(address: str, folder: Path) -> Route:
+    """The files of a folder. (Starlette's Mount would miss them under GRADIO_ROOT_PATH behind a proxy that takes it off.)"""
+    static = StaticFiles(directory=folder)
+
+    async def file(request: Request) -> Response:
+        return await static.get_response(request.path_params["name"], request.scope)
+
+    return Route(f"{address}/{{name}}", file)
+
+
+def mount(server: Any, path: str) -> Any:
+    """The app at a path of another server, e.g. `mount(FastAPI(), "/genmodels")`, for uvicorn and the like; the same server."""
+    core.few_arenas()
+    left_out = ("ssr_mode", "run_history", "state_session_capacity")
+    options = {key: value for key, value in launch_options().items() if key not in left_out}
+    return gr.mount_gradio_app(server, build_app(), path, ssr_mode=False, run_history=False, **options)
 
 
 def theme() -> gr.themes.Base:
@@ -155,7 +177,8 @@ def main(port: int | None = None) -> None:
         "share": os.environ.get("GRADIO_SHARE", "").lower() == "true",
     }
     try:
-        core.own()
+        core.check_environment()
+        hub_checkpoints.pull()
     except ValueError as error:
         raise SystemExit(str(error)) from None
     hub_repos.allow_any_on_loopback(**place)

@@ -48,6 +48,7 @@ def model_card(source: str | os.PathLike[str], repo: str | None = None) -> str:
         f"Family: {family}. Images: {'x'.join(str(s) for s in data['shape'][1:])}. Trained on `{data['name']}` by genmodels.",
         "",
         *_loading(repo or _bundled_name(folder)),
+        *_opening(family, repo),
         *_diffusers(folder, repo),
         "## The idea",
         "",
@@ -82,6 +83,14 @@ def _loading(source: str | None) -> list[str]:
         "```",
         "",
     ]
+
+
+def _opening(family: str, repo: str | None) -> list[str]:
+    """The link that opens it in the app, wherever that runs."""
+    if not repo or family in INSTRUMENTS:
+        return []
+    path = f"/?model={repo}"
+    return [f"In the app (`genmodels app`) it opens at [`{path}`](http://127.0.0.1:7860{path}).", ""]
 
 
 def _diffusers(folder: Path, repo: str | None) -> list[str]:

@@ -56,6 +56,8 @@ def _bundled_roots() -> list[Path]:
 
 BUNDLED = _bundled_roots()
 OWN = "GENMODELS_CHECKPOINTS"
+#: Those of the Hub that belong to the app's models while it runs: name -> folder. See wrappers/hub_checkpoints.py.
+JOINED: dict[str, Path] = {}
 NO_MODELS = "none (pip install genmodels-checkpoints)"
 
 
@@ -84,7 +86,7 @@ def bundled() -> dict[str, Path]:
     >>> "vae-mnist" in genmodels.bundled()
     True
     """
-    return packaged() | own()
+    return packaged() | own() | JOINED
 
 
 def packaged() -> dict[str, Path]:
@@ -125,7 +127,7 @@ def _inside(root: Path) -> dict[str, Path]:
 def bundled_folder(name: str) -> Path | None:
     """The folder of one bundled model, without a look into the others; None if there is none of that name."""
     folders = [root / name for root in reversed(BUNDLED) if root.is_dir() and name in os.listdir(root)]
-    return next((folder for folder in folders if (folder / CONFIG).is_file()), own().get(name))
+    return next((folder for folder in folders if (folder / CONFIG).is_file()), own().get(name) or JOINED.get(name))
 
 
 def configs() -> dict[str, dict[str, Any]]:

@@ -3,9 +3,13 @@
 import atexit
 import contextlib
 import copy
+import functools
 import os
 import platform
+import re
+import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
@@ -30,7 +34,12 @@ def process_state() -> "PartialState":
     from accelerate import PartialState
     from accelerate.utils import parse_flag_from_env
 
-    state = PartialState(cpu=parse_flag_from_env("ACCELERATE_USE_CPU") or not torch.accelerator.is_available())
+    kind, index = _wanted()
+    if index is not None:
+        torch.accelerator.set_device_index(index)  # which "cuda" alone means then
+    # torch.accelerator asks the driver; torch.cuda.is_available() says yes on ZeroGPU, where a GPU comes only when asked for
+    no_gpu = kind == "cpu" or not torch.accelerator.is_available()
+    state = PartialState(cpu=no_gpu or parse_flag_from_env("ACCELERATE_USE_CPU"))
     if state.num_processes > 1:
         atexit.unregister(_leave_the_others)
         atexit.register(_leave_the_others)
@@ -44,8 +53,111 @@ def _leave_the_others() -> None:
 
 
 def device() -> torch.device:
-    """The device that accelerate picks for this process (GPU if there is one, else CPU)."""
+    """The device of this process: the one of GENMODELS_DEVICE, else what accelerate picks (GPU if there is one, else CPU).
+
+    Raises ValueError if there is none such.
+    """
     return process_state().device
+
+
+#: What GENMODELS_DEVICE may say, and what it means if it is not set.
+SETTING, AUTO = "GENMODELS_DEVICE", "auto"
+
+
+def _wanted() -> tuple[str, int | None]:
+    """The type of device that GENMODELS_DEVICE names, and its number if it says one; ValueError if that isn't here."""
+    setting = os.environ.get(SETTING, "").strip().lower() or AUTO
+    there = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else None
+    found, count = (there.type, torch.accelerator.device_count()) if there else ("cpu", 1)
+    if setting == AUTO:
+        return found, None
+    if not (match := re.fullmatch(r"(cpu|mps|cuda)(?::(\d{1,3}))?", setting)):
+        raise ValueError(f"{SETTING} must be auto, cpu, cuda, cuda:0 (or another number) or mps, not {setting[:40]!r}.")
+    kind, index = match[1], int(match[2]) if match[2] else None
+    if kind not in ("cpu", found) or (index or 0) >= count:
+        has = f"{count} of the type {found}" if there else "no GPU"
+        raise ValueError(f"{SETTING} is {setting!r}, but torch finds {has} here.")
+    return kind, index
+
+
+def on_zero_gpu() -> bool:
+    """Whether this is a Space whose GPU comes for the seconds of one call, into a process of its own."""
+    return os.environ.get("SPACES_ZERO_GPU", "").lower() in ("1", "t", "true")
+
+
+# -- what the app computes on ------------------------------------------------------------------------------------------
+
+
+@functools.cache
+def devices() -> tuple[torch.device, ...]:
+    """Where the app's own models compute: all GPUs, the one that GENMODELS_DEVICE names, or the CPU.
+
+    On ZeroGPU the CPU: they answer there before a GPU has come.
+    """
+    kind, index = ("cpu", None) if on_zero_gpu() else _wanted()
+    if kind == "cpu":
+        return (torch.device("cpu"),)
+    if device().type == "cuda" and index is None and process_state().num_processes == 1:
+        return tuple(torch.device("cuda", i) for i in range(torch.accelerator.device_count()))
+    return (device(),)
+
+
+class _Held(threading.local):
+    """The device that a thread computes on, which nobody else does then, and the one that its work is at home on."""
+
+    device: torch.device | None = None
+    home: torch.device | None = None
+
+
+_held, _users = _Held(), Counter[torch.device]()
+_choosing, _locks = threading.Lock(), dict[torch.device, threading.Lock]()
+
+
+def here() -> torch.device:
+    """Where this thread computes, or would begin to."""
+    return _held.device or _held.home or devices()[0]
+
+
+@contextlib.contextmanager
+def lent() -> Iterator[torch.device]:
+    """The least busy device, for work of several turns; within that work the same."""
+    if where := _held.device or _held.home:
+        yield where
+        return
+    with _choosing:
+        where = min(devices(), key=_users.__getitem__)
+        _users[where] += 1
+    try:
+        yield where
+    finally:
+        with _choosing:
+            _users[where] -= 1
+
+
+@contextlib.contextmanager
+def at(where: torch.device) -> Iterator[None]:
+    """What this thread prepares meanwhile is for this device."""
+    before, _held.home = _held.home, where
+    try:
+        yield
+    finally:
+        _held.home = before
+
+
+@contextlib.contextmanager
+def turn(where: torch.device) -> Iterator[None]:
+    """This device for this thread alone: one computation at a time, in one stream. Within a turn nothing changes."""
+    if _held.device:
+        yield
+        return
+    with _choosing:
+        lock = _locks.setdefault(where, threading.Lock())
+    with lock:
+        _held.device = where
+        try:
+            yield
+        finally:
+            _held.device = None
 
 
 def free_memory(where: torch.device) -> int:

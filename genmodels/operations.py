@@ -43,10 +43,14 @@ def device_of(model: AnyModel) -> torch.device:
 
 
 def as_labels(model: AnyModel, n: int, label: int | Sequence[int] | str | None) -> Tensor:
-    """Labels `(n,)`: None = no class, an int = that class, "balanced" = every class in turn, or n ints.
+    """Labels `(n,)` on the model's device: None = no class, an int = that class, "balanced" = every class in turn, or n ints.
 
     A model without classes has only None. Raises ValueError with the allowed range.
     """
+    return _labels(model, n, label).to(device_of(model))
+
+
+def _labels(model: AnyModel, n: int, label: int | Sequence[int] | str | None) -> Tensor:
     if isinstance(label, str):
         if label != "balanced":
             raise ValueError(f"label must be a class number, 'balanced' or None, not {label!r}.")
@@ -75,7 +79,7 @@ def as_tokens(model: AnyModel, n: int, captions: Sequence[str]) -> Tensor:
         raise ValueError(f"This {type(model).__name__} was not trained on captions.")
     if len(captions) != n:
         raise ValueError(f"There are {len(captions)} captions for {n} images.")
-    return model.tokenize(captions)
+    return model.tokenize(captions).to(device_of(model))
 
 
 def reads_captions(model: AnyModel) -> TypeGuard[ReadsCaptions]:
@@ -113,7 +117,6 @@ def sample(
         raise ValueError(f"n must be at least 1, the seed from 0 to 2**63 - 1 - n; not {n} and {seed}.")
     knobs = _checked_knobs(model, knobs)
     labels = as_labels(model, n, label) if captions is None else as_tokens(model, n, captions)
-    labels = labels.to(device_of(model))
     images = [
         model.sample(
             labels[i : i + batch_size], generators=seeded(range(seed + i, seed + min(i + batch_size, n))), **knobs

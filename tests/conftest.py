@@ -20,7 +20,6 @@ os.environ |= {
 for _variable in ("HF_ENDPOINT", "HF_TOKEN"):
     os.environ.pop(_variable, None)
 
-import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -28,7 +27,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from helpers import ROOT, environment, free_port, tiny_images, wait_until_served
+from helpers import ROOT, environment, free_port, in_background, tiny_images, wait_until_served
 from PIL import Image
 
 torch.set_num_threads(1)
@@ -64,21 +63,8 @@ def data_root() -> Path:
 @pytest.fixture
 def start() -> Iterator[Callable[..., subprocess.Popen]]:
     """start(*arguments, **env): this interpreter in the background; what still runs after the test is killed."""
-    running: list[subprocess.Popen] = []
-
-    def begin(*arguments: str | Path, cwd: Path = ROOT, **env: str | None) -> subprocess.Popen:
-        process = subprocess.Popen(
-            [sys.executable, *map(str, arguments)], cwd=cwd, env=environment(**env), text=True,
-            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True,
-        )  # fmt: skip
-        running.append(process)
-        return process
-
-    yield begin
-    for process in running:
-        if process.poll() is None:
-            os.killpg(process.pid, signal.SIGKILL)
-        process.communicate()
+    with in_background() as begin:
+        yield begin
 
 
 @pytest.fixture(scope="session")

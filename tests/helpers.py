@@ -3,9 +3,13 @@
 import base64
 import contextlib
 import dataclasses
+import functools
+import gc
 import importlib.util
 import io
 import os
+import pkgutil
+import signal
 import socket
 import subprocess
 import sys
@@ -21,7 +25,7 @@ import pytest
 import torch
 from PIL import Image
 
-from genmodels import checkpoint
+from genmodels import checkpoint, wrappers
 from genmodels.data import Images
 from genmodels.models.base import Model
 from genmodels.registry import FAMILIES, INSTRUMENTS, get_family
@@ -72,6 +76,15 @@ def batch(model: Model, n: int = 4, seed: int = 0) -> tuple[torch.Tensor, torch.
     labels = torch.arange(n) % model.num_classes
     labels[-1] = -1
     return x, labels
+
+
+def forget() -> None:
+    """All that the wrappers keep: models, and what came of them."""
+    for module in pkgutil.iter_modules(wrappers.__path__, f"{wrappers.__name__}."):
+        for value in vars(importlib.import_module(module.name)).values():
+            if isinstance(value, functools._lru_cache_wrapper):
+                value.cache_clear()
+    gc.collect()
 
 
 # -- pictures and data -------------------------------------------------------------------------------------------------
@@ -130,6 +143,28 @@ def python(*arguments: str | Path, cwd: Path = ROOT, **env: str | None) -> subpr
         [sys.executable, *map(str, arguments)],
         cwd=cwd, env=environment(**env), capture_output=True, text=True, timeout=300,
     )  # fmt: skip
+
+
+@contextlib.contextmanager
+def in_background() -> Iterator[Callable[..., subprocess.Popen]]:
+    """begin(*arguments, **env): this interpreter in the background; what still runs in the end is killed."""
+    running: list[subprocess.Popen] = []
+
+    def begin(*arguments: str | Path, cwd: Path = ROOT, **env: str | None) -> subprocess.Popen:
+        process = subprocess.Popen(
+            [sys.executable, *map(str, arguments)], cwd=cwd, env=environment(**env), text=True,
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True,
+        )  # fmt: skip
+        running.append(process)
+        return process
+
+    try:
+        yield begin
+    finally:
+        for process in running:
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGKILL)
+            process.communicate()
 
 
 def script(name: str) -> ModuleType:

@@ -42,7 +42,7 @@ def row_of(table: dict[str, Any], model: str) -> dict[str, Any]:
 
 def forget() -> None:
     """Nothing that was read before: a test changes what is there."""
-    for cached in (core.load_model, core._description, race._steps, race._reads_captions, on_record._records):
+    for cached in (core._on, core._description, race._steps, race._reads_captions, on_record._records):
         cached.cache_clear()
 
 

@@ -13,24 +13,21 @@ import diffusers
 import pytest
 import tiny_pipelines
 import torch
-from helpers import batch, build, having, tiny_images
+from helpers import batch, build, forget, having, tiny_images
 from huggingface_hub import constants
 from test_evaluate import BARS, saved, write_bars
+from test_second_device import SECTIONS, answered, same
 from torch import Tensor
 
 from genmodels import bench, checkpoint, evaluate, operations
 from genmodels.data import DATASETS, Images, to_uint8
-from genmodels.device import device, hardware
+from genmodels.device import devices, hardware
 from genmodels.evaluation import student
 from genmodels.models.base import Model, seeded
 from genmodels.protocols import Classifies, Completes, Decodes, Encodes, HasLikelihood, Judges, Samples
 from genmodels.registry import FAMILIES, INSTRUMENTS, get_family
-from genmodels.tabs import page
 from genmodels.training import finish, train
-from genmodels.wrappers import (
-    core,
-    hub_pipelines,
-)
+from genmodels.wrappers import hub_pipelines
 
 GPU = "cuda"
 pytestmark = [
@@ -190,22 +187,21 @@ def test_bench(tmp_path, monkeypatch):
 
 # -- the app -----------------------------------------------------------------------------------------------------------
 
-#: What the app runs of the bundled models, one of each family.
-SECTIONS = {
-    "ae-mnist": "autoencoder.bottleneck", "vae-mnist": "vae.generate", "gan-mnist": "gan.critic", "flow-mnist": "flow.round_trip",
-    "pixelcnn-mnist": "pixelcnn.write", "diffusion-mnist-fast": "diffusion.generate",
-}  # fmt: skip
 
-
-@pytest.mark.skipif(not SECTIONS.keys() <= checkpoint.bundled().keys(), reason="these models are not bundled")
-@pytest.mark.parametrize("name", SECTIONS)
-def test_bundled_models_answer_on_the_cpu(name):
-    """Also where there is a GPU, as pictures are drawn and shown there."""
-    assert device().type == GPU
-    section = page.sections()[SECTIONS[name]]
-    answer = section.answer(section.parse({"model": name}))
-    assert list(answer)
-    assert {parameter.device.type for parameter in core.load_model(name).parameters()} == {"cpu"}
+@pytest.mark.skipif(not checkpoint.bundled(), reason="no bundled models")
+@pytest.mark.parametrize("key", SECTIONS)
+def test_a_section_answers_what_it_answers_on_the_cpu(key, monkeypatch):
+    """Its model and all that it computes are on the GPU; up to rounding it is the same."""
+    monkeypatch.setenv("GENMODELS_DEVICE", "cpu")
+    devices.cache_clear()
+    forget()
+    expected = answered(key)
+    monkeypatch.delenv("GENMODELS_DEVICE")
+    devices.cache_clear()
+    forget()
+    found = answered(key)
+    assert {where.type for where in devices()} == {GPU}
+    same(found, expected)
 
 
 @pytest.mark.parametrize("precision", [torch.float32, torch.float16, torch.bfloat16], ids=str)

@@ -185,7 +185,7 @@ def spoilt(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     for name in ("flow-mnist", "pixelcnn-mnist"):
         file = tmp_path / name / "model.safetensors"
         file.write_bytes(file.read_bytes()[:10_000])
-    caches = (core.load_model, core._description, core.calibration)
+    caches = (core._on, core._description, core.calibration)
     monkeypatch.setattr(checkpoint, "BUNDLED", [tmp_path])
     for cached in caches:
         cached.cache_clear()

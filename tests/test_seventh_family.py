@@ -59,7 +59,7 @@ def bundle(registered: None, tmp_path_factory: pytest.TempPathFactory) -> Iterat
         train(root, data, FAMILY, NAME)
         run("evaluate", NAME, "--data", data, "--n", 30)
         yield root / "bundled"
-    for cached in (core.load_model, core._description):
+    for cached in (core._on, core._description):
         cached.cache_clear()
 
 

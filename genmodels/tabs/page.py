@@ -16,7 +16,7 @@ from markdown_it import MarkdownIt
 from genmodels.tabs import TABS
 from genmodels.tabs.base import Tab
 from genmodels.version import __version__
-from genmodels.wrappers import core, examples, latents, metrics_table, pictures
+from genmodels.wrappers import core, examples, hub_checkpoints, latents, metrics_table, pictures
 from genmodels.wrappers.section import Answer, Section, Whole
 from genmodels.wrappers.state import Refused
 
@@ -55,6 +55,7 @@ def spec() -> dict[str, Any]:
         "purpose": PURPOSE,
         "tabs": shown,
         "families": families(),
+        "hub": hub_checkpoints.offered(),
         "facts": {name: facts(name) for name in names},
     }
 
@@ -169,6 +170,12 @@ def _model(state: Any) -> str:
     return name
 
 
+def _hub_model(state: Any) -> Answer:
+    """A checkpoint of the Hub joins; what the page is laid out from with it."""
+    hub_checkpoints.join(state.get("repo") if isinstance(state, Mapping) else None)
+    return {"spec": spec()}
+
+
 def _examples(state: Any) -> Answer:
     """Strips of pictures to start from: of the model's kind, and of others."""
     return {
@@ -221,6 +228,7 @@ def _checked(question: Any) -> Answer:
 
 
 HELPERS: dict[str, Callable[[Any], Answer]] = {
+    "page.hub_model": _hub_model,
     "page.examples": _examples,
     "page.upload": _upload,
     "page.about": _about,

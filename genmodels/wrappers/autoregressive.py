@@ -14,7 +14,7 @@ from torch import Tensor
 
 from genmodels import operations
 from genmodels.data import to_uint8
-from genmodels.device import threads
+from genmodels.device import here, threads
 from genmodels.evaluation.report import shown
 from genmodels.models.base import seeded
 from genmodels.protocols import WritesRows, abilities_of
@@ -61,7 +61,7 @@ Step = TypeVar("Step")
 
 def _unsure(entropies: Tensor, given: Tensor) -> str:
     """How unsure the model was of each pixel, in tenths of a bit as base64 of bytes; UNKNOWN where it was `given`."""
-    return _text(torch.where(given, UNKNOWN, (entropies * TENTHS).round().clamp(0, UNKNOWN - 1)).numpy())
+    return _text(torch.where(given, UNKNOWN, (entropies * TENTHS).round().clamp(0, UNKNOWN - 1)).cpu().numpy())
 
 
 def _in_one_thread(steps: Iterator[Step]) -> Iterator[Step]:
@@ -124,7 +124,7 @@ def _kept_expectations(name: str, pixels: str) -> tuple[Tensor, Tensor]:
     x, _ = from_pad(name, {"pixels": pixels, "mask": ""})
     log_p = get_model(name, WritesRows).log_probabilities(x)[0]
     levels = (to_uint8(x)[0].double() * (log_p.shape[-1] - 1) / 255).round().long()
-    return levels, log_p
+    return levels.cpu(), log_p.cpu()
 
 
 # -- as sections -------------------------------------------------------------------------------------------------------
@@ -177,7 +177,7 @@ class FieldState(ExpectState):
 def write(state: WriteState) -> Iterator[Answer]:
     """n new pictures, row by row; picture i has seed + i. See `_answers`."""
     model, index = get_model(state.model, WritesRows), class_index(state.model, class_of(state.label))
-    x = torch.zeros(state.n, *model.image_shape)
+    x = torch.zeros(state.n, *model.image_shape, device=here())
     labels = operations.as_labels(model, state.n, "balanced" if index is None else index)
     return _answers(model, x, torch.zeros_like(x[:, :1], dtype=torch.bool), labels, state)
 
@@ -187,7 +187,7 @@ def finish(state: FinishState) -> Iterator[Answer]:
     model, told = get_model(state.model, WritesRows), told_class(state.label)
     image, covered = from_pad(state.model, state.pad)
     labels = operations.as_labels(model, state.n, told if told == "balanced" else class_index(state.model, told))
-    start = {"start": pictures(image), "hidden": _text(covered.numpy())}
+    start = {"start": pictures(image), "hidden": _text(covered.cpu().numpy())}
     x, given = image.expand(state.n, -1, -1, -1), (~covered).expand(state.n, -1, -1, -1)
     return _answers(model, x, given, labels, state, start)
 

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from genmodels import checkpoint, operations, registry
 from genmodels.data import DATASETS
-from genmodels.device import set_threads
+from genmodels.device import at, devices, here, lent, set_threads, turn
 from genmodels.memory import few_arenas as few_arenas
 from genmodels.memory import give_back as give_back
 from genmodels.models.base import Model
@@ -29,15 +29,31 @@ A = TypeVar("A", bound=AnyModel)
 P = ParamSpec("P")
 R = TypeVar("R")
 Step = TypeVar("Step")
-_compute = threading.RLock()
 _load = threading.Lock()
 
 
-@functools.lru_cache(maxsize=MODELS_KEPT)
 def load_model(name: str) -> Model:
-    """On the CPU, also where there is a GPU: these models answer in milliseconds there, and pads and pictures live there."""
-    set_threads()
-    return checkpoint.load(name, device="cpu")
+    """A model on the device where this thread computes (see genmodels/device.py), loaded at first use and kept there."""
+    return _on(here())(name)
+
+
+@functools.cache
+def _on(where: torch.device) -> Callable[[str], Model]:
+    """The models of one device, by name."""
+
+    @functools.lru_cache(maxsize=MODELS_KEPT)
+    def load(name: str) -> Model:
+        set_threads()
+        with torch.inference_mode(False):  # so that something can be optimised through them
+            return checkpoint.load(name, device=where)
+
+    return load
+
+
+def check_environment() -> None:
+    """ValueError in one sentence if an environment variable names a checkpoint or a device that isn't there."""
+    checkpoint.own()
+    devices()
 
 
 def get_model(name: str, ability: type[A]) -> A:
@@ -85,11 +101,11 @@ def calibrated(name: str, key: str, what: str) -> Tensor:
 
 
 def locked(function: Callable[P, R]) -> Callable[P, R]:
-    """Only one computation at a time, without gradients."""
+    """Only one computation at a time on a device, the least busy one, without gradients."""
 
     @functools.wraps(function)
     def guarded(*args: P.args, **kwargs: P.kwargs) -> R:
-        with _compute, torch.inference_mode():
+        with lent() as where, turn(where), torch.inference_mode():
             return function(*args, **kwargs)
 
     return guarded
@@ -97,12 +113,42 @@ def locked(function: Callable[P, R]) -> Callable[P, R]:
 
 def locked_steps(steps: Iterator[Step]) -> Iterator[Step]:
     """`locked` for what takes many steps: each is one computation, so that between two of them others take turns."""
-    while True:
-        with _compute, torch.inference_mode():
-            step = next(steps, None)
-        if step is None:
-            return
-        yield step
+    with lent() as where:
+        while True:
+            with turn(where), torch.inference_mode():
+                step = next(steps, None)
+            if step is None:
+                return
+            yield step
+
+
+def placed(answer: Callable[P, R]) -> Callable[P, R]:
+    """All of an answer on one device, the least busy one when it begins; `locked` parts of it take turns there."""
+
+    @functools.wraps(answer)
+    def on_one(*args: P.args, **kwargs: P.kwargs) -> R:
+        with lent() as where, at(where):
+            return answer(*args, **kwargs)
+
+    return on_one
+
+
+def placed_steps(answer: Callable[P, Iterator[Step]]) -> Callable[P, Iterator[Step]]:
+    """`placed` for an answer that comes step by step."""
+
+    @functools.wraps(answer)
+    def on_one(*args: P.args, **kwargs: P.kwargs) -> Iterator[Step]:
+        with lent() as where:
+            with at(where):
+                steps = iter(answer(*args, **kwargs))
+            while True:
+                with at(where):
+                    step = next(steps, None)
+                if step is None:
+                    return
+                yield step
+
+    return on_one
 
 
 def check_int(what: str, value: Any, low: int, high: int) -> int:

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from genmodels import operations
+from genmodels.device import here
 from genmodels.metrics import mean_squared_error
 from genmodels.models.base import draw_normal, seeded
 from genmodels.protocols import Denoises
@@ -136,7 +137,7 @@ def _order(solver: Solver) -> int:
 
 def _noise(model: Denoises, n: int, seed: int) -> Tensor:
     """What a run of n pictures begins with where it begins with noise alone."""
-    return draw_normal(model.image_shape, seeded(range(seed, seed + n)), "cpu")
+    return draw_normal(model.image_shape, seeded(range(seed, seed + n)), here())
 
 
 def _frames(run: Run) -> Iterator[tuple[int, dict[str, Any]]]:
@@ -170,7 +171,7 @@ def _same(name: str, seed: int, prompts: Sequence[str] | None, **settings: Any) 
         titles = describe(name)["classes"] if describe(name)["conditional"] else []
         if not titles:
             raise ValueError(f"The model {name!r} knows no classes.")
-        labels = torch.arange(len(titles))
+        labels = torch.arange(len(titles), device=here())
     else:
         if not 1 <= len(prompts) <= MAX_PROMPTS:
             raise ValueError(f"There must be 1 to {MAX_PROMPTS} sentences, one per line, not {len(prompts)}.")
@@ -264,13 +265,13 @@ def _test_errors(name: str, t: float) -> Tensor:
     assert images is not None
     errors = []
     for i in range(0, min(MEASURED, len(images)), MAX_DENOISED):
-        x = images[i : min(i + MAX_DENOISED, MEASURED)][0]
+        x = images[i : min(i + MAX_DENOISED, MEASURED)][0].to(here())
         moments = get_model(name, Denoises).trajectory(
             operations.as_labels(get_model(name, Denoises), len(x), None),
             generators=seeded(range(i, i + len(x))), start=x, strength=t, **checked_solver(name),
         )  # fmt: skip
         errors.append(mean_squared_error(next(locked_steps(moments)).clean, x))
-    return torch.cat(errors)
+    return torch.cat(errors).cpu()
 
 
 def denoise(state: DenoiseState) -> Iterator[Answer]:

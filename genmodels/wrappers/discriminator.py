@@ -73,7 +73,7 @@ def threshold(name: str) -> float:
 def nearest_own(name: str, pad: Pad, count: int = 4) -> Tensor:
     """Of OWN pictures that the generator makes, the ones closest to a picture, pixel by pixel at half its size."""
     own, small = _own(name)
-    x = avg_pool2d(from_pad(name, pad)[0], 2)
+    x = avg_pool2d(from_pad(name, pad)[0], 2).cpu()
     return own[(small - x).square().mean((1, 2, 3)).argsort()[:count]]
 
 
@@ -81,7 +81,7 @@ def nearest_own(name: str, pad: Pad, count: int = 4) -> Tensor:
 @locked
 def _own(name: str) -> tuple[Tensor, Tensor]:
     """OWN pictures of every class in turn, and the same at half their size."""
-    x = operations.sample(get_model(name, Samples), OWN)
+    x = operations.sample(get_model(name, Samples), OWN).cpu()
     return x, avg_pool2d(x, 2)
 
 

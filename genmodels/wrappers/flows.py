@@ -12,6 +12,7 @@ from torch import Tensor
 
 from genmodels import operations
 from genmodels.data import tile_pixels, to_uint8
+from genmodels.device import here
 from genmodels.models.base import seeded
 from genmodels.protocols import HasLikelihood, ShowsLayers
 from genmodels.wrappers.core import MAX_SEED, check_int, class_index, describe, get_model, locked
@@ -70,7 +71,7 @@ def loss(difference: int) -> str:
 
 def _noise_histogram(z: Tensor) -> NoiseHistogram:
     """The density of numbers in 32 bins (those beyond the ends count, and are not shown), and of N(0, 1) beside it."""
-    counts, edges = np.histogram(z.numpy(), bins=32, range=(-NOISE_REACH, NOISE_REACH))
+    counts, edges = np.histogram(z.cpu().numpy(), bins=32, range=(-NOISE_REACH, NOISE_REACH))
     at = np.linspace(-NOISE_REACH, NOISE_REACH, 129)
     return {
         "density": (counts / (len(z) * (edges[1] - edges[0]))).tolist(),
@@ -202,7 +203,7 @@ class BlendState(State):
 @locked
 def blend(state: BlendState) -> Answer:
     """From one picture to another in nine steps: latent (through the codes) and pixels (a cross-fade)."""
-    model, t = get_model(state.model, ShowsLayers), torch.linspace(0, 1, STEPS_BETWEEN)
+    model, t = get_model(state.model, ShowsLayers), torch.linspace(0, 1, STEPS_BETWEEN, device=here())
     a, b = (from_pad(state.model, state.pad_of(key))[0] for key in ("picture", "other"))
     latent = operations.interpolate(model, a[0], b[0], t)
     return {"latent": pictures(latent), "pixels": pictures(torch.lerp(a, b, t.view(-1, 1, 1, 1)))}

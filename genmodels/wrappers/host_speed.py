@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import torch
 
 from genmodels import operations
-from genmodels.device import hardware, set_threads
+from genmodels.device import hardware, here, set_threads
 from genmodels.protocols import Samples
 from genmodels.timing import timings
 from genmodels.wrappers import comparison, on_record
@@ -44,7 +44,7 @@ def _measured(name: str) -> Iterator[Row]:
             for seconds, _ in timings(functools.partial(_draw, model, n), REPEATS, SECONDS):
                 found[n] = 1000 * seconds
                 yield {}
-        yield comparison.speed_row(name, f"this host: {hardware(torch.device('cpu'))}", found[1], found[16])
+        yield comparison.speed_row(name, f"this host: {hardware(here())}", found[1], found[16])
     except ValueError as error:
         row: Row = {"family": describe(name)["family"], "model": name, "machine": "this host"}
         for key in ("one", "sixteen", "rate"):
@@ -54,4 +54,4 @@ def _measured(name: str) -> Iterator[Row]:
 
 def _draw(model: Samples, n: int) -> torch.Tensor:
     set_threads()  # of this thread: another one may have run the call before
-    return operations.sample(model, n, batch_size=n)
+    return operations.sample(model, n, batch_size=n).cpu()  # waits for a device that works by itself

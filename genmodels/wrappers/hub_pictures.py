@@ -1,7 +1,7 @@
 """Pictures by a pipeline of the Hub, as sections: what one costs here, and the picture step by step."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -32,6 +32,9 @@ class Repo(Kind):
         offered = [[title, repo, suited(repo)] for title, repo in hub_repos.offered()]
         free = hub_repos.allowed_ids() is None
         return {"default": offered[0][1], "choices": offered, "free": free, "others": suited("")}
+
+    def allowed(self, models: Sequence[str]) -> str:
+        return "A diffusers repo of the Hub, user/name."
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,7 +9,6 @@ import functools
 import importlib.util
 import inspect
 import logging
-import os
 import queue
 import threading
 import time
@@ -21,7 +20,7 @@ from PIL import Image
 from torch import Tensor, nn
 
 from genmodels.data import reason
-from genmodels.device import device, free_memory, set_threads
+from genmodels.device import device, free_memory, on_zero_gpu, set_threads
 from genmodels.wrappers import hub_repos
 from genmodels.wrappers.core import MAX_SEED, check_float, check_int
 from genmodels.wrappers.hub_previews import callback, preview
@@ -182,17 +181,13 @@ def _cpu_speed() -> float:
     return times * 2 * weight.numel() * 32 * 32 / (time.perf_counter() - start)
 
 
-def _on_zero_gpu() -> bool:
-    return spaces is not None and os.environ.get("SPACES_ZERO_GPU", "").lower() in ("1", "true")
-
-
 def _has_gpu() -> bool:
-    return _on_zero_gpu() or device().type != "cpu"
+    return (spaces is not None and on_zero_gpu()) or device().type != "cpu"
 
 
 def _check_memory(contents: hub_repos.Contents) -> None:
     """ValueError if the weights fit into no memory of this computer, said before they are downloaded."""
-    if _on_zero_gpu():
+    if spaces is not None and on_zero_gpu():
         return
     where = device()
     needed = sum(contents.weights.values()) * _precision(where, contents).itemsize + SPARE_MEMORY

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from genmodels import operations
 from genmodels.data import to_uint8
+from genmodels.device import here
 from genmodels.metrics import mean_squared_error
 from genmodels.models.base import draw_normal, seeded
 from genmodels.protocols import BlendsClasses, Decodes, HasPosterior, SamplesCodes
@@ -56,7 +57,7 @@ def latent_map(name: str) -> LatentMap:
 @locked
 def _decode_codes(name: str, codes: Sequence[Sequence[float]]) -> Tensor:
     model = get_model(name, Decodes)
-    return to_uint8(model.decode(torch.tensor(codes)))
+    return to_uint8(model.decode(torch.tensor(codes, device=here())))
 
 
 # -- single latents ---------------------------------------------------------------------------------------------------
@@ -82,7 +83,7 @@ def strongest_latents(name: str, k: int = 8) -> list[Latent]:
     d = codes.shape[1]
     moved = codes.repeat(2 * d, 1).view(2, d, PROBES, d)
     for end, value in enumerate((-2.0, 2.0)):
-        moved[end, range(d), :, range(d)] = value
+        moved[end].diagonal(dim1=0, dim2=2).fill_(value)
     low, high = model.decode(moved.flatten(0, 2), labels.repeat(2 * d)).chunk(2)
     effect = mean_squared_error(low, high).view(d, PROBES).mean(1)
     strongest = effect.argsort(descending=True)[:k].tolist()
@@ -101,7 +102,8 @@ def _edited_code(name: str, values: Any, seed: Any, index: int | None) -> Tensor
     values = [check_float(f"Knob {i + 1}", v, -5, 5) for i, v in enumerate(values)]
     label = operations.as_labels(model, 1, index)
     z = model.sample_codes(label, generators=seeded([check_int("The seed", seed, 0, MAX_SEED)]))
-    z[0, [latent["index"] for latent in strongest_latents(name, len(values))]] = torch.tensor(values)
+    for latent, value in zip(strongest_latents(name, len(values)), values, strict=True):
+        z[0, latent["index"]] = value
     return z
 
 
@@ -118,7 +120,7 @@ def _walk_images(
         model.sample_codes(label, generators=seeded([seed]), temperature=temperature)
         for label, seed in zip(ends, seeds, strict=True)
     ]
-    t = torch.linspace(0, 1, frames).unsqueeze(1)
+    t = torch.linspace(0, 1, frames, device=here()).unsqueeze(1)
     one_hot = [torch.nn.functional.one_hot(label % (model.num_classes + 1), model.num_classes + 1) for label in ends]
     return model.decode_blend(torch.lerp(codes[0], codes[1], t), torch.lerp(one_hot[0].float(), one_hot[1].float(), t))
 
@@ -178,7 +180,7 @@ def neighbours(name: str, pad: Pad) -> Neighbours | None:
     if tested is None:
         return None
     codes, labels = tested
-    z = model.posterior(from_pad(name, pad)[0])[0]
+    z = model.posterior(from_pad(name, pad)[0])[0].cpu()
     nearest = labels[(codes - z).square().sum(1).argsort()[:NEAREST]]
     label = int(nearest.mode().values)
     return {
@@ -202,7 +204,7 @@ def _test_codes(name: str) -> tuple[Tensor, Tensor] | None:
     if images is None:
         return None
     x, labels = images[:]
-    return get_model(name, HasPosterior).posterior(x)[0], labels
+    return get_model(name, HasPosterior).posterior(x.to(here()))[0].cpu(), labels
 
 
 @dataclass(frozen=True)
@@ -265,7 +267,7 @@ def walk_film(state: WalkState) -> Answer:
     """film: every picture on the straight line between two codes, there; strip: twelve of them."""
     model = get_model(state.model, BlendsClasses)
     indices = [class_index(state.model, label) for label in (state.first_label, state.last_label)]
-    x = _walk_images(model, [state.first, state.last], indices, state.frames, state.temperature)
+    x = _walk_images(model, [state.first, state.last], indices, state.frames, state.temperature).cpu()
     few = torch.linspace(0, state.frames - 1, min(state.frames, 12)).round().long()
     captions = [f"picture {i + 1} of {len(x)}" for i in range(len(x))]
     return {"film": {"frames": pictures(x), "captions": captions}, "strip": pictures(x[few])}

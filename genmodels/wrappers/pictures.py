@@ -15,6 +15,7 @@ from torch import Tensor
 
 import genmodels
 from genmodels.data import formats, read_pixels, tile, to_float, to_picture, to_uint8
+from genmodels.device import here
 from genmodels.wrappers.core import describe
 from genmodels.wrappers.types import Pad
 
@@ -26,13 +27,14 @@ NO_PICTURE = "There is no picture yet: draw one, pick an example or upload a fil
 
 def to_pad(pixels: Tensor | np.ndarray) -> Pad:
     """uint8 `(C, H, W)` as a pad's value."""
-    array = np.asarray(pixels, dtype=np.uint8)
+    array = np.asarray(pixels.cpu() if isinstance(pixels, Tensor) else pixels, dtype=np.uint8)
     data = base64.b64encode(np.ascontiguousarray(array.transpose(1, 2, 0)).tobytes()).decode()
     return {"pixels": data, "mask": "", "shape": list(array.shape)}
 
 
 def from_pad(name: str, pad: Any) -> tuple[Tensor, Tensor]:
-    """A pad's value as image `(1, C, H, W)` in [-1, 1] and hidden pixels `(1, 1, H, W)`; ValueError if it doesn't fit."""
+    """A pad's value as image `(1, C, H, W)` in [-1, 1] and hidden pixels `(1, 1, H, W)`, where this thread computes;
+    ValueError if it doesn't fit."""
     channels, height, width = shape = describe(name)["shape"]
     if not isinstance(pad, dict) or not isinstance(pad.get("pixels"), str):
         raise ValueError(NO_PICTURE)
@@ -40,7 +42,7 @@ def from_pad(name: str, pad: Any) -> tuple[Tensor, Tensor]:
     mask = pad.get("mask") or base64.b64encode(bytes(height * width)).decode()
     hidden = _bytes(mask, height * width, f"The mask must have {height}x{width} bytes")
     x = torch.from_numpy(pixels.reshape(height, width, channels).transpose(2, 0, 1).copy())
-    return to_float(x).unsqueeze(0), torch.from_numpy(hidden.reshape(1, 1, height, width) != 0)
+    return to_float(x).unsqueeze(0).to(here()), torch.from_numpy(hidden.reshape(1, 1, height, width) != 0).to(here())
 
 
 def _bytes(text: Any, count: int, message: str) -> np.ndarray:

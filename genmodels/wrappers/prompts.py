@@ -10,6 +10,7 @@ from typing import Any
 from torch import Tensor
 
 from genmodels import checkpoint
+from genmodels.device import here
 from genmodels.protocols import ReadsCaptions
 from genmodels.wrappers.core import describe, get_model
 from genmodels.wrappers.denoisers import model_config
@@ -48,7 +49,7 @@ def _telling(name: str, n: int = 12) -> list[str]:
 
 
 def prompt_tokens(name: str, prompts: Sequence[Any]) -> Tensor:
-    return get_model(name, ReadsCaptions).tokenize([check_prompt(name, prompt) for prompt in prompts])
+    return get_model(name, ReadsCaptions).tokenize([check_prompt(name, prompt) for prompt in prompts]).to(here())
 
 
 def unknown_words(name: str, prompt: str) -> list[str]:

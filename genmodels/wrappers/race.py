@@ -89,7 +89,7 @@ class Racer:
         set_threads()  # of this thread: another one may have run the turn before
         steps = _steps(self.name)
         start = time.perf_counter()
-        frame = next(self.frames)
+        frame = next(self.frames).cpu()  # waits for a device that works by itself
         self.seconds += time.perf_counter() - start
         self.steps += 1
         self.finished = self.steps == steps

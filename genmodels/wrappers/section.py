@@ -14,6 +14,7 @@ import numpy as np
 from torch import Tensor
 
 from genmodels.data import to_uint8
+from genmodels.wrappers.core import placed, placed_steps
 from genmodels.wrappers.state import State as AnyState
 from genmodels.wrappers.types import Pad
 
@@ -60,6 +61,9 @@ class Section:
     task: str = ""  # what to try, one sentence
     verb: str = "Generate"  # on the button of a work section
     hidden: bool = False  # asked by another section's element, and not laid out
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "answer", (placed_steps if self.work else placed)(self.answer))
 
     @property
     def tab(self) -> str:
@@ -136,12 +140,13 @@ def _default(section: Section, kind: Any) -> Any:
 
 
 def _arguments(section: Section) -> str:
-    subject = section.State.subject
-    one_of = f"    {subject}: one of {', '.join(section.State.subjects(section.models()))}"
-    lines = ["Args:", *([one_of] if subject else [])]
-    return "\n".join(
-        [*lines, *(f"    {key}: {kind.label}. {kind.info}".rstrip() for key, kind in section.State.kinds().items())]
-    )
+    """What a docstring says of an endpoint's arguments, each in one line: an MCP tool is described by it."""
+    subject, models = section.State.subject, section.fitted()
+    told = {subject: f"One of {', '.join(section.State.subjects(section.models()))}."} if subject else {}
+    for key, kind in section.State.kinds().items():
+        told[key] = " ".join(filter(None, [f"{kind.label}.", kind.info, kind.allowed(models)]))
+    lines = [f"    {key}: {' '.join(words.split())}" for key, words in told.items()]
+    return "\n".join(["Args:", *lines]) if lines else ""
 
 
 def _shared(fits: dict[str, dict[str, Any]]) -> dict[str, Any]:
@@ -169,7 +174,7 @@ def pictures(x: Tensor) -> dict[str, Any]:
 
 def packed(pixels: Tensor) -> dict[str, Any]:
     """uint8 `(N, C, H, W)` for the browser."""
-    array = np.ascontiguousarray(pixels.numpy().transpose(0, 2, 3, 1))
+    array = np.ascontiguousarray(pixels.cpu().numpy().transpose(0, 2, 3, 1))
     return {"pixels": base64.b64encode(array.tobytes()).decode(), "shape": list(pixels.shape)}
 
 

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from genmodels import operations
 from genmodels.data import Images, to_float, to_uint8
+from genmodels.device import here
 from genmodels.protocols import Judges, Samples
 from genmodels.wrappers.core import MAX_SEED, check_int, get_model, locked
 from genmodels.wrappers.discriminator import threshold
@@ -46,7 +47,7 @@ def _deal_mixed(name: str, dice: random.Random, real: Images) -> Round:
     labels = real.labels[chosen] if model.num_classes else torch.full((CARDS,), -1)
     for i in fakes:  # of the class of the picture whose place it takes, so that classes give nothing away
         pixels[i] = to_uint8(operations.sample(model, 1, dice.randrange(MAX_SEED), int(labels[i])))[0]
-    picks = (model.realism(to_float(pixels)) < threshold(name)).tolist()
+    picks = (model.realism(to_float(pixels).to(here())) < threshold(name)).tolist()
     return {"pictures": _pads(pixels), "sought": [i in fakes for i in range(CARDS)], "critic": picks, "group": 1}
 
 

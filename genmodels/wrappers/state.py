@@ -26,6 +26,7 @@ from genmodels.wrappers.pictures import NO_PICTURE
 from genmodels.wrappers.types import Pad
 
 EACH, NOT_TOLD = "each in turn", "not told"
+SHOWN_CLASSES = 30  # by name, where arguments are described
 LONGEST = 200_000  # characters of any value; a drawing of 256x256 pixels in colour would not fit, and none is asked for
 #: A bound or a default: a value, or what a model makes of it.
 Fitted = Any | Callable[[str], Any]
@@ -70,12 +71,20 @@ class Kind:
         """For the browser: what depends on the model."""
         return {"default": fitted(self.default, model)}
 
+    def allowed(self, models: Sequence[str]) -> str:
+        """For who calls by name: what it may be, in words that hold for all these models."""
+        return ""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Range(Kind):
     low: Fitted
     high: Fitted
     step: float = 1.0
+
+    def allowed(self, models: Sequence[str]) -> str:
+        bounds = [(fitted(self.low, model), fitted(self.high, model)) for model in models]
+        return f"From {min(low for low, _ in bounds):g} to {max(high for _, high in bounds):g}."
 
     def spec(self) -> dict[str, Any]:
         return super().spec() | {"step": self.step}
@@ -109,6 +118,11 @@ class Label(Kind):
 
     extra: tuple[str, ...] = ()
 
+    def allowed(self, models: Sequence[str]) -> str:
+        classes = dict.fromkeys(name for model in models for name in _classes(model))
+        shown = [*self.extra, *list(classes)[:SHOWN_CLASSES]]
+        return f"One of {', '.join(shown)}{', …' if len(classes) > SHOWN_CLASSES else ''}, as the model knows it."
+
     def check(self, value: Any, model: str) -> str:
         classes = _classes(model)
         if isinstance(value, str) and (value in self.extra or value in classes):
@@ -134,6 +148,10 @@ class Choice(Kind):
 
     choices: Fitted  # [(title, value)]
 
+    def allowed(self, models: Sequence[str]) -> str:
+        offered = dict.fromkeys(str(value[1]) for model in models for value in fitted(self.choices, model))
+        return f"One of {', '.join(offered)}."
+
     def check(self, value: Any, model: str) -> Any:
         offered = [v for _, v in fitted(self.choices, model)]
         if isinstance(value, (list, dict)) or value not in offered or isinstance(value, bool):
@@ -152,6 +170,9 @@ class Choices(Choice):
 
     most: int = 8
 
+    def allowed(self, models: Sequence[str]) -> str:
+        return f"A list. {super().allowed(models)}"
+
     def check(self, value: Any, model: str) -> list[Any]:
         if not isinstance(value, (list, tuple)) or not 1 <= len(value) <= self.most:
             raise ValueError(f"The {_lower(self.label)} must be 1 to {self.most} of those offered, not {shown(value)}.")
@@ -161,6 +182,9 @@ class Choices(Choice):
 @dataclass(frozen=True, kw_only=True)
 class Text(Kind):
     longest: int = 400
+
+    def allowed(self, models: Sequence[str]) -> str:
+        return f"At most {self.longest} characters."
 
     def check(self, value: Any, model: str) -> str:
         if not isinstance(value, str):
@@ -181,6 +205,9 @@ class Numbers(Range):
 
     step: float = 0.05
 
+    def allowed(self, models: Sequence[str]) -> str:
+        return f"A list of numbers. {super().allowed(models)}"
+
     def check(self, value: Any, model: str) -> list[float]:
         most = len(fitted(self.default, model))
         if not isinstance(value, (list, tuple)) or not 1 <= len(value) <= most:
@@ -196,6 +223,9 @@ class Drawing(Kind):
 
     tools: tuple[str, ...] = ("pen", "erase")
     shown: bool = False
+
+    def allowed(self, models: Sequence[str]) -> str:
+        return 'Base64 of its bytes (uint8, H*W*C), or an example: "#0", "#1", …, of other kinds "#-1", ….'
 
     def check(self, value: Any, model: str) -> str:
         if not isinstance(value, str) or not value:
@@ -215,6 +245,9 @@ class Hidden(Kind):
 
     default: Fitted = ""
     shown: bool = False
+
+    def allowed(self, models: Sequence[str]) -> str:
+        return 'Base64 of one byte per pixel, 1 = hidden; "" = none; "lower half".'
 
     def check(self, value: Any, model: str) -> str:
         _, height, width = describe(model)["shape"]

@@ -30,7 +30,7 @@ def _labels(model: HasStyles, first: int, n: int, index: int | None) -> Tensor:
     """One class n times, or every class in turn from the `first`."""
     if index is not None or not model.num_classes:
         return operations.as_labels(model, n, index)
-    return (first + torch.arange(n)) % model.num_classes
+    return (first + torch.arange(n, device=operations.device_of(model))) % model.num_classes
 
 
 # -- closed walks -----------------------------------------------------------------------------------------------------
@@ -51,7 +51,7 @@ def _loop_images(model: HasStyles, z: Tensor, labels: Tensor, frames: int, space
 
     Where the class changes on the way, the styles of both classes are blended.
     """
-    position = torch.arange(frames) * len(z) / frames
+    position = torch.arange(frames, device=z.device) * len(z) / frames
     here = position.long()
     there, t = (here + 1) % len(z), (position - here).unsqueeze(1)
     if space == "z":
@@ -115,7 +115,7 @@ def loop(state: LoopState) -> Answer:
     model, index = get_model(state.model, HasStyles), class_index(state.model, class_of(state.label))
     labels = _labels(model, state.seed, state.stops, index)
     z = model.sample_codes(labels, generators=seeded(range(state.seed, state.seed + state.stops)))
-    x = to_uint8(_loop_images(model, z, labels, state.frames, state.space, state.truncation_psi))
+    x = to_uint8(_loop_images(model, z, labels, state.frames, state.space, state.truncation_psi)).cpu()
     ends = torch.arange(state.stops) * state.frames // state.stops
     film = {"frames": packed(x), "captions": [_place(state, labels, i) for i in range(state.frames)]}
     return {"film": film, "strip": packed(x[ends])}

@@ -37,6 +37,17 @@ export class Page extends HTMLElement {
   connectedCallback() {
     if (this.laidOut) return;
     this.laidOut = true;
+    this.join(new URLSearchParams(location.search).get('model')).then(() => this.layOut());
+  }
+
+  /** A link's model of the Hub joins the page's; what it says of a model that can't be, its section tells. */
+  async join(model) {
+    if (!model?.includes('/') || this.spec.facts[model]) return;
+    const { spec } = await this.backend.ask('page.hub_model', { repo: model });
+    if (spec) this.spec = { ...spec, tabs: spec.tabs.filter((tab) => !this.route || tab.key === this.route) };
+  }
+
+  layOut() {
     this.classList.add('gm-page');
     const { only, ...place } = this.asked();
     this.only = only;
@@ -118,14 +129,16 @@ export class Page extends HTMLElement {
     const [alone, part] = (asked.get('only') || '').split('.');
     const key = this.route ?? (alone || asked.get('tab'));
     const name = alone ? (part ?? '') : asked.get('section');
-    const tab = key ? this.spec.tabs.find((one) => one.key === key) : this.spec.tabs[0];
+    const made = (one) => one.subject === 'model' && one.models.includes(asked.get('model')); // its own, not a table's
+    const home = this.spec.tabs.find((one) => one.sections.some(made)) ?? this.spec.tabs[0];
+    const tab = key ? this.spec.tabs.find((one) => one.key === key) : home;
     const sections = tab?.sections ?? [];
     const found = sections.find((one) => one.key === `${tab.key}.${name}`);
     const keys = sections.map((one) => one.key.split('.')[1]);
     let error = '';
     if (!tab) error = `There is no tab “${key.slice(0, 40)}”; the tabs are ${this.spec.tabs.map((one) => one.key).join(', ')}.`;
     else if (name !== null && !found) error = `${tab.title} has no section “${name.slice(0, 40)}”; its sections are ${keys.join(', ')}.`;
-    const section = found ?? (error ? null : sections[0]); // a state without a section is that of the first
+    const section = found ?? (error ? null : (sections.find(made) ?? sections[0])); // a state without a section is that of the first
     const state = section ? stateOf(asked, section) : {};
     return {
       key: tab?.key ?? this.spec.tabs[0].key,

@@ -5,6 +5,8 @@ import { latestOnly } from './backend.js';
 import { control, make } from './controls.js';
 import './views.js';
 
+const FROM_HUB = ' '; // no model's name
+
 export class Section extends HTMLElement {
   /** @type {object} see Section.spec in wrappers/section.py */ spec = null;
   /** @type {object} the page: data, picture, hidden, seed, backend, facts */ page = null;
@@ -135,16 +137,58 @@ export class Section extends HTMLElement {
     const same = this.spec.models.filter((name) => this.page.facts[name].data === this.page.data);
     this.variant?.element.remove();
     this.variant = null;
-    if (same.length < 2) return;
+    const hub = this.page.hub && (same.length > 1 || this.page.isFirst(this));
+    if (same.length < 2 && !hub) return;
     const kinds = new Set(same.map((name) => this.page.facts[name].kind));
     const title = ({ kind, variant }) => (kinds.size > 1 ? `${kind} ${variant}`.trim() : variant || 'usual');
     const choices = same.map((name) => [title(this.page.facts[name]), name]);
+    if (hub) choices.push(['from the Hub…', FROM_HUB]);
     this.variant = control('model', { kind: 'choice', label: 'Model', info: '' }, { choices, default: this.model }, (name) => {
+      form.hidden = name !== FROM_HUB;
+      this.variant.refuse('');
+      if (name === FROM_HUB) return form.elements.repo.focus();
       this.state.model = this.model = name;
       this.adapt();
       this.refresh();
     });
+    const form = this.fromHub();
+    this.variant.element.append(form);
     this.side.prepend(this.variant.element);
+  }
+
+  /** The field of `user/repo`, whose checkpoint is opened in this section by its link. */
+  fromHub() {
+    const { free, repos = [] } = this.page.hub ?? {};
+    const list = `${this.id}-hub`;
+    const label = 'A checkpoint of the Hub, user/name';
+    const field = make('input', {
+      type: 'text',
+      name: 'repo',
+      list,
+      required: true,
+      placeholder: 'user/name',
+      'aria-label': label,
+      spellcheck: false,
+      autocapitalize: 'off',
+    });
+    if (!free && repos.length) field.value = repos[0];
+    const open = make('button', { type: 'submit', class: 'gm-button', textContent: 'Open' });
+    const options = repos.map((repo) => make('option', { value: repo }));
+    const form = make('form', { class: 'gm-pair gm-from-hub', hidden: true }, field, open, make('datalist', { id: list }, ...options));
+    form.addEventListener('submit', async (event) => {
+      event.preventDefault();
+      Object.assign(open, { disabled: true, textContent: 'Loading …' });
+      const model = field.value.trim();
+      const { error, spec } = await this.page.backend.ask('page.hub_model', { repo: model });
+      Object.assign(open, { disabled: false, textContent: 'Open' });
+      this.variant.refuse(error);
+      if (error) return;
+      const able = spec.tabs.flatMap((tab) => tab.sections).filter((one) => one.subject === 'model' && one.models.includes(model));
+      const one = able.find(({ key }) => key === this.spec.key) ?? able[0];
+      const [tab, section] = one.key.split('.'); // this one, if it can have such a model
+      location.assign(`?${new URLSearchParams({ tab, section, model })}`);
+    });
+    return form;
   }
 
   layOutViews() {

@@ -21,6 +21,14 @@ export class Tab extends HTMLElement {
   get family() {
     return this.page.spec.families[this.spec.key];
   }
+  get hub() {
+    return this.page.spec.hub;
+  }
+
+  isFirst(section) {
+    return this.sections[0] === section;
+  }
+
   get facts() {
     return this.page.spec.facts;
   }

@@ -1,0 +1,118 @@
+"""Where the app computes: on what there is, or what GENMODELS_DEVICE names; each request on the least busy one."""
+
+import re
+import threading
+from collections.abc import Iterator
+
+import pytest
+import torch
+from helpers import forget
+
+from genmodels import checkpoint, device
+from genmodels.wrappers import core
+
+
+@pytest.fixture
+def gpus(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As if torch found three GPUs; accelerate would pick the first one."""
+    monkeypatch.setattr(torch.accelerator, "is_available", lambda: True)
+    monkeypatch.setattr(torch.accelerator, "current_accelerator", lambda: torch.device("cuda"))
+    monkeypatch.setattr(torch.accelerator, "device_count", lambda: 3)
+    monkeypatch.setattr(device, "device", lambda: torch.device("cuda"))
+
+
+def chosen(monkeypatch: pytest.MonkeyPatch, setting: str) -> list[str]:
+    monkeypatch.setenv(device.SETTING, setting)
+    return [str(where) for where in device.devices.__wrapped__()]
+
+
+def test_all_gpus_serve_unless_one_is_named(gpus, monkeypatch):
+    assert chosen(monkeypatch, "") == chosen(monkeypatch, "auto") == chosen(monkeypatch, "cuda")
+    assert chosen(monkeypatch, "CUDA") == ["cuda:0", "cuda:1", "cuda:2"]
+    assert chosen(monkeypatch, "cpu") == ["cpu"]
+    assert device._wanted() == ("cpu", None)
+    monkeypatch.setenv(device.SETTING, "cuda:2")
+    assert device._wanted() == ("cuda", 2)
+
+
+@pytest.mark.parametrize(
+    ("setting", "said"),
+    [
+        ("gpu", "GENMODELS_DEVICE must be auto, cpu, cuda, cuda:0 (or another number) or mps, not 'gpu'."),
+        ("cuda:3", "GENMODELS_DEVICE is 'cuda:3', but torch finds 3 of the type cuda here."),
+        ("mps", "GENMODELS_DEVICE is 'mps', but torch finds 3 of the type cuda here."),
+    ],
+)
+def test_a_device_that_is_not_there_is_refused(setting, said, gpus, monkeypatch):
+    with pytest.raises(ValueError, match=re.escape(said)):
+        chosen(monkeypatch, setting)
+
+
+def test_without_a_gpu(monkeypatch):
+    assert chosen(monkeypatch, "auto") == ["cpu"]
+    with pytest.raises(ValueError, match=re.escape("GENMODELS_DEVICE is 'cuda', but torch finds no GPU here.")):
+        chosen(monkeypatch, "cuda")
+
+
+def test_the_app_says_at_once_what_is_wrong(start):
+    process = start("app.py", GENMODELS_DEVICE="cuda:7", CUDA_VISIBLE_DEVICES="")
+    said = process.communicate(timeout=120)[0]
+    assert process.returncode == 1
+    assert said.splitlines()[-1] == "GENMODELS_DEVICE is 'cuda:7', but torch finds no GPU here."
+
+
+@pytest.mark.parametrize("zero_gpu", ["true", None])
+def test_small_models_stay_where_they_are_when_spaces_patches_torch(zero_gpu, monkeypatch):
+    """It says on ZeroGPU that there is a GPU, where one comes only for the seconds that it is asked for."""
+    if zero_gpu:
+        monkeypatch.setenv("SPACES_ZERO_GPU", zero_gpu)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    monkeypatch.setattr(torch.cuda, "current_device", lambda: 0)
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda *_: "NVIDIA H200 MIG 3g.71gb")
+    device.devices.cache_clear()
+    forget()
+    model = core.load_model(checkpoint.bundled().popitem()[0])
+    assert {parameter.device.type for parameter in model.parameters()} == {"cpu"}
+    assert [str(where) for where in device.devices()] == ["cpu"]
+
+
+def test_requests_go_to_the_least_busy_device(monkeypatch):
+    """Each to one, and from there to the next; work of many steps keeps its own, and gives it back when nobody listens."""
+    three = [torch.device("meta", i) for i in range(3)]
+    monkeypatch.setattr(device, "devices", lambda: tuple(three))
+
+    @core.placed_steps
+    def walk() -> Iterator[torch.device]:
+        yield from core.locked_steps(device.here() for _ in range(3))
+
+    walks = [walk() for _ in three]
+    assert [next(steps) for steps in walks] == three
+    assert [next(steps) for steps in reversed(walks)] == three[::-1]
+    assert core.placed(device.here)() == three[0]
+    walks[1].close()
+    assert core.locked(device.here)() == three[1]
+    assert [list(steps)[-1] for steps in (walks[0], walks[2])] == [three[0], three[2]]
+    assert not any(device._users.values())
+
+
+def test_one_computation_at_a_time_on_a_device():
+    """In one stream each; several devices do not wait for each other."""
+    first, second_one = torch.device("meta", 5), torch.device("meta", 6)
+    inside, order = threading.Event(), []
+
+    def other() -> None:
+        with device.turn(second_one):
+            order.append("elsewhere")
+        inside.set()
+        with device.turn(first):
+            order.append("after")
+
+    with device.turn(first):
+        thread = threading.Thread(target=other)
+        thread.start()
+        assert inside.wait(10)
+        with device.turn(first):  # within a turn nothing waits
+            order.append("before")
+    thread.join(10)
+    assert order == ["elsewhere", "before", "after"]
