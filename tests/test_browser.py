@@ -516,7 +516,7 @@ def test_how_the_families_relate_is_a_table(visit: Callable[..., Page]) -> None:
     expect(table.get_by_role("rowheader")).to_have_count(6)
     expect(table.get_by_role("columnheader")).to_have_count(5)
     assert all(table.get_by_role("cell").all_inner_texts()[-30:])
-    expect(table.get_by_role("row", name="PixelCNN")).to_contain_text("exactly")
+    expect(table.get_by_role("row", name="Autoregressive")).to_contain_text("exactly")
 
 
 # -- the address -------------------------------------------------------------------------------------------------------

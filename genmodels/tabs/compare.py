@@ -44,9 +44,12 @@ def glance(state: GlanceState) -> Answer:
 def experiment(name: str) -> Section:
     """A section of an experiment's results, also of one that this page doesn't know."""
     title, text = EXPERIMENTS.get(name) or (experiment_results.told(name, "title") or name, "")
+    panels = experiment_results.panels(name)
+    plots = {"room": [320 * -(-panels // 3), 310 * panels + 30 * bool(panels)]}
+    table = {"unread": True, "room": [775, 975] if panels else [32, 50]}
     return Section(
         f"compare.{name}", title, text, tuple, experiment_results.ResultsState, experiment_results.show(name),
-        (View("words", "words"), View("plots", "plots"), View("table", "table", "", {"unread": True})),
+        (View("words", "words"), View("plots", "plots", "", plots), View("table", "table", "", table)),
     )  # fmt: skip
 
 

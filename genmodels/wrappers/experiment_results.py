@@ -40,6 +40,12 @@ def told(name: str, key: str) -> str:
         return ""
 
 
+def panels(name: str) -> int:
+    """How many panels the plots of an experiment have, so that the page can keep their room; 0: nothing to draw."""
+    answer = _show(name, ResultsState())
+    return sum(len(plot["panels"]) for plot in answer["plots"])
+
+
 def show(name: str) -> Callable[[ResultsState], Answer]:
     return functools.partial(_show, name)
 

@@ -15,6 +15,11 @@ export class View extends HTMLElement {
     if (this.laidOut) return;
     this.laidOut = true;
     this.classList.add('gm-view');
+    const [room, narrow] = this.options.room ?? []; // pixels that it takes on a desk and on a phone
+    if (narrow !== undefined) {
+      this.classList.add('gm-roomy');
+      this.style.cssText = `--gm-room: ${room}px; --gm-room-narrow: ${narrow}px`;
+    }
     if (this.options.title)
       this.append((this.head = make('div', { class: 'gm-view-title' }, make('span', { textContent: this.options.title }))));
     this.layOut();
