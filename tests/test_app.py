@@ -455,6 +455,9 @@ def test_the_document_begins_with_our_modules(served: Served, path: str) -> None
     assert module.endswith("/start.js"), "ours; Gradio's is left for later"
     (later,) = re.findall(r'href="([^"]+)" data-later', document)
     assert served.http.get(f"{served.address}/{later}").status_code == 200
+    fonts = re.findall(r'as="font" [^>]*href="([^"]+)"', document)
+    assert len(fonts) == 2
+    assert {served.http.get(f"{served.address}/{font}").status_code for font in fonts} == {200}
     theme = re.search(r'href="(theme.css\?v=\w+)"', document)
     assert theme
     assert served.http.get(f"{served.address}/{theme[1]}").text.startswith("\n@font-face")

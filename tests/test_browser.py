@@ -791,6 +791,23 @@ def test_a_bad_seed_is_explained_beside_it(visit: Callable[..., Page]) -> None:
     changed(samples, former)
 
 
+def test_an_emptied_seed_stands_at_its_last_good_value_again(visit: Callable[..., Page]) -> None:
+    """And what was said of another one goes."""
+    page = visit("/?tab=vae&section=generate&seed=8")
+    section(page, "vae.generate")
+    seed, said = (
+        page.get_by_label("Seed", exact=True),
+        page.get_by_role("complementary").get_by_role("alert").filter(has_text="must"),
+    )
+    seed.fill("-5")
+    seed.press("Tab")
+    expect(said).to_be_visible()
+    seed.fill("")
+    seed.press("Tab")
+    expect(seed).to_have_value("8")
+    expect(said).to_have_count(0)
+
+
 # -- for eyes and hands of all kinds -----------------------------------------------------------------------------------
 
 

@@ -18,16 +18,20 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 WEB = Path(str(files("genmodels") / "web" / "elements"))
 #: Where the modules are served: another address for other contents, so that no browser mixes two versions.
 ELEMENTS = "/elements/" + hashlib.sha256(b"".join(path.read_bytes() for path in sorted(WEB.iterdir()))).hexdigest()[:12]
+#: Of the theme; one that comes after the first layout would move it.
+FONTS = ("Regular", "Bold")
 _GRADIO = re.compile(rb'<script type="module" crossorigin src="([^"]+)"></script>')
 _THEME = re.compile(rb'"theme_hash":\s*"(\w+)"')
 
 
 def tags(document: bytes) -> bytes:
-    """What goes into the head of a page: its theme, our style sheet, and all modules at once, not one after the other."""
+    """What goes into the head of a page: its fonts and theme, our style sheet, and all modules at once, not one after the other."""
     theme = _THEME.search(document)
     sheets = [f"theme.css?v={theme[1].decode()}" if theme else "theme.css", f"{ELEMENTS[1:]}/page.css"]
     modules = sorted(path.name for path in WEB.glob("*.js"))
+    fonts = [f"static/fonts/IBMPlexSans/IBMPlexSans-{weight}.woff2" for weight in FONTS]
     lines = [
+        *(f'<link rel="preload" as="font" type="font/woff2" crossorigin href="{font}">' for font in fonts),
         *(f'<link rel="stylesheet" href="{sheet}">' for sheet in sheets),
         *(f'<link rel="modulepreload" href="{ELEMENTS[1:]}/{name}">' for name in modules),
         f'<script type="module" src="{ELEMENTS[1:]}/start.js"></script>',

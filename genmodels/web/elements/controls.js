@@ -87,15 +87,25 @@ function seed(key, field, fit, changed) {
     title: 'Another one',
     'aria-label': `Another ${field.label.toLowerCase()}`,
   });
-  const tell = () => number.value !== '' && changed(Number(number.value), true);
+  let last = fit.default;
+  const tell = () => {
+    if (number.value === '') {
+      refuse('');
+      return set(last); // emptied, or no number: what it stood at
+    }
+    last = Number(number.value);
+    changed(last, true);
+  };
   number.addEventListener('change', tell);
   dice.addEventListener('click', () => {
     number.value = Math.floor(Math.random() * 1e6);
     tell();
   });
   const { element, refuse } = frame(field, id, make('div', { class: 'gm-with-dice' }, number, dice));
-  const set = (value) => (number.value = value);
-  set(fit.default);
+  const set = (value) => {
+    number.value = last = value;
+  };
+  set(last);
   return { element, refuse, set, fit: () => {} };
 }
 
