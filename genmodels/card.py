@@ -4,7 +4,6 @@ Some lines of it may be its owner's: the licence of a model whose pictures are n
 made anew.
 """
 
-import json
 import math
 import os
 import re
@@ -16,7 +15,7 @@ from genmodels.data import DATASETS
 from genmodels.evaluation.keys import KEYS, PART_TITLES, RANKED_BY, REAL_SETS
 from genmodels.evaluation.measurement import DEFAULT_N
 from genmodels.evaluation.report import Figures, Metric, Report, measured, of_model, of_real_images, shown
-from genmodels.experiments import NAMES, RESULTS
+from genmodels.experiments import NAMES, results
 from genmodels.protocols import Samples, abilities_of
 from genmodels.registry import INSTRUMENTS, about, get_family
 
@@ -338,10 +337,12 @@ def experiments_text() -> str:
 
 
 def _found(name: str) -> str:
-    file = next((file for root in checkpoint.BUNDLED if (file := root / RESULTS / f"{name}.json").is_file()), None)
-    if file is None:
+    if name not in results.files():
         return ""
-    result = json.loads(file.read_text(encoding="utf-8"))
+    try:
+        result = results.holding(name)
+    except ValueError as error:
+        return f"**{name}**: not measured. {error} `{results.command(name)}` does it."
     unfinished = "" if result["complete"] else " (Some of it is still to be measured.)"
     tables = [_pivoted(result, plot) for plot in result["plots"] if not plot["facet"] and len(plot["series"]) == 1]
     return "\n\n".join([f"**{result['title']}** (`{name}`): {result['reading']}{unfinished}", *tables])

@@ -26,7 +26,7 @@ def updated(text: str) -> str:
 
 def main() -> int:
     texts = {README: updated(README.read_text(encoding="utf-8"))}
-    texts |= {folder / "README.md": model_card(folder) for folder in checkpoint.bundled().values()}
+    texts |= {folder / "README.md": model_card(folder) for folder in checkpoint.packaged().values()}
     outdated = {file: text for file, text in texts.items() if file.read_text(encoding="utf-8") != text}
     for file, text in outdated.items():
         print(file)

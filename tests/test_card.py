@@ -77,7 +77,7 @@ def test_what_experiments_found(tmp_path, monkeypatch):
     """A line each; and a table, the best last figure first, where one plot is one picture."""
     rows = [("slow", 1, 9.0), ("slow", 3, 2.0), ("fast", 1, 4.0), ("fast", 3, 3.0), ("none", 1, None)]
     result = {
-        "title": "Minutes to quality", "reading": "Slow wins.", "complete": False,
+        "format": 1, "title": "Minutes to quality", "reading": "Slow wins.", "complete": False,
         "columns": [
             {"key": "family", "title": "Family", "unit": "", "digits": None},
             {"key": "minutes", "title": "CPU time", "unit": "min", "digits": 1},
@@ -96,3 +96,10 @@ def test_what_experiments_found(tmp_path, monkeypatch):
         "| slow | 9.00 | 2.00 |",
         "| fast | 4.00 | 3.00 |",
     ]
+    write_json(tmp_path / "experiments", "minutes.json", result | {"weights": {"vae-mnist": "0" * 64}})
+    monkeypatch.setattr(checkpoint, "bundled", lambda: {"vae-mnist": tmp_path})
+    monkeypatch.setattr(checkpoint, "weights_hash", lambda name: "1" * 64)
+    assert experiments_text() == (
+        "**minutes**: not measured. Measured with other weights of vae-mnist than are here now. "
+        "`python -m genmodels experiment minutes` does it."
+    )

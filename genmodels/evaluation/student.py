@@ -1,6 +1,7 @@
 """How well a small classifier does that was trained on samples in the place of real images."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import torch
@@ -13,6 +14,8 @@ from genmodels.evaluation.report import Figures
 from genmodels.models.referee import Referee, RefereeConfig
 
 STUDENT_STEPS, STUDENT_BATCH = 1000, 64
+#: Changes of `student_config`: images are learnt without shifting, turning or zooming them.
+AS_THEY_ARE = {"max_shift": 0.0, "max_turn": 0.0, "max_zoom": 0.0}
 
 
 def measure_student(e: Evaluation) -> Figures:
@@ -49,21 +52,23 @@ def student_accuracy(pixels: Tensor, labels: Tensor, test: Images, report: Calla
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(0)
-            student = _trained_student(pixels, labels, test, report)
-            right = [student.classify(student.features(x))[0].argmax(1) == y for x, y in test.batches(BATCH)]
-            return float(torch.cat(right).double().mean())
+        config = student_config(test.shape, len(test.classes))
+        batch = partial(drawn_batch, pixels, labels, STUDENT_BATCH)
+        return share_right(trained(config, batch, STUDENT_STEPS, 0, report), test)
     finally:
         torch.set_num_threads(threads)
 
 
-def _trained_student(pixels: Tensor, labels: Tensor, test: Images, report: Callable[[float], None]) -> Referee:
-    def batch() -> tuple[Tensor, Tensor]:
-        chosen = torch.randint(len(pixels), (STUDENT_BATCH,))
-        return to_float(pixels[chosen]), labels[chosen]
+def share_right(classifier: Referee, test: Images) -> float:
+    """Of the test images, those whose class it names."""
+    right = [classifier.classify(classifier.features(x))[0].argmax(1) == y for x, y in test.batches(BATCH)]
+    return float(torch.cat(right).double().mean())
 
-    return trained(student_config(test.shape, len(test.classes)), batch, STUDENT_STEPS, report)
+
+def drawn_batch(pixels: Tensor, labels: Tensor, n: int) -> tuple[Tensor, Tensor]:
+    """n of these uint8 images at random, as floats, and their labels."""
+    chosen = torch.randint(len(pixels), (n,))
+    return to_float(pixels[chosen]), labels[chosen]
 
 
 def student_config(shape: tuple[int, int, int], classes: int, **changes: Any) -> RefereeConfig:
@@ -71,10 +76,17 @@ def student_config(shape: tuple[int, int, int], classes: int, **changes: Any) ->
     return RefereeConfig(shape, classes, attributes=(classes,), widths=(32, 64), blocks=1, feature_dim=64, **changes)
 
 
+@torch.random.fork_rng(devices=[])
 def trained(
-    config: RefereeConfig, batch: Callable[[], tuple[Tensor, Tensor]], steps: int, report: Callable[[float], None]
+    config: RefereeConfig,
+    batch: Callable[[], tuple[Tensor, Tensor]],
+    steps: int,
+    seed: int,
+    report: Callable[[float], None],
 ) -> Referee:
-    """A classifier after so many steps, each with a batch of images and labels."""
+    """A classifier after so many steps, each with a batch of images and labels; seed: of its weights and of all that
+    `batch` draws."""
+    torch.manual_seed(seed)
     student = Referee(config).train()
     to_fast_layout(student)
     optimizer = torch.optim.AdamW(student.parameters(), 3e-3, weight_decay=0.05)

@@ -2,13 +2,14 @@
 
 An experiment is a module with an `EXPERIMENT`: what it is called, its settings, and one function that yields its units. A
 unit is the least that is kept: a function that computes rows of the table. `run` does those that are not there yet, on
-one thread of the CPU, and writes the table after each, so that a run that was killed goes on and repeats nothing.
+one thread of the CPU, and writes the table after each, so that a run that was killed goes on and repeats no finished unit.
 Time is the CPU time of that thread: what else the machine does takes no part.
 """
 
 import contextlib
 import dataclasses
 import datetime
+import functools
 import hashlib
 import json
 import os
@@ -25,15 +26,13 @@ import torch
 
 from genmodels import checkpoint
 from genmodels.device import hardware, set_threads
+from genmodels.experiments.results import FORMAT, RESULTS, command
 from genmodels.files import write_json
 from genmodels.models.base import checked
 from genmodels.version import __version__
 
-FORMAT = 1
 #: Modules of this package, in the order in which they are worth running.
 NAMES = ("attribution", "augmentation", "transfer", "minutes")
-#: Beside the bundled models; it has no config.json, so it is none of them.
-RESULTS = "experiments"
 
 Row = dict[str, Any]
 Report = Callable[[float], None]  # share of a unit that is done
@@ -191,6 +190,9 @@ class _Store:
 
     def __init__(self, experiment: Experiment, settings: Settings, folder: Path) -> None:
         self.folder = folder
+        self.weights_hash = functools.cache(
+            checkpoint.weights_hash
+        )  # asked for each unit, whenever the table is written
         self.identity = {
             "experiment": experiment.name,
             "settings": json.loads(json.dumps(dataclasses.asdict(settings))),
@@ -216,7 +218,7 @@ class _Store:
     def _of(self, unit: Unit) -> dict[str, Any]:
         return self.identity | {
             "unit": unit.key,
-            "weights": {name: checkpoint.weights_hash(name) for name in unit.uses},
+            "weights": {name: self.weights_hash(name) for name in unit.uses},
         }
 
 
@@ -234,7 +236,7 @@ def _written(experiment: Experiment, settings: Settings, units: Sequence[Unit], 
         "title": experiment.title,
         "reading": experiment.reading(rows) if rows else "Nothing has been measured yet.",
         "protocol": experiment.protocol(settings),
-        "command": f"python -m genmodels experiment {experiment.name}",
+        "command": command(experiment.name),
         "version": __version__,
         "hardware": "; ".join(dict.fromkeys(values["hardware"] for values in kept)),
         "date": datetime.date.today().isoformat(),

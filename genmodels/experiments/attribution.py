@@ -16,7 +16,7 @@ from genmodels.data import DATASETS, Images, to_float
 from genmodels.evaluation import shards
 from genmodels.evaluation.measurement import BATCH
 from genmodels.evaluation.report import critics
-from genmodels.evaluation.student import STUDENT_BATCH, student_config, trained
+from genmodels.evaluation.student import AS_THEY_ARE, STUDENT_BATCH, drawn_batch, student_config, trained
 from genmodels.experiments import Column, Experiment, Lab, Plot, Report, Row, Settings, Unit
 from genmodels.experiments.common import (
     between,
@@ -28,6 +28,7 @@ from genmodels.experiments.common import (
     rounded,
     shuffled,
     split,
+    unmeasured,
 )
 from genmodels.models.referee import Referee
 from genmodels.operations import reads_captions, require
@@ -104,20 +105,21 @@ def units(s: AttributionSettings) -> Iterator[Unit]:
 def of_real(s: AttributionSettings, data: str, judges: tuple[str, ...], lab: Lab) -> list[Row]:
     """The control."""
     about = {"model": "training pictures", "family": REAL}
-    return judged(s, data, real_parts(data, s).control, judges, about, lab.report)
+    real = real_parts(data, s)
+    return judged(s, data, real, real.control, judges, about, lab.report)
 
 
 def of_none(data: str, name: str, family: str, lab: Lab) -> list[Row]:
     """A row that says why there are no figures."""
-    missing = ("accuracy", "taken_for_real", "n")
-    reasons = {f"{key}_why": cannot_sample(family) for key in missing}
-    return [{"data": data, "judge": CLASSIFIER, "model": name, "family": family, **dict.fromkeys(missing), **reasons}]
+    about = {"data": data, "judge": CLASSIFIER, "model": name, "family": family}
+    return [about | unmeasured(("accuracy", "taken_for_real", "n"), cannot_sample(family))]
 
 
 def of_model(s: AttributionSettings, data: str, name: str, judges: tuple[str, ...], lab: Lab) -> list[Row]:
     """A row for the classifier that was trained to know this model's samples, and one for each critic."""
     model = checkpoint.load(name, device="cpu")
-    told = told_to_models(real_parts(data, s))  # so that neither classes nor captions tell the kinds apart
+    real = real_parts(data, s)
+    told = told_to_models(real)  # so that neither classes nor captions tell the kinds apart
     labels = torch.cat([each.labels for each in told])
     if reads_captions(model):
         captions = [c for each in told_to_models(real_parts(data, s, captions=True)) for c in each.captions]
@@ -134,14 +136,13 @@ def of_model(s: AttributionSettings, data: str, name: str, judges: tuple[str, ..
     shards.compute(lab.folder, "samples", len(labels), rows)
     samples = Images(data, shards.gather(lab.folder, "samples", len(labels))["pixels"], labels, told[0].classes)
     about = {"model": name, "family": checkpoint.read_config(name)["family"]}
-    return judged(s, data, samples, judges, about, between(lab.report, 0.8, 1.0))
+    return judged(s, data, real, samples, judges, about, between(lab.report, 0.8, 1.0))
 
 
 def judged(
-    s: AttributionSettings, data: str, fakes: Images, judges: tuple[str, ...], about: Row, report: Report
+    s: AttributionSettings, data: str, real: Real, fakes: Images, judges: tuple[str, ...], about: Row, report: Report
 ) -> list[Row]:
     """fakes: train + validation + test of them, in this order."""
-    real = real_parts(data, s)
     train, validation, test = (part(fakes, i) for i in torch.arange(len(fakes)).split([s.train, s.validation, s.test]))
     where, found = {"data": data} | about, []
     for i, (judge, view) in enumerate(VIEWS.items()):
@@ -166,14 +167,9 @@ def told_apart(real: Tensor, fake: Tensor, s: AttributionSettings, report: Repor
     """A classifier, trained on uint8 pictures as they are: shifting or turning them would blur what gives them away."""
     pixels, labels = torch.cat([real, fake]), torch.tensor([REAL_LABEL] * len(real) + [FAKE_LABEL] * len(fake))
 
-    def batch() -> tuple[Tensor, Tensor]:
-        chosen = torch.randint(len(pixels), (STUDENT_BATCH,))
-        return to_float(pixels[chosen]), labels[chosen]
-
     shape = (real.shape[1], real.shape[2], real.shape[3])
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(s.seed)
-        return trained(student_config(shape, 2, max_shift=0.0, max_turn=0.0, max_zoom=0.0), batch, s.steps, report)
+    batch = partial(drawn_batch, pixels, labels, STUDENT_BATCH)
+    return trained(student_config(shape, 2, **AS_THEY_ARE), batch, s.steps, s.seed, report)
 
 
 @torch.no_grad()

@@ -6,7 +6,7 @@ has seen the whole training split and so knows more than the k pictures say, or 
 
 import statistics
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -14,21 +14,28 @@ import torch
 from torch import Tensor
 
 from genmodels import checkpoint
-from genmodels.data import DATASETS, Images, to_float
+from genmodels.data import DATASETS, Images
 from genmodels.evaluation import shards
-from genmodels.evaluation.measurement import BATCH
-from genmodels.evaluation.student import STUDENT_BATCH, student_config, trained
+from genmodels.evaluation.student import AS_THEY_ARE, STUDENT_BATCH, drawn_batch, share_right, student_config, trained
 from genmodels.experiments import Column, Experiment, Lab, Plot, Report, Row, Settings, Unit
-from genmodels.experiments.common import drawn, part, rounded, samplers, shuffled, split, trained_for, untrained
+from genmodels.experiments.common import (
+    between,
+    drawn,
+    part,
+    rounded,
+    samplers,
+    shuffled,
+    split,
+    trained_for,
+    untrained,
+)
 from genmodels.models.base import Model, TrainingDiverged
-from genmodels.models.referee import RefereeConfig
 from genmodels.registry import get_family
 
 NOTHING, CLASSIC = "nothing", "shift, turn, zoom"
 BUNDLED, OWN = "bundled generator", "own generator"
 #: Bundled models by their family, and the families that learn something within a minute.
 BUNDLED_FAMILIES, OWN_FAMILIES = ("vae", "gan", "diffusion"), ("vae", "gan")
-AS_THEY_ARE = {"max_shift": 0.0, "max_turn": 0.0, "max_zoom": 0.0}
 
 
 @dataclass(frozen=True)
@@ -58,12 +65,14 @@ def of_pictures(s: AugmentationSettings, data: str, k: int, seed: int) -> Iterat
         changes = {} if added == CLASSIC else AS_THEY_ARE
 
         def compute(lab: Lab) -> list[Row]:
-            real = few(split(data, "train"), k, seed)
+            real, done = few(split(data, "train"), k, seed), 1 - 0.3 / cost  # a classifier's share of the unit
             try:
-                extra = generate(real, lab) if generate else None
+                extra = generate(real, replace(lab, report=between(lab.report, 0.0, done))) if generate else None
             except TrainingDiverged as error:
                 return [row | {"accuracy": None, "accuracy_why": str(error)}]
-            accuracy = 100 * accuracy_with(real, extra, split(data, "test"), s.steps, seed, changes, lab.report)
+            accuracy = 100 * accuracy_with(
+                real, extra, split(data, "test"), s.steps, seed, changes, between(lab.report, done, 1.0)
+            )
             return rounded([row | {"accuracy": accuracy}])
 
         slug = {NOTHING: "none", CLASSIC: "classic", BUNDLED: f"bundled-{family}", OWN: f"own-{family}"}[added]
@@ -95,8 +104,9 @@ def of_bundled(s: AugmentationSettings, name: str, seed: int, real: Images, lab:
 
 def of_own(s: AugmentationSettings, family: str, seed: int, real: Images, lab: Lab) -> Images:
     """Of a generator that has seen the same pictures and no others."""
-    model = trained_for(lambda: untrained(family, real, seed), real, lab.folder, s.minutes, seed, lab.report)
-    return generated(model, s, seed, real, lab.folder, "samples", lab.report)
+    report = between(lab.report, 0.0, 0.9)
+    model = trained_for(lambda: untrained(family, real, seed), real, lab.folder, s.minutes, seed, report)
+    return generated(model, s, seed, real, lab.folder, "samples", between(lab.report, 0.9, 1.0))
 
 
 def generated(
@@ -106,11 +116,9 @@ def generated(
     labels = torch.arange(s.generated) % len(real.classes)
 
     def rows(i: range) -> shards.Rows:
-        return {
-            "pixels": drawn(
-                model, len(i), seed * s.generated + i.start, report, label=labels[i.start : i.stop].tolist()
-            )
-        }
+        so_far = between(report, i.start / len(labels), i.stop / len(labels))
+        some = labels[i.start : i.stop].tolist()
+        return {"pixels": drawn(model, len(i), seed * s.generated + i.start, so_far, label=some)}
 
     shards.compute(folder, kept, s.generated, rows)
     return Images(real.name, shards.gather(folder, kept, s.generated)["pixels"], labels, real.classes)
@@ -121,22 +129,13 @@ def accuracy_with(
 ) -> float:
     """Share of the test pictures that a classifier gets right; half of each of its batches is of `extra`, if there is any."""
 
-    def some(images: Images, n: int) -> tuple[Tensor, Tensor]:
-        chosen = torch.randint(len(images), (n,))
-        return to_float(images.pixels[chosen]), images.labels[chosen]
-
     def batch() -> tuple[Tensor, Tensor]:
-        if extra is None:
-            return some(real, STUDENT_BATCH)
-        parts = some(real, STUDENT_BATCH // 2), some(extra, STUDENT_BATCH // 2)
+        kinds = [real] if extra is None else [real, extra]
+        parts = [drawn_batch(kind.pixels, kind.labels, STUDENT_BATCH // len(kinds)) for kind in kinds]
         return torch.cat([x for x, _ in parts]), torch.cat([y for _, y in parts])
 
-    config: RefereeConfig = student_config(real.shape, len(real.classes), **changes)
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        classifier = trained(config, batch, steps, report)
-    right = [classifier.classify(classifier.features(x))[0].argmax(1) == y for x, y in test.batches(BATCH)]
-    return float(torch.cat(right).double().mean())
+    config = student_config(real.shape, len(real.classes), **changes)
+    return share_right(trained(config, batch, steps, seed, report), test)
 
 
 def protocol(s: AugmentationSettings) -> str:

@@ -3,7 +3,7 @@
 import dataclasses
 import functools
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ from genmodels import checkpoint, metrics
 from genmodels.data import Images, load_dataset, to_float, to_uint8
 from genmodels.device import to_fast_layout
 from genmodels.evaluation.measurement import BATCH, bundled_referee
-from genmodels.experiments import Lab, Report, Row
+from genmodels.experiments import Column, Lab, Report, Row
 from genmodels.files import write_json
 from genmodels.models.base import Model, TrainingDiverged
 from genmodels.operations import require, sample
@@ -24,6 +24,7 @@ from genmodels.training import train
 from genmodels.training.states import newest_whole
 
 FIGURES = ("frechet", "class_accuracy")  # of a yardstick
+FIGURE_COLUMNS = (Column("frechet", "Fréchet distance", "", 2), Column("class_accuracy", "Class accuracy", "%", 1))
 DRAWN_AT_ONCE = 32  # more would leave the cache of a CPU: a quarter slower for models that denoise
 LOG_EVERY = 5  # steps: how finely a run is stopped at a mark
 
@@ -192,9 +193,14 @@ def measured_along(
         for row in train_for(make, data, lab.folder, marks, seed, measure, lab.report):
             rows.append(row)
     except TrainingDiverged as error:
-        nothing = dict.fromkeys(FIGURES) | {f"{name}_why": str(error) for name in FIGURES}
-        rows += [nothing] * (len(marks) - len(rows))
+        rows += [unmeasured(FIGURES, str(error))] * (len(marks) - len(rows))
     return rows
+
+
+def unmeasured(keys: Iterable[str], why: str) -> Row:
+    """No figures, and the reason for each."""
+    keys = list(keys)
+    return dict.fromkeys(keys) | {f"{key}_why": why for key in keys}
 
 
 @functools.lru_cache(maxsize=2)

@@ -2,16 +2,20 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 
 from genmodels.data import DATASETS
 from genmodels.experiments import Column, Experiment, Lab, Plot, Row, Settings, Unit
 from genmodels.experiments.common import (
+    FIGURE_COLUMNS,
+    FIGURES,
     can_sample,
     cannot_sample,
     measured_along,
     of_test_split,
     rounded,
     split,
+    unmeasured,
     untrained,
 )
 from genmodels.registry import FAMILIES
@@ -30,18 +34,15 @@ def units(s: MinutesSettings) -> Iterator[Unit]:
         raise ValueError(f"There is no data set {s.data!r}; the data sets are {', '.join(DATASETS)}.")
     for minutes in s.minutes:
         for family in FAMILIES:
-
-            def compute(lab: Lab, family: str = family, minutes: float = minutes) -> list[Row]:
-                return planned(s, family, minutes, lab)
-
-            yield Unit(f"{family}-{minutes:g}", family, s.data, compute, (f"referee-{s.data}",), minutes + 1)
+            cost = minutes + 1 if can_sample(family) else 0.01
+            compute = partial(planned, s, family, minutes)
+            yield Unit(f"{family}-{minutes:g}", family, s.data, compute, (f"referee-{s.data}",), cost)
 
 
 def planned(s: MinutesSettings, family: str, minutes: float, lab: Lab) -> list[Row]:
     row = {"data": s.data, "family": family, "minutes": minutes}
     if not can_sample(family):
-        why = cannot_sample(family)
-        return [row | {"frechet": None, "frechet_why": why, "class_accuracy": None, "class_accuracy_why": why}]
+        return [row | unmeasured(FIGURES, cannot_sample(family))]
     data = split(s.data, "train")
     (figures,) = measured_along(
         lambda: untrained(family, data, s.seed), data, lab, [minutes], s.seed, of_test_split(s.data), s.samples
@@ -82,8 +83,7 @@ EXPERIMENT = Experiment(
         Column("data", "Pictures"),
         Column("family", "Family"),
         Column("minutes", "Planned CPU time", "min", 1),
-        Column("frechet", "Fréchet distance", "", 2),
-        Column("class_accuracy", "Class accuracy", "%", 1),
+        *FIGURE_COLUMNS,
     ),
     plots=(Plot("Fréchet distance by minutes of training", "minutes", "frechet", ("family",), log_x=True, log_y=True),),
 )

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 
 import torch
 
@@ -11,6 +11,8 @@ from genmodels import checkpoint
 from genmodels.data import SPECIES, Images
 from genmodels.experiments import Column, Experiment, Lab, Plot, Row, Settings, Unit
 from genmodels.experiments.common import (
+    FIGURE_COLUMNS,
+    FIGURES,
     Yardstick,
     measured_along,
     of_test_split,
@@ -66,7 +68,8 @@ def of_data_set(s: TransferSettings, family: str, data: str, source: str, seed: 
         return along(s, family, target, begin, seed, make, images, of_test_split(data), lab)
 
     for begin, slug in ((SCRATCH, "scratch"), (start, f"from-{source}")):
-        yield _unit(s, f"{family}-{data}-{slug}-seed{seed}", family, data, begin, compute, (start, f"referee-{data}"))
+        key, uses = f"{family}-{data}-{slug}-seed{seed}", (start, f"referee-{data}")
+        yield Unit(key, family, data, partial(compute, begin=begin), uses, s.marks[-1] + 1)
 
 
 def of_unseen(s: TransferSettings, family: str, seed: int) -> Iterator[Unit]:
@@ -86,14 +89,8 @@ def of_unseen(s: TransferSettings, family: str, seed: int) -> Iterator[Unit]:
         return along(s, family, target, begin, seed, make, shown, yardstick, lab)
 
     for begin, slug in ((SCRATCH, "scratch"), (began, "from-seen")):
-        yield _unit(s, f"{family}-heroes-{slug}-seed{seed}", family, "heroes", begin, compute, ("referee-heroes",))
-
-
-def _unit(
-    s: TransferSettings, key: str, family: str, data: str, begin: str,
-    compute: Callable[[Lab, str], list[Row]], uses: tuple[str, ...],
-) -> Unit:  # fmt: skip
-    return Unit(key, family, data, lambda lab: compute(lab, begin), uses, s.marks[-1] + 1)
+        key, uses = f"{family}-heroes-{slug}-seed{seed}", ("referee-heroes",)
+        yield Unit(key, family, "heroes", partial(compute, begin=begin), uses, s.marks[-1] + 1)
 
 
 def along(
@@ -188,8 +185,7 @@ EXPERIMENT = Experiment(
         Column("start", "Begins"),
         Column("begins_with", "With"),
         Column("minutes", "CPU time", "min", 1),
-        Column("frechet", "Fréchet distance", "", 2),
-        Column("class_accuracy", "Class accuracy", "%", 1),
+        *FIGURE_COLUMNS,
         Column("seeds", "Seeds"),
     ),
     plots=(
@@ -203,5 +199,5 @@ EXPERIMENT = Experiment(
             log_y=True,
         ),
     ),
-    spread=("frechet", "class_accuracy"),
+    spread=FIGURES,
 )

@@ -5,20 +5,16 @@ hash), columns, rows, plots}. What shows it knows no experiment and no family by
 """
 
 import functools
-import json
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-from genmodels import checkpoint
+from genmodels.experiments import results
+from genmodels.experiments.results import files as files
 from genmodels.wrappers import on_record, plots
 from genmodels.wrappers.section import Answer
 from genmodels.wrappers.state import FreeState
 from genmodels.wrappers.tables import Column, Row, table
-
-FORMAT = 1
-COMMAND = "python -m genmodels experiment {name}"
 
 
 @dataclass(frozen=True)
@@ -26,16 +22,10 @@ class ResultsState(FreeState):
     """Nothing is asked."""
 
 
-def files() -> dict[str, Path]:
-    """The experiments that there are results of: name -> file."""
-    found = (file for root in checkpoint.BUNDLED for file in sorted((root / "experiments").glob("*.json")))
-    return {file.stem: file for file in found}
-
-
 def told(name: str, key: str) -> str:
     """What a file says of itself under a key; "" if it can't be read."""
     try:
-        return str(_read(name).get(key, ""))
+        return str(results.read(name).get(key, ""))
     except ValueError:
         return ""
 
@@ -53,11 +43,9 @@ def show(name: str) -> Callable[[ResultsState], Answer]:
 def _show(name: str, state: ResultsState) -> Answer:
     """words: what the rows show; plots of them; table: the rows, none where there are no results that count, with the
     command that makes them."""
-    command = COMMAND.format(name=name)
+    command = results.command(name)
     try:
-        values = _read(name)
-        if changed := _changed(values):
-            raise ValueError(f"Measured with other weights of {', '.join(changed)} than are here now.")
+        values = results.holding(name)
         columns, rows = _columns(values), _rows(values, command)
         drawn = [plots.of_rows(values["columns"], rows, wanted) for wanted in values.get("plots") or []]
         answer = table(columns, rows, str(values.get("reading") or ""), protocol=_protocol(values))
@@ -68,27 +56,6 @@ def _show(name: str, state: ResultsState) -> Answer:
     if not values.get("complete", True):
         answer["missing"] = f"Not complete yet: `{values.get('command') or command}` goes on with it."
     return {"words": answer["reading"], "plots": drawn, "table": answer}
-
-
-def _read(name: str) -> dict[str, Any]:
-    """A file, of today's format. Raises ValueError that says what is wrong with it."""
-    file = files().get(name)
-    if file is None:
-        raise ValueError("No results are here.")
-    try:
-        values = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise ValueError(f"{file.name} can't be read as JSON: {error}.") from error
-    if not isinstance(values, dict) or values.get("format") != FORMAT:
-        raise ValueError(f"{file.name} is of another format than {FORMAT}.")
-    return values
-
-
-def _changed(values: dict[str, Any]) -> list[str]:
-    """The checkpoints that have other weights now than those which were measured; those that aren't here are taken at
-    their word."""
-    here, used = checkpoint.bundled(), values.get("weights") or {}
-    return [name for name, known in used.items() if name in here and checkpoint.weights_hash(name) != known]
 
 
 def _columns(values: dict[str, Any]) -> list[Column]:
