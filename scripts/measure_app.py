@@ -29,6 +29,8 @@ import httpx
 import psutil
 from playwright.sync_api import Browser, Page, sync_playwright
 
+from genmodels.timing import busy_neighbours
+
 ROOT = Path(__file__).resolve().parent.parent
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
@@ -36,7 +38,6 @@ MOVES, OPENINGS, RUNS = 12, 3, 5
 DATA = ("mnist", "fashion-mnist", "heroes")
 HOURLY, VISITS = 5, 200
 WAIT = 120_000  # milliseconds
-BUSY = "import torch; torch.set_num_threads(2); a = torch.randn(700, 700)\nwhile True: a = (a @ a).tanh()"
 
 #: Counts answers, and says when the last one was on the canvas.
 LISTEN = """() => { window.seen = []; document.addEventListener('gm-change', (e) =>
@@ -52,7 +53,8 @@ OWN = """() => performance.getEntries().filter((e) => e.entryType === 'navigatio
 def main() -> None:
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     options.add_argument("--busy", action="store_true", help="beside a busy neighbour of two threads")
-    with neighbour(options.parse_args().busy), running_app() as (address, process, seconds), chromium() as browser:
+    beside = busy_neighbours(1) if options.parse_args().busy else contextlib.nullcontext()
+    with beside, running_app() as (address, process, seconds), chromium() as browser:
         print(f"| measured on {os.cpu_count()} cores | value |\n| --- | ---: |")
         print(f"| command → first HTTP answer | {seconds:.1f} s |")
         tabs = tab_keys(address)
@@ -112,16 +114,6 @@ def seconds_to_answer(address: str, start: float) -> float:
                 return time.perf_counter() - start
         time.sleep(0.05)
     raise TimeoutError("the app did not answer within two minutes")
-
-
-@contextlib.contextmanager
-def neighbour(wanted: bool) -> Iterator[None]:
-    process = subprocess.Popen([sys.executable, "-c", BUSY]) if wanted else None
-    try:
-        yield
-    finally:
-        if process:
-            process.kill()
 
 
 def spec(address: str) -> dict[str, Any]:

@@ -4,11 +4,11 @@ from pathlib import Path
 
 import pytest
 import torch
+from test_train import recipe, run
 from torch import nn
 
-from genmodels import get_family, train
+from genmodels import checkpoint, get_family
 from genmodels.models.base import TrainConfig
-from genmodels.real_images import real_images
 from genmodels.registry import FAMILIES
 from genmodels.training.muon import Muon, hidden_weights, orthogonalized
 from genmodels.training.optimization import optimizer_of
@@ -54,22 +54,12 @@ def test_embeddings_biases_and_output_layers_stay_with_adamw(family: str) -> Non
 
 
 def test_a_run_with_muon_goes_on_as_if_it_had_never_stopped(tmp_path: Path) -> None:
-    def run(folder: Path, stops: bool) -> dict[str, torch.Tensor]:
-        torch.manual_seed(0)
-        family = get_family("autoencoder")
-        model = family(family.Config())
-        recipe = TrainConfig(steps=6, batch_size=8, muon=0.02)
-        options = {"folder": folder, "precision": "no", "log_every": 1}
-        if stops:
-            seen: list[int] = []
-            for row in train(model, real_images("mnist"), recipe, stop=lambda: bool(seen) and seen[-1] >= 3, **options):
-                seen.append(row["step"])
-            assert seen[-1] < 6
-            model = family(family.Config())
-        list(train(model, real_images("mnist"), recipe, resume=stops, **options))
-        return model.state_dict()
-
-    whole, parts = run(tmp_path / "whole", False), run(tmp_path / "parts", True)
+    options = {"recipe": recipe(muon=0.02)}
+    run(tmp_path / "whole", **options)
+    steps = iter(range(100))
+    assert run(tmp_path / "parts", stop=lambda: next(steps) >= 17, **options)[-1]["step"] == 17
+    run(tmp_path / "parts", resume=True, **options)
+    whole, parts = (checkpoint.load(tmp_path / part / "checkpoint").state_dict() for part in ("whole", "parts"))
     for name, value in whole.items():
         torch.testing.assert_close(parts[name], value, rtol=0, atol=0, msg=name)
 

@@ -21,9 +21,8 @@ from torch import Generator, Tensor, nn
 
 from genmodels.models.base import Knob, Model, ModelConfig, ModuleList, start_at_zero
 
-LIKELIHOOD_BATCH = (
-    16  # logits take 0.8 MB per picture and colour: larger batches leave a processor's cache, and are slower
-)
+#: Logits take 0.8 MB per picture and colour: larger batches leave a processor's cache, and are slower.
+LIKELIHOOD_BATCH = 16
 
 # -- from levels to features, and from features to odds ------------------------------------------------------------------
 
@@ -94,6 +93,11 @@ class AutoregressiveConfig(ModelConfig):
     label_dropout: float = 0.1  # how often training hides the class, so that "no class" (-1) works too
 
 
+def check_dilations(dilations: Sequence[int]) -> None:
+    if not dilations or min(dilations) < 1:
+        raise ValueError(f"dilations must be one or more numbers from 1, not {list(dilations)}")
+
+
 class Autoregressive(Model, ABC):
     """Levels are whole numbers `(B, C, H, W)` from 0 to grey_levels - 1; the order is raster order, channel by channel."""
 
@@ -131,10 +135,7 @@ class Autoregressive(Model, ABC):
 
         It is `forward`, and not `loss()`, because only `forward` passes through the hooks of DDP/accelerate.
         """
-        labels = self._labels(labels, len(x), x.device)
-        if self.training:
-            hidden = torch.rand(len(x), device=x.device) < self.config.label_dropout
-            labels = torch.where(hidden, self.config.num_classes, labels)
+        labels = self._labels_to_learn(labels, x, self.config.label_dropout)
         levels = self._levels(x)
         loss = -self._log_likelihood(levels, labels).mean()
         return {"loss": loss, "bits_per_dim": loss.detach() / (math.log(2) * math.prod(self.image_shape))}

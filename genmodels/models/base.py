@@ -171,6 +171,15 @@ class Model(nn.Module):
             return torch.full((n,), self.config.num_classes, device=device)
         return torch.where(labels < 0, self.config.num_classes, labels)
 
+    def _labels_to_learn(self, labels: Tensor | None, x: Tensor, dropout: float) -> Tensor:
+        """The same for the objective: in training the class of so large a share of the images is hidden, so that "no class"
+        is learnt, too."""
+        labels = self._labels(labels, len(x), x.device)
+        if not self.training:
+            return labels
+        hidden = torch.rand(len(x), device=x.device) < dropout
+        return torch.where(hidden, self.config.num_classes, labels)
+
     def start_from_here(self) -> None:
         """Called where training is about to go on from trained weights (`checkpoint.started`): what learns from them keeps them."""
 

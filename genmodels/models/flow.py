@@ -393,10 +393,7 @@ class Flow(Model):
         It is `forward`, and not `loss()`, because only `forward` passes through the hooks of DDP/accelerate.
         Raises NonFiniteJacobian naming the layer whose log determinant is NaN or infinite, in training.
         """
-        labels = self._labels(labels, len(x), x.device)
-        if self.training:
-            hidden = torch.rand(len(x), device=x.device) < self.config.label_dropout
-            labels = torch.where(hidden, self.config.num_classes, labels)
+        labels = self._labels_to_learn(labels, x, self.config.label_dropout)
         log_density, log_q = self._bound_terms(x, labels)
         loss = (log_q - log_density).mean()
         return {

@@ -211,10 +211,7 @@ class GAN(Model):
 
         It is `forward`, and not `loss()`, because only `forward` passes through the hooks of DDP/accelerate.
         """
-        labels = self._labels(labels, len(x), x.device)
-        if self.training:
-            hidden = torch.rand(len(x), device=x.device) < self.config.label_dropout
-            labels = torch.where(hidden, self.config.num_classes, labels)
+        labels = self._labels_to_learn(labels, x, self.config.label_dropout)
         turns = {"discriminator": self._discriminator_turn, "generator": self._generator_turn}
         return turns[player](x, labels)
 

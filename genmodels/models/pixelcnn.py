@@ -28,7 +28,14 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from typing_extensions import Self
 
-from genmodels.models.autoregressive import Autoregressive, AutoregressiveConfig, Writer, above_and_beside, left_and_own
+from genmodels.models.autoregressive import (
+    Autoregressive,
+    AutoregressiveConfig,
+    Writer,
+    above_and_beside,
+    check_dilations,
+    left_and_own,
+)
 from genmodels.models.base import ModuleList, TrainConfig
 
 # -- the network -------------------------------------------------------------------------------------------------------
@@ -105,8 +112,7 @@ class PixelCNN(Autoregressive):
         columns = config.image_shape[2]
         if config.fold < 1 or columns % config.fold:
             raise ValueError(f"fold must divide the width of the pictures, {columns}; {config.fold} does not")
-        if not config.dilations or min(config.dilations) < 1:
-            raise ValueError(f"dilations must be one or more numbers from 1, not {list(config.dilations)}")
+        check_dilations(config.dilations)
         classes, tall, wide = config.num_classes, config.vertical_width, config.width
         self.rows_above = nn.Linear(6 * config.fold * config.embedding_dim, tall)
         self.pixels_left = nn.Linear(2 * config.embedding_dim, wide)

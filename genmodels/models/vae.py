@@ -186,10 +186,7 @@ class VAE(Model):
 
         It is `forward`, and not `loss()`, because only `forward` passes through the hooks of DDP/accelerate.
         """
-        labels = self._labels(labels, len(x), x.device)
-        if self.training:
-            hidden = torch.rand(len(x), device=x.device) < self.config.label_dropout
-            labels = torch.where(hidden, self.config.num_classes, labels)
+        labels = self._labels_to_learn(labels, x, self.config.label_dropout)
         mean, log_std = self._posterior(x, labels)
         z = mean + log_std.exp() * torch.randn_like(mean)
         reconstruction = -self._log_pixels(self.decoder(z, labels), x).mean()

@@ -27,7 +27,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from typing_extensions import Self
 
-from genmodels.models.autoregressive import Autoregressive, AutoregressiveConfig, Writer
+from genmodels.models.autoregressive import Autoregressive, AutoregressiveConfig, Writer, check_dilations
 from genmodels.models.base import ModuleList, TrainConfig, start_at_zero
 
 # -- the network -------------------------------------------------------------------------------------------------------
@@ -61,18 +61,8 @@ class Block(nn.Module):
 @dataclass(frozen=True)
 class WaveNetConfig(AutoregressiveConfig):
     width: int = 48
-    dilations: tuple[int, ...] = (
-        1,
-        2,
-        4,
-        8,
-        14,
-        28,
-        56,
-        112,
-        224,
-        448,
-    )  # from 14 on half rows, rows, two rows ... of 28
+    #: From 14 on half rows, rows, two rows ... of 28 pixels.
+    dilations: tuple[int, ...] = (1, 2, 4, 8, 14, 28, 56, 112, 224, 448)
 
     @classmethod
     def tiny(cls) -> Self:
@@ -88,8 +78,7 @@ class WaveNet(Autoregressive):
 
     def __init__(self, config: WaveNetConfig) -> None:
         super().__init__(config)
-        if not config.dilations or min(config.dilations) < 1:
-            raise ValueError(f"dilations must be one or more numbers from 1, not {list(config.dilations)}")
+        check_dilations(config.dilations)
         _, height, columns = config.image_shape
         self.first = nn.Linear(config.embedding_dim, config.width)
         self.row, self.column = nn.Embedding(height, config.width), nn.Embedding(columns, config.width)
