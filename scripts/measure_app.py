@@ -1,7 +1,7 @@
 """Start the app as a user would, visit it with a real Chromium, and measure what a visitor waits for.
 
-    python scripts/measure_app.py            # all, some minutes: on a quiet machine
-    python scripts/measure_app.py --busy     # beside a neighbour who keeps two threads busy
+    PYTHONPATH=. python scripts/measure_app.py            # all, some minutes: on a quiet machine
+    PYTHONPATH=. python scripts/measure_app.py --busy     # beside a neighbour who keeps two threads busy
 
 Prints a Markdown table. A move: from a key on a control to the changed picture, and how long the browser's main thread was
 busy for it; every slider of every section that answers at once. Opening: from the address to the tab's first picture in a
