@@ -179,6 +179,17 @@ def test_a_point_shows_its_pictures_and_opens_its_family(visit: Callable[..., Pa
     expect(page.get_by_role("tab", selected=True)).to_have_attribute("value", "compare")
 
 
+@pytest.mark.parametrize("path", ["/?only=compare.tradeoff", "/compare"])
+def test_a_point_opens_a_family_that_the_page_does_not_have(visit: Callable[..., Page], path: str) -> None:
+    """At its own address, with its sections and the way back."""
+    page = visit(path)
+    plot_of(page).locator(".gm-point[aria-label^='gan-mnist']").click()
+    expect(page.get_by_role("tab", selected=True)).to_have_attribute("value", "gan")
+    section(page, "gan.generate")
+    page.go_back()
+    expect(plot_of(page).locator(".gm-point").first).to_be_visible()
+
+
 def test_keys_go_from_point_to_point(visit: Callable[..., Page]) -> None:
     """One stop for Tab, arrows from left to right, Enter opens."""
     page = visit("/?tab=compare&section=tradeoff")

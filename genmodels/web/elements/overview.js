@@ -5,11 +5,10 @@ import { View } from './views.js';
 
 const still = matchMedia('(prefers-reduced-motion: reduce)');
 
-/** A link to a family's tab, which opens in place where the page has it. */
+/** A link to a family's tab, which opens in place where the page has it; with a key held it is the browser's. */
 export function linkTo(key, page, properties, ...children) {
-  const here = !page.only && page.spec.tabs.some((tab) => tab.key === key);
   const go = (event) => {
-    if (event.ctrlKey || event.metaKey || event.shiftKey || !here) return;
+    if (event.ctrlKey || event.metaKey || event.shiftKey) return;
     event.preventDefault();
     page.press(key);
     page.querySelector(`#panel-${key} h1`)?.focus({ preventScroll: true });

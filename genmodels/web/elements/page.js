@@ -111,7 +111,9 @@ export class Page extends HTMLElement {
     );
   }
 
+  /** Opens a tab; one that this page doesn't have, or has only a section of, at its own address. */
   press(key) {
+    if (this.only || !this.spec.tabs.some((tab) => tab.key === key)) return location.assign(`./${address({ tab: key })}`);
     this.trouble.textContent = '';
     if (key === this.current) return;
     history.pushState(null, '', address({ tab: key }));
