@@ -272,6 +272,12 @@ def test_stop_ends_the_race_at_once(visit: Callable[..., Page]) -> None:
     page.wait_for_timeout(1000)
     assert place.locator(".gm-lane-time").all_inner_texts() == times
     expect(place.locator(".gm-verdict")).to_have_text("")
+    status = place.get_by_role("status").filter(has_text="Stopped.")
+    said = status.inner_text()
+    page.get_by_role("button", name="Another seed").first.click()
+    page.wait_for_timeout(500)
+    assert status.inner_text() == said
+    assert said.count("Stopped.") == 1
 
 
 def test_a_link_says_who_races(visit: Callable[..., Page]) -> None:

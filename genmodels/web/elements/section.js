@@ -317,10 +317,11 @@ export class Work extends Section {
   }
 
   stop() {
+    const going = this.running && this.answer && !this.answer.complete;
     this.running?.abort();
     this.running = null;
     this.halt.disabled = true;
-    if (this.answer && !this.answer.complete) this.progress.textContent = `Stopped. ${this.progress.textContent.replace(/^.*?· /, '')}`;
+    if (going) this.progress.textContent = `Stopped. ${this.progress.textContent.replace(/^.*?· /, '')}`;
   }
 
   async ask() {
