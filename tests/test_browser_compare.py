@@ -320,6 +320,17 @@ def test_this_host_is_measured_at_a_press(visit: Callable[..., Page]) -> None:
     assert measured >= 1
 
 
+def test_this_host_is_measured_before_the_table_is_there(visit: Callable[..., Page]) -> None:
+    page = visit("/?tab=compare&section=race")
+    place = page.locator("[id='section-compare.speed']")
+    expect(place).to_be_attached()
+    assert place.evaluate("place => { place.run.click(); return place.answer === undefined; }")
+    place.scroll_into_view_if_needed()
+    expect(place.locator("tbody tr").first).to_contain_text("this host: ")
+    place.get_by_role("button", name="Stop").click()
+    expect(place.get_by_role("status").filter(has_text="Stopped.")).to_be_visible()
+
+
 # -- the plot alone ----------------------------------------------------------------------------------------------------
 
 

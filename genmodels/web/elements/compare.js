@@ -197,7 +197,6 @@ export class Speed extends Section {
     this.running?.abort();
     const mine = (this.running = new AbortController());
     const [view] = this.views;
-    const { rows: before } = this.answer.table;
     const found = [];
     this.halt.disabled = false;
     for await (const answer of this.page.backend.follow('compare.measure', this.subject(), mine.signal)) {
@@ -205,7 +204,8 @@ export class Speed extends Section {
       this.trouble.textContent = answer.error ?? '';
       this.progress.textContent = answer.progress ?? '';
       if (answer.row) found.push(answer.row);
-      if (answer.row || answer.table) view.show(answer.table ?? { ...this.answer.table, rows: [...found, ...before] });
+      const known = this.answer?.table; // none yet if the button was quicker
+      view.show(answer.table ?? (answer.row && known && { ...known, rows: [...found, ...known.rows] }));
     }
     if (this.running !== mine) return;
     this.halt.disabled = true;
