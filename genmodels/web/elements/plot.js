@@ -66,11 +66,11 @@ export class Plots extends View {
     const across = Math.max(1, Math.min(plot.panels.length, Math.floor((this.width + GAP) / (NARROW + GAP))));
     const wide = (this.width - GAP * (across - 1)) / across;
     const high = this.options.tall ? Math.max(320, Math.min(460, 0.6 * wide)) : 260;
-    const panels = plot.panels.map((panel) => this.panel(plot, panel, Math.min(wide, this.width), few ? high : 240));
-    const names = plot.panels
+    const distinct = plot.panels
       .flatMap((panel) => panel.series)
       .filter(({ name }, i, all) => all.findIndex((one) => one.name === name) === i);
-    const keys = plot.kind === 'curves' || !this.options.tall ? names.map((one) => key(one, names)) : [];
+    const panels = plot.panels.map((panel) => this.panel(plot, panel, distinct, wide, few ? high : 240));
+    const keys = plot.kind === 'curves' || !this.options.tall ? distinct.map((one) => key(one, distinct)) : [];
     return make(
       'figure',
       { class: 'gm-figure-box' },
@@ -81,13 +81,12 @@ export class Plots extends View {
     );
   }
 
-  panel(plot, panel, width, height) {
+  panel(plot, panel, distinct, width, height) {
     const all = plot.panels.flatMap((one) => one.series).flatMap((one) => one.points);
     const { x: ax, y: ay } = plot;
     const x = scale(ax.names.length ? [-0.5, ax.names.length - 0.5] : all.map((p) => p.x), ax.log, EDGE.left, width - EDGE.right);
     const levels = [...all.flatMap((p) => [p.y, p.low ?? p.y, p.high ?? p.y]), ...panel.lines.map((line) => line.y)];
     const y = scale(levels, ay.log, height - EDGE.bottom, EDGE.top);
-    const names = plot.panels.flatMap((one) => one.series.map(({ name }) => ({ name, family: one.family }))).map(({ name }) => name);
     const drawing = svg(
       'svg',
       {
@@ -104,8 +103,8 @@ export class Plots extends View {
     const box = make('div', { class: 'gm-panel-plot' }, panel.title ? make('h3', { textContent: panel.title }) : null, drawing, note);
     const points = [];
     for (const series of panel.series) {
-      const style = `--gm-family: ${colour(series, [...new Set(names)])}`;
-      const dash = dashOf(series, panel.series);
+      const style = `--gm-family: ${colour(series, distinct)}`;
+      const dash = dashOf(series, distinct);
       const group = svg('g', { class: 'gm-series', style });
       if (plot.kind === 'curves')
         group.append(
@@ -192,21 +191,19 @@ function said(point, plot) {
 }
 
 const PLAIN = ['var(--gm-muted)', 'var(--gm-accent)'];
-function colour({ name, family }, names) {
-  return family ? `var(--gm-${family}, var(--gm-accent))` : PLAIN[names.indexOf(name) % PLAIN.length];
+function colour({ name, family }, distinct) {
+  return family ? `var(--gm-${family}, var(--gm-accent))` : PLAIN[distinct.findIndex((one) => one.name === name) % PLAIN.length];
 }
 
-/** Series of one colour are told apart by their dashes. */
-function dashOf(series, all) {
-  return DASHES[all.filter((one) => one.family === series.family).indexOf(series) % DASHES.length];
+/** Series of one colour are told apart by their dashes, by name: the same in the key and in every panel. */
+function dashOf({ name }, distinct) {
+  const named = distinct.find((one) => one.name === name);
+  return DASHES[distinct.filter((one) => one.family === named.family).indexOf(named) % DASHES.length];
 }
 
-function key(series, all) {
-  const line = svg('line', { x1: 0, x2: 22, y1: 5, y2: 5, 'stroke-dasharray': dashOf(series, all) });
-  const style = `--gm-family: ${colour(
-    series,
-    all.map(({ name }) => name),
-  )}`;
+function key(series, distinct) {
+  const line = svg('line', { x1: 0, x2: 22, y1: 5, y2: 5, 'stroke-dasharray': dashOf(series, distinct) });
+  const style = `--gm-family: ${colour(series, distinct)}`;
   return make('span', { style }, svg('svg', { width: 22, height: 10, 'aria-hidden': true }, line), series.name);
 }
 
