@@ -74,7 +74,7 @@ def test_a_question_mark_says_how_it_was_measured(visit: Callable[..., Page], si
     """By hover or touch, by focus, and Escape puts it away; what is empty says why in the same way."""
     page = visit("/?tab=compare&section=quality", size)
     table = table_of(page, "quality")
-    tip = page.locator("[id='section-compare.quality']").get_by_role("tooltip")
+    tip = page.get_by_role("tooltip")
     about = table.get_by_role("button", name="About Fréchet distance")
     about.scroll_into_view_if_needed()
     about.hover() if size == "desk" else about.tap()
@@ -90,6 +90,20 @@ def test_a_question_mark_says_how_it_was_measured(visit: Callable[..., Page], si
     expect(tip).to_be_hidden()
     table.locator(".gm-why").last.focus()
     expect(tip).to_contain_text("It is told no class.")
+
+
+def test_a_note_goes_with_what_it_is_about(visit: Callable[..., Page]) -> None:
+    """When the table is drawn anew; and one note serves all tables of the page."""
+    page = visit("/?tab=compare&section=quality")
+    table = table_of(page, "quality")
+    tip = page.get_by_role("tooltip")
+    table.get_by_role("button", name="About Fréchet distance").hover()
+    expect(tip).to_be_visible()
+    table.evaluate("table => table.draw()")
+    assert not tip.is_visible()
+    table_of(page, "diversity").get_by_role("button", name="About").first.focus()
+    expect(tip).to_be_visible()
+    assert page.locator(".gm-tip").count() == 1
 
 
 def test_the_csv_is_the_table(visit: Callable[..., Page]) -> None:

@@ -257,6 +257,32 @@ def test_controls_speak_with_values_of_their_kind(run):
     assert (first, shown, said, label) == ("1", "0.3", "The temperature must be a number.", "real")
 
 
+def test_words_and_commands_in_a_sentence(run):
+    """Plain text with **bold** or with `code`; markup of any other kind stays text."""
+    body = """
+        const html = (nodes) => { const p = document.createElement('p'); p.append(...nodes); return p.innerHTML; };
+        return [html(m.spoken('a **b** `c` <i>')), html(m.coded('run `x y` **now**')), html(m.coded(''))];
+    """
+    assert run("views.js", body) == ["a <b>b</b> `c` &lt;i&gt;", "run <code>x y</code> **now**", ""]
+
+
+def test_a_series_has_the_same_dashes_in_the_key_and_in_every_panel(run):
+    """Also in a panel that lacks the series before it."""
+    body = """
+        const series = (name) => ({ name, family: 'vae', points: [{ x: 1, y: 2, label: name }, { x: 2, y: 3, label: name }] });
+        const axis = (title) => ({ title, log: false, names: [] });
+        const panel = (title, ...names) => ({ title, lines: [], series: names.map(series) });
+        const plots = document.createElement('gm-plots');
+        document.body.append(plots);
+        plots.show({ title: '', kind: 'curves', x: axis('x'), y: axis('y'), panels: [panel('one', 'a', 'b'), panel('two', 'b', 'c')] });
+        const dashes = (selector) => [...plots.querySelectorAll(selector)].map((line) => line.getAttribute('stroke-dasharray'));
+        const panels = [...plots.querySelectorAll('.gm-panel-plot')].map((one) => [...one.querySelectorAll('polyline')]);
+        plots.remove();
+        return [dashes('.gm-plot-keys line'), ...panels.map((lines) => lines.map((line) => line.getAttribute('stroke-dasharray')))];
+    """
+    assert run("plot.js", body) == [["", "6 4", "2 3"], ["", "6 4"], ["6 4", "2 3"]]
+
+
 def test_every_block_of_the_style_sheet_is_closed():
     """A browser takes what follows an open one for a part of it, without a word."""
     depth = 0

@@ -4,6 +4,7 @@ import { drawSheet, fit } from './picture.js';
 import { Section } from './section.js';
 import { Asked } from './steps.js';
 import { familyName } from './table.js';
+import { coded } from './views.js';
 
 /** The race: a lane for each racer, and one for every family that can't, with the reason. */
 export class Race extends Asked {
@@ -56,10 +57,8 @@ export class Race extends Asked {
     const bar = make('i');
     const time = make('span', { class: 'gm-lane-time', textContent: model ? 'ready' : 'stands by' });
     const place = make('span', { class: 'gm-lane-place' });
-    const note = make('p', {
-      class: 'gm-note',
-      textContent: (!model && !this.canDraw(family) && this.families[family]?.sampling) || why || '',
-    });
+    const reason = (!model && !this.canDraw(family) && this.families[family]?.sampling) || why || '';
+    const note = make('p', { class: 'gm-note' }, ...coded(reason));
     const head = make('div', { class: 'gm-lane-head' }, familyName(this.page.page, family), place);
     const element = make(
       'div',
@@ -111,7 +110,7 @@ export class Race extends Asked {
     const { element, canvas, bar, time, note } = lane;
     if (why) {
       element.classList.add('gm-out');
-      note.textContent = why;
+      note.replaceChildren(...coded(why));
       time.textContent = '';
       return;
     }

@@ -3,12 +3,7 @@
 import { make } from './controls.js';
 import { drawSheet } from './picture.js';
 import { save } from './png.js';
-import { spoken, View } from './views.js';
-
-/** "a `b` c" as nodes. */
-export function coded(text) {
-  return text.split('`').map((part, i) => (i % 2 ? make('code', { textContent: part }) : document.createTextNode(part)));
-}
+import { coded, spoken, View } from './views.js';
 
 /** The name of a family in its colour; words that name none as they are. */
 export function familyName(page, key) {
@@ -17,11 +12,11 @@ export function familyName(page, key) {
   return make('span', { class: 'gm-of-family', style: `--gm-family: var(--gm-${key})` }, make('i'), family.name);
 }
 
-/** One note at a time, beside what it is about: by hover, focus and touch; Escape or another press puts it away. */
-export class Tip {
-  constructor(owner) {
-    this.note = make('div', { class: 'gm-tip', role: 'tooltip', id: `${owner.id || 'gm'}-tip-${++Tip.count}`, popover: 'manual' });
-    owner.append(this.note);
+/** The page's one note, beside what it is about: by hover, focus and touch; Escape or another press puts it away. */
+class Tip {
+  constructor(page) {
+    this.note = make('div', { class: 'gm-tip', role: 'tooltip', id: 'gm-tip', popover: 'manual' });
+    page.box.append(this.note);
     addEventListener('scroll', () => this.about && this.place(), { passive: true, capture: true });
     document.addEventListener('pointerdown', (event) => this.about?.contains(event.target) || this.hide());
     document.addEventListener('keydown', (event) => event.key === 'Escape' && this.hide());
@@ -56,7 +51,6 @@ export class Tip {
     if (this.note.matches(':popover-open')) this.note.hidePopover();
   }
 }
-Tip.count = 0;
 
 const compare = (a, b) =>
   typeof a === 'number' && typeof b === 'number' ? a - b : String(a).localeCompare(String(b), 'en', { numeric: true });
@@ -77,11 +71,15 @@ export class Table extends View {
     this.missing = make('p', { class: 'gm-note' });
     this.protocol = make('p', { class: 'gm-note' });
     this.append(this.reading, this.box, make('div', { class: 'gm-under' }, make('div', {}, this.missing, this.protocol), this.save));
-    this.tip = new Tip(this);
   }
 
   get page() {
     return this.closest('gm-page');
+  }
+
+  get tip() {
+    this.page.tip ??= new Tip(this.page);
+    return this.page.tip;
   }
 
   show(value) {
@@ -114,6 +112,7 @@ export class Table extends View {
   }
 
   draw() {
+    if (this.box.contains(this.tip.about)) this.tip.hide(); // what it is about goes
     const { columns, rows } = this;
     const numeric = (key) =>
       this.value.rows.some((row) => typeof row[key] === 'number') && !this.value.rows.some((row) => row[`${key}_pictures`]);

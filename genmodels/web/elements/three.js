@@ -5,6 +5,7 @@ import { make } from './controls.js';
 import { fit } from './picture.js';
 import { Steps } from './steps.js';
 import { familyName } from './table.js';
+import { coded } from './views.js';
 
 const ZOOM = 8;
 const GREY = 128; // what is not written yet
@@ -26,6 +27,7 @@ export class Three extends Steps {
     const way = this.ways[answer.way];
     if (!way) return;
     way.picture = answer.picture;
+    way.bytes = bytesOf(answer.picture.pixels);
     way.time.textContent = `${Math.round(answer.ms)} ms`;
     this.draw(way);
     if (this.at) this.look(way);
@@ -42,8 +44,7 @@ export class Three extends Steps {
   way({ family, model, why, bits_text: bits }) {
     const { page } = this.page;
     const head = make('div', { class: 'gm-lane-head' }, familyName(page, family));
-    if (why)
-      return { element: make('article', { class: 'gm-way' }, head, make('p', { class: 'gm-note', textContent: why.replaceAll('`', '') })) };
+    if (why) return { element: make('article', { class: 'gm-way' }, head, make('p', { class: 'gm-note' }, ...coded(why))) };
     const [, h, w] = page.spec.facts[model].shape;
     const canvas = make('canvas', {
       class: 'gm-plane',
@@ -125,16 +126,15 @@ export class Three extends Steps {
   }
 
   /** The picture; with a pixel pointed at, dimmed, and in the accent's colour what bore on it. */
-  draw({ canvas, picture, field, lit, h, w }) {
+  draw({ canvas, picture, bytes, field, lit, h, w }) {
     if (!picture) return;
-    const pixels = bytesOf(picture.pixels);
     const c = picture.shape[1];
     const image = new ImageData(w, h);
     const known = (i) => !this.at || i < this.at.y * w + this.at.x;
     for (let i = 0; i < w * h; i++) {
       const strength = this.at && field ? field.bytes[i] / 255 : 0;
       for (let k = 0; k < 3; k++) {
-        const v = pixels[i * c + (c === 3 ? k : 0)];
+        const v = bytes[i * c + (c === 3 ? k : 0)];
         const base = !this.at ? v : known(i) ? 0.35 * v + 0.1 * GREY : 0.12 * v + 0.88 * GREY;
         image.data[i * 4 + k] = base + (strength > 0 ? 0.08 + 0.87 * strength : 0) * (lit[k] - base);
       }

@@ -179,10 +179,15 @@ export class Words extends View {
   }
 }
 
+/** Text as nodes: what stands between two marks as an element of that tag. */
+const marked = (text, mark, tag) =>
+  text.split(mark).map((part, i) => (i % 2 ? make(tag, { textContent: part }) : document.createTextNode(part)));
+
 /** "a **b** c" as nodes. */
-export function spoken(text) {
-  return text.split('**').map((part, i) => (i % 2 ? make('b', { textContent: part }) : document.createTextNode(part)));
-}
+export const spoken = (text) => marked(text, '**', 'b');
+
+/** "a `b` c" as nodes. */
+export const coded = (text) => marked(text, '`', 'code');
 
 /** Small pictures with captions: {pictures, titles: [[line, …]], marked: [bool]}. */
 export class Gallery extends View {
