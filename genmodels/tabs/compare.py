@@ -8,7 +8,6 @@ from genmodels.wrappers import bundled_samples, comparison, experiment_results, 
 from genmodels.wrappers.section import Answer, Section, View
 from genmodels.wrappers.state import DataState, FreeState, State
 
-TABLE = (View("table", "table"),)
 #: The experiments that this page asks about, whether there are results of them or not: title, question.
 EXPERIMENTS = {
     "transfer": (
@@ -29,6 +28,11 @@ EXPERIMENTS = {
 }  # fmt: skip
 
 
+def table(desk: int = 370, phone: int = 440, **more: Any) -> tuple[View]:
+    """A section's table alone, and the pixels that it takes on a desk and on a phone. more: other options."""
+    return (View("table", "table", "", {"room": [desk, phone], **more}),)
+
+
 @dataclass(frozen=True)
 class GlanceState(FreeState):
     """Nothing is asked."""
@@ -46,16 +50,18 @@ def experiment(name: str) -> Section:
     title, text = EXPERIMENTS.get(name) or (experiment_results.told(name, "title") or name, "")
     panels = experiment_results.panels(name)
     plots = {"room": [320 * -(-panels // 3), 310 * panels + 30 * bool(panels)]}
-    table = {"unread": True, "room": [775, 975] if panels else [32, 50]}
+    rows = table(*((775, 975) if panels else (32, 50)), unread=True)
     return Section(
         f"compare.{name}", title, text, tuple, experiment_results.ResultsState, experiment_results.show(name),
-        (View("words", "words"), View("plots", "plots", "", plots), View("table", "table", "", table)),
+        (View("words", "words"), View("plots", "plots", "", plots), *rows),
     )  # fmt: skip
 
 
-def measured(key: str, title: str, text: str, answer: Any, **more: Any) -> Section:
+def measured(
+    key: str, title: str, text: str, answer: Any, views: tuple[View, ...] | None = None, **more: Any
+) -> Section:
     """A section of one table about the models of a data set."""
-    return Section(f"compare.{key}", title, text, on_record.everyone, DataState, answer, TABLE, **more)
+    return Section(f"compare.{key}", title, text, on_record.everyone, DataState, answer, views or table(), **more)
 
 
 TAB = Tab(
@@ -77,18 +83,18 @@ TAB = Tab(
             "Each model by how long sixteen pictures take and how far its pictures are from real ones, both on a scale of "
             "powers of ten. Down and to the left is better.",
             on_record.everyone, tradeoff.TradeoffState, tradeoff.tradeoff,
-            (View("words", "words"), View("plots", "plot", "", {"tall": True}), View("words", "missing")), element="gm-tradeoff",
+            (View("words", "words"), View("plots", "plot", "", {"tall": True, "room": [430, 337]}), View("words", "missing")), element="gm-tradeoff",
             task="Point at a model to see its pictures; press it to open its family.",
         ),
         Section("compare.samples", "Pictures of a model", "Some that its checkpoint keeps, without loading it.",
                 on_record.everyone, State, bundled_samples.samples, hidden=True),
-        Section("compare.glance", "At a glance", "", tuple, GlanceState, glance, TABLE),
+        Section("compare.glance", "At a glance", "", tuple, GlanceState, glance, table(810, 880, whole=True)),
         measured("size", "Size", "How large each model is, and how long it was trained.", comparison.size),
         measured(
             "quality", "Quality",
             "How near the pictures are to real ones, as a classifier sees them that was trained on real ones alone: the "
             "referee. The first rows put real pictures in the place of generated ones.",
-            comparison.quality,
+            comparison.quality, table(494, 780),
         ),
         measured(
             "diversity", "Diversity",
@@ -99,22 +105,22 @@ TAB = Tab(
         measured(
             "speed", "Time", "How long one picture and sixteen take, on every machine that was measured, and on the one "
             "that serves this page.",
-            comparison.speed, element="gm-speed",
+            comparison.speed, table(370, 490), element="gm-speed",
         ),
         Section("compare.measure", "Measure this host", "How long one picture and sixteen take here.", on_record.samplers,
-                DataState, host_speed.measure, TABLE, work=True, hidden=True),
+                DataState, host_speed.measure, table(), work=True, hidden=True),
         experiment("transfer"),
         Section(
             "compare.domains", "Data sets",
             "The same family with other pictures: what is hard for one need not be for the next.",
-            tuple, comparison.DomainsState, comparison.domains, TABLE,
+            tuple, comparison.DomainsState, comparison.domains, table(810, 880, whole=True),
         ),
         experiment("attribution"),
         measured(
             "likelihood", "Likelihood",
             "How many bits a test picture costs, per pixel and colour, with the model as a compressor: exact, or an upper bound. "
             "Published figures stand beside ours; theirs were told no class.",
-            comparison.likelihood,
+            comparison.likelihood, table(494, 780),
         ),
         experiment("augmentation"),
         *(experiment(name) for name in experiment_results.files() if name not in EXPERIMENTS),

@@ -55,12 +55,12 @@ class Tip {
 const compare = (a, b) =>
   typeof a === 'number' && typeof b === 'number' ? a - b : String(a).localeCompare(String(b), 'en', { numeric: true });
 
-export class Table extends View {
+class Table extends View {
   sorted = null; // {key, down}
 
   layOut() {
     this.reading = make('p', { class: 'gm-table-reading', hidden: this.options.unread });
-    this.box = make('div', { class: 'gm-scroll', tabIndex: 0, role: 'region' });
+    this.box = make('div', { class: `gm-scroll${this.options.whole ? ' gm-whole' : ''}`, tabIndex: 0, role: 'region' });
     this.save = make('button', {
       type: 'button',
       class: 'gm-button',
