@@ -10,6 +10,9 @@ export function fitOf(spec, model, key) {
   return spec.fits[model]?.[key] ?? spec.fits['*']?.[key] ?? {};
 }
 
+/** What can be chosen: a choice is a value, or its title and the value. */
+export const valuesOf = (choices = []) => choices.map((choice) => (Array.isArray(choice) ? choice[1] : choice));
+
 /**
  * The state that an address describes, each value as its field's kind has it: lists by commas or by repeated keys. What is of
  * no such kind, and keys that the section doesn't have, stay text, for the server to say so.
@@ -28,7 +31,7 @@ export function textOf(state) {
 }
 
 function typed(texts, kind, { choices }) {
-  const offered = choices?.map((choice) => (Array.isArray(choice) ? choice[1] : choice)) ?? [];
+  const offered = valuesOf(choices);
   const one = (text) => {
     if (NUMBERS.includes(kind)) return text.trim() && Number.isFinite(Number(text)) ? Number(text) : text;
     return offered.find((value) => String(value) === text) ?? text;

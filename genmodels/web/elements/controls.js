@@ -1,5 +1,7 @@
 // The controls of a state's fields: native inputs, labelled, that call back with a value of the field's kind.
 
+import { valuesOf } from './address.js';
+
 let count = 0;
 
 /** An element from a tag, properties and children. */
@@ -112,11 +114,10 @@ function seed(key, field, fit, changed) {
 function select(key, field, fit, changed) {
   const id = `gm-${++count}`;
   const list = make('select', { id, name: key });
-  const choices = (to) => (to.choices || []).map((choice) => (Array.isArray(choice) ? choice : [choice, choice]));
   let values = [];
   const adapt = (to) => {
-    values = choices(to).map(([, value]) => value);
-    list.replaceChildren(...choices(to).map(([title], i) => make('option', { value: i, textContent: title })));
+    values = valuesOf(to.choices);
+    list.replaceChildren(...values.map((_, i) => make('option', { value: i, textContent: [to.choices[i]].flat()[0] })));
     element.hidden = values.length < 2;
   };
   list.addEventListener('change', () => changed(values[Number(list.value)], true));
@@ -137,7 +138,7 @@ function checks(_key, field, fit, changed) {
     );
   let values = [];
   const adapt = (to) => {
-    values = to.choices.map(([, value]) => value);
+    values = valuesOf(to.choices);
     box.replaceChildren(
       ...to.choices.map(([title], i) => make('label', {}, make('input', { type: 'checkbox', value: i, onchange: tell }), title)),
     );

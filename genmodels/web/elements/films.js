@@ -3,17 +3,12 @@
 
 import { bytesOf } from './bytes.js';
 import { make } from './controls.js';
+import { svg } from './diagram.js';
 import { fit } from './picture.js';
 
 const MILLISECONDS = 150;
 const WIDE = 100; // of the chart's own units
 const HIGH = 28;
-
-const svg = (tag, attributes) => {
-  const element = document.createElementNS('http://www.w3.org/2000/svg', tag);
-  for (const [key, value] of Object.entries(attributes)) element.setAttribute(key, value);
-  return element;
-};
 
 const indexAt = (film, step) =>
   Math.max(
@@ -29,8 +24,8 @@ class Screen {
     this.count = make('div', { class: 'gm-films-count', textContent: '\u00a0' });
     this.line = svg('polyline', {});
     this.mark = svg('line', { y1: 0, y2: HIGH });
-    const chart = svg('svg', { viewBox: `0 0 ${WIDE} ${HIGH}`, preserveAspectRatio: 'none', 'aria-hidden': 'true' });
-    chart.append(this.line, this.mark);
+    const box = { viewBox: `0 0 ${WIDE} ${HIGH}`, preserveAspectRatio: 'none', 'aria-hidden': 'true' };
+    const chart = svg('svg', box, this.line, this.mark);
     this.figure = make('figure', { class: 'gm-films-screen' }, this.title, this.canvas, this.count, chart);
   }
 
@@ -72,7 +67,7 @@ class Screen {
   }
 }
 
-export class Films extends HTMLElement {
+class Films extends HTMLElement {
   options = {};
   steps = [];
 

@@ -16,25 +16,20 @@ export function linkTo(key, page, properties, ...children) {
   return make('a', { ...properties, href: `./?tab=${key}`, onclick: go }, ...children);
 }
 
-export class Cards extends Section {
+class Cards extends Section {
   layOutViews() {
     const page = this.page.page;
     this.views = [];
     const own = Object.entries(page.spec.families).filter(([, family]) => !family.of); // a card stands for its kin
     const cards = own.map(([key, family]) => this.card(key, family, page));
     this.main.append(make('div', { class: 'gm-family-cards' }, ...cards));
-    if (!this.querySelector('gm-moving')) this.filled();
-    for (const event of ['load', 'error']) this.addEventListener(event, () => this.filled(), { capture: true, once: true });
+    const done = () => this.classList.contains('gm-filled') || this.filled({});
+    if (!this.querySelector('gm-moving')) done();
+    for (const event of ['load', 'error']) this.addEventListener(event, done, { capture: true, once: true });
   }
 
   /** All of it is known: there is nothing to ask. */
   ask() {}
-
-  filled() {
-    if (this.classList.contains('gm-filled')) return;
-    this.classList.add('gm-filled');
-    this.dispatchEvent(new CustomEvent('gm-change', { bubbles: true, detail: { section: this.spec.key, state: {} } }));
-  }
 
   card(key, { title, heading, diagram, idea, strengths, limits, picture }, page) {
     const words = (list, mark, name) =>
@@ -58,7 +53,7 @@ export class Cards extends Section {
 }
 
 /** A still that moves while it is pointed at or has the focus, and after a tap; never by itself. */
-export class Moving extends HTMLElement {
+class Moving extends HTMLElement {
   connectedCallback() {
     if (this.image) return;
     this.image = make('img', { alt: this.alt, loading: 'lazy', decoding: 'async', width: 3, height: 1 });
@@ -81,7 +76,7 @@ export class Moving extends HTMLElement {
 }
 
 /** Who can do what: {columns: [{key, title, question}], rows: {family: {key: {much: 0 to 2, word}}}}. */
-export class Relations extends View {
+class Relations extends View {
   show({ columns, rows } = {}) {
     if (!rows) return;
     const page = this.closest('gm-page');

@@ -38,7 +38,7 @@ export function drawSheet(canvas, picture, columns = 0, gap = 2) {
   for (let i = 0; i < n; i++) {
     view.putImageData(imageOf(bytes, [c, h, w], i * c * h * w), (i % wide) * (w + gap), Math.floor(i / wide) * (h + gap));
   }
-  return { columns: wide, rows: high, gap };
+  return { columns: wide, gap };
 }
 
 /** The i-th picture alone, as the pads speak: {pixels: Uint8Array, shape: [C, H, W]}. */

@@ -1,6 +1,6 @@
 // A section: its two sentences, the controls of its state, and the views of its answers. It knows no model: it has a
 // `spec` from the server, a `page` that shares data, drawing and seed, and a `backend` that computes.
-import { fitOf, textOf } from './address.js';
+import { fitOf, textOf, valuesOf } from './address.js';
 import { latestOnly } from './backend.js';
 import { control, make } from './controls.js';
 import './views.js';
@@ -211,7 +211,7 @@ export class Section extends HTMLElement {
       const to = this.fit(key);
       one.fit(to);
       const value = this.state[key];
-      const allowed = to.choices ? to.choices.some((c) => (Array.isArray(c) ? c[1] : c) === value) : value >= to.low && value <= to.high;
+      const allowed = to.choices ? valuesOf(to.choices).includes(value) : value >= to.low && value <= to.high;
       if (value === undefined || !allowed) delete this.state[key];
       one.set(this.state[key] ?? to.default);
     }
@@ -225,9 +225,9 @@ export class Section extends HTMLElement {
     await this.ask();
   }
 
-  change(key, value, final = true) {
+  change(key, value) {
     this.state[key] = value;
-    this.ask(final);
+    this.ask();
   }
 
   /** The page's data, drawing or seed changed. */
@@ -262,6 +262,11 @@ export class Section extends HTMLElement {
     this.answer = answer;
     this.page.light(this, answer);
     for (const view of this.views) view.show(answer[view.options.key], answer);
+    this.filled(state);
+  }
+
+  /** What belongs to a state is on show. */
+  filled(state) {
     this.classList.add('gm-filled');
     this.dispatchEvent(new CustomEvent('gm-change', { bubbles: true, detail: { section: this.spec.key, state } }));
   }

@@ -13,7 +13,7 @@ const REST = 'overview.fill'; // speaks the same state
 const SIDE = 240;
 const TOGETHER = 3;
 
-export class See extends Section {
+class See extends Section {
   layOutViews() {
     const page = this.page.page;
     this.views = [];
@@ -29,11 +29,10 @@ export class See extends Section {
 
   /** Families that are asked together: a function that takes the question. */
   line(families) {
-    const asks = latestOnly(
-      ({ question }) => this.page.backend.ask(this.spec.key, { ...question, families }),
-      (answer, { question }) => this.heard(answer, question),
+    return latestOnly(
+      (question) => this.page.backend.ask(this.spec.key, { ...question, families }),
+      (answer, question) => this.heard(answer, question),
     );
-    return (question) => asks({ question });
   }
 
   /** Another picture: what is computed of the former one is no longer wanted. */

@@ -1,5 +1,6 @@
 // Sections whose answers come step by step. What changes elsewhere on the page makes them work again only where they are
 // seen, and a drawing only once it rests: each of their answers takes a second of computing.
+import { valuesOf } from './address.js';
 import { make } from './controls.js';
 import { Work } from './section.js';
 
@@ -62,7 +63,7 @@ export class Asked extends Steps {
 }
 
 /** A sentence of parts, or one of the visitor's own: the one that was drawn stands in the field. */
-export class Sentence extends Steps {
+class Sentence extends Steps {
   layOutControls() {
     super.layOutControls();
     this.parts = Object.keys(this.controls).filter((key) => this.spec.fields[key].part);
@@ -89,9 +90,8 @@ export class Sentence extends Steps {
 
   surprise() {
     for (const key of this.parts) {
-      const { choices } = this.fit(key);
-      const pick = choices[Math.floor(Math.random() * choices.length)];
-      this.state[key] = Array.isArray(pick) ? pick[1] : pick;
+      const values = valuesOf(this.fit(key).choices);
+      this.state[key] = values[Math.floor(Math.random() * values.length)];
       this.controls[key].set(this.state[key]);
     }
     delete this.state.prompt;
