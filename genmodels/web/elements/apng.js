@@ -7,7 +7,7 @@ const SIDE = 256; // pixels of the saved film, at least
  * The bytes of an endless film of PNG files of one size.
  * @param {Uint8Array[]} pngs @param {number} milliseconds of each frame @param {object} info text
  */
-export function animated(pngs, milliseconds, info = {}) {
+function animated(pngs, milliseconds, info = {}) {
   const [head] = chunksOf(pngs[0]);
   const parts = [pngs[0].subarray(0, 8), chunk('IHDR', head.body), chunk('acTL', numbers(pngs.length, 0)), ...textChunks(info)];
   let count = 0; // of all chunks of frames, as the format wants it

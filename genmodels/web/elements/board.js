@@ -9,7 +9,7 @@ import { spoken } from './views.js';
 const CARDS = 8;
 const HIGHEST = 2 ** 31 - 1;
 
-export class Spot extends Section {
+class Spot extends Section {
   score = { visitor: 0, critic: 0, of: 0 };
   picked = new Set();
   group = 1;

@@ -7,7 +7,7 @@ import { familyName } from './table.js';
 import { coded } from './views.js';
 
 /** The race: a lane for each racer, and one for every family that can't, with the reason. */
-export class Race extends Asked {
+class Race extends Asked {
   layOutViews() {
     this.views = [];
     this.lanes = make('div', { class: 'gm-lanes' });
@@ -135,7 +135,7 @@ export class Race extends Asked {
 const ordinal = (n) => `${n}${['th', 'st', 'nd', 'rd'][n % 10 < 4 && Math.floor(n / 10) % 10 !== 1 ? n % 10 : 0]}`;
 
 /** Points that show their model's pictures, and open its family. */
-export class Tradeoff extends Section {
+class Tradeoff extends Section {
   layOutViews() {
     super.layOutViews();
     this.known = {};
@@ -166,7 +166,7 @@ export class Tradeoff extends Section {
 }
 
 /** The table of speeds, and a button that measures this host. */
-export class Speed extends Section {
+class Speed extends Section {
   layOutControls() {
     super.layOutControls();
     this.run = make('button', {

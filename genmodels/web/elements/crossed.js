@@ -6,7 +6,7 @@ import { Grid } from './views.js';
 const GAP = 2;
 const APART = 8; // between the headings and the cells
 
-export class Crossed extends Grid {
+class Crossed extends Grid {
   layOut() {
     super.layOut();
     const { rows, columns, shape = [1, 28, 28] } = this.options;

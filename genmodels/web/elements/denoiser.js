@@ -10,7 +10,7 @@ import { View } from './views.js';
 
 const MILLISECONDS = 180; // a frame, when it is played
 
-export class Denoiser extends View {
+class Denoiser extends View {
   frames = [];
   total = 0;
   follows = true;

@@ -15,7 +15,7 @@ export const svg = (tag, attributes, ...children) => {
   return element;
 };
 
-export class Diagram extends HTMLElement {
+class Diagram extends HTMLElement {
   /** @type {{boxes: object[], arrows: any[], alt: string}} */ value = null;
   compact = false;
 

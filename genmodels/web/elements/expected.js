@@ -13,7 +13,7 @@ const ENDS = { 1: ['#fff'], 3: ['#f00', '#0f0', '#00f'] };
 const WORTH_SEEING = 40; // tenths of a bit: it begins at the pixel whose surprise is closest to this
 const CHART = [512, 128];
 
-export class Expected extends Section {
+class Expected extends Section {
   seen = null; // the picture on show: {model, pixels, shape, bits}
   inside = false; // whether a pixel is pointed at: then what the model does not know yet is covered
 

@@ -9,7 +9,7 @@ import { spoken, View } from './views.js';
 const COST = ['diffusion.hub_cost', 'network']; // speaks the same state
 const ASKING = 'Asking the Hub what this model costs here …';
 
-export class Hub extends Asked {
+class Hub extends Asked {
   layOutControls() {
     super.layOutControls();
     this.cost = make('p', { class: 'gm-note gm-cost', role: 'status', textContent: ASKING });
@@ -134,7 +134,7 @@ export class Hub extends Asked {
 }
 
 /** One large picture that becomes clear. */
-export class Photo extends View {
+class Photo extends View {
   layOut() {
     const { side = 512, title } = this.options;
     this.canvas = make('canvas', {

@@ -3,7 +3,7 @@ import { Section } from './section.js';
 
 const KINDS = 12; // about as many as there are: the room that they will take
 
-export class Likelihood extends Section {
+class Likelihood extends Section {
   layOutViews() {
     super.layOutViews();
     const shape = this.page.facts[this.model]?.shape;

@@ -23,7 +23,7 @@ export function plot(canvas, { points, extent: e }, radius, only = null) {
   pen.globalAlpha = 1;
 }
 
-export class MapSection extends Section {
+class MapSection extends Section {
   only = null; // the class that the legend singles out
   probe = { x: 0, y: 0 };
   where = null; // the drawing's {mean, std}

@@ -4,7 +4,7 @@ import { Section } from './section.js';
 
 const FROM_HERE = 'diffusion.denoise'; // speaks the same state
 
-export class Noise extends Section {
+class Noise extends Section {
   layOutControls() {
     super.layOutControls();
     this.classList.remove('gm-bare');

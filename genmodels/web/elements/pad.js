@@ -32,7 +32,7 @@ const template = (props) => `
   <div class="gm-pad-strips"></div>
 </div>`;
 
-export class Pad extends Piece {
+class Pad extends Piece {
   static template = template;
 
   mount({ element, props, changed, trigger }) {

@@ -27,7 +27,7 @@ import './table.js';
 import './plot.js';
 import './compare.js';
 
-export class Page extends HTMLElement {
+class Page extends HTMLElement {
   spec = null;
   backend = null;
   data = null;

@@ -3,7 +3,7 @@
 import { make } from './controls.js';
 import { Section } from './section.js';
 
-export class Pipeline extends Section {
+class Pipeline extends Section {
   layOutViews() {
     super.layOutViews();
     this.classList.add('gm-wide');

@@ -26,7 +26,7 @@ export function ticks(low, high, log, pixels = 400) {
 }
 
 /** From data to the page: {at(value), low, high, log}. */
-export function scale(values, log, from, to) {
+function scale(values, log, from, to) {
   const known = values.filter((value) => Number.isFinite(value) && (!log || value > 0));
   let [low, high] = known.length ? [Math.min(...known), Math.max(...known)] : [1, 10];
   if (log) [low, high] = [low / 1.35, high * 1.35];
@@ -41,7 +41,7 @@ export function scale(values, log, from, to) {
   };
 }
 
-export class Plots extends View {
+class Plots extends View {
   layOut() {
     this.box = make('div', { class: 'gm-plots' });
     this.append(this.box);

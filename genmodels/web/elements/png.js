@@ -45,7 +45,7 @@ export function chunksOf(png) {
 }
 
 /** One iTXt chunk. @param {string} key @param {string} text */
-export function textChunk(key, text) {
+function textChunk(key, text) {
   const latin = [...key].every((c) => c >= ' ' && c <= '~') ? key : 'Comment';
   return chunk('iTXt', new TextEncoder().encode(`${latin.slice(0, 79)}\0\0\0\0\0${text}`));
 }

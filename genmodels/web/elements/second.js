@@ -3,7 +3,7 @@
 import { make } from './controls.js';
 import { showPicture } from './picture.js';
 
-export class Second extends HTMLElement {
+class Second extends HTMLElement {
   options = {};
 
   connectedCallback() {

@@ -4,7 +4,7 @@ import { make } from './controls.js';
 import { drawSheet } from './picture.js';
 import { View } from './views.js';
 
-export class SolverGrid extends View {
+class SolverGrid extends View {
   layOut() {
     this.box = make('div', { class: 'gm-scroll', tabIndex: 0, role: 'region', 'aria-label': this.options.title });
     this.append(this.box);

@@ -9,7 +9,7 @@ import { showPicture } from './picture.js';
 const PHONE = matchMedia('(max-width: 900px)');
 const SETTLING = 3000; // milliseconds in which the sections above the one that was asked for may still grow
 
-export class Tab extends HTMLElement {
+class Tab extends HTMLElement {
   /** @type {object} the tab's spec */ spec = null;
   /** @type {object} gm-page */ page = null;
   only = null; // a section's key, if just that is to be shown

@@ -3,7 +3,7 @@ import { make } from './controls.js';
 import { pictureAt } from './picture.js';
 import { roving } from './roving.js';
 
-export class Takes extends HTMLElement {
+class Takes extends HTMLElement {
   /**
    * @param {number[][]} places [left, top] of each picture, in points of the canvas @param {number[]} size [width, height] of each
    * target @param {(i: number) => object} picture the i-th as the pads speak: {pixels, shape}

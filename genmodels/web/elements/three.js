@@ -11,7 +11,7 @@ const ZOOM = 8;
 const GREY = 128; // what is not written yet
 const FIELD = 'pixelcnn.field';
 
-export class Three extends Steps {
+class Three extends Steps {
   layOutViews() {
     this.views = [];
     this.box = make('div', { class: 'gm-ways' });

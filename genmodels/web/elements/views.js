@@ -64,7 +64,7 @@ export class Grid extends View {
 }
 
 /** A code as bars up and down from a middle line. */
-export class Bars extends View {
+class Bars extends View {
   layOut() {
     this.append(
       (this.canvas = make('canvas', {
@@ -103,7 +103,7 @@ export class Bars extends View {
  * A histogram with a mark: {counts, edges, mark, left, right}; with {above, below} of two kinds one grows up, one down.
  * A density has {curve: heights at equal distances} too.
  */
-export class Histogram extends View {
+class Histogram extends View {
   layOut() {
     if (this.options.keys)
       this.append(make('div', { class: 'gm-keys' }, ...this.options.keys.map((text) => make('span', {}, make('i'), text))));
@@ -168,7 +168,7 @@ export class Histogram extends View {
 }
 
 /** One sentence, or several: plain text with **bold** parts; announced when it changes. */
-export class Words extends View {
+class Words extends View {
   layOut() {
     this.append((this.line = make('p', { class: 'gm-verdict', role: 'status' })));
   }
@@ -190,7 +190,7 @@ export const spoken = (text) => marked(text, '**', 'b');
 export const coded = (text) => marked(text, '`', 'code');
 
 /** Small pictures with captions: {pictures, titles: [[line, …]], marked: [bool]}. */
-export class Gallery extends View {
+class Gallery extends View {
   layOut() {
     this.append((this.box = make('div', { class: 'gm-gallery' })));
     if (this.options.take) this.rove = roving(this.box);
@@ -230,7 +230,7 @@ export class Gallery extends View {
 const still = matchMedia('(prefers-reduced-motion: reduce)');
 
 /** Frames on a scrubber: {frames: picture with N = frames (each one sheet), captions: [text], start}; plays when `plays`. */
-export class Film extends View {
+class Film extends View {
   layOut() {
     const { shape = [1, 28, 28], tiles = [1, 1], alt = this.options.title || 'Film' } = this.options;
     this.canvas = make('canvas', { class: 'gm-sheet', role: 'img', 'aria-label': alt });
@@ -314,7 +314,7 @@ export class Film extends View {
   }
 }
 
-export const VIEWS = {
+const VIEWS = {
   'gm-grid': Grid,
   'gm-bars': Bars,
   'gm-histogram': Histogram,

@@ -15,7 +15,7 @@ const PAUSES = [1000, 600, 350, 200, 120, 70, 40, 20, 0]; // milliseconds betwee
 const REPLAY = 40;
 const DRAWING = 250; // milliseconds without a stroke after which a drawing is taken as made
 
-export class Writer extends Work {
+class Writer extends Work {
   rows = []; // {pixels, bits} of all pictures, as far as they have come
   shown = 0;
 
