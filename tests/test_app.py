@@ -22,7 +22,7 @@ from helpers import ROOT, environment, free_port, picture, wait_until_served
 
 from genmodels import app, checkpoint
 from genmodels.registry import kin, representatives
-from genmodels.tabs import page
+from genmodels.tabs import document, page
 from genmodels.wrappers import core, denoisers, examples, hub_repos
 
 pytestmark = pytest.mark.skipif(not checkpoint.bundled(), reason="no bundled models")
@@ -470,6 +470,17 @@ def test_what_is_no_page_passes_as_it_is(served: Served) -> None:
     missing = served.http.get(f"{served.address}/elements/missing.js")
     assert missing.status_code == 404
     assert "modulepreload" not in missing.text
+
+
+@pytest.mark.parametrize("tag", [b"<gradio-app></gradio-app>", b'<base href="/" />'])
+def test_a_document_with_half_of_what_a_page_has_stays_as_it_is(tag: bytes) -> None:
+    """Gradio's module would never begin if nothing of ours stood beside it."""
+    script = b'<script type="module" crossorigin src="./assets/index.js"></script>'
+    half = b"<html><head>" + script + b"</head><body>" + tag + b"</body></html>"
+    assert document.with_tags(half) == half
+    whole = half.replace(script, script + b"<base><gradio-app>")
+    assert b"start.js" in document.with_tags(whole)
+    assert script not in document.with_tags(whole)
 
 
 def test_a_family_without_a_model_has_no_tab(monkeypatch: pytest.MonkeyPatch) -> None:
