@@ -41,7 +41,7 @@ def _measured(name: str) -> Iterator[Row]:
     try:
         model = get_model(name, Samples)
         for n in (1, 16):
-            for seconds, _ in timings(functools.partial(_draw, model, n), REPEATS, SECONDS):
+            for seconds in timings(functools.partial(_draw, model, n), REPEATS, SECONDS):
                 found[n] = 1000 * seconds
                 yield {}
         yield comparison.speed_row(name, f"this host: {hardware(here())}", found[1], found[16])
