@@ -662,6 +662,30 @@ def test_a_folder_that_is_not_there_is_refused(tmp_path: Path, monkeypatch: pyte
         checkpoint.bundled()
 
 
+def test_a_file_that_goes_while_they_are_read_is_none(
+    bundle: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nor is what is being written, in a folder of its own; a link to nothing neither."""
+    root = bundle("vae-mnist")
+    before = on_record.records()
+    assert before["vae-mnist"]
+    (root / "vae-mnist/.saving-x").mkdir()
+    (root / "vae-mnist/.saving-x/metrics.json").write_text("{")
+    (root / "vae-mnist/gone.json").symlink_to(root / "nowhere")
+    stat = os.stat
+
+    def vanishing(path: Any, *args: Any, **kwargs: Any) -> os.stat_result:
+        if str(path).endswith("README.md"):
+            raise FileNotFoundError(path)
+        return stat(path, *args, **kwargs)
+
+    monkeypatch.setattr(os, "stat", vanishing)
+    names = {Path(file).relative_to(root / "vae-mnist").as_posix() for file, *_ in on_record._stamp()}
+    assert {"metrics.json", "model.safetensors"} <= names
+    assert not names & {"README.md", "gone.json", ".saving-x/metrics.json"}
+    assert on_record.records() == before
+
+
 # -- speed -------------------------------------------------------------------------------------------------------------
 
 

@@ -1,5 +1,6 @@
 """Which models there are, and what was measured of them: read from JSON files, no model is loaded."""
 
+import contextlib
 import functools
 import os
 from collections.abc import Iterable
@@ -51,13 +52,15 @@ def records() -> Records:
 
 def _stamp() -> tuple[tuple[str, int, int], ...]:
     """What tells whether a file of any model has changed, of a referee's too."""
-    files = (
-        os.path.join(place, name)
-        for root in checkpoint.bundled().values()
-        for place, _, names in os.walk(root)
-        for name in names
-    )
-    return tuple((file, (facts := os.stat(file)).st_mtime_ns, facts.st_size) for file in files)
+    stamp = []
+    for root in checkpoint.bundled().values():
+        for place, folders, names in os.walk(root):
+            folders[:] = [folder for folder in folders if not folder.startswith(".")]  # what is being written
+            for file in (os.path.join(place, name) for name in names):
+                with contextlib.suppress(OSError):  # it has gone since
+                    facts = os.stat(file)
+                    stamp.append((file, facts.st_mtime_ns, facts.st_size))
+    return tuple(stamp)
 
 
 @functools.lru_cache(maxsize=2)
