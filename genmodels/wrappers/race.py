@@ -44,7 +44,8 @@ def usual(model: str) -> list[str]:
     """Who races unless somebody else is chosen: the first model of each family for this model's data, and one's own."""
     names = _of_the_same(model)
     first = {describe(name)["family"]: name for name in reversed(names)}
-    return [name for name in names if name in first.values() or name in own()]
+    racing = {*first.values(), *own()}
+    return [name for name in names if name in racing]
 
 
 def _of_the_same(model: str) -> list[str]:
