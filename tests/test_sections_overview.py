@@ -206,6 +206,18 @@ def test_who_is_missing_or_broken_says_so_and_the_others_go_on() -> None:
     assert "slots" in last["families"]["diffusion"]
 
 
+def test_a_family_whose_config_was_mended_reads_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("vae-mnist", "flow-mnist"):
+        shutil.copytree(checkpoint.find(name), tmp_path / name)
+    monkeypatch.setattr(checkpoint, "BUNDLED", [tmp_path])
+    config = tmp_path / "flow-mnist/config.json"
+    whole = config.read_text()
+    config.write_text("{")
+    assert list(overview.readable()) == ["vae"]
+    config.write_text(whole)
+    assert list(overview.readable()) == ["vae", "flow"]
+
+
 def test_a_failure_is_logged_and_hidden_behind_a_sentence(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

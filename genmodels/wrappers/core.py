@@ -6,7 +6,7 @@ import os
 import shutil
 import tempfile
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
@@ -218,8 +218,18 @@ def _description(name: str) -> dict[str, Any]:
 def available(family: str) -> list[str]:
     """The bundled models of a family that can be read, in the order of the data sets, the general ones before the special
     ones."""
+    return available_by([family])[family]
+
+
+def available_by(families: Iterable[str]) -> dict[str, list[str]]:
+    """The same of several families by name, at one look."""
+    configs = checkpoint.configs()
+    return {family: _in_order(family, configs) for family in families}
+
+
+def _in_order(family: str, configs: Mapping[str, Any]) -> list[str]:
     order = list(DATASETS)
-    names = [name for name, config in checkpoint.configs().items() if config["family"] == family]
+    names = [name for name, config in configs.items() if config["family"] == family]
 
     def rank(name: str) -> tuple[bool, int, str]:
         data = describe(name)["data"]
@@ -236,7 +246,7 @@ def kin(family: str) -> list[str]:
 
 def available_of_kin(family: str) -> list[str]:
     """The bundled models of a family, then those of the families that it stands for."""
-    return [name for one in kin(family) for name in available(one)]
+    return [name for names in available_by(kin(family)).values() for name in names]
 
 
 def own() -> list[str]:

@@ -9,10 +9,11 @@ from genmodels import checkpoint
 from genmodels.data import DATASETS
 from genmodels.evaluation.keys import PART_TITLES, RANKED_BY
 from genmodels.evaluation.report import Report, measured, read_report, shown
+from genmodels.files import Stamp, stamp
 from genmodels.places import without_paths
 from genmodels.protocols import AnyModel, Samples, abilities_of
 from genmodels.registry import FAMILIES, get_family
-from genmodels.wrappers.core import available, describe
+from genmodels.wrappers.core import available_by, describe
 
 Records = dict[str, Report]
 
@@ -21,7 +22,7 @@ Records = dict[str, Report]
 
 def everyone() -> list[str]:
     """The models of all families, family by family."""
-    return [name for family in FAMILIES for name in available(family)]
+    return [name for names in available_by(FAMILIES).values() for name in names]
 
 
 def samplers() -> list[str]:
@@ -50,21 +51,20 @@ def records() -> Records:
     return _records(_stamp())
 
 
-def _stamp() -> tuple[tuple[str, int, int], ...]:
+def _stamp() -> tuple[tuple[str, Stamp], ...]:
     """What tells whether a file of any model has changed, of a referee's too."""
-    stamp = []
+    found = []
     for root in checkpoint.bundled().values():
         for place, folders, names in os.walk(root):
             folders[:] = [folder for folder in folders if not folder.startswith(".")]  # what is being written
             for file in (os.path.join(place, name) for name in names):
                 with contextlib.suppress(OSError):  # it has gone since
-                    facts = os.stat(file)
-                    stamp.append((file, facts.st_mtime_ns, facts.st_size))
-    return tuple(stamp)
+                    found.append((file, stamp(file)))
+    return tuple(found)
 
 
 @functools.lru_cache(maxsize=2)
-def _records(stamp: tuple[tuple[str, int, int], ...]) -> Records:
+def _records(files: tuple[tuple[str, Stamp], ...]) -> Records:
     return {name: _record(name) for name in everyone()}
 
 

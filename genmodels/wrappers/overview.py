@@ -1,16 +1,14 @@
 """All families on one page: what each of them makes of a picture, and how they relate. By ability; no family is listed."""
 
-import functools
 import logging
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, NamedTuple
 
-from genmodels import checkpoint, protocols
+from genmodels import protocols
 from genmodels.models.base import Model
 from genmodels.protocols import AnyModel
-from genmodels.registry import get_family, representatives
+from genmodels.registry import FAMILIES, get_family, representatives
 from genmodels.wrappers import (
     autoregressive,
     bottleneck,
@@ -196,16 +194,13 @@ class Readable(NamedTuple):
 
 def readable() -> dict[str, Readable]:
     """The families that have a model here and the abilities for a reader, by name."""
-    return _readable(tuple(checkpoint.bundled().values()), tuple(representatives()))
-
-
-@functools.lru_cache(maxsize=2)  # it is asked at every stroke, and reads every checkpoint's config
-def _readable(folders: tuple[Path, ...], families: tuple[str, ...]) -> dict[str, Readable]:
     found: dict[str, Readable] = {}
-    for family in families:
+    here = core.available_by(FAMILIES)
+    for family in representatives():
         can = protocols.abilities_of(get_family(family))
         own = [reader for reader in READERS if all(need in can for need in reader.needs)]
-        if own and (names := core.available_of_kin(family)):
+        names = [name for one in core.kin(family) for name in here[one]]
+        if own and names:
             found[family] = Readable(own[0], names)
     return found
 
