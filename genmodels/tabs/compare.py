@@ -1,6 +1,5 @@
 """All families on one page: the race, the trade-off, and what is on record of them as tables."""
 
-from dataclasses import dataclass
 from typing import Any
 
 from genmodels.tabs.base import Tab
@@ -29,12 +28,7 @@ EXPERIMENTS = {
 }  # fmt: skip
 
 
-@dataclass(frozen=True)
-class GlanceState(FreeState):
-    """Nothing is asked."""
-
-
-def glance(state: GlanceState) -> Answer:
+def glance(state: FreeState) -> Answer:
     """table: what each family is, in words."""
     from genmodels.tabs import page  # which reads this tab
 
@@ -82,7 +76,7 @@ TAB = Tab(
         ),
         Section("compare.samples", "Pictures of a model", "Some that its checkpoint keeps, without loading it.",
                 on_record.everyone, State, bundled_samples.samples, hidden=True),
-        Section("compare.glance", "At a glance", "", tuple, GlanceState, glance, TABLE),
+        Section("compare.glance", "At a glance", "", tuple, FreeState, glance, TABLE),
         measured("size", "Size", "How large each model is, and how long it was trained.", comparison.size),
         measured(
             "quality", "Quality",
@@ -107,7 +101,7 @@ TAB = Tab(
         Section(
             "compare.domains", "Data sets",
             "The same family with other pictures: what is hard for one need not be for the next.",
-            tuple, comparison.DomainsState, comparison.domains, TABLE,
+            tuple, FreeState, comparison.domains, TABLE,
         ),
         experiment("attribution"),
         measured(

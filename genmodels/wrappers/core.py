@@ -6,6 +6,7 @@ import os
 import shutil
 import tempfile
 import threading
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
@@ -19,6 +20,7 @@ from genmodels.device import at, devices, here, lent, set_threads, turn
 from genmodels.memory import few_arenas as few_arenas
 from genmodels.memory import give_back as give_back
 from genmodels.models.base import Model
+from genmodels.places import without_paths as without_paths
 from genmodels.protocols import AnyModel
 from genmodels.registry import get_family
 
@@ -120,6 +122,15 @@ def locked_steps(steps: Iterator[Step]) -> Iterator[Step]:
             if step is None:
                 return
             yield step
+
+
+def timed(steps: Iterator[Step]) -> Iterator[tuple[Step, float]]:
+    """Each step with the milliseconds that all up to it took, without the time in which others had their turns."""
+    ms, start = 0.0, time.perf_counter()
+    for step in steps:
+        ms += 1000 * (time.perf_counter() - start)
+        yield step, ms
+        start = time.perf_counter()
 
 
 def placed(answer: Callable[P, R]) -> Callable[P, R]:

@@ -2,6 +2,7 @@
 
 import contextlib
 import functools
+import logging
 import os
 from collections.abc import Iterable
 
@@ -16,6 +17,7 @@ from genmodels.registry import FAMILIES, get_family
 from genmodels.wrappers.core import available_by, describe
 
 Records = dict[str, Report]
+FAILED = "It failed; the server's log says why."
 
 # -- which models ------------------------------------------------------------------------------------------------------
 
@@ -115,6 +117,14 @@ def why_missing(name: str, slug: str, report: Report) -> str:
 def sentence(error: object) -> str:
     """What went wrong, for visitors: without the paths of this computer."""
     return f"{without_paths(str(error)).rstrip('.')}."
+
+
+def why_failed(log: logging.Logger, who: str, error: Exception) -> str:
+    """Why something has no answer, for visitors: what a refusal says; all else is hidden behind a sentence, and logged."""
+    if isinstance(error, ValueError):
+        return sentence(error)
+    log.error("%s failed", who, exc_info=error)
+    return FAILED
 
 
 def no_model(family: str, data: str) -> str:

@@ -26,7 +26,6 @@ from genmodels.wrappers.state import seed as seed_field
 
 PICTURES = 16
 PULSE = 0.1  # seconds of a racer's own time between two pictures of it on the way
-FAILED = "It failed; the server's log says why."
 log = logging.getLogger(__name__)
 
 
@@ -160,11 +159,8 @@ def _turns(racers: list[Racer]) -> Iterator[tuple[int, Answer]]:
         racer = heapq.heappop(racers)
         try:
             told = racer.turn()
-        except ValueError as error:
-            told = {"why": on_record.sentence(error)}
-        except Exception:
-            log.exception("%s failed in the race", racer.name)
-            told = {"why": FAILED}
+        except Exception as error:
+            told = {"why": on_record.why_failed(log, racer.name, error)}
         if not {"arrived", "why"} & set(told):
             heapq.heappush(racers, racer)
         yield racer.place, told
