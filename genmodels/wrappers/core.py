@@ -257,7 +257,7 @@ def kin(family: str) -> list[str]:
 
 def available_of_kin(family: str) -> list[str]:
     """The bundled models of a family, then those of the families that it stands for."""
-    return [name for names in available_by(kin(family)).values() for name in names]
+    return [name for one in kin(family) for name in available(one)]
 
 
 def own() -> list[str]:
