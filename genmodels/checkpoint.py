@@ -30,9 +30,9 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from genmodels.data import reason
-from genmodels.files import json_writer, read_tensors, tensor_writer, text_writer, write_files
+from genmodels.files import Stamp, json_writer, read_tensors, stamp, tensor_writer, text_writer, write_files
 from genmodels.models.base import Model
-from genmodels.places import data_label, is_named, start_label, without_paths
+from genmodels.places import data_label, is_named, start_label
 from genmodels.registry import family_of, get_family
 
 Source = str | os.PathLike[str]  # a bundled name, a folder, or a Hub repo "user/repo"
@@ -121,17 +121,21 @@ def _checkpoint_in(folder: Path) -> Path | None:
 
 def _inside(root: Path) -> dict[str, Path]:
     names = sorted(os.listdir(root)) if root.is_dir() else []
-    return {name: root / name for name in names if (root / name / CONFIG).is_file()}
+    return {name: root / name for name in names if os.path.isfile(os.path.join(root, name, CONFIG))}
 
 
 def bundled_folder(name: str) -> Path | None:
     """The folder of one bundled model, without a look into the others; None if there is none of that name."""
     folders = [root / name for root in reversed(BUNDLED) if root.is_dir() and name in os.listdir(root)]
-    return next((folder for folder in folders if (folder / CONFIG).is_file()), own().get(name) or JOINED.get(name))
+    found = next((folder for folder in folders if (folder / CONFIG).is_file()), None)
+    return found or own().get(name) or JOINED.get(name)
 
 
 def configs() -> dict[str, dict[str, Any]]:
-    """What the bundled models that can be read say of themselves: name -> config.json; `unreadable` has the others."""
+    """What the bundled models that can be read say of themselves: name -> config.json; `unreadable` has the others.
+
+    They are kept while their files don't change: to read, not to write into.
+    """
     return {name: config for name, config in _all_configs().items() if isinstance(config, dict)}
 
 
@@ -144,10 +148,15 @@ def _all_configs() -> dict[str, dict[str, Any] | str]:
     found: dict[str, dict[str, Any] | str] = {}
     for name, folder in bundled().items():
         try:
-            found[name] = Checkpoint(folder).config
-        except ValueError as error:
-            found[name] = without_paths(str(error))
+            found[name] = _kept_config(folder, stamp(os.path.join(folder, CONFIG)))
+        except (OSError, ValueError) as error:
+            found[name] = str(error)
     return found
+
+
+@functools.lru_cache(maxsize=256)
+def _kept_config(folder: Path, stamp: Stamp) -> dict[str, Any]:
+    return Checkpoint(folder).config
 
 
 def find(source: Source) -> Path:
@@ -244,11 +253,8 @@ class Checkpoint:
     @functools.cached_property
     def weights_hash(self) -> str:
         """The first 16 hexadecimal digits of the SHA-256 of all weights: which model exactly a figure belongs to."""
-        digest = hashlib.sha256()
-        for name in weight_files(self.family):
-            if (self.folder / name).is_file():
-                digest.update((self.folder / name).read_bytes())
-        return digest.hexdigest()[:16]
+        files = [self.folder / name for name in weight_files(self.family)]
+        return _digest(tuple((file, stamp(file)) for file in files if file.is_file()))
 
     def files(self) -> list[str]:
         """Those of the files of its family that it has."""
@@ -271,6 +277,14 @@ class Checkpoint:
         if not isinstance(values, dict):
             raise ValueError(f"{file} holds no JSON object.")
         return values
+
+
+@functools.lru_cache(maxsize=256)
+def _digest(files: tuple[tuple[Path, Stamp], ...]) -> str:
+    digest = hashlib.sha256()
+    for file, _ in files:
+        digest.update(file.read_bytes())
+    return digest.hexdigest()[:16]
 
 
 def _checked_config(file: Path) -> dict[str, Any]:

@@ -110,7 +110,9 @@ class _Held(threading.local):
 
 
 _held, _users = _Held(), Counter[torch.device]()
-_choosing, _locks = threading.Lock(), dict[torch.device, threading.Lock]()
+_locks = dict[torch.device, threading.Lock]()
+#: Reentrant: the garbage collector may close a `lent` that was left open in the very thread that is choosing.
+_choosing = threading.RLock()
 
 
 def here() -> torch.device:

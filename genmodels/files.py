@@ -15,6 +15,8 @@ from torch import Tensor
 
 from genmodels.data import reason
 
+Stamp = tuple[int, int, int]
+
 
 def json_writer(values: Mapping[str, Any]) -> Callable[[Path], int]:
     return text_writer(json.dumps(values, indent=2, ensure_ascii=False) + "\n")
@@ -73,6 +75,12 @@ def save_error(folder: Path, error: Exception, kept: str = "What was there befor
     full = code == errno.ENOSPC or "No space left" in str(error)
     why = "the disk is full" if full else getattr(error, "strerror", None) or reason(error)
     return OSError(code or errno.EIO, f"Saving to {folder} failed: {why}. {kept}")
+
+
+def stamp(file: str | os.PathLike[str]) -> Stamp:
+    """What tells whether a file is still the one that was read: of one that took its place the number is another."""
+    facts = os.stat(file)
+    return facts.st_mtime_ns, facts.st_size, facts.st_ino
 
 
 def tensor_writer(tensors: Mapping[str, Tensor], half: bool) -> Callable[[Path], None]:

@@ -8,7 +8,7 @@ from genmodels.data import DATASETS
 
 #: An absolute path of two parts or more, as it stands in a text; addresses such as https://host/path are none.
 PATH = re.compile(
-    r"""(?<![\w:/\\.~<-])(?!/\?)(?:/[^\s/\\'"`<>|:;,()\[\]{}]+){2,}"""  # /home/anna/pictures, but no question of a page, /?model=a/b
+    r"""(?<![\w:/\\.~<-])(?:/[^\s/\\?'"`<>|:;,()\[\]{}]+){2,}"""  # /home/anna/pictures, but no question of a page, /compare/?model=a/b
     r"""|(?<!\w)[A-Za-z]:(?:[/\\]+[^\s/\\'"`<>|:;,()\[\]{}]+){2,}"""  # C:\Users\anna, or its backslashes doubled
     r"""|(?<!\w)file://[^\s'"`<>]+"""
 )

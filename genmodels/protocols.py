@@ -5,6 +5,7 @@ Shapes: images `(B, C, H, W)` float32 in [-1, 1]; labels `(B,)` int64, -1 or Non
 A family's method may take further keywords, with defaults: those of `sample` are its knobs, such as a temperature.
 """
 
+import functools
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
@@ -403,6 +404,7 @@ def abilities_of(family: type) -> list[type[AnyModel]]:
     return [protocol for protocol in ABILITIES.values() if all(hasattr(family, name) for name in _own(protocol))]
 
 
+@functools.cache
 def _own(protocol: type[AnyModel]) -> frozenset[str]:
     """What an ability asks for, but for what each model has: that stands in an instance, not in its class."""
     return get_protocol_members(protocol) - get_protocol_members(AnyModel)

@@ -16,14 +16,12 @@ PATIENCE = 3.0  # seconds after which no further repeat of one measurement is be
 
 def median_seconds(run: Callable[[], object], repeats: int = REPEATS) -> float:
     """Median wall time of `run()`, after one call to warm up, with the device's queue drained."""
-    *_, (median, _) = timings(run, repeats)
+    *_, median = timings(run, repeats)
     return median
 
 
-def timings(
-    run: Callable[[], object], repeats: int = REPEATS, patience: float = PATIENCE
-) -> Iterator[tuple[float, int]]:
-    """As `median_seconds`, call by call: the median so far, and of how many calls; none is begun after `patience` seconds."""
+def timings(run: Callable[[], object], repeats: int = REPEATS, patience: float = PATIENCE) -> Iterator[float]:
+    """As `median_seconds`, call by call: the median so far; none is begun after `patience` seconds."""
     seconds: list[float] = []
     while len(seconds) <= repeats and (len(seconds) < 2 or sum(seconds) < patience):
         start = time.perf_counter()
@@ -31,7 +29,7 @@ def timings(
         if torch.cuda.is_available():
             torch.cuda.synchronize()
         seconds.append(time.perf_counter() - start)
-        yield statistics.median(seconds[1:] or seconds), len(seconds) - 1
+        yield statistics.median(seconds[1:] or seconds)
 
 
 _NEIGHBOUR = """

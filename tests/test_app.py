@@ -9,11 +9,14 @@ import os
 import re
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from types import SimpleNamespace
 from typing import Any
 
+import anyio
+import gradio
 import httpx
 import pytest
 from gradio_client import Client
@@ -22,8 +25,10 @@ from helpers import ROOT, environment, free_port, picture, wait_until_served
 
 from genmodels import app, checkpoint
 from genmodels.registry import kin, representatives
-from genmodels.tabs import page
+from genmodels.tabs import document, page
 from genmodels.wrappers import core, denoisers, examples, hub_repos
+from genmodels.wrappers.section import Section
+from genmodels.wrappers.state import FreeState
 
 pytestmark = pytest.mark.skipif(not checkpoint.bundled(), reason="no bundled models")
 PATIENCE = 120  # seconds; a busy machine is slow
@@ -420,6 +425,73 @@ def test_hanging_up_stops_the_work_within_a_step(
 
 
 @needs_a_denoiser
+def test_downloads_keep_no_turn_from_what_answers_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many visitors wait for a model of the Hub, one download after the other."""
+    going, let_go = [], threading.Event()
+
+    def join(repo: str) -> None:
+        going.append(repo)
+        assert let_go.wait(PATIENCE)
+        raise ValueError(f"There is no {repo}.")
+
+    monkeypatch.setattr(page.hub_checkpoints, "join", join)
+    answers: dict[str, Any] = {}
+
+    async def ask(key: str, question: Any) -> None:
+        answers[key] = await page.ask(question)
+
+    async def visit() -> None:
+        async with anyio.create_task_group() as visitors:
+            for i in range(page.AT_ONCE + 1):
+                state = {"repo": f"user/{i}"}
+                visitors.start_soon(ask, f"user/{i}", {"section": page.HUB_MODEL, "state": state})
+            try:
+                with anyio.fail_after(PATIENCE):
+                    while not going:
+                        await anyio.sleep(0.01)
+                    assert "error" in await page.ask({"section": "page.state", "state": None})
+                assert len(going) == 1
+                assert answers == {}
+            finally:
+                let_go.set()
+
+    try:
+        anyio.run(visit)
+    finally:
+        for limiter in (page._turns, page._downloads):
+            limiter.cache_clear()  # it belongs to that loop
+    assert answers == {f"user/{i}": {"error": f"There is no user/{i}.", "field": ""} for i in range(page.AT_ONCE + 1)}
+
+
+def test_no_refusal_says_where_something_lies_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither to the page, at once or step by step, nor to who calls by name. What has no path is said as it is."""
+    told = {
+        "/home/anna/app/models/x/config.json can't be read": "config.json can't be read",
+        "Choose 1/2 or /compare/?model=a/b…": "Choose 1/2 or /compare/?model=a/b…",
+    }
+    for said, shown in told.items():
+
+        def refuse(*_: Any, said: str = said) -> Any:
+            raise ValueError(said)
+
+        def refuse_later(*_: Any, said: str = said) -> Iterator[Any]:
+            yield {}
+            raise ValueError(said)
+
+        sections = {}
+        for answer in (refuse, refuse_later):
+            section = Section(f"x.{answer.__name__}", "X", "", list, FreeState, answer, work=answer is refuse_later)
+            sections[section.key] = section
+        monkeypatch.setattr(page, "sections", lambda found=sections: found)
+        refused = {"error": shown, "field": ""}
+        assert page.answer({"section": "x.refuse", "state": {}}) == refused
+        assert list(page.follow("x.refuse_later", {})) == [{}, refused]
+        for section in sections.values():
+            with pytest.raises(gradio.Error) as error:
+                list(page.polite(section.function())())
+            assert error.value.message == shown
+
+
 def test_a_model_of_the_hub_without_a_network() -> None:
     (said,) = page.follow("diffusion.hub_cost", {"repo": "stabilityai/sd-turbo"})
     assert said["error"] == "The Hub can't be reached, and 'stabilityai/sd-turbo' is not on this computer."
@@ -470,6 +542,17 @@ def test_what_is_no_page_passes_as_it_is(served: Served) -> None:
     missing = served.http.get(f"{served.address}/elements/missing.js")
     assert missing.status_code == 404
     assert "modulepreload" not in missing.text
+
+
+@pytest.mark.parametrize("tag", [b"<gradio-app></gradio-app>", b'<base href="/" />'])
+def test_a_document_with_half_of_what_a_page_has_stays_as_it_is(tag: bytes) -> None:
+    """Gradio's module would never begin if nothing of ours stood beside it."""
+    script = b'<script type="module" crossorigin src="./assets/index.js"></script>'
+    half = b"<html><head>" + script + b"</head><body>" + tag + b"</body></html>"
+    assert document.with_tags(half) == half
+    whole = half.replace(script, script + b"<base><gradio-app>")
+    assert b"start.js" in document.with_tags(whole)
+    assert script not in document.with_tags(whole)
 
 
 def test_a_family_without_a_model_has_no_tab(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -89,6 +89,33 @@ def test_what_is_put_among_the_bundled_models_is_there_at_once(tmp_path, monkeyp
         assert checkpoint.bundled_folder(name) is None
 
 
+def test_configs_are_read_again_once_they_have_changed(folder, monkeypatch):
+    """One that broke is among the unreadable ones, until it is whole again; one that is asked for by itself is a copy."""
+    monkeypatch.setattr(checkpoint, "BUNDLED", [folder.parent])
+    values = checkpoint.configs()["model"]
+    assert values["data"]["name"] == "bars"
+    assert checkpoint.configs()["model"] is values, "not read a second time"
+    checkpoint.read_config("model")["data"]["name"] = "scribbled over"
+    assert checkpoint.configs()["model"]["data"]["name"] == "bars"
+    edit_config(folder, data={"name": "other", "shape": [1, 8, 8], "classes": []})
+    assert checkpoint.configs()["model"]["data"]["name"] == "other"
+    whole = (folder / "config.json").read_text()
+    (folder / "config.json").write_text("{")
+    assert checkpoint.configs() == {}
+    assert "config.json can't be read as JSON" in checkpoint.unreadable()["model"]
+    (folder / "config.json").write_text(whole)
+    assert checkpoint.unreadable() == {}
+    assert checkpoint.configs()["model"]["data"]["name"] == "other"
+
+
+def test_what_is_found_is_not_sought_elsewhere(folder, monkeypatch):
+    monkeypatch.setattr(checkpoint, "BUNDLED", [folder.parent])
+    monkeypatch.setenv(checkpoint.OWN, str(folder.parent / "nowhere"))
+    assert checkpoint.bundled_folder("model") == folder
+    with pytest.raises(ValueError, match="which holds no checkpoint"):
+        checkpoint.bundled_folder("another")
+
+
 def test_a_checkpoint_is_read_once(folder):
     """And stays what it was: a value."""
     found = checkpoint.Checkpoint(folder)
@@ -331,6 +358,21 @@ def test_the_hash_is_that_of_the_weights(folder, tmp_path):
     assert checkpoint.weights_hash(folder) == first
     assert checkpoint.weights_hash(checkpoint.save(build(MODEL), tmp_path / "again")) == first
     assert checkpoint.weights_hash(checkpoint.save(build(MODEL, seed=1), tmp_path / "other")) != first
+
+
+def test_weights_are_read_again_only_if_they_have_changed(folder, tmp_path, monkeypatch):
+    first, read, seen = checkpoint.weights_hash(folder), Path.read_bytes, []
+    monkeypatch.setattr(Path, "read_bytes", lambda path: seen.append(path.name) or read(path))
+    assert checkpoint.weights_hash(folder) == first
+    assert seen == []
+    weights = folder / "model.safetensors"
+    before = weights.stat()
+    other = checkpoint.save(build(MODEL, seed=1), tmp_path / "other") / "model.safetensors"
+    os.utime(other, ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert other.stat().st_size == before.st_size
+    os.replace(other, weights)  # as old and as large, and others
+    assert checkpoint.weights_hash(folder) != first
+    assert seen == ["model.safetensors"]
 
 
 @having(Judges)

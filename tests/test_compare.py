@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import logging
 import os
 import shutil
 import time
@@ -18,7 +19,7 @@ from genmodels import checkpoint, operations
 from genmodels.data import cut, tile, to_picture, to_uint8
 from genmodels.evaluation.keys import KEYS
 from genmodels.protocols import Samples
-from genmodels.registry import FAMILIES
+from genmodels.registry import FAMILIES, get_family
 from genmodels.tabs import page
 from genmodels.wrappers import comparison, core, experiment_results, host_speed, on_record, plots, race, tables
 from genmodels.wrappers.published import LIKELIHOODS
@@ -381,8 +382,42 @@ def test_a_racer_that_fails_is_out(monkeypatch: pytest.MonkeyPatch) -> None:
     race._steps.cache_clear()
     rows = {row["model"]: row for row in ask("race", racers=["vae-mnist", "gan-mnist"])["racers"]}
     race._steps.cache_clear()
-    assert rows["gan-mnist"]["why"] == race.FAILED
+    assert rows["gan-mnist"]["why"] == on_record.FAILED
     assert rows["vae-mnist"]["place"] == 1
+
+
+def test_who_fails_is_told_alike(caplog: pytest.LogCaptureFixture) -> None:
+    """What a refusal says, without paths of this computer; of all else that it failed, and the log says why."""
+    log = logging.getLogger("tests")
+    with caplog.at_level(logging.ERROR):
+        refused = on_record.why_failed(
+            log, "vae-mnist", ValueError("/home/anna/x/model.safetensors lacks the key 'a'.")
+        )
+        assert refused == "model.safetensors lacks the key 'a'."
+        assert not caplog.records
+        assert on_record.why_failed(log, "vae-mnist", RuntimeError("no such memory")) == on_record.FAILED
+    assert "vae-mnist failed" in caplog.text
+    assert "no such memory" in caplog.text
+
+
+def test_a_model_that_fails_to_be_timed_is_a_row(bundle: Callable[..., Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    bundle("vae-mnist", "flow-mnist")
+    monkeypatch.setattr(host_speed, "SECONDS", 0.05)
+    draw = host_speed._draw
+
+    def fails(model: Any, n: int) -> Any:
+        if isinstance(model, get_family("flow")):
+            raise RuntimeError("no such memory")
+        return draw(model, n)
+
+    monkeypatch.setattr(host_speed, "_draw", fails)
+    section = SECTIONS["compare.measure"]
+    *_, last = section.answer(section.parse({}))
+    assert last["done"] is True
+    here = {row["model"]: row for row in last["table"]["rows"] if "this host" in row["machine"]}
+    assert here["vae-mnist"]["one"] > 0
+    assert {here["flow-mnist"][f"{key}_why"] for key in ("one", "sixteen", "rate")} == {on_record.FAILED}
+    assert {here["flow-mnist"][key] for key in ("one", "sixteen", "rate")} == {None}
 
 
 def test_a_model_that_knows_no_class_draws_any() -> None:
@@ -660,6 +695,30 @@ def test_a_folder_that_is_not_there_is_refused(tmp_path: Path, monkeypatch: pyte
         ValueError, match=r"^GENMODELS_CHECKPOINTS names the folder '.*nowhere', which holds no checkpoint"
     ):
         checkpoint.bundled()
+
+
+def test_a_file_that_goes_while_they_are_read_is_none(
+    bundle: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nor is what is being written, in a folder of its own; a link to nothing neither."""
+    root = bundle("vae-mnist")
+    before = on_record.records()
+    assert before["vae-mnist"]
+    (root / "vae-mnist/.saving-x").mkdir()
+    (root / "vae-mnist/.saving-x/metrics.json").write_text("{")
+    (root / "vae-mnist/gone.json").symlink_to(root / "nowhere")
+    stat = os.stat
+
+    def vanishing(path: Any, *args: Any, **kwargs: Any) -> os.stat_result:
+        if str(path).endswith("README.md"):
+            raise FileNotFoundError(path)
+        return stat(path, *args, **kwargs)
+
+    monkeypatch.setattr(os, "stat", vanishing)
+    names = {Path(file).relative_to(root / "vae-mnist").as_posix() for file, *_ in on_record._stamp()}
+    assert {"metrics.json", "model.safetensors"} <= names
+    assert not names & {"README.md", "gone.json", ".saving-x/metrics.json"}
+    assert on_record.records() == before
 
 
 # -- speed -------------------------------------------------------------------------------------------------------------

@@ -96,6 +96,30 @@ def test_requests_go_to_the_least_busy_device(monkeypatch):
     assert not any(device._users.values())
 
 
+def test_work_that_was_left_open_ends_where_another_is_choosing(monkeypatch):
+    """The garbage collector closes it in whichever thread it happens to run."""
+    left = device.lent()
+    where = left.__enter__()
+    ended = threading.Event()
+
+    def choose() -> tuple[torch.device, ...]:
+        left.__exit__(None, None, None)
+        ended.set()
+        return (where,)
+
+    def work() -> None:
+        with device.lent():
+            pass
+
+    monkeypatch.setattr(device, "devices", choose)
+    before = device._users[where]
+    thread = threading.Thread(target=work, daemon=True)
+    thread.start()
+    thread.join(10)
+    assert ended.is_set(), "it waits for itself"
+    assert device._users[where] == before - 1
+
+
 def test_one_computation_at_a_time_on_a_device():
     """In one stream each; several devices do not wait for each other."""
     first, second_one = torch.device("meta", 5), torch.device("meta", 6)

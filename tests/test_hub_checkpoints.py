@@ -86,9 +86,9 @@ def test_what_can_not_be_is_refused(put, monkeypatch):
     assert "model.safetensors" in said("tester/pickle")
     put("tester/critic", "referee")
     assert "holds a referee" in said("tester/critic")
-    monkeypatch.setattr(hub_repos, "_list", lambda repo: {"config.json": 300, "model.safetensors": 10**9})
+    monkeypatch.setattr(hub_repos, "list_files", lambda repo: {"config.json": 300, "model.safetensors": 10**9})
     assert said("tester/giant") == "The Hub repo 'tester/giant' has 1000 MB; at most 200 MB are loaded."
-    monkeypatch.setattr(hub_repos, "_list", lambda repo: {"model_index.json": 300})
+    monkeypatch.setattr(hub_repos, "list_files", lambda repo: {"model_index.json": 300})
     assert "is not a genmodels checkpoint" in said("tester/other")
 
 

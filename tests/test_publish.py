@@ -242,13 +242,19 @@ def test_push_refuses_a_path(model, capsys, file, text, path):
     "text",
     [
         "see https://huggingface.co/docs/hub", "bits/dim, 1/2/3 and precision / recall", "the tab `/vae`", "~/pictures", "./a/b",
-        "<td>x</td></tr>", "s3://bucket/key", "from tokenizers/models/x",
+        "<td>x</td></tr>", "s3://bucket/key", "from tokenizers/models/x", "/?model=a/b", "/compare/?model=x", "/vae?model=a/b/c",
     ],
 )  # fmt: skip
 def test_what_is_no_path_of_this_computer(model, text):
     (model / "README.md").write_text(text)
     assert to_upload(model, "tester/new")["README.md"] == text.encode()
     assert places.without_paths(text) == text
+
+
+def test_a_path_is_its_last_part():
+    for path in ("/home/anna/x", "(/home/anna/x)", "/home/anna/x?"):
+        assert places.without_paths(f"In {path}.") == f"In {path.replace('/home/anna/', '')}."
+    assert places.without_paths("C:\\Users\\anna\\x and file:///home/anna/y") == "x and y"
 
 
 def test_nothing_is_written_by_pushing(model):

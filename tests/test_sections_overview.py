@@ -13,7 +13,7 @@ from PIL import Image
 from genmodels import app, checkpoint
 from genmodels.registry import representatives
 from genmodels.tabs import page
-from genmodels.wrappers import bottleneck, core, discriminator, examples, latents, likelihoods, overview
+from genmodels.wrappers import bottleneck, core, discriminator, examples, latents, likelihoods, on_record, overview
 from genmodels.wrappers.section import Answer
 
 SIX = ["autoencoder", "vae", "gan", "flow", "pixelcnn", "diffusion"]
@@ -197,13 +197,29 @@ def spoilt(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 @pytest.mark.usefixtures("spoilt")
 def test_who_is_missing_or_broken_says_so_and_the_others_go_on() -> None:
     found = see()
-    assert found["gan"]["error"].startswith("It has no model for mnist here")
-    assert "model.safetensors" in found["flow"]["error"]
-    assert "model.safetensors" in found["pixelcnn"]["error"]
+    assert found["gan"]["error"] == (
+        "No model of it for digits is here: `python -m genmodels train gan --data mnist` trains one."
+    )
+    for family in ("flow", "pixelcnn"):
+        assert found[family]["error"].startswith("model.safetensors can't be read"), (
+            "without its place on this computer"
+        )
     assert all("slots" in found[family] for family in ("autoencoder", "vae", "diffusion"))
     *_, last = fill()
     assert "model.safetensors" in last["families"]["pixelcnn"]["error"]
     assert "slots" in last["families"]["diffusion"]
+
+
+def test_a_family_whose_config_was_mended_reads_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("vae-mnist", "flow-mnist"):
+        shutil.copytree(checkpoint.find(name), tmp_path / name)
+    monkeypatch.setattr(checkpoint, "BUNDLED", [tmp_path])
+    config = tmp_path / "flow-mnist/config.json"
+    whole = config.read_text()
+    config.write_text("{")
+    assert list(overview.readable()) == ["vae"]
+    config.write_text(whole)
+    assert list(overview.readable()) == ["vae", "flow"]
 
 
 def test_a_failure_is_logged_and_hidden_behind_a_sentence(
@@ -215,7 +231,7 @@ def test_a_failure_is_logged_and_hidden_behind_a_sentence(
     monkeypatch.setattr(overview.flows, "round_trip", fail)
     with caplog.at_level(logging.ERROR):
         found = see()
-    assert found["flow"] == {"error": overview.FAILED}
+    assert found["flow"] == {"error": on_record.FAILED}
     assert "slots" in found["pixelcnn"]
     assert "no such memory" in caplog.text
 

@@ -3,6 +3,7 @@
 import base64
 import json
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import pytest
@@ -14,6 +15,7 @@ from genmodels.wrappers.section import Section, View, from_pads
 from genmodels.wrappers.state import (
     EACH,
     NOT_TOLD,
+    Choices,
     DataState,
     FreeState,
     Refused,
@@ -21,6 +23,7 @@ from genmodels.wrappers.state import (
     choice,
     class_label,
     drawing,
+    field,
     hidden,
     numbers,
     real,
@@ -176,6 +179,30 @@ def test_a_state_of_a_data_set_has_several_models():
     assert (spec["subject"], set(spec["models"])) == ("data", {"vae-mnist", "vae-heroes"})
     assert race.function()(data="heroes") == {"data": "heroes"}
     assert not Section("compare.race", "Race", "", list, Race, lambda state: {}).is_ready
+
+
+def test_what_is_offered_is_asked_once():
+    """However many are chosen, and however many fields fit themselves to the models: that reads the disk."""
+    asked: list[str] = []
+
+    def offered(what: str, values: list) -> Callable[..., list]:
+        return lambda *_: asked.append(what) or values
+
+    @dataclass(frozen=True)
+    class Several(State):
+        several: list[int] = field(
+            Choices(label="Several", default=[1], choices=offered("choices", [(str(i), i) for i in range(4)]))
+        )
+        n: int = whole("How many", 1, 1, 3)
+
+    section = Section("vae.x", "X", "", offered("models", MODELS), Several, lambda state: {"several": state.several})
+    assert section.parse({"several": [3, 1, 3, 0]}).several == [3, 1, 0]
+    assert asked == ["models", "choices"]
+    with pytest.raises(Refused, match="The several must be one of 0, 1, 2, 3, not 7"):
+        section.parse({"several": [1, 7]})
+    asked.clear()
+    assert section.function()(several=[2]) == {"several": [2]}
+    assert asked.count("models") == 2, "once for the function, once for the call"
 
 
 @dataclass(frozen=True)

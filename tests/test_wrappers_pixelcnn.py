@@ -10,6 +10,7 @@ from test_wrappers import pad, pixels, refused
 from genmodels import operations
 from genmodels.wrappers import autoregressive, core, examples, pictures
 from genmodels.wrappers.core import load_model, locked_steps
+from genmodels.wrappers.latents import PictureState
 
 WRITERS = core.available("pixelcnn")
 #: One of grey pictures, one of coloured ones.
@@ -49,11 +50,10 @@ def test_steps_are_taken_without_gradients():
 @every_writer
 def test_surprises_add_up_to_bits_per_dim(name):
     picture = examples.own_pictures(name, 1)[0][1]
-    found = autoregressive.surprise_map(name, picture)
-    channels, height, width = found["shape"]
+    found = autoregressive.surprise(PictureState(name, picture["pixels"]))
+    _, channels, height, width = found["picture"]["shape"]
     bits = np.frombuffer(base64.b64decode(found["bits"]), np.uint8).reshape(height, width) / 10
-    assert found["name"] == name
-    assert found["pixels"] == picture["pixels"]
+    assert found["picture"]["pixels"] == picture["pixels"]
     assert bits.mean() / channels == pytest.approx(
         float(operations.bits_per_dim(load_model(name), torch.from_numpy(pixels(picture).copy()).movedim(2, 0)[None] / 127.5 - 1)),
         abs=0.05,

@@ -1,6 +1,5 @@
 """All families on one page: the race, the trade-off, and what is on record of them as tables."""
 
-from dataclasses import dataclass
 from typing import Any
 
 from genmodels.tabs.base import Tab
@@ -33,12 +32,7 @@ def table(desk: int = 370, phone: int = 440, **more: Any) -> tuple[View]:
     return (View("table", "table", "", {"room": [desk, phone], **more}),)
 
 
-@dataclass(frozen=True)
-class GlanceState(FreeState):
-    """Nothing is asked."""
-
-
-def glance(state: GlanceState) -> Answer:
+def glance(state: FreeState) -> Answer:
     """table: what each family is, in words."""
     from genmodels.tabs import page  # which reads this tab
 
@@ -88,7 +82,7 @@ TAB = Tab(
         ),
         Section("compare.samples", "Pictures of a model", "Some that its checkpoint keeps, without loading it.",
                 on_record.everyone, State, bundled_samples.samples, hidden=True),
-        Section("compare.glance", "At a glance", "", tuple, GlanceState, glance, table(810, 880, whole=True)),
+        Section("compare.glance", "At a glance", "", tuple, FreeState, glance, table(810, 880, whole=True)),
         measured("size", "Size", "How large each model is, and how long it was trained.", comparison.size),
         measured(
             "quality", "Quality",
@@ -113,7 +107,7 @@ TAB = Tab(
         Section(
             "compare.domains", "Data sets",
             "The same family with other pictures: what is hard for one need not be for the next.",
-            tuple, comparison.DomainsState, comparison.domains, table(810, 880, whole=True),
+            tuple, FreeState, comparison.domains, table(810, 880, whole=True),
         ),
         experiment("attribution"),
         measured(

@@ -40,8 +40,8 @@ def tags(document: bytes) -> bytes:
 
 
 def with_tags(document: bytes) -> bytes:
-    """A page of Gradio's that begins with ours; any other document as it is."""
-    if b"<gradio-app" not in document:
+    """A page of Gradio's that begins with ours; any other document as it is, also one without the place for our tags."""
+    if b"<gradio-app" not in document or b"<base" not in document:
         return document
     document = _GRADIO.sub(rb'<link rel="modulepreload" crossorigin href="\1" data-later>', document)
     return document.replace(b"<base", tags(document) + b"\n<base", 1)

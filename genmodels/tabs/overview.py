@@ -1,19 +1,12 @@
 """The front door: what the families are, how they relate, and what each makes of one drawing."""
 
-from dataclasses import dataclass
-
 from genmodels.tabs.base import Tab
 from genmodels.wrappers import overview
 from genmodels.wrappers.section import Answer, Section, View
 from genmodels.wrappers.state import FreeState
 
 
-@dataclass(frozen=True)
-class FamiliesState(FreeState):
-    """Nothing is asked."""
-
-
-def families(state: FamiliesState) -> Answer:
+def families(state: FreeState) -> Answer:
     """families: what each is, as its card says it, by name. (The page knows all of it without asking.)"""
     from genmodels.tabs import page  # which reads this tab
 
@@ -30,12 +23,12 @@ TAB = Tab(
         Section(
             "overview.families", "The families",
             "Point at a picture to see it move: all of them are made by the models that run here.",
-            tuple, FamiliesState, families, element="gm-cards",
+            tuple, FreeState, families, element="gm-cards",
         ),
         Section(
             "overview.map", "How they relate",
             "What a family can do follows from what it learns. No family has it all.",
-            tuple, overview.RelationsState, overview.relations, (View("relations", "relations"),),
+            tuple, FreeState, overview.relations, (View("relations", "relations"),),
         ),
         Section(
             "overview.see", "Draw once, see what each makes of it",

@@ -23,6 +23,7 @@ from genmodels.wrappers.state import Refused
 PURPOSE = "Try the families of generative image models with your own hands: small networks, live on this computer."
 BROKEN = "Something went wrong on the server; its log says what."
 AT_ONCE = 2  # direct calls that compute at the same time; more wait, by the order in which they came
+HUB_MODEL = "page.hub_model"
 MAX_UPLOAD = 14_000_000  # characters of base64: 10 MB
 log = logging.getLogger(__name__)
 
@@ -81,9 +82,16 @@ def _turns() -> anyio.CapacityLimiter:
     return anyio.CapacityLimiter(AT_ONCE)
 
 
+@functools.cache
+def _downloads() -> anyio.CapacityLimiter:
+    """Of what may take minutes, and of which one is had at a time anyway: it keeps no turn from what answers at once."""
+    return anyio.CapacityLimiter(1)
+
+
 async def ask(question: Any) -> Answer:
     """For the page's scripts: {"section", "state"} → the answer, or {"error": one sentence, "field": the state's key}."""
-    return await anyio.to_thread.run_sync(answer, question, limiter=_turns())
+    downloads = isinstance(question, Mapping) and question.get("section") == HUB_MODEL
+    return await anyio.to_thread.run_sync(answer, question, limiter=_downloads() if downloads else _turns())
 
 
 def answer(question: Any) -> Answer:
@@ -106,7 +114,7 @@ def answer(question: Any) -> Answer:
 
 
 def refusal(error: ValueError) -> Answer:
-    return {"error": str(error), "field": error.field if isinstance(error, Refused) else ""}
+    return {"error": core.without_paths(str(error)), "field": error.field if isinstance(error, Refused) else ""}
 
 
 def polite(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -116,7 +124,8 @@ def polite(function: Callable[..., Any]) -> Callable[..., Any]:
     def said(error: Exception) -> gr.Error:
         if not isinstance(error, ValueError):
             log.exception("%s failed", function.__name__)
-        return gr.Error(str(error) if isinstance(error, ValueError) else BROKEN, print_exception=False)
+        told = core.without_paths(str(error)) if isinstance(error, ValueError) else BROKEN
+        return gr.Error(told, print_exception=False)
 
     def once(*args: Any, **kwargs: Any) -> Any:
         try:
@@ -228,7 +237,7 @@ def _checked(question: Any) -> Answer:
 
 
 HELPERS: dict[str, Callable[[Any], Answer]] = {
-    "page.hub_model": _hub_model,
+    HUB_MODEL: _hub_model,
     "page.examples": _examples,
     "page.upload": _upload,
     "page.about": _about,

@@ -28,6 +28,7 @@ from genmodels.wrappers.core import (
     get_model,
     locked,
     locked_steps,
+    timed,
 )
 from genmodels.wrappers.latents import PictureState
 from genmodels.wrappers.pictures import from_pad
@@ -46,7 +47,7 @@ from genmodels.wrappers.state import (
 )
 from genmodels.wrappers.state import seed as state_seed
 from genmodels.wrappers.state import whole as state_whole
-from genmodels.wrappers.types import Pad, PixelDistribution, SurpriseMap
+from genmodels.wrappers.types import Pad, PixelDistribution
 
 MAX_WRITTEN = 16
 TENTHS, UNKNOWN = 10, 255  # bits travel as bytes: so many to the bit, and one that stands for "none"
@@ -82,16 +83,15 @@ def _text(values: np.ndarray) -> str:
 
 
 @locked
-def surprise_map(name: str, pad: Pad) -> SurpriseMap:
+def surprise_map(name: str, pad: Pad) -> str:
     """How much each pixel of a picture surprises the model, given those before it, without naming the class.
 
-    bits: -log2 of the probability that a pixel had, its colours added up (25.4 and more are the same).
+    -log2 of the probability that a pixel had, its colours added up, in tenths of a bit as base64 of bytes (25.4 bits and more
+    are the same).
     """
     levels, log_p = _expectations(name, pad)
     bits = -log_p.gather(-1, levels.unsqueeze(-1)).squeeze(-1).sum(0) / math.log(2)
-    surprise = (bits * TENTHS).round().clamp(0, UNKNOWN - 1)
-    shape = describe(name)["shape"]
-    return {"name": name, "shape": shape, "pixels": pad["pixels"], "bits": _text(surprise.numpy())}
+    return _text((bits * TENTHS).round().clamp(0, UNKNOWN - 1).numpy())
 
 
 @locked
@@ -291,29 +291,19 @@ def _written(name: str, state: ThreeState) -> Iterator[Answer]:
     model = get_model(name, WritesRows)
     label = class_index(name, class_of(state.label)) if describe(name)["conditional"] else None
     labels, generators = operations.as_labels(model, 1, label), seeded([state.seed])
-    seconds, sent_at = 0.0, time.perf_counter()
-    steps = locked_steps(_timed(_in_one_thread(model.sample_steps(labels, generators=generators))))
-    for row, (images, took) in enumerate(steps, 1):
-        seconds += took
+    sent_at = time.perf_counter()
+    steps = locked_steps(timed(_in_one_thread(model.sample_steps(labels, generators=generators))))
+    for row, (images, ms) in enumerate(steps, 1):
         if row == model.image_shape[1] or time.perf_counter() - sent_at >= QUICK:
             sent_at = time.perf_counter()
-            yield {"row": row, "ms": 1000 * seconds, "picture": pictures(images)}
-
-
-def _timed(steps: Iterator[Step]) -> Iterator[tuple[Step, float]]:
-    """Each with the seconds that it took, without the wait for others."""
-    while True:
-        begun = time.perf_counter()
-        step = next(steps, None)
-        if step is None:
-            return
-        yield step, time.perf_counter() - begun
+            yield {"row": row, "ms": ms, "picture": pictures(images)}
 
 
 def surprise(state: PictureState) -> Answer:
     """picture, and bits: how much each of its pixels surprises the model; see `surprise_map`."""
-    return {"picture": {"pixels": state.picture, "shape": [1, *describe(state.model)["shape"]]}} | {
-        "bits": surprise_map(state.model, state.pad_of("picture"))["bits"]
+    return {
+        "picture": {"pixels": state.picture, "shape": [1, *describe(state.model)["shape"]]},
+        "bits": surprise_map(state.model, state.pad_of("picture")),
     }
 
 

@@ -1,7 +1,6 @@
 """The models side by side: what is on record of them as tables. Nothing here loads a model: it reads JSON files."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from genmodels import checkpoint
@@ -61,11 +60,15 @@ def missing(key: str, why: str) -> Row:
     return {key: None, f"{key}_why": why}
 
 
+def real_images(known: Records) -> Mapping[str, Figures]:
+    """The figures of real images by kind, as any of these models was compared with them."""
+    return next((report["references"] for report in known.values() if report.get("references")), {})
+
+
 def _references(known: Records, slugs: Sequence[str]) -> list[Row]:
-    """Real images in the place of samples, as any of the data set's models was compared with."""
-    found = next((report["references"] for report in known.values() if report.get("references")), {})
+    """Real images in the place of samples."""
     rows = []
-    for kind, figures in found.items():
+    for kind, figures in real_images(known).items():
         row: Row = {
             "family": None,
             "family_why": "Real images.",
@@ -266,12 +269,7 @@ def _speed_rows(name: str, report: Report) -> list[Row]:
     return found or [empty]
 
 
-@dataclass(frozen=True)
-class DomainsState(FreeState):
-    """Nothing is asked."""
-
-
-def domains(state: DomainsState) -> Answer:
+def domains(state: FreeState) -> Answer:
     """A family a row, a data set a column: pictures of the first model there is, and its Fréchet distance."""
     sets = {data: able(data, AnyModel) for data in dict.fromkeys(describe(name)["data"] for name in everyone())}
     columns = [

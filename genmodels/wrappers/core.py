@@ -6,7 +6,8 @@ import os
 import shutil
 import tempfile
 import threading
-from collections.abc import Callable, Iterator, Sequence
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
@@ -19,6 +20,7 @@ from genmodels.device import at, devices, here, lent, set_threads, turn
 from genmodels.memory import few_arenas as few_arenas
 from genmodels.memory import give_back as give_back
 from genmodels.models.base import Model
+from genmodels.places import without_paths as without_paths
 from genmodels.protocols import AnyModel
 from genmodels.registry import get_family
 
@@ -122,6 +124,15 @@ def locked_steps(steps: Iterator[Step]) -> Iterator[Step]:
             yield step
 
 
+def timed(steps: Iterator[Step]) -> Iterator[tuple[Step, float]]:
+    """Each step with the milliseconds that all up to it took, without the time in which others had their turns."""
+    ms, start = 0.0, time.perf_counter()
+    for step in steps:
+        ms += 1000 * (time.perf_counter() - start)
+        yield step, ms
+        start = time.perf_counter()
+
+
 def placed(answer: Callable[P, R]) -> Callable[P, R]:
     """All of an answer on one device, the least busy one when it begins; `locked` parts of it take turns there."""
 
@@ -218,8 +229,18 @@ def _description(name: str) -> dict[str, Any]:
 def available(family: str) -> list[str]:
     """The bundled models of a family that can be read, in the order of the data sets, the general ones before the special
     ones."""
+    return available_by([family])[family]
+
+
+def available_by(families: Iterable[str]) -> dict[str, list[str]]:
+    """The same of several families by name, at one look."""
+    configs = checkpoint.configs()
+    return {family: _in_order(family, configs) for family in families}
+
+
+def _in_order(family: str, configs: Mapping[str, Any]) -> list[str]:
     order = list(DATASETS)
-    names = [name for name, config in checkpoint.configs().items() if config["family"] == family]
+    names = [name for name, config in configs.items() if config["family"] == family]
 
     def rank(name: str) -> tuple[bool, int, str]:
         data = describe(name)["data"]

@@ -1,9 +1,8 @@
 """Which diffusion models there are, and the settings of their solvers."""
 
 import functools
-import time
-from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any, Literal, TypedDict
+from collections.abc import Callable
+from typing import Any, Literal, TypedDict
 
 from genmodels import checkpoint
 from genmodels.models.diffusion import DiffusionConfig
@@ -11,9 +10,6 @@ from genmodels.protocols import Denoises
 from genmodels.wrappers.core import available, check_name, get_model, shown
 from genmodels.wrappers.sampling import knob
 from genmodels.wrappers.state import State, choice, real, whole
-
-if TYPE_CHECKING:
-    from genmodels.models.pipeline import Step
 
 FAMILY = "diffusion"
 MOST_STEPS, FEW_STEPS, MOST_GUIDANCE = 100, 8, 8.0  # in a section
@@ -94,15 +90,6 @@ def _scheduler(name: Any) -> str:
     if not isinstance(name, str) or name not in SOLVERS:
         raise ValueError(f"There is no solver {shown(name)}; the solvers are {', '.join(SOLVERS)}.")
     return name
-
-
-def timed(moments: Iterator["Step"]) -> Iterator[tuple["Step", float]]:
-    """Each moment with the milliseconds that all up to it took, without the time in which others had their turns."""
-    ms, start = 0.0, time.perf_counter()
-    for moment in moments:
-        ms += 1000 * (time.perf_counter() - start)
-        yield moment, ms
-        start = time.perf_counter()
 
 
 # -- fields of states that fit the model ------------------------------------------------------------------------------

@@ -23,6 +23,7 @@ from genmodels.wrappers.core import (
     describe,
     get_model,
     locked_steps,
+    timed,
 )
 from genmodels.wrappers.denoisers import (
     Solver,
@@ -32,7 +33,6 @@ from genmodels.wrappers.denoisers import (
     solver_field,
     solver_of,
     steps_field,
-    timed,
 )
 from genmodels.wrappers.examples import known_images
 from genmodels.wrappers.pictures import from_pad

@@ -1,6 +1,7 @@
 """How long pictures take on the computer that serves the app: measured at a press, model by model."""
 
 import functools
+import logging
 from collections.abc import Iterator
 
 import torch
@@ -16,6 +17,7 @@ from genmodels.wrappers.state import DataState
 from genmodels.wrappers.tables import Row
 
 REPEATS, SECONDS = 9, 1.5  # of each of both sizes; seconds after which no further repeat is begun
+log = logging.getLogger(__name__)
 
 
 def measure(state: DataState) -> Iterator[Answer]:
@@ -36,19 +38,20 @@ def measure(state: DataState) -> Iterator[Answer]:
 
 
 def _measured(name: str) -> Iterator[Row]:
-    """{} after every call, the row in the end. What can't be loaded has none, and says why."""
+    """{} after every call, the row in the end. What can't be loaded, or fails, has none, and says why."""
     found: dict[int, float] = {}
     try:
         model = get_model(name, Samples)
         for n in (1, 16):
-            for seconds, _ in timings(functools.partial(_draw, model, n), REPEATS, SECONDS):
+            for seconds in timings(functools.partial(_draw, model, n), REPEATS, SECONDS):
                 found[n] = 1000 * seconds
                 yield {}
         yield comparison.speed_row(name, f"this host: {hardware(here())}", found[1], found[16])
-    except ValueError as error:
+    except Exception as error:
+        why = on_record.why_failed(log, name, error)
         row: Row = {"family": describe(name)["family"], "model": name, "machine": "this host"}
         for key in ("one", "sixteen", "rate"):
-            row |= {key: None, f"{key}_why": on_record.sentence(error)}
+            row |= comparison.missing(key, why)
         yield row
 
 

@@ -50,11 +50,10 @@ def pull() -> None:
     if not owner:
         return
     import huggingface_hub
-    from huggingface_hub.errors import HfHubHTTPError, HTTPError
 
     try:
         repos = [model.id for model in huggingface_hub.HfApi().list_models(author=owner, filter="genmodels")]
-    except (HfHubHTTPError, HTTPError, OSError) as error:
+    except hub_repos.failures() as error:
         raise ValueError(f"{HUB} is {owner!r}, whose models can't be listed: {reason(error)}") from error
     for repo in repos:
         name = repo.rpartition("/")[2]
@@ -66,12 +65,11 @@ def pull() -> None:
 def _check_size(repo: str) -> None:
     """From the list of files, before one is downloaded; what was downloaded before needs no network."""
     import huggingface_hub
-    from huggingface_hub.errors import HfHubHTTPError, HTTPError
 
     try:
-        sizes = hub_repos._list(repo)
-    except (HfHubHTTPError, HTTPError, OSError) as error:
-        raise ValueError(hub_repos._refusal(repo, error)) from error
+        sizes = hub_repos.list_files(repo)
+    except hub_repos.failures() as error:
+        raise ValueError(hub_repos.refusal(repo, error)) from error
     if sizes is None:
         if not isinstance(huggingface_hub.try_to_load_from_cache(repo, CONFIG), str):
             raise ValueError(f"The Hub can't be reached, and {repo!r} is not on this computer.")

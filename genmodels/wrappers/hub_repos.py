@@ -147,10 +147,9 @@ def look_into(repo: str) -> Contents:
     as pickles only or incomplete, parts of an unknown library.
     """
     import huggingface_hub
-    from huggingface_hub.errors import HfHubHTTPError, HTTPError
 
     try:
-        sizes = _list(repo)
+        sizes = list_files(repo)
         if sizes is not None and not 0 < sizes.get(INDEX, 0) <= MAX_SETTINGS:
             raise ValueError(f"The repo {repo!r} is no diffusers pipeline: it has no {INDEX}.")
         # of the branch, not of a commit: so the cache remembers which commit that is, for when there is no network
@@ -161,12 +160,19 @@ def look_into(repo: str) -> Contents:
         index = _read_index(repo, path)
         files, variant = _choose(repo, _parts(repo, index), sizes)
         weights = _count_weights(repo, commit, files)
-    except (HfHubHTTPError, HTTPError, OSError) as error:
-        raise ValueError(_refusal(repo, error)) from error
+    except failures() as error:
+        raise ValueError(refusal(repo, error)) from error
     return Contents(repo, commit, index["_class_name"], files, variant, weights)
 
 
-def _list(repo: str) -> dict[str, int] | None:
+def failures() -> tuple[type[Exception], ...]:
+    """What the Hub's library raises where it can't get something."""
+    from huggingface_hub.errors import HfHubHTTPError, HTTPError
+
+    return HfHubHTTPError, HTTPError, OSError
+
+
+def list_files(repo: str) -> dict[str, int] | None:
     """The size of each file in a repo; None without a network."""
     import huggingface_hub
     from huggingface_hub.errors import HfHubHTTPError, HTTPError, OfflineModeIsEnabled
@@ -184,7 +190,7 @@ def _list(repo: str) -> dict[str, int] | None:
         return None
 
 
-def _refusal(repo: str, error: Exception) -> str:
+def refusal(repo: str, error: Exception) -> str:
     """What the Hub's answer means, in one sentence."""
     from huggingface_hub.errors import GatedRepoError, LocalEntryNotFoundError, RepositoryNotFoundError
 

@@ -1,13 +1,14 @@
 """What is on record of the bundled models: the figures that a visitor understands, as a table."""
 
 from genmodels.evaluation.keys import KEYS, RANKED_BY, REAL_SETS, REAL_SETS_MEANING
-from genmodels.evaluation.report import Report, measured, shown
+from genmodels.evaluation.report import Report, shown
+from genmodels.wrappers import on_record
 from genmodels.wrappers.core import available
 
 
 def figures(family: str) -> str:
     """A Markdown table of a family's models with those figures that a visitor understands, and what they mean."""
-    known = {name: _cells(measured(name)) for name in available(family)}
+    known = {name: _cells(on_record.records()[name]) for name in available(family)}
     columns = [title for title in _titles() if any(title in cells for cells in known.values())]
     if not columns:
         return "Not measured: `python -m genmodels evaluate` does it."

@@ -1,6 +1,8 @@
 """Which models there are, and what was measured of them: read from JSON files, no model is loaded."""
 
+import contextlib
 import functools
+import logging
 import os
 from collections.abc import Iterable
 
@@ -8,19 +10,21 @@ from genmodels import checkpoint
 from genmodels.data import DATASETS
 from genmodels.evaluation.keys import PART_TITLES, RANKED_BY
 from genmodels.evaluation.report import Report, measured, read_report, shown
+from genmodels.files import Stamp, stamp
 from genmodels.places import without_paths
 from genmodels.protocols import AnyModel, Samples, abilities_of
 from genmodels.registry import FAMILIES, get_family
-from genmodels.wrappers.core import available, describe
+from genmodels.wrappers.core import available_by, describe
 
 Records = dict[str, Report]
+FAILED = "It failed; the server's log says why."
 
 # -- which models ------------------------------------------------------------------------------------------------------
 
 
 def everyone() -> list[str]:
     """The models of all families, family by family."""
-    return [name for family in FAMILIES for name in available(family)]
+    return [name for names in available_by(FAMILIES).values() for name in names]
 
 
 def samplers() -> list[str]:
@@ -49,19 +53,20 @@ def records() -> Records:
     return _records(_stamp())
 
 
-def _stamp() -> tuple[tuple[str, int, int], ...]:
+def _stamp() -> tuple[tuple[str, Stamp], ...]:
     """What tells whether a file of any model has changed, of a referee's too."""
-    files = (
-        os.path.join(place, name)
-        for root in checkpoint.bundled().values()
-        for place, _, names in os.walk(root)
-        for name in names
-    )
-    return tuple((file, (facts := os.stat(file)).st_mtime_ns, facts.st_size) for file in files)
+    found = []
+    for root in checkpoint.bundled().values():
+        for place, folders, names in os.walk(root):
+            folders[:] = [folder for folder in folders if not folder.startswith(".")]  # what is being written
+            for file in (os.path.join(place, name) for name in names):
+                with contextlib.suppress(OSError):  # it has gone since
+                    found.append((file, stamp(file)))
+    return tuple(found)
 
 
 @functools.lru_cache(maxsize=2)
-def _records(stamp: tuple[tuple[str, int, int], ...]) -> Records:
+def _records(files: tuple[tuple[str, Stamp], ...]) -> Records:
     return {name: _record(name) for name in everyone()}
 
 
@@ -112,6 +117,14 @@ def why_missing(name: str, slug: str, report: Report) -> str:
 def sentence(error: object) -> str:
     """What went wrong, for visitors: without the paths of this computer."""
     return f"{without_paths(str(error)).rstrip('.')}."
+
+
+def why_failed(log: logging.Logger, who: str, error: Exception) -> str:
+    """Why something has no answer, for visitors: what a refusal says; all else is hidden behind a sentence, and logged."""
+    if isinstance(error, ValueError):
+        return sentence(error)
+    log.error("%s failed", who, exc_info=error)
+    return FAILED
 
 
 def no_model(family: str, data: str) -> str:

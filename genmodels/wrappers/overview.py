@@ -1,16 +1,14 @@
 """All families on one page: what each of them makes of a picture, and how they relate. By ability; no family is listed."""
 
-import functools
 import logging
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, NamedTuple
 
-from genmodels import checkpoint, protocols
+from genmodels import protocols
 from genmodels.models.base import Model
 from genmodels.protocols import AnyModel
-from genmodels.registry import get_family, representatives
+from genmodels.registry import FAMILIES, get_family, representatives
 from genmodels.wrappers import (
     autoregressive,
     bottleneck,
@@ -20,6 +18,7 @@ from genmodels.wrappers import (
     flows,
     latents,
     likelihoods,
+    on_record,
 )
 from genmodels.wrappers.pictures import from_pad
 from genmodels.wrappers.section import Answer, Whole, pictures, share
@@ -27,7 +26,6 @@ from genmodels.wrappers.state import Choices, DataState, FreeState, drawing, fie
 
 NOISE = 0.6  # the share of noise through which a denoiser looks
 MADE = 4  # endings, variations, neighbours: as many as make a square
-FAILED = "It failed; the server's log says why."
 log = logging.getLogger(__name__)
 
 
@@ -196,16 +194,13 @@ class Readable(NamedTuple):
 
 def readable() -> dict[str, Readable]:
     """The families that have a model here and the abilities for a reader, by name."""
-    return _readable(tuple(checkpoint.bundled().values()), tuple(representatives()))
-
-
-@functools.lru_cache(maxsize=2)  # it is asked at every stroke, and reads every checkpoint's config
-def _readable(folders: tuple[Path, ...], families: tuple[str, ...]) -> dict[str, Readable]:
     found: dict[str, Readable] = {}
-    for family in families:
+    here = core.available_by(FAMILIES)
+    for family in representatives():
         can = protocols.abilities_of(get_family(family))
         own = [reader for reader in READERS if all(need in can for need in reader.needs)]
-        if own and (names := core.available_of_kin(family)):
+        names = [name for one in core.kin(family) for name in here[one]]
+        if own and names:
             found[family] = Readable(own[0], names)
     return found
 
@@ -219,12 +214,12 @@ def _model(family: str, data: str) -> str:
     """The general one for a data set."""
     names = _models(family, data)
     if not names:
-        raise ValueError(f"It has no model for {data} here: make one with “python -m genmodels train {family}”.")
+        raise ValueError(on_record.no_model(family, data))
     return names[0]
 
 
 def _models(family: str, data: str) -> list[str]:
-    return [name for name in readable()[family].models if core.describe(name)["data"] == data]
+    return on_record.of_data(data, readable()[family].models)
 
 
 # -- as sections -------------------------------------------------------------------------------------------------------
@@ -240,14 +235,7 @@ def _one(family: str, state: SeeState) -> Answer:
     try:
         return readable()[family].reader.at_once(_model(family, state.data), state)
     except Exception as error:
-        return _failed(family, error)
-
-
-def _failed(family: str, error: Exception) -> Answer:
-    if isinstance(error, ValueError):
-        return {"error": str(error)}
-    log.error("The %s failed at a picture", family, exc_info=error)
-    return {"error": FAILED}
+        return {"error": on_record.why_failed(log, family, error)}
 
 
 def fill(state: SeeState) -> Iterator[Answer]:
@@ -272,12 +260,7 @@ def _steps(family: str, then: Callable[[str, SeeState], Iterator[Answer]], state
     try:
         yield from then(_model(family, state.data), state)
     except Exception as error:
-        yield _failed(family, error)
-
-
-@dataclass(frozen=True)
-class RelationsState(FreeState):
-    """Nothing is asked."""
+        yield {"error": on_record.why_failed(log, family, error)}
 
 
 #: What is asked of each family: a word, and the whole question.
@@ -297,7 +280,7 @@ class Cell(NamedTuple):
     word: str
 
 
-def relations(state: RelationsState) -> Answer:
+def relations(state: FreeState) -> Answer:
     """columns: {key, title, question}; rows: by family, for each column {much: 0 no, 1 in a way, 2 yes; word}. Made from what
     the families' models can do."""
     return {

@@ -26,7 +26,6 @@ from genmodels.wrappers.state import seed as seed_field
 
 PICTURES = 16
 PULSE = 0.1  # seconds of a racer's own time between two pictures of it on the way
-FAILED = "It failed; the server's log says why."
 log = logging.getLogger(__name__)
 
 
@@ -44,7 +43,8 @@ def usual(model: str) -> list[str]:
     """Who races unless somebody else is chosen: the first model of each family for this model's data, and one's own."""
     names = _of_the_same(model)
     first = {describe(name)["family"]: name for name in reversed(names)}
-    return [name for name in names if name in first.values() or name in own()]
+    racing = {*first.values(), *own()}
+    return [name for name in names if name in racing]
 
 
 def _of_the_same(model: str) -> list[str]:
@@ -159,11 +159,8 @@ def _turns(racers: list[Racer]) -> Iterator[tuple[int, Answer]]:
         racer = heapq.heappop(racers)
         try:
             told = racer.turn()
-        except ValueError as error:
-            told = {"why": on_record.sentence(error)}
-        except Exception:
-            log.exception("%s failed in the race", racer.name)
-            told = {"why": FAILED}
+        except Exception as error:
+            told = {"why": on_record.why_failed(log, racer.name, error)}
         if not {"arrived", "why"} & set(told):
             heapq.heappush(racers, racer)
         yield racer.place, told

@@ -6,7 +6,7 @@ views. A picture is {"pixels": base64 of uint8, "shape": [N, C, H, W]}: N pictur
 
 import base64
 import inspect
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, get_type_hints
 
@@ -107,7 +107,7 @@ class Section:
 
     def function(self) -> Callable[..., Any]:
         """The endpoint's function: `vae_map(model=…, x=…)`, typed by the state, documented by the section."""
-        work = self.work
+        subjects = self.State.subjects(self.models())
 
         def endpoint(*args: Any, **kwargs: Any) -> Any:
             bound = endpoint.__signature__.bind(*args, **kwargs)  # type: ignore[attr-defined]
@@ -117,13 +117,14 @@ class Section:
             bound = endpoint_steps.__signature__.bind(*args, **kwargs)  # type: ignore[attr-defined]
             yield from self.answer(self.parse(dict(bound.arguments)))
 
-        function: Any = endpoint_steps if work else endpoint
+        function: Any = endpoint_steps if self.work else endpoint
         function.__name__ = self.endpoint
-        function.__doc__ = f"{self.title}. {self.text}\n\n{_arguments(self)}"
+        function.__doc__ = f"{self.title}. {self.text}\n\n{_arguments(self.State, subjects)}"
         subject = self.State.subject
-        parameters = [_parameter(subject, str, next(iter(self.State.subjects(self.models())), ""))] if subject else []
+        parameters = [_parameter(subject, str, next(iter(subjects), ""))] if subject else []
         hints = get_type_hints(self.State)
-        parameters += [_parameter(key, hints[key], _default(self, kind)) for key, kind in self.State.kinds().items()]
+        models = list(subjects.values())
+        parameters += [_parameter(key, hints[key], _default(kind, models)) for key, kind in self.State.kinds().items()]
         function.__signature__ = inspect.Signature(parameters, return_annotation=dict)
         function.__annotations__ = {p.name: p.annotation for p in parameters} | {"return": dict}
         return function
@@ -133,18 +134,17 @@ def _parameter(name: str, annotation: Any, default: Any) -> inspect.Parameter:
     return inspect.Parameter(name, inspect.Parameter.POSITIONAL_OR_KEYWORD, default=default, annotation=annotation)
 
 
-def _default(section: Section, kind: Any) -> Any:
-    """The default of all its models; None, which stands for the model's own, if they differ."""
-    first, *others = [kind.fit(model)["default"] for model in section.fitted()] or [None]
+def _default(kind: Any, models: Sequence[str]) -> Any:
+    """The default of all these models; None, which stands for the model's own, if they differ."""
+    first, *others = [kind.fit(model)["default"] for model in models] or [None]
     return first if all(other == first for other in others) else None
 
 
-def _arguments(section: Section) -> str:
+def _arguments(state: type[AnyState], subjects: Mapping[str, str]) -> str:
     """What a docstring says of an endpoint's arguments, each in one line: an MCP tool is described by it."""
-    subject, models = section.State.subject, section.fitted()
-    told = {subject: f"One of {', '.join(section.State.subjects(section.models()))}."} if subject else {}
-    for key, kind in section.State.kinds().items():
-        told[key] = " ".join(filter(None, [f"{kind.label}.", kind.info, kind.allowed(models)]))
+    told = {state.subject: f"One of {', '.join(subjects)}."} if state.subject else {}
+    for key, kind in state.kinds().items():
+        told[key] = " ".join(filter(None, [f"{kind.label}.", kind.info, kind.allowed(list(subjects.values()))]))
     lines = [f"    {key}: {' '.join(words.split())}" for key, words in told.items()]
     return "\n".join(["Args:", *lines]) if lines else ""
 

@@ -10,8 +10,8 @@ from torch import Tensor
 from genmodels import operations
 from genmodels.models.base import seeded
 from genmodels.protocols import Denoises
-from genmodels.wrappers.core import MAX_SEED, check_int, class_index, get_model, locked_steps
-from genmodels.wrappers.denoisers import SOLVERS, Solver, checked_solver, guidance_field, timed
+from genmodels.wrappers.core import MAX_SEED, check_int, class_index, get_model, locked_steps, timed
+from genmodels.wrappers.denoisers import SOLVERS, Solver, checked_solver, guidance_field
 from genmodels.wrappers.section import Answer, Whole, pictures
 from genmodels.wrappers.state import EACH, Choices, Refused, State, class_label, class_of, field
 from genmodels.wrappers.state import seed as seed_field

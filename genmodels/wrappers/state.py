@@ -153,7 +153,9 @@ class Choice(Kind):
         return f"One of {', '.join(offered)}."
 
     def check(self, value: Any, model: str) -> Any:
-        offered = [v for _, v in fitted(self.choices, model)]
+        return self._among([v for _, v in fitted(self.choices, model)], value)
+
+    def _among(self, offered: Sequence[Any], value: Any) -> Any:
         if isinstance(value, (list, dict)) or value not in offered or isinstance(value, bool):
             raise ValueError(
                 f"The {_lower(self.label)} must be one of {', '.join(map(str, offered))}, not {shown(value)}."
@@ -176,7 +178,8 @@ class Choices(Choice):
     def check(self, value: Any, model: str) -> list[Any]:
         if not isinstance(value, (list, tuple)) or not 1 <= len(value) <= self.most:
             raise ValueError(f"The {_lower(self.label)} must be 1 to {self.most} of those offered, not {shown(value)}.")
-        return list(dict.fromkeys(Choice.check(self, item, model) for item in value))
+        offered = [v for _, v in fitted(self.choices, model)]
+        return list(dict.fromkeys(self._among(offered, item) for item in value))
 
 
 @dataclass(frozen=True, kw_only=True)

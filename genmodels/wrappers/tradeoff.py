@@ -32,7 +32,7 @@ def tradeoff(state: TradeoffState) -> Answer:
         size = figures[state.diversity]["value"] if state.diversity in figures else None
         place = {"x": figures[TIME]["value"], "y": figures[RANKED_BY]["value"], "size": size}
         points.append(place | {"label": name, "lines": said, "model": name, "family": describe(name)["family"]})
-    real = next((report["references"] for report in known.values() if report["references"]), {})
+    real = comparison.real_images(known)
     lines = [
         {"y": real[kind][RANKED_BY]["value"], "title": comparison.real_title(kind)} for kind in LINES if kind in real
     ]
@@ -51,7 +51,7 @@ def tradeoff(state: TradeoffState) -> Answer:
 def _words(points: list[Answer]) -> str:
     """The models that no other one beats in both."""
     if not points:
-        return "Nothing has been measured yet."
+        return comparison.NOTHING
     front = [p for p in points if not any(q["x"] <= p["x"] and q["y"] <= p["y"] and q is not p for q in points)]
     *most, last = [f"**{p['label']}**" for p in sorted(front, key=lambda p: p["x"])]
     names = f"{', '.join(most)} and {last}" if most else last

@@ -63,15 +63,6 @@ class LatentMap(TypedDict):
 # -- step by step ------------------------------------------------------------------------------------------------------
 
 
-class SurpriseMap(TypedDict):
-    """A picture of the model `name` and the surprise of each pixel, in tenths of a bit as base64 of bytes."""
-
-    name: str
-    shape: list[int]
-    pixels: str
-    bits: str
-
-
 class PixelDistribution(TypedDict):
     """What is expected of a channel of a pixel. probabilities: of every level, from dark to bright. level: what it is.
     bits: its surprise. entropy: the surprise that was to be expected, in bits."""
