@@ -3,6 +3,7 @@
 import { fitOf, textOf, valuesOf } from './address.js';
 import { latestOnly } from './backend.js';
 import { control, make } from './controls.js';
+import './share.js';
 import './views.js';
 
 const FROM_HUB = ' '; // no model's name
@@ -40,6 +41,7 @@ export class Section extends HTMLElement {
     this.layOutControls();
     this.layOutViews();
     this.main.append(this.trouble);
+    this.append(Object.assign(document.createElement('gm-share'), { section: this }));
     this.asks = latestOnly(
       (state) => this.page.backend.ask(key, state),
       (answer, state) => this.receive(answer, state),
