@@ -329,6 +329,12 @@ def test_a_plot_of_rows_by_hand() -> None:
     assert (plot["kind"], plot["x"]["log"], plot["y"]["log"]) == ("curves", False, True)
     words = plots.of_rows(columns, rows, {"x": "family", "y": "frechet", "series": "start"})
     assert (words["kind"], words["x"]["names"]) == ("points", ["vae", "gan"])
+    mixed = plots.of_rows(columns, rows, {"x": "family", "y": "frechet", "series": "target"})
+    (first, _) = mixed["panels"][0]["series"]
+    assert [first["family"], *(point["family"] for point in first["points"])] == ["vae", "vae", "vae"]
+    (both,) = plots.of_rows(columns, rows, {"x": "family", "y": "frechet"})["panels"][0]["series"]
+    assert both["family"] is None
+    assert [point["family"] for point in both["points"]] == ["vae", "vae", "gan"]
     with pytest.raises(ValueError, match="There is no column 'speed' to plot; the columns are family, start"):
         plots.of_rows(columns, rows, wanted | {"y": "speed"})
 

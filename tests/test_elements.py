@@ -283,6 +283,33 @@ def test_a_series_has_the_same_dashes_in_the_key_and_in_every_panel(run):
     assert run("plot.js", body) == [["", "6 4", "2 3"], ["", "6 4"], ["6 4", "2 3"]]
 
 
+def test_points_over_words_are_told_apart_by_marks_and_stand_side_by_side(run):
+    """Each in the colour of its own family, the same mark in the key; what is no family's is grey; long names are slanted."""
+    body = """
+        const point = (x, family) => ({ x, y: 50 + x, label: family, family });
+        const series = (name) => ({ name, family: null, points: [point(0, 'real pictures'), point(1, 'vae')] });
+        const names = ['real pictures that are long', 'variational autoencoder'];
+        const page = document.createElement('div');
+        const plots = document.createElement('gm-plots');
+        page.append(plots);
+        document.body.append(page);
+        plots.closest = () => ({ spec: { families: { vae: {} } } });
+        page.style.width = '300px';
+        plots.style.display = 'block';
+        const x = { title: 'Family', log: false, names };
+        plots.show({ title: 'P', kind: 'points', x, y: { title: 'y', log: false, names: [] }, panels: [{ title: '', lines: [], series: ['a', 'b'].map(series) }] });
+        const marks = [...plots.querySelectorAll('.gm-panel-plot .gm-point')];
+        const found = [marks.map((one) => one.localName), [...plots.querySelectorAll('.gm-plot-keys .gm-point')].map((one) => one.localName)];
+        const lefts = marks.map((one) => one.getBoundingClientRect().left);
+        const style = marks.map((one) => one.getAttribute('style').includes('--gm-vae'));
+        const slanted = plots.querySelectorAll('text[transform*="rotate(-45)"]').length;
+        page.remove();
+        return [...found, style, lefts[0] < lefts[2], lefts[1] < lefts[3], slanted];
+    """
+    shapes = ["circle", "circle", "path", "path"]
+    assert run("plot.js", body) == [shapes, ["circle", "path"], [False, True, False, True], True, True, 2]
+
+
 def test_every_block_of_the_style_sheet_is_closed():
     """A browser takes what follows an open one for a part of it, without a word."""
     depth = 0

@@ -118,14 +118,15 @@ def refusal(error: ValueError) -> Answer:
 
 
 def polite(function: Callable[..., Any]) -> Callable[..., Any]:
-    """An endpoint whose refusals read as one sentence, and whose failures are hidden behind one."""
+    """An endpoint whose refusals are one sentence, behind the argument's name, and whose failures are hidden behind one."""
     import gradio as gr
 
     def said(error: Exception) -> gr.Error:
         if not isinstance(error, ValueError):
             log.exception("%s failed", function.__name__)
-        told = core.without_paths(str(error)) if isinstance(error, ValueError) else BROKEN
-        return gr.Error(told, print_exception=False)
+            return gr.Error(BROKEN, print_exception=False)
+        told = refusal(error)
+        return gr.Error(": ".join(filter(None, [told["field"], told["error"]])), print_exception=False)
 
     def once(*args: Any, **kwargs: Any) -> Any:
         try:

@@ -1,7 +1,7 @@
 """Plots as plain values: {title, x, y, kind, panels: [{title, series, lines}]}, each axis {title, log, names}.
 
-A series is {name, family, points: [{x, y, low, high, size, label, lines, model}]}: `low` and `high` are the interval of y, `label` and
-`lines` what is said of a point. kind: "points" or "curves". names: of an axis of words, where x counts them. Where `family`
+A series is {name, family, points: [{x, y, low, high, size, label, lines, model, family}]}: `low` and `high` are the interval of y, `label` and
+`lines` what is said of a point, whose own `family` counts before its series'. kind: "points" or "curves". names: of an axis of words, where x counts them. Where `family`
 is one of the families, what draws it takes that family's colour.
 """
 
@@ -58,10 +58,13 @@ def _series(
     found: dict[str, dict[str, Any]] = {}
     for row in rows:
         name = " · ".join(str(row[key]) for key in keys if row.get(key) is not None)
-        series = found.setdefault(name, {"name": name, "family": row.get("family"), "points": []})
+        series = found.setdefault(name, {"name": name, "points": []})
         place = names.index(str(row[x])) if names else float(row[x])
         interval = {end: number(row.get(f"{y}_{end}")) for end in ("low", "high")}
-        series["points"].append({"x": place, "y": float(row[y]), "label": name} | interval)
+        told = name if "model" in keys else " · ".join(filter(None, [name, row.get("model")]))
+        series["points"].append({"x": place, "y": float(row[y]), "label": told, "family": row.get("family")} | interval)
     for series in found.values():
         series["points"].sort(key=lambda point: point["x"])
+        families = {point["family"] for point in series["points"]}
+        series["family"] = families.pop() if len(families) == 1 else None
     return list(found.values())

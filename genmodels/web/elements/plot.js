@@ -8,6 +8,16 @@ import { View } from './views.js';
 const EDGE = { left: 58, right: 16, top: 14, bottom: 44 };
 const [NARROW, GAP] = [280, 24]; // the least width of one panel of several, and what is between two
 const DASHES = ['', '6 4', '2 3', '9 3 2 3'];
+const LETTER = 6.2; // pixels of the names along an axis, on average
+/** What tells the series of an axis of words apart: outlines of marks around the origin, of about the same weight. */
+const MARKS = [
+  '',
+  'M-4-4H4V4H-4Z',
+  'M0-5.2 5 4H-5Z',
+  'M0-5.6 5.6 0 0 5.6-5.6 0Z',
+  'M0 5.2 5-4H-5Z',
+  'M-1.6-5H1.6V-1.6H5V1.6H1.6V5H-1.6V1.6H-5V-1.6H-1.6Z',
+];
 
 /** Where the marks of an axis stand: powers of ten, with 2 and 5 between them where there is room; else round steps. */
 export function ticks(low, high, log, pixels = 400) {
@@ -70,7 +80,7 @@ class Plots extends View {
       .flatMap((panel) => panel.series)
       .filter(({ name }, i, all) => all.findIndex((one) => one.name === name) === i);
     const panels = plot.panels.map((panel) => this.panel(plot, panel, distinct, wide, few ? high : 240));
-    const keys = plot.kind === 'curves' || !this.options.tall ? distinct.map((one) => key(one, distinct)) : [];
+    const keys = plot.kind === 'curves' || !this.options.tall ? distinct.map((one) => this.key(one, distinct, plot.x.names.length)) : [];
     return make(
       'figure',
       { class: 'gm-figure-box' },
@@ -81,12 +91,16 @@ class Plots extends View {
     );
   }
 
-  panel(plot, panel, distinct, width, height) {
+  panel(plot, panel, distinct, width, tall) {
     const all = plot.panels.flatMap((one) => one.series).flatMap((one) => one.points);
     const { x: ax, y: ay } = plot;
     const x = scale(ax.names.length ? [-0.5, ax.names.length - 0.5] : all.map((p) => p.x), ax.log, EDGE.left, width - EDGE.right);
     const levels = [...all.flatMap((p) => [p.y, p.low ?? p.y, p.high ?? p.y]), ...panel.lines.map((line) => line.y)];
-    const y = scale(levels, ay.log, height - EDGE.bottom, EDGE.top);
+    const slot = (width - EDGE.left - EDGE.right) / ax.names.length;
+    const slanted = ax.names.some((name) => LETTER * name.length > slot - 6);
+    const bottom = tall - EDGE.bottom;
+    const height = tall + (slanted ? Math.max(...ax.names.map((name) => LETTER * name.length)) * Math.SQRT1_2 - 6 : 0);
+    const y = scale(levels, ay.log, bottom, EDGE.top);
     const drawing = svg(
       'svg',
       {
@@ -96,30 +110,31 @@ class Plots extends View {
         role: 'group',
         'aria-label': [plot.title, panel.title, `${ay.title} against ${ax.title}`].filter(Boolean).join(', '),
       },
-      ...grid(x, y, ax, ay, width, height),
+      ...grid(x, y, ax, ay, width, { height, bottom, slanted }),
       ...panel.lines.map((line) => level(line, y, width)),
     );
     const note = make('div', { class: 'gm-point-note', hidden: true });
     const box = make('div', { class: 'gm-panel-plot' }, panel.title ? make('h3', { textContent: panel.title }) : null, drawing, note);
     const points = [];
     for (const series of panel.series) {
-      const style = `--gm-family: ${colour(series, distinct)}`;
+      const group = svg('g', { class: 'gm-series', style: this.colour(series, distinct) });
       const dash = dashOf(series, distinct);
-      const group = svg('g', { class: 'gm-series', style });
+      const place = distinct.findIndex(({ name }) => name === series.name);
+      const among = (panel.series.indexOf(series) + 0.5) / panel.series.length - 0.5;
+      const aside = ax.names.length ? 0.72 * slot * among : 0; // series of one word side by side
       if (plot.kind === 'curves')
         group.append(
           svg('polyline', { points: series.points.map((p) => `${x.at(p.x)},${y.at(p.y)}`).join(' '), 'stroke-dasharray': dash }),
         );
       for (const point of series.points) {
-        const [px, py] = [x.at(point.x), y.at(point.y)];
+        const [px, py] = [x.at(point.x) + aside, y.at(point.y)];
+        const style = point.family ? this.colour(point, distinct) : null;
         if (Number.isFinite(point.low) && Number.isFinite(point.high))
-          group.append(svg('line', { class: 'gm-interval', x1: px, x2: px, y1: y.at(point.low), y2: y.at(point.high) }));
+          group.append(svg('line', { class: 'gm-interval', style, x1: px, x2: px, y1: y.at(point.low), y2: y.at(point.high) }));
         const radius = plot.size ? (Number.isFinite(point.size) ? 5 + 13 * Math.sqrt(Math.max(0, point.size)) : 5) : 4.5;
-        const circle = svg('circle', {
+        const circle = mark(px, py, radius, ax.names.length ? place : 0, {
           class: 'gm-point',
-          cx: px,
-          cy: py,
-          r: radius,
+          style,
           tabindex: -1,
           role: this.options.tall ? 'button' : 'img',
           'aria-label': said(point, plot).join(', '),
@@ -132,6 +147,22 @@ class Plots extends View {
     if (this.options.tall) labels(drawing, points, panel.lines, y, width);
     this.listen(points, note, plot, width);
     return box;
+  }
+
+  /** The style of a family's colour; of what is no family's, by the place of its series. */
+  colour({ name, family }, distinct) {
+    const place = distinct.findIndex((one) => one.name === name);
+    const plain = PLAIN[Math.max(place, 0) % PLAIN.length];
+    return `--gm-family: ${family in (this.closest('gm-page')?.spec.families ?? {}) ? `var(--gm-${family}, ${plain})` : plain}`;
+  }
+
+  key(series, distinct, words) {
+    const place = distinct.indexOf(series);
+    const line = words
+      ? mark(11, 6, 4.5, place, { class: 'gm-point' })
+      : svg('line', { x1: 0, x2: 22, y1: 5, y2: 5, 'stroke-dasharray': dashOf(series, distinct) });
+    const style = words ? `--gm-family: ${PLAIN[0]}` : this.colour(series, distinct);
+    return make('span', { style }, svg('svg', { width: 22, height: 12, 'aria-hidden': true }, line), series.name);
   }
 
   /** One stop for Tab; the arrow keys go from point to point, from left to right. */
@@ -191,24 +222,22 @@ function said(point, plot) {
 }
 
 const PLAIN = ['var(--gm-muted)', 'var(--gm-accent)'];
-function colour({ name, family }, distinct) {
-  return family ? `var(--gm-${family}, var(--gm-accent))` : PLAIN[distinct.findIndex((one) => one.name === name) % PLAIN.length];
-}
-
 /** Series of one colour are told apart by their dashes, by name: the same in the key and in every panel. */
 function dashOf({ name }, distinct) {
   const named = distinct.find((one) => one.name === name);
   return DASHES[distinct.filter((one) => one.family === named.family).indexOf(named) % DASHES.length];
 }
 
-function key(series, distinct) {
-  const line = svg('line', { x1: 0, x2: 22, y1: 5, y2: 5, 'stroke-dasharray': dashOf(series, distinct) });
-  const style = `--gm-family: ${colour(series, distinct)}`;
-  return make('span', { style }, svg('svg', { width: 22, height: 10, 'aria-hidden': true }, line), series.name);
+/** A circle, or another mark of about its size. */
+function mark(x, y, radius, place, more) {
+  const outline = MARKS[place % MARKS.length];
+  return outline
+    ? svg('path', { d: outline, transform: `translate(${x} ${y})`, ...more })
+    : svg('circle', { cx: x, cy: y, r: radius, ...more });
 }
 
-function grid(x, y, ax, ay, width, height) {
-  const [bottom, right] = [height - EDGE.bottom, width - EDGE.right];
+function grid(x, y, ax, ay, width, { height, bottom, slanted }) {
+  const right = width - EDGE.right;
   const down = ticks(y.low, y.high, y.log, y.pixels).flatMap((value) => [
     svg('line', { class: 'gm-grid', x1: EDGE.left, x2: right, y1: y.at(value), y2: y.at(value) }),
     svg('text', { x: EDGE.left - 8, y: y.at(value) + 4, 'text-anchor': 'end' }, shown(value)),
@@ -216,7 +245,9 @@ function grid(x, y, ax, ay, width, height) {
   const places = ax.names.length ? ax.names.map((_, i) => i) : ticks(x.low, x.high, x.log, x.pixels);
   const across = places.flatMap((value) => [
     svg('line', { class: 'gm-grid', x1: x.at(value), x2: x.at(value), y1: EDGE.top, y2: bottom }),
-    svg('text', { x: x.at(value), y: bottom + 17, 'text-anchor': 'middle' }, ax.names[value] ?? shown(value)),
+    slanted
+      ? svg('text', { transform: `translate(${x.at(value) + 4} ${bottom + 14}) rotate(-45)`, 'text-anchor': 'end' }, ax.names[value])
+      : svg('text', { x: x.at(value), y: bottom + 17, 'text-anchor': 'middle' }, ax.names[value] ?? shown(value)),
   ]);
   return [
     ...down,
