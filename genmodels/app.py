@@ -5,7 +5,7 @@ The environment variables GRADIO_SERVER_NAME and GRADIO_SERVER_PORT choose host 
 
 import os
 
-from genmodels.wrappers import core, hub_checkpoints, hub_repos, on_record
+from genmodels.wrappers import core, hub_checkpoints, hub_repos, on_record, race
 
 # before gradio is imported, which reads both: no telemetry, no version check
 os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
@@ -187,4 +187,5 @@ def main(port: int | None = None) -> None:
     app.launch(server_port=port, prevent_thread_lock=True, **place, **launch_options())
     on_record.records()  # reads all weights once, to tell whose figures hold
     import_module("genmodels.models.pipeline")  # diffusers takes seconds: now, and not when the first visitor asks
+    race.warm_up()
     app.block_thread()

@@ -392,6 +392,27 @@ def test_a_racer_that_fails_is_out(monkeypatch: pytest.MonkeyPatch) -> None:
     assert rows["vae-mnist"]["place"] == 1
 
 
+def test_the_first_race_finds_its_models_loaded(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """All but one that fails, which keeps nobody from the start."""
+    load = race.get_model
+    tried = []
+
+    def fails(name: str, *abilities: Any) -> Any:
+        tried.append(name)
+        if name == "gan-mnist":
+            raise RuntimeError("no such memory")
+        return load(name, *abilities)
+
+    monkeypatch.setattr(race, "get_model", fails)
+    race._steps.cache_clear()
+    race.warm_up()
+    assert tried == race.usual("vae-mnist")
+    assert race._steps.cache_info().currsize == len(tried) - 1
+    assert "no such memory" in caplog.text
+
+
 def test_who_fails_is_told_alike(caplog: pytest.LogCaptureFixture) -> None:
     """What a refusal says, without paths of this computer; of all else that it failed, and the log says why."""
     log = logging.getLogger("tests")

@@ -8,6 +8,7 @@ sine of an angle; the network predicts the velocity v = alpha eps - sigma x, whi
 x = alpha x_t - sigma v. Training steps t are 0..999, noise grows with t.
 """
 
+import copy
 import functools
 import math
 from collections.abc import Callable, Iterator, Sequence
@@ -58,6 +59,12 @@ def check_scheduler(name: str) -> None:
 def make_scheduler(name: str) -> Any:
     """A diffusers scheduler by its name in SCHEDULERS, for this noise schedule."""
     check_scheduler(name)
+    return copy.deepcopy(_scheduler(name))
+
+
+@functools.cache
+def _scheduler(name: str) -> Any:
+    """To be copied: making one takes longer than a step of a small network."""
     kind, options = SCHEDULERS[name]
     # iPNDM is made for alpha = cos(t pi / 2) and velocities: it has no such settings
     return getattr(diffusers, kind)(**({} if kind == "IPNDMScheduler" else SCHEDULE), **options)

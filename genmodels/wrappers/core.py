@@ -7,7 +7,7 @@ import shutil
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
@@ -229,18 +229,8 @@ def _description(name: str) -> dict[str, Any]:
 def available(family: str) -> list[str]:
     """The bundled models of a family that can be read, in the order of the data sets, the general ones before the special
     ones."""
-    return available_by([family])[family]
-
-
-def available_by(families: Iterable[str]) -> dict[str, list[str]]:
-    """The same of several families by name, at one look."""
-    configs = checkpoint.configs()
-    return {family: _in_order(family, configs) for family in families}
-
-
-def _in_order(family: str, configs: Mapping[str, Any]) -> list[str]:
     order = list(DATASETS)
-    names = [name for name, config in configs.items() if config["family"] == family]
+    names = [name for name, config in checkpoint.configs().items() if config["family"] == family]
 
     def rank(name: str) -> tuple[bool, int, str]:
         data = describe(name)["data"]

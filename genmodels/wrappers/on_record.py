@@ -14,7 +14,7 @@ from genmodels.files import Stamp, stamp
 from genmodels.places import without_paths
 from genmodels.protocols import AnyModel, Samples, abilities_of
 from genmodels.registry import FAMILIES, get_family
-from genmodels.wrappers.core import available_by, describe
+from genmodels.wrappers.core import available, describe
 
 Records = dict[str, Report]
 FAILED = "It failed; the server's log says why."
@@ -24,7 +24,7 @@ FAILED = "It failed; the server's log says why."
 
 def everyone() -> list[str]:
     """The models of all families, family by family."""
-    return [name for names in available_by(FAMILIES).values() for name in names]
+    return [name for family in FAMILIES for name in available(family)]
 
 
 def samplers() -> list[str]:

@@ -1,5 +1,6 @@
 """All families on one page: what each of them makes of a picture, and how they relate. By ability; no family is listed."""
 
+import functools
 import logging
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -8,7 +9,7 @@ from typing import Any, NamedTuple
 from genmodels import protocols
 from genmodels.models.base import Model
 from genmodels.protocols import AnyModel
-from genmodels.registry import FAMILIES, get_family, representatives
+from genmodels.registry import get_family, representatives
 from genmodels.wrappers import (
     autoregressive,
     bottleneck,
@@ -185,29 +186,27 @@ READERS = [
 ]
 
 
-class Readable(NamedTuple):
-    """A family that has models here, and what these make of a picture."""
-
-    reader: Reader
-    models: list[str]
-
-
-def readable() -> dict[str, Readable]:
-    """The families that have a model here and the abilities for a reader, by name."""
-    found: dict[str, Readable] = {}
-    here = core.available_by(FAMILIES)
+@functools.cache
+def readers() -> dict[str, Reader]:
+    """What reads a picture for each family that has the abilities for it, by name."""
+    found: dict[str, Reader] = {}
     for family in representatives():
         can = protocols.abilities_of(get_family(family))
-        own = [reader for reader in READERS if all(need in can for need in reader.needs)]
-        names = [name for one in core.kin(family) for name in here[one]]
-        if own and names:
-            found[family] = Readable(own[0], names)
+        reader = next((reader for reader in READERS if all(need in can for need in reader.needs)), None)
+        if reader:
+            found[family] = reader
     return found
+
+
+def readable() -> dict[str, list[str]]:
+    """The models here of each of these families that has any."""
+    here = {family: core.available_of_kin(family) for family in readers()}
+    return {family: names for family, names in here.items() if names}
 
 
 def models() -> list[str]:
     """Of all these families."""
-    return [name for family in readable().values() for name in family.models]
+    return [name for names in readable().values() for name in names]
 
 
 def _model(family: str, data: str) -> str:
@@ -219,7 +218,7 @@ def _model(family: str, data: str) -> str:
 
 
 def _models(family: str, data: str) -> list[str]:
-    return on_record.of_data(data, readable()[family].models)
+    return on_record.of_data(data, core.available_of_kin(family))
 
 
 # -- as sections -------------------------------------------------------------------------------------------------------
@@ -233,7 +232,7 @@ def see(state: SeeState) -> Answer:
 
 def _one(family: str, state: SeeState) -> Answer:
     try:
-        return readable()[family].reader.at_once(_model(family, state.data), state)
+        return readers()[family].at_once(_model(family, state.data), state)
     except Exception as error:
         return {"error": on_record.why_failed(log, family, error)}
 
@@ -242,7 +241,7 @@ def fill(state: SeeState) -> Iterator[Answer]:
     """families: what takes many steps, in turn: a part {model, slots (each with its place), words, rank} or {progress} of
     one family, and in the end all parts together."""
     whole: dict[str, Answer] = {}
-    asked = {family: readable()[family].reader.then for family in state.families}
+    asked = {family: readers()[family].then for family in state.families}
     running = {family: _steps(family, then, state) for family, then in asked.items() if then}
     while running:
         for family, steps in list(running.items()):

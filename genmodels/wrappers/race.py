@@ -19,7 +19,7 @@ from genmodels.models.base import seeded
 from genmodels.protocols import Samples, SamplesStepwise, abilities_of
 from genmodels.registry import FAMILIES, get_family
 from genmodels.wrappers import on_record
-from genmodels.wrappers.core import available, class_index, describe, get_model, locked_steps, own
+from genmodels.wrappers.core import available, class_index, describe, get_model, locked, locked_steps, own
 from genmodels.wrappers.section import Answer, Whole, pictures
 from genmodels.wrappers.state import EACH, Choices, DataState, class_label, class_of, field
 from genmodels.wrappers.state import seed as seed_field
@@ -114,6 +114,16 @@ def _frames(name: str, n: int, label: str | int, seed: int) -> Iterator[Tensor]:
 def _steps(name: str) -> int:
     """How many steps a model takes. It loads and warms up for it, which no clock sees: its first picture takes longer."""
     return sum(1 for _ in _frames(name, 1, "balanced", 0))
+
+
+def warm_up() -> None:
+    """Loads the models with which the page's race begins, so that the first visitor doesn't wait for them."""
+    found = entrants()
+    for name in RaceState.parse({}, found).racers if found else []:
+        try:
+            locked(_steps)(name)
+        except Exception as error:  # the race says so of it
+            on_record.why_failed(log, name, error)
 
 
 # -- as a section ------------------------------------------------------------------------------------------------------
