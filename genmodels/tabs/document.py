@@ -6,6 +6,7 @@ modules can start at once. Gradio's, which keep its log-in, the page of the API 
 begins them when the first picture is there, or at once where the page isn't ours.
 """
 
+import functools
 import hashlib
 import re
 from importlib.resources import files
@@ -21,19 +22,28 @@ ELEMENTS = "/elements/" + hashlib.sha256(b"".join(path.read_bytes() for path in 
 #: Of the theme; one that comes after the first layout would move it.
 FONTS = ("Regular", "Bold")
 _GRADIO = re.compile(rb'<script type="module" crossorigin src="([^"]+)"></script>')
+_IMPORTED = re.compile(r"\b(?:from|import) '\./([\w-]+\.js)'")
 _THEME = re.compile(rb'"theme_hash":\s*"(\w+)"')
 
 
+@functools.cache
+def modules() -> list[str]:
+    """Those with which the page begins: start.js, and what is imported from there on. Others are had when they are used."""
+    found = ["start.js"]
+    for name in found:
+        found += [other for other in _IMPORTED.findall((WEB / name).read_text("utf-8")) if other not in found]
+    return sorted(found)
+
+
 def tags(document: bytes) -> bytes:
-    """What goes into the head of a page: its fonts and theme, our style sheet, and all modules at once, not one after the other."""
+    """What goes into the head of a page: its fonts and theme, our style sheet, and its modules at once, not one after the other."""
     theme = _THEME.search(document)
     sheets = [f"theme.css?v={theme[1].decode()}" if theme else "theme.css", f"{ELEMENTS[1:]}/page.css"]
-    modules = sorted(path.name for path in WEB.glob("*.js"))
     fonts = [f"static/fonts/IBMPlexSans/IBMPlexSans-{weight}.woff2" for weight in FONTS]
     lines = [
         *(f'<link rel="preload" as="font" type="font/woff2" crossorigin href="{font}">' for font in fonts),
         *(f'<link rel="stylesheet" href="{sheet}">' for sheet in sheets),
-        *(f'<link rel="modulepreload" href="{ELEMENTS[1:]}/{name}">' for name in modules),
+        *(f'<link rel="modulepreload" href="{ELEMENTS[1:]}/{name}">' for name in modules()),
         f'<script type="module" src="{ELEMENTS[1:]}/start.js"></script>',
     ]
     return "\n".join(lines).encode()

@@ -1,7 +1,7 @@
 // A section's state as the text of an address, and back: a link and the address that follows the visitor say the same.
 
 /** What an address says beside a state: where to be, how the page looks, where the visitor comes from. */
-const OTHERS = /^(tab|section|only|view|theme|fbclid|gclid|utm_.*|_.*)$/;
+const OTHERS = /^(tab|section|only|view|theme|hide|lock|ask|answer|fbclid|gclid|utm_.*|_.*)$/;
 const NUMBERS = ['real', 'whole', 'seed', 'numbers', 'picks'];
 const LISTS = ['choices', 'numbers', 'picks'];
 
@@ -28,6 +28,12 @@ export function stateOf(asked, spec) {
 export function textOf(state) {
   const said = Object.entries(state).filter(([, value]) => value !== null && value !== undefined);
   return Object.fromEntries(said.map(([key, value]) => [key, Array.isArray(value) ? value.join(',') : String(value)]));
+}
+
+/** What a lesson's link says beside a state, as text: what is hidden, what is fixed, a question, its answer; null if nothing. */
+export function taughtBy(asked) {
+  const said = ['hide', 'lock', 'ask', 'answer'].map((key) => [key, asked.get(key)?.trim()]).filter(([, value]) => value);
+  return said.length ? Object.fromEntries(said) : null;
 }
 
 function typed(texts, kind, { choices }) {

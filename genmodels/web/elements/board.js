@@ -26,6 +26,7 @@ class Spot extends Section {
       type: 'button',
       class: 'gm-button',
       textContent: 'New round',
+      data: { key: 'round' },
       onclick: () => this.deal(),
     });
     super.layOutControls();
@@ -34,7 +35,7 @@ class Spot extends Section {
   layOutViews() {
     this.views = [];
     this.asked = make('p', { class: 'gm-question', textContent: '\u00a0' });
-    this.cards = make('div', { class: 'gm-cards', role: 'group', 'aria-label': 'Pictures to pick' });
+    this.cards = make('div', { class: 'gm-cards', data: { key: 'picks' }, role: 'group', 'aria-label': 'Pictures to pick' });
     this.rove = roving(this.cards);
     this.result = make('p', { class: 'gm-verdict', role: 'status' });
     const [, h, w] = this.page.facts[this.model].shape;

@@ -25,10 +25,16 @@ class Expected extends Section {
     this.plane = make('canvas', {
       class: 'gm-plane',
       tabIndex: 0,
+      data: { key: 'x y' },
       role: 'application',
       'aria-label': 'The picture: move the pointer, tap or use the arrow keys to choose a pixel',
     });
-    this.warmth = make('canvas', { class: 'gm-plane', role: 'img', 'aria-label': 'How much each pixel surprised it' });
+    this.warmth = make('canvas', {
+      class: 'gm-plane',
+      data: { key: 'x y' },
+      role: 'img',
+      'aria-label': 'How much each pixel surprised it',
+    });
     for (const canvas of [this.plane, this.warmth]) fit(canvas, w * ZOOM, h * ZOOM);
     this.most = make('span');
     this.words = document.createElement('gm-words');

@@ -66,7 +66,7 @@ class Hub extends Asked {
     });
     return make(
       'div',
-      { class: 'gm-control' },
+      { class: 'gm-control', data: { key: 'repo' } },
       make('label', { htmlFor: id, textContent: this.spec.fields.repo.label }),
       field,
       list,

@@ -35,6 +35,7 @@ class MapSection extends Section {
       width: SIDE,
       height: SIDE,
       tabIndex: 0,
+      data: { key: 'x y' },
       role: 'application',
       'aria-label': 'Latent map: move the pointer or use the arrow keys to decode a point',
     });

@@ -1,5 +1,5 @@
 // The page: the families' tabs, the address, and what all of them share.
-import { stateOf, textOf } from './address.js';
+import { stateOf, taughtBy, textOf } from './address.js';
 import { make } from './controls.js';
 import './tab.js';
 import './overview.js';
@@ -37,7 +37,9 @@ class Page extends HTMLElement {
   connectedCallback() {
     if (this.laidOut) return;
     this.laidOut = true;
-    this.join(new URLSearchParams(location.search).get('model')).then(() => this.layOut());
+    const asked = new URLSearchParams(location.search);
+    const lesson = taughtBy(asked) && import('./lesson.js'); // had before the page is laid out, so that nothing hidden is seen
+    Promise.all([this.join(asked.get('model')), lesson]).then(() => this.layOut());
   }
 
   /** A link's model of the Hub joins the page's; what it says of a model that can't be, its section tells. */
@@ -148,13 +150,15 @@ class Page extends HTMLElement {
       state,
       named: Boolean(found),
       only: alone && found ? found.key : null,
+      taught: taughtBy(asked),
       error,
     };
   }
 
-  go({ key, section, state, named, error }) {
+  go({ key, section, state, named, error, taught }) {
     this.open(key, named ? section : null, state);
     this.restore(key, section, state);
+    this.teach(key, section, taught);
     this.trouble.textContent = error;
   }
 
@@ -198,6 +202,14 @@ class Page extends HTMLElement {
       else tab.adopt(section, answer.state);
       tab.held?.scrollIntoView({ block: 'start' }); // it may have opened
     });
+  }
+
+  /** A lesson: what is hidden, fixed and asked in a section. It stays there, and in its address, until another one comes. */
+  async teach(key, name, taught) {
+    const section = this.tabs[key].sections?.find((one) => one.spec.key === name);
+    if (!section || !(taught || section.taught)) return;
+    section.taught = taught;
+    (await import('./lesson.js')).teach(section);
   }
 
   fromAddress() {

@@ -12,6 +12,7 @@ class Second extends HTMLElement {
     this.section = this.closest('.gm-section');
     this.section.classList.remove('gm-bare');
     const { key, title = 'Second picture' } = this.options;
+    this.dataset.key = key;
     this.picture = make('canvas', {
       class: 'gm-second-picture',
       width: 28,

@@ -15,6 +15,7 @@ export class Section extends HTMLElement {
   good = {}; // the last state that was answered
   starts = {}; // values with which the element itself begins, where these aren't the fields' defaults
   linked = null; // what a link said, as text, until it is answered or refused
+  taught = null; // what a lesson's link says, as text: hide, lock, ask, answer
   excused = null; // after a link that can't be: the question for the default, whose answer leaves the reason standing
 
   connectedCallback() {
@@ -32,8 +33,8 @@ export class Section extends HTMLElement {
         'header',
         { class: 'gm-heading' },
         make('h2', { textContent: title, tabIndex: -1 }),
-        make('p', { textContent: text }),
-        task ? make('p', { class: 'gm-task', textContent: task }) : null,
+        make('p', { textContent: text, data: { key: 'text' } }),
+        task ? make('p', { class: 'gm-task', textContent: task, data: { key: 'task' } }) : null,
       ),
       make('div', { class: 'gm-split' }, this.side, this.main),
     );
@@ -127,6 +128,7 @@ export class Section extends HTMLElement {
       if (!field.shown || this.page.owns(key)) continue;
       const one = control(key, field, this.fit(key), (value, final) => this.change(key, value, final));
       this.controls[key] = one;
+      one.element.dataset.key = key; // by which a lesson hides or fixes it
       (field.advanced ? more : this.side).append(one.element);
     }
     this.variants();
@@ -154,6 +156,7 @@ export class Section extends HTMLElement {
       this.refresh();
     });
     const form = this.fromHub();
+    this.variant.element.dataset.key = 'model';
     this.variant.element.append(form);
     this.side.prepend(this.variant.element);
   }

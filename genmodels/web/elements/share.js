@@ -3,7 +3,10 @@ import { make } from './controls.js';
 import { copyLink } from './links.js';
 
 /** @type {{title: string, open: (section: object, say: (text: string) => void) => Node | void | Promise<Node | void>}[]} */
-const WAYS = [{ title: 'Copy link', open: copyLink }];
+const WAYS = [
+  { title: 'Copy link', open: copyLink },
+  { title: 'Make a lesson link', open: async (...at) => (await import('./compose.js')).compose(...at) },
+];
 
 class Share extends HTMLElement {
   /** @type {object} the gm-section above */ section = null;

@@ -71,6 +71,7 @@ class Sentence extends Steps {
       type: 'button',
       class: 'gm-button',
       textContent: 'Another one',
+      data: { key: 'prompt' },
       onclick: () => this.surprise(),
     });
     const box = make('div', { class: 'gm-parts' }, ...this.parts.map((key) => this.controls[key].element));

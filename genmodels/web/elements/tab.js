@@ -13,6 +13,7 @@ class Tab extends HTMLElement {
   /** @type {object} the tab's spec */ spec = null;
   /** @type {object} gm-page */ page = null;
   only = null; // a section's key, if just that is to be shown
+  lesson = null; // see lesson.js
 
   get backend() {
     return this.page.backend;
@@ -138,7 +139,7 @@ class Tab extends HTMLElement {
         make('input', { type: 'file', accept: 'image/*', onchange: (event) => this.uploaded(event.target) }),
       );
       this.padTrouble = make('p', { class: 'gm-trouble', role: 'alert' });
-      const inside = make('div', { class: 'gm-pad-drawer' }, this.pad, this.upload, this.padTrouble);
+      const inside = make('div', { class: 'gm-pad-drawer', data: { key: 'pad' } }, this.pad, this.upload, this.padTrouble);
       panel.append(this.spec.panel ? this.drawer(inside) : inside);
     }
     if (uses('seed')) {
@@ -148,6 +149,7 @@ class Tab extends HTMLElement {
         { default: this.seed, low: 0, high: 2 ** 31 - 1 },
         (value) => this.reseed(value),
       );
+      this.seedControl.element.dataset.key = 'seed';
       panel.append(this.seedControl.element);
     }
     return panel.children.length ? panel : null;
@@ -204,7 +206,7 @@ class Tab extends HTMLElement {
       pick(this.datasets[(this.datasets.indexOf(this.data) + step + this.datasets.length) % this.datasets.length], true);
     });
     this.pick = pick;
-    return make('div', { class: 'gm-control' }, make('span', { class: 'gm-label', textContent: 'Pictures' }), box);
+    return make('div', { class: 'gm-control', data: { key: 'data' } }, make('span', { class: 'gm-label', textContent: 'Pictures' }), box);
   }
 
   about() {
@@ -395,13 +397,14 @@ class Tab extends HTMLElement {
     this.current = now;
     this.sections.forEach((section, i) => this.links[i].setAttribute('aria-current', section === now ? 'true' : 'false'));
     this.menu.value = now.spec.key;
+    this.lesson?.apply();
     this.write();
   }
 
   /** The address says which section is read, and its state. */
   write() {
     if (!this.current) return;
-    const told = this.current.told();
+    const told = { ...this.current.told(), ...this.current.taught };
     const first = this.current === this.sections[0] && !Object.keys(told).length;
     this.page.wrote(this.spec.key, first ? {} : { section: this.current.spec.key.split('.')[1], ...told });
   }

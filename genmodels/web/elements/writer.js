@@ -26,6 +26,7 @@ class Writer extends Work {
     const dice = make('button', {
       type: 'button',
       class: 'gm-dice',
+      data: { key: 'seed' },
       title: 'Others: another seed',
       'aria-label': 'Write others, with another seed',
       onclick: () => this.others(),
