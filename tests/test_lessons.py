@@ -66,6 +66,7 @@ def test_controls_are_hidden_and_fixed_while_the_section_is_read(visit: Callable
     seed = page.locator(".gm-panel").get_by_label("Seed", exact=True)
     for field in (seed, part.locator("[name=n]")):
         expect(field).to_be_disabled()
+    assert part.locator("gm-takes").evaluate("takes => takes.inert")  # a picture would go to the pad
     drag(part.get_by_label("Truncation ψ"), 0.8)
     page.wait_for_function("location.search.includes('truncation_psi') === false && location.search.includes('ask=')")
     assert asked(page)["lock"] == "n,seed"
@@ -131,14 +132,3 @@ def test_a_lesson_is_composed_and_opens(visit: Callable[..., Page]) -> None:  # 
     expect(part.get_by_label("Class")).to_be_disabled()
     expect(part.get_by_label("Temperature")).to_be_hidden()
     assert opened.evaluate("document.documentElement.scrollWidth") <= 320
-
-
-def test_a_picture_is_not_taken_to_a_pad_that_is_fixed(visit: Callable[..., Page]) -> None:  # noqa: F811
-    page = visit(path_to(tab="vae", section="variations", lock="pad", ask="Whose?"))
-    part = section(page, "vae.variations")
-    pad = page.locator(".gm-pad-drawer")
-    assert pad.evaluate("pad => pad.inert")
-    before = page.evaluate("document.querySelector('.gm-pad').props.value.pixels")
-    part.locator("canvas.gm-sheet").click()
-    page.wait_for_timeout(300)
-    assert page.evaluate("document.querySelector('.gm-pad').props.value.pixels") == before

@@ -39,7 +39,6 @@ class Lesson {
     this.note = make('p', { class: 'gm-note' });
     this.box.append(this.note, make('p', { class: 'gm-trouble', role: 'alert', textContent: this.troubles.join(' ') }));
     section.querySelector('.gm-heading').after(this.box);
-    section.addEventListener('gm-take', this.guard, true);
     this.watch = new MutationObserver(() => this.apply()); // controls come and go with the model
     this.watch.observe(section.page, { childList: true, subtree: true });
     this.apply();
@@ -47,7 +46,6 @@ class Lesson {
 
   end() {
     this.watch.disconnect();
-    this.section.removeEventListener('gm-take', this.guard, true);
     this.box.remove();
     this.hidden = this.fixed = new Set();
     this.apply();
@@ -120,6 +118,9 @@ class Lesson {
       element.toggleAttribute('data-away', mine && keys.some((key) => this.hidden.has(key)));
       fix(element, mine && keys.some((key) => this.fixed.has(key)));
     }
+    const padIsFree = ![this.hidden, this.fixed].some((keys) => keys.has('pad')); // else no picture is taken to it
+    for (const takes of this.section.querySelectorAll('gm-takes')) takes.inert = !padIsFree;
+    for (const take of this.section.querySelectorAll('.gm-take')) take.disabled = !padIsFree;
     const { side } = this.section;
     const more = side.querySelector('.gm-more');
     more?.toggleAttribute('data-away', isEmpty([...more.children].slice(1)));
@@ -131,11 +132,6 @@ class Lesson {
     if (this.note.textContent !== note && this.isRead) this.note.textContent = note;
     if (Math.abs(top() - before) > 1) scrollBy(0, top() - before);
   }
-
-  /** No picture is taken to a pad that is fixed or hidden. */
-  guard = (event) => {
-    if (this.isRead && [this.hidden, this.fixed].some((keys) => keys.has('pad'))) event.stopPropagation();
-  };
 }
 
 /** Native fields are disabled, whatever else takes gestures is inert; what was disabled before stays so. */
