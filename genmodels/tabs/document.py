@@ -21,18 +21,18 @@ WEB = Path(str(files("genmodels") / "web" / "elements"))
 ELEMENTS = "/elements/" + hashlib.sha256(b"".join(path.read_bytes() for path in sorted(WEB.iterdir()))).hexdigest()[:12]
 #: Of the theme; one that comes after the first layout would move it.
 FONTS = ("Regular", "Bold")
+_IMPORT = re.compile(r"""^(?:import|.*\bfrom) '\./([\w-]+\.js)'""", re.MULTILINE)
 _GRADIO = re.compile(rb'<script type="module" crossorigin src="([^"]+)"></script>')
-_IMPORTED = re.compile(r"\b(?:from|import) '\./([\w-]+\.js)'")
 _THEME = re.compile(rb'"theme_hash":\s*"(\w+)"')
 
 
 @functools.cache
-def modules() -> list[str]:
-    """Those with which the page begins: start.js, and what is imported from there on. Others are had when they are used."""
-    found = ["start.js"]
+def modules(first: str = "start.js") -> tuple[str, ...]:
+    """A module and all that it imports, and these: what a page begins with, and not what it asks for at a press."""
+    found = [first]
     for name in found:
-        found += [other for other in _IMPORTED.findall((WEB / name).read_text("utf-8")) if other not in found]
-    return sorted(found)
+        found += [one for one in _IMPORT.findall((WEB / name).read_text("utf-8")) if one not in found]
+    return tuple(sorted(found))
 
 
 def tags(document: bytes) -> bytes:

@@ -19,13 +19,13 @@ export function partsOf(section) {
   });
 }
 
-/** Begins the lesson that the section has been given, in place of a former one of its tab; null ends that. */
+/** Begins the lesson that the section has been given, in place of a former one of its tab. */
 export function teach(section) {
   const tab = section.page;
   const former = tab.lesson;
-  if (former) former.end();
+  former?.end();
   if (former && former.section !== section) former.section.taught = null;
-  tab.lesson = section.taught && new Lesson(section);
+  tab.lesson = new Lesson(section);
 }
 
 class Lesson {

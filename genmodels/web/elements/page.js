@@ -207,7 +207,7 @@ class Page extends HTMLElement {
   /** A lesson: what is hidden, fixed and asked in a section. It stays there, and in its address, until another one comes. */
   async teach(key, name, taught) {
     const section = this.tabs[key].sections?.find((one) => one.spec.key === name);
-    if (!section || !(taught || section.taught)) return;
+    if (!section || !taught || (section.taught && same(taught, section.taught))) return;
     section.taught = taught;
     (await import('./lesson.js')).teach(section);
   }
