@@ -53,7 +53,7 @@ export function lessonLink(href, said, only = null) {
 /** A row for whatever can be hidden or fixed, but not both; checked as the lesson on show has it. */
 function rowsOf(section, taught) {
   const rows = {};
-  for (const { keys, title, kind } of partsOf(section)) {
+  for (const { keys, title, kind } of partsOf(section).filter(({ offered }) => offered)) {
     const has = (list, kinds) => (list ?? '').split(',').some((key) => keys.includes(key) || (key === 'all' && kinds.includes(kind)));
     const box = (verb, checked) => make('input', { type: 'checkbox', checked, 'aria-label': `${verb}: ${title}` });
     const hide = box('Hide', has(taught.hide, ['control']));

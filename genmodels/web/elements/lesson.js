@@ -7,7 +7,10 @@ export const LONGEST = { ask: 300, answer: 600 };
 const TITLES = { text: 'The section’s text', task: 'The line “Try”', data: 'Pictures', model: 'Model', pad: 'Your picture', seed: 'Seed' };
 const MEANS = { picture: ['pad'], hidden: ['pad'], model: ['model', 'data'] };
 
-/** What of a section can be hidden or fixed: {keys, title, element, kind}; kind: a control, a figure that is pointed at, or words. */
+/**
+ * What of a section can be hidden or fixed: {keys, title, element, kind, shared, offered}. kind: a control, a figure that is
+ * pointed at, or words. offered: whether the section shows it as it is now.
+ */
 export function partsOf(section) {
   const { panel } = section.page;
   const elements = [...(panel?.querySelectorAll('[data-key]') ?? []), ...section.querySelectorAll('[data-key]')];
@@ -15,7 +18,8 @@ export function partsOf(section) {
     const keys = element.dataset.key.split(' ');
     const title = keys.map((key) => section.spec.fields[key]?.label ?? TITLES[key] ?? key).join(', ');
     const kind = element.closest('.gm-heading') ? 'words' : element.closest('.gm-main') ? 'figure' : 'control';
-    return { keys, title, element, kind, shared: Boolean(panel?.contains(element)) };
+    const offered = !element.closest('[hidden], .gm-bare .gm-side');
+    return { keys, title, element, kind, shared: Boolean(panel?.contains(element)), offered };
   });
 }
 
@@ -127,7 +131,8 @@ class Lesson {
     panel?.toggleAttribute('data-away', isEmpty(panel.children));
     panel?.closest('.gm-body')?.toggleAttribute('data-bare', panel.matches('[data-away]'));
     this.section.toggleAttribute('data-bare', isEmpty(side.children));
-    const titles = new Set(parts.filter(({ element }) => element.matches('[data-fixed]:not([data-away])')).map(({ title }) => title));
+    const stands = ({ element, offered }) => offered && element.matches('[data-fixed]:not([data-away])');
+    const titles = new Set(parts.filter(stands).map(({ title }) => title));
     const note = titles.size ? `Fixed here: ${[...titles].join(', ')}.` : '';
     if (this.note.textContent !== note && this.isRead) this.note.textContent = note;
     if (Math.abs(top() - before) > 1) scrollBy(0, top() - before);
