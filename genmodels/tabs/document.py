@@ -6,6 +6,7 @@ modules can start at once. Gradio's, which keep its log-in, the page of the API 
 begins them when the first picture is there, or at once where the page isn't ours.
 """
 
+import functools
 import hashlib
 import re
 from importlib.resources import files
@@ -20,21 +21,33 @@ WEB = Path(str(files("genmodels") / "web" / "elements"))
 ELEMENTS = "/elements/" + hashlib.sha256(b"".join(path.read_bytes() for path in sorted(WEB.iterdir()))).hexdigest()[:12]
 #: Of the theme; one that comes after the first layout would move it.
 FONTS = ("Regular", "Bold")
+START = "start.js"
+_IMPORT = re.compile(r"^import\b[^;(]*?'\./([\w-]+\.js)'", re.MULTILINE)
 _GRADIO = re.compile(rb'<script type="module" crossorigin src="([^"]+)"></script>')
 _THEME = re.compile(rb'"theme_hash":\s*"(\w+)"')
 
 
+@functools.cache
+def modules() -> frozenset[str]:
+    """What every page needs: start.js, and what the modules import at their beginning. The others are loaded when they are used."""
+    found, open_ = set(), {START}
+    while open_:
+        found |= open_
+        texts = [(WEB / name).read_text(encoding="utf-8") for name in open_]
+        open_ = {name for text in texts for name in _IMPORT.findall(text)} - found
+    return frozenset(found)
+
+
 def tags(document: bytes) -> bytes:
-    """What goes into the head of a page: its fonts and theme, our style sheet, and all modules at once, not one after the other."""
+    """What goes into the head of a page: its fonts and theme, our style sheet, and its modules at once, not one after the other."""
     theme = _THEME.search(document)
     sheets = [f"theme.css?v={theme[1].decode()}" if theme else "theme.css", f"{ELEMENTS[1:]}/page.css"]
-    modules = sorted(path.name for path in WEB.glob("*.js"))
     fonts = [f"static/fonts/IBMPlexSans/IBMPlexSans-{weight}.woff2" for weight in FONTS]
     lines = [
         *(f'<link rel="preload" as="font" type="font/woff2" crossorigin href="{font}">' for font in fonts),
         *(f'<link rel="stylesheet" href="{sheet}">' for sheet in sheets),
-        *(f'<link rel="modulepreload" href="{ELEMENTS[1:]}/{name}">' for name in modules),
-        f'<script type="module" src="{ELEMENTS[1:]}/start.js"></script>',
+        *(f'<link rel="modulepreload" href="{ELEMENTS[1:]}/{name}">' for name in sorted(modules())),
+        f'<script type="module" src="{ELEMENTS[1:]}/{START}"></script>',
     ]
     return "\n".join(lines).encode()
 

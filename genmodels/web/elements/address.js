@@ -10,6 +10,9 @@ export function fitOf(spec, model, key) {
   return spec.fits[model]?.[key] ?? spec.fits['*']?.[key] ?? {};
 }
 
+/** A model's or a data set's name, without the hash of the weights that may stand behind it: "vae2d-mnist@1a2b3c". */
+export const bare = (name) => name?.split('@')[0];
+
 /** What can be chosen: a choice is a value, or its title and the value. */
 export const valuesOf = (choices = []) => choices.map((choice) => (Array.isArray(choice) ? choice[1] : choice));
 
@@ -19,7 +22,7 @@ export const valuesOf = (choices = []) => choices.map((choice) => (Array.isArray
  * @param {URLSearchParams} asked @param {object} spec of the section
  */
 export function stateOf(asked, spec) {
-  const model = asked.get('model') ?? spec.models[0];
+  const model = bare(asked.get('model')) ?? spec.models[0];
   const keys = [...new Set(asked.keys())].filter((key) => !OTHERS.test(key));
   return Object.fromEntries(keys.map((key) => [key, typed(asked.getAll(key), spec.fields[key]?.kind, fitOf(spec, model, key))]));
 }
@@ -29,6 +32,9 @@ export function textOf(state) {
   const said = Object.entries(state).filter(([, value]) => value !== null && value !== undefined);
   return Object.fromEntries(said.map(([key, value]) => [key, Array.isArray(value) ? value.join(',') : String(value)]));
 }
+
+/** A query without the escapes that an address doesn't need. @param {URLSearchParams} query */
+export const readable = (query) => `?${query}`.replaceAll('%2C', ',').replaceAll('%40', '@');
 
 function typed(texts, kind, { choices }) {
   const offered = valuesOf(choices);

@@ -1,5 +1,5 @@
 // The page: the families' tabs, the address, and what all of them share.
-import { stateOf, textOf } from './address.js';
+import { bare, readable, stateOf, textOf } from './address.js';
 import { make } from './controls.js';
 import './tab.js';
 import './overview.js';
@@ -37,7 +37,7 @@ class Page extends HTMLElement {
   connectedCallback() {
     if (this.laidOut) return;
     this.laidOut = true;
-    this.join(new URLSearchParams(location.search).get('model')).then(() => this.layOut());
+    this.join(bare(new URLSearchParams(location.search).get('model'))).then(() => this.layOut());
   }
 
   /** A link's model of the Hub joins the page's; what it says of a model that can't be, its section tells. */
@@ -131,7 +131,7 @@ class Page extends HTMLElement {
     const [alone, part] = (asked.get('only') || '').split('.');
     const key = this.route ?? (alone || asked.get('tab'));
     const name = alone ? (part ?? '') : asked.get('section');
-    const made = (one) => one.subject === 'model' && one.models.includes(asked.get('model')); // its own, not a table's
+    const made = (one) => one.subject === 'model' && one.models.includes(bare(asked.get('model'))); // its own, not a table's
     const home = this.spec.tabs.find((one) => one.sections.some(made)) ?? this.spec.tabs[0];
     const tab = key ? this.spec.tabs.find((one) => one.key === key) : home;
     const sections = tab?.sections ?? [];
@@ -170,7 +170,7 @@ class Page extends HTMLElement {
       });
       tab.setAttribute('role', 'tabpanel');
       tab.setAttribute('aria-labelledby', `tab-${key}`);
-      this.data = this.spec.facts[state.model]?.data ?? state.data ?? this.data;
+      this.data = this.spec.facts[bare(state.model)]?.data ?? bare(state.data) ?? this.data;
       this.tabs[key] = tab;
       this.box.append(tab);
     }
@@ -196,8 +196,33 @@ class Page extends HTMLElement {
       const answer = await this.backend.ask('page.state', { section: name, state });
       if (answer.error) tab.excuse(section, answer);
       else tab.adopt(section, answer.state);
+      if (answer.note) section.excuse({ error: answer.note });
       tab.held?.scrollIntoView({ block: 'start' }); // it may have opened
     });
+  }
+
+  /** A section's spec, if it is on this page. */
+  specOf(key) {
+    return this.spec.tabs.flatMap((tab) => tab.sections).find((one) => one.key === key);
+  }
+
+  /** The hash of a model's weights, or of those of all models of a data set. */
+  weightsOf(subject) {
+    return this.spec.facts[subject]?.weights ?? this.spec.weights[subject];
+  }
+
+  /** The shape of a model's pictures, or of a data set's. */
+  shapeOf(subject) {
+    return (this.spec.facts[subject] ?? Object.values(this.spec.facts).find((fact) => fact.data === subject)).shape;
+  }
+
+  /** Goes to a section's state, as an address says it: on this page, or where that section is. */
+  visit(key, state) {
+    const [tab, section] = key.split('.');
+    const query = address({ ...(this.only === key ? { only: key } : { tab, section }), ...state });
+    if (this.only ? this.only !== key : !this.spec.tabs.some((one) => one.key === tab)) return location.assign(`./${query}`);
+    history.pushState(null, '', query);
+    this.fromAddress();
   }
 
   fromAddress() {
@@ -219,7 +244,7 @@ const same = (a, b) => JSON.stringify(Object.entries(a).sort()) === JSON.stringi
 function address(values) {
   const now = new URLSearchParams(location.search);
   const kept = now.get('__theme') ? { __theme: now.get('__theme') } : {};
-  return `?${new URLSearchParams({ ...values, ...kept })}`.replaceAll('%2C', ',');
+  return readable(new URLSearchParams({ ...values, ...kept }));
 }
 
 customElements.define('gm-page', Page);

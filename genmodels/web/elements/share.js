@@ -1,9 +1,8 @@
 // What takes a section away from the page: a row of buttons under it, each of which may open a panel of its own.
 import { make } from './controls.js';
-import { copyLink } from './links.js';
 
-/** @type {{title: string, open: (section: object, say: (text: string) => void) => Node | void | Promise<Node | void>}[]} */
-const WAYS = [{ title: 'Copy link', open: copyLink }];
+/** Their modules are loaded when they are pressed. @type {{title: string, open: (section: object, say: (text: string) => void) => Node | void | Promise<Node | void>}[]} */
+const WAYS = [{ title: 'Copy link', open: async (...at) => (await import('./links.js')).copyLink(...at) }];
 
 class Share extends HTMLElement {
   /** @type {object} the gm-section above */ section = null;

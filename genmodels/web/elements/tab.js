@@ -447,8 +447,7 @@ class Tab extends HTMLElement {
   }
 
   signature(section) {
-    const state = section.good ?? section.question();
-    return { Software: `genmodels ${this.page.spec.version}`, section: section.spec.key, ...state };
+    return { Software: `genmodels ${this.page.spec.version}`, section: section.spec.key, ...section.whole() };
   }
 }
 
