@@ -3,6 +3,7 @@
 import base64
 import json
 import math
+import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -99,6 +100,30 @@ def test_a_bad_value_is_refused_with_its_field(key, value, says):
         parse(**{key: value})
     assert says in str(caught.value)
     assert caught.value.field == key
+
+
+def test_a_drawing_as_a_link_packs_it():
+    """To its bytes, whichever key it has; what can't be read names its key."""
+    raw = bytes(range(196)) * 4
+    packed = "." + "d" + base64.urlsafe_b64encode(zlib.compress(raw, wbits=-15)).decode().rstrip("=")
+    state = parse(picture=packed, hidden=packed)
+    assert base64.b64decode(state.picture) == base64.b64decode(state.hidden) == raw
+    for key, what in (("picture", "picture"), ("hidden", "mask")):
+        with pytest.raises(Refused, match=f"The {what} of this link can't be read") as caught:
+            parse(**{key: packed[:-5]})
+        assert caught.value.field == key
+    with pytest.raises(Refused, match="can't be read"):
+        parse(model="vae-heroes", picture=packed)
+
+
+def test_a_model_with_the_hash_of_its_weights():
+    """As links say it; no other text behind the name passes."""
+    hash = checkpoint.weights_hash("vae-heroes")
+    for said in (hash, hash[:6], "0" * 6):
+        assert parse(model=f"vae-heroes@{said}").model == "vae-heroes"
+    for said in ("", "12345", "unicorn", "0" * 17, "../../etc", "000000@000000"):
+        with pytest.raises(Refused, match="There is no model 'vae-heroes@"):
+            parse(model=f"vae-heroes@{said}")
 
 
 @pytest.mark.parametrize("values", [None, 3, [], "x"])

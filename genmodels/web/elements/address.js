@@ -2,6 +2,8 @@
 
 /** What an address says beside a state: where to be, how the page looks, where the visitor comes from. */
 const OTHERS = /^(tab|section|only|view|theme|fbclid|gclid|utm_.*|_.*)$/;
+/** Whether a key is of a state; what else a picture tells of itself begins with a capital. */
+export const isOfState = (key) => /^[a-z]/.test(key) && !OTHERS.test(key);
 const NUMBERS = ['real', 'whole', 'seed', 'numbers', 'picks'];
 const LISTS = ['choices', 'numbers', 'picks'];
 

@@ -1,6 +1,6 @@
 // The page: the families' tabs, the address, and what all of them share.
 import { bare, readable, stateOf, textOf } from './address.js';
-import { make } from './controls.js';
+import { chosen, make } from './controls.js';
 import './tab.js';
 import './overview.js';
 import './see.js';
@@ -60,6 +60,8 @@ class Page extends HTMLElement {
     if (!this.only && !this.route) this.append(this.header());
     this.box.append(this.trouble);
     this.append(this.box);
+    if (!this.only) this.append(this.foot());
+    this.takeFiles();
     this.go(place);
     history.scrollRestoration = 'manual'; // the address says where to be: the browser's own memory of it comes too late
     addEventListener('popstate', () => this.fromAddress());
@@ -109,6 +111,40 @@ class Page extends HTMLElement {
       make('div', { class: 'gm-brand' }, make('strong', { textContent: 'genmodels' }), make('span', { textContent: this.spec.purpose })),
       list,
     );
+  }
+
+  /** The foot: a way to open a picture for those who can't drag; what comes of the visitor's first touch is collected below it. */
+  foot() {
+    const field = make('input', {
+      type: 'file',
+      accept: 'image/*',
+      onchange: ({ target }) => chosen(target, (file) => this.openFile(file)),
+    });
+    const note = 'A picture that was downloaded here brings its section and settings back: drop it anywhere, paste it, or choose it.';
+    const open = make('label', { class: 'gm-button gm-upload' }, 'Open a picture', field);
+    const collect = async (event) => (await import('./results.js')).collect(this, event);
+    for (const touch of ['pointerdown', 'keydown', 'input'])
+      this.addEventListener(touch, collect, { once: true, capture: true, passive: true });
+    return make(
+      'aside',
+      { class: 'gm-foot', 'aria-label': 'Your pictures' },
+      make('div', {}, open, make('p', { class: 'gm-note', textContent: note })),
+    );
+  }
+
+  /** Files that are dropped or pasted. */
+  takeFiles() {
+    const take = (event, data) => {
+      if (!data?.types.includes('Files') || event.target.closest?.('textarea, input')) return;
+      event.preventDefault();
+      if (data.files.length) this.openFile(data.files[0]); // none while they hover
+    };
+    for (const kind of ['dragover', 'drop']) addEventListener(kind, (event) => take(event, event.dataTransfer));
+    addEventListener('paste', (event) => take(event, event.clipboardData));
+  }
+
+  async openFile(file) {
+    (await import('./dropped.js')).openFile(this, file);
   }
 
   /** Opens a tab; one that this page doesn't have, or has only a section of, at its own address. */

@@ -1,5 +1,5 @@
 // A tab: a family's diagram and sentence, its data switch, pad and seed, which its sections share, and the sections.
-import { control, make } from './controls.js';
+import { chosen, control, make } from './controls.js';
 import './diagram.js';
 import './pad.js';
 import './section.js';
@@ -135,7 +135,7 @@ class Tab extends HTMLElement {
         'label',
         { class: 'gm-button gm-upload' },
         'Upload a picture',
-        make('input', { type: 'file', accept: 'image/*', onchange: (event) => this.uploaded(event.target) }),
+        make('input', { type: 'file', accept: 'image/*', onchange: ({ target }) => chosen(target, (file) => this.upload(file)) }),
       );
       this.padTrouble = make('p', { class: 'gm-trouble', role: 'alert' });
       const inside = make('div', { class: 'gm-pad-drawer' }, this.pad, this.upload, this.padTrouble);
@@ -347,10 +347,8 @@ class Tab extends HTMLElement {
     }
   }
 
-  async uploaded(input) {
-    const [file] = input.files;
-    input.value = '';
-    if (!file) return;
+  /** A file's picture onto the pad; what is wrong with it, if it can't be. */
+  async upload(file) {
     this.padTrouble.textContent = '';
     const model = Object.entries(this.facts).find(([, fact]) => fact.data === this.data)[0];
     const answer =
@@ -359,6 +357,7 @@ class Tab extends HTMLElement {
         : await this.backend.ask('page.upload', { model, file: textOf(new Uint8Array(await file.arrayBuffer())) });
     if (answer.error) this.padTrouble.textContent = answer.error;
     else this.take(answer);
+    return answer.error;
   }
 
   // -- seeing and going ------------------------------------------------------------------------------------------------
