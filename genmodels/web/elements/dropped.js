@@ -29,7 +29,7 @@ async function toldBy(file) {
 async function toPad(page, file) {
   const tab = page.tabs[page.current];
   if (!tab.pad) return 'This is no picture of ours with its settings, and there is no pad here that could take it.';
-  return (await tab.upload(file)) || 'It is on the pad now.';
+  return (await tab.bring(file)) || 'It is on the pad now.';
 }
 
 /** A sentence at the edge of the screen, for a while. */

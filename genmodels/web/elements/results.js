@@ -20,6 +20,8 @@ const PICTURES = [
 class Results extends HTMLElement {
   /** @type {object} gm-page */ page = null;
   list = []; // the newest first
+  last = 0; // when something was touched
+  held = false; // whether a pointer is down
   gesture = 0; // counts what the hand does: what comes of one drag is one result
 
   connectedCallback() {
@@ -29,6 +31,7 @@ class Results extends HTMLElement {
     this.panel = make('div');
     this.append(make('h2', { textContent: 'Your last results' }), this.said, this.panel, this.strip);
     for (const kind of TOUCHES) this.page.addEventListener(kind, (event) => this.touched(event), { capture: true, passive: true });
+    for (const end of ['pointerup', 'pointercancel']) addEventListener(end, () => (this.held = false), { capture: true, passive: true });
     this.page.addEventListener('gm-change', ({ target }) => this.changed(target));
   }
 
@@ -37,7 +40,8 @@ class Results extends HTMLElement {
     const tab = this.page.tabs[this.page.current];
     const section = target.closest('.gm-section') ?? (target.closest('.gm-panel') && tab.current);
     if (!section) return;
-    if (type === 'pointerdown' || timeStamp > this.last + SETTLED) this.gesture += 1;
+    if (type === 'pointerdown' || (!this.held && timeStamp > this.last + SETTLED)) this.gesture += 1;
+    this.held ||= type === 'pointerdown';
     this.last = timeStamp;
     this.section = section;
   }

@@ -135,7 +135,7 @@ class Tab extends HTMLElement {
         'label',
         { class: 'gm-button gm-upload' },
         'Upload a picture',
-        make('input', { type: 'file', accept: 'image/*', onchange: ({ target }) => chosen(target, (file) => this.upload(file)) }),
+        make('input', { type: 'file', accept: 'image/*', onchange: ({ target }) => chosen(target, (file) => this.bring(file)) }),
       );
       this.padTrouble = make('p', { class: 'gm-trouble', role: 'alert' });
       const inside = make('div', { class: 'gm-pad-drawer' }, this.pad, this.upload, this.padTrouble);
@@ -251,12 +251,12 @@ class Tab extends HTMLElement {
     if (seed !== undefined) {
       this.seed = this.page.seed = seed;
       this.seedControl.set(seed);
-      this.tell('seed');
+      this.tell('seed', section);
     }
     if (picture !== undefined) {
       const { shape } = this.facts[own.model ?? section.model];
       this.pad.props.value = { pixels: picture, mask: hidden ?? this.firstMask(shape), shape };
-      this.drawn(this.pad.props.value);
+      this.drawn(this.pad.props.value, section);
     }
     section.restore(own);
   }
@@ -290,8 +290,9 @@ class Tab extends HTMLElement {
       ?.shape.join();
   }
 
-  tell(what) {
-    for (const section of this.sections) section.pageChanged(what);
+  /** but: the section that knows already. */
+  tell(what, but = null) {
+    for (const section of this.sections) if (section !== but) section.pageChanged(what);
   }
 
   choose(data) {
@@ -302,10 +303,10 @@ class Tab extends HTMLElement {
     if (this.usesPicture) this.examples();
   }
 
-  drawn(value) {
+  drawn(value, but) {
     this.showThumb(value);
     this.page.picture = this.picture = value;
-    this.tell('picture');
+    this.tell('picture', but);
   }
 
   /** A picture from somewhere else: a sheet, a gallery, another tab. */
@@ -348,7 +349,7 @@ class Tab extends HTMLElement {
   }
 
   /** A file's picture onto the pad; what is wrong with it, if it can't be. */
-  async upload(file) {
+  async bring(file) {
     this.padTrouble.textContent = '';
     const model = Object.entries(this.facts).find(([, fact]) => fact.data === this.data)[0];
     const answer =
