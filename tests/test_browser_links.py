@@ -26,7 +26,17 @@ from test_elements import changed as other_state
 
 #: Elements that show pictures.
 PICTURES = {
-    *("gm-grid", "gm-crossed", "gm-film", "gm-films", "gm-gallery", "gm-denoiser", "gm-solver-grid", "gm-map", "gm-spot"),
+    *(
+        "gm-grid",
+        "gm-crossed",
+        "gm-film",
+        "gm-films",
+        "gm-gallery",
+        "gm-denoiser",
+        "gm-solver-grid",
+        "gm-map",
+        "gm-spot",
+    ),
     *("gm-likelihood", "gm-writer", "gm-expect", "gm-three", "gm-see", "gm-race"),
 }
 
@@ -92,7 +102,7 @@ def address_of(one: Section) -> str:
 #: All that a section shows on canvases, once it rests.
 SHOWN = """async (section) => {
     const all = () => [...section.main.querySelectorAll('canvas')].map((one) => `${one.className} ${one.toDataURL()}`);
-    const busy = () => section.halt?.disabled === false || section.answer?.complete === false || !section.good || section.querySelector('.gm-stale') || !section.classList.contains('gm-filled');
+    const busy = () => section.halt?.disabled === false || section.answer?.complete === false || !section.good || section.querySelector('.gm-stale, gm-films:not(.gm-filled)') || !section.classList.contains('gm-filled');
     for (let before = null, still = 0; still < 3; before = all().join()) {
         await new Promise((done) => setTimeout(done, 80));
         still = !busy() && all().join() === before ? still + 1 : 0;
@@ -121,9 +131,9 @@ CLIPBOARD: dict[str, Any] = {"permissions": ("clipboard-read", "clipboard-write"
 
 def profile(browser: Any) -> Any:  # noqa: F811
     """A visitor who has been here never before, and waits for nothing of Gradio's."""
-    context = browser.new_context(viewport={"width": 1280, "height": 900}, **CLIPBOARD)
-    context.route("**/assets/**", lambda route: route.abort())
-    return context
+    visitor = browser.new_context(viewport={"width": 1280, "height": 900}, **CLIPBOARD)
+    visitor.route("**/assets/**", lambda route: route.abort())
+    return visitor
 
 
 def test_a_link_shows_the_same_pixels_in_a_fresh_profile_after_a_restart(server: Server, browser: Any) -> None:  # noqa: F811

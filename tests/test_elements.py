@@ -182,7 +182,8 @@ def test_a_drawing_is_packed_without_loss_in_few_letters(run, name):
     picture, limit = drawings()[name]
     height, width, channels = picture.shape
     code = base64.b64encode(picture.tobytes()).decode()
-    packed = run("packing.js", f"return m.packed('{code}', [{channels}, {height}, {width}])")
+    bytes_ = f"Uint8Array.from(atob('{code}'), (c) => c.charCodeAt(0))"
+    packed = run("packing.js", f"return m.packed({bytes_}, {channels}, {width})")
     assert unpacked(packed, (channels, height, width)) == picture.tobytes()
     assert quote_plus(packed) == packed
     assert len(packed) <= limit, "no more than is promised of links"

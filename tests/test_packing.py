@@ -76,14 +76,14 @@ def test_what_was_cut_off_or_changed_is_refused(text, what):
 
 
 def test_a_bomb_costs_nothing():
-    """A hundred megabytes in as many letters as a value may have."""
-    bomb = packed(bytes(100_000_000))
+    """Forty megabytes in a few letters."""
+    bomb = packed(bytes(40_000_000))
     tracemalloc.start()
-    begun = time.perf_counter()
+    begun = time.process_time()
     for way in "dp":
         with pytest.raises(ValueError, match="can't be read"):
             unpacked(bomb.replace(".d", f".{way}"), (3, 32, 32))
-    seconds = time.perf_counter() - begun
+    seconds = time.process_time() - begun
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert peak < 1_000_000

@@ -11,7 +11,7 @@ import pytest
 
 from genmodels import checkpoint
 from genmodels.tabs import page
-from genmodels.wrappers import core, denoisers, examples
+from genmodels.wrappers import core, denoisers, examples, on_record
 from genmodels.wrappers.section import Section, View, from_pads
 from genmodels.wrappers.state import (
     EACH,
@@ -124,6 +124,27 @@ def test_a_model_with_the_hash_of_its_weights():
     for said in ("", "12345", "unicorn", "0" * 17, "../../etc", "000000@000000"):
         with pytest.raises(Refused, match="There is no model 'vae-heroes@"):
             parse(model=f"vae-heroes@{said}")
+
+
+@pytest.mark.parametrize(
+    ("section", "key", "name"), [("vae.generate", "model", "vae-mnist"), ("compare.race", "data", "mnist")]
+)
+def test_weights_that_are_others_are_told(section, key, name):
+    """In one sentence beside the checked state; the same ones, and a link that doesn't say which, bring none."""
+    (here,) = {
+        on_record.weights(name),
+        (page.spec()["facts"].get(name) or {}).get("weights", page.spec()["weights"].get(name)),
+    }
+
+    def told(said):
+        return page.answer({"section": "page.state", "state": {"section": section, "state": {key: said}}})
+
+    assert told(name) == told(f"{name}@{here}") == {"state": {key: name}}
+    other = told(f"{name}@abcdef")
+    assert other["state"] == {key: name}
+    assert "other weights" in other["note"]
+    assert f"(abcdef); what you see comes from those here ({here})." in other["note"]
+    assert told(f"{name}@unicorn")["field"] == key
 
 
 @pytest.mark.parametrize("values", [None, 3, [], "x"])

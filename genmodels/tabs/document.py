@@ -21,21 +21,18 @@ WEB = Path(str(files("genmodels") / "web" / "elements"))
 ELEMENTS = "/elements/" + hashlib.sha256(b"".join(path.read_bytes() for path in sorted(WEB.iterdir()))).hexdigest()[:12]
 #: Of the theme; one that comes after the first layout would move it.
 FONTS = ("Regular", "Bold")
-START = "start.js"
-_IMPORT = re.compile(r"^import\b[^;(]*?'\./([\w-]+\.js)'", re.MULTILINE)
+_IMPORT = re.compile(r"""^(?:import|.*\bfrom) '\./([\w-]+\.js)'""", re.MULTILINE)
 _GRADIO = re.compile(rb'<script type="module" crossorigin src="([^"]+)"></script>')
 _THEME = re.compile(rb'"theme_hash":\s*"(\w+)"')
 
 
 @functools.cache
-def modules() -> frozenset[str]:
-    """What every page needs: start.js, and what the modules import at their beginning. The others are loaded when they are used."""
-    found, open_ = set(), {START}
-    while open_:
-        found |= open_
-        texts = [(WEB / name).read_text(encoding="utf-8") for name in open_]
-        open_ = {name for text in texts for name in _IMPORT.findall(text)} - found
-    return frozenset(found)
+def modules(first: str = "start.js") -> tuple[str, ...]:
+    """A module and all that it imports, and these: what a page begins with, and not what it asks for at a press."""
+    found = [first]
+    for name in found:
+        found += [one for one in _IMPORT.findall((WEB / name).read_text("utf-8")) if one not in found]
+    return tuple(sorted(found))
 
 
 def tags(document: bytes) -> bytes:
@@ -46,8 +43,8 @@ def tags(document: bytes) -> bytes:
     lines = [
         *(f'<link rel="preload" as="font" type="font/woff2" crossorigin href="{font}">' for font in fonts),
         *(f'<link rel="stylesheet" href="{sheet}">' for sheet in sheets),
-        *(f'<link rel="modulepreload" href="{ELEMENTS[1:]}/{name}">' for name in sorted(modules())),
-        f'<script type="module" src="{ELEMENTS[1:]}/{START}"></script>',
+        *(f'<link rel="modulepreload" href="{ELEMENTS[1:]}/{name}">' for name in modules()),
+        f'<script type="module" src="{ELEMENTS[1:]}/start.js"></script>',
     ]
     return "\n".join(lines).encode()
 

@@ -240,7 +240,7 @@ class Drawing(Kind):
         if value.startswith("#"):
             return _example(value, model)["pixels"]
         shape = describe(model)["shape"]
-        return _base64(value, shape, "picture", f"The picture must have {shape} bytes")
+        return base64_of(value, shape, "picture", f"The picture must have {shape} bytes")
 
     def spec(self) -> dict[str, Any]:
         return super().spec() | {"tools": list(self.tools)}
@@ -263,7 +263,7 @@ class Hidden(Kind):
             return ""
         if value == "lower half":
             return base64.b64encode(bytes(int(i >= height // 2) for i in range(height) for _ in range(width))).decode()
-        return _base64(value, (1, height, width), "mask", f"The mask must have {height}x{width} bytes")
+        return base64_of(value, (1, height, width), "mask", f"The mask must have {height}x{width} bytes")
 
 
 def _lower(label: str) -> str:
@@ -288,8 +288,8 @@ def _example(value: str, model: str) -> Pad:
     return pads[index][1]
 
 
-def _base64(value: Any, shape: Sequence[int], what: str, message: str) -> str:
-    """A drawing's base64, however it is told."""
+def base64_of(value: Any, shape: Sequence[int], what: str, message: str) -> str:
+    """A drawing's base64 of bytes of this shape, however it is told."""
     if isinstance(value, str) and is_packed(value):
         return base64.b64encode(unpacked(value, shape, what)).decode()
     try:

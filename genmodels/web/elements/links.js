@@ -1,8 +1,10 @@
 // A link that shows what is on show: the section, its whole state, which weights, and drawings in few letters.
 import { bare, readable } from './address.js';
+import { bytesOf } from './bytes.js';
 import { make } from './controls.js';
 import { packed } from './packing.js';
 
+const BASE64 = /^[A-Za-z0-9+/]+={0,2}$/;
 const LONG = 8000; // characters that servers and programs for mail and chat commonly take
 
 /** The address of what a section shows. */
@@ -11,12 +13,11 @@ export const linkTo = (section) => addressOf(section.page.page, section.spec.key
 /** The address of a section's state. @param {object} page gm-page @param {string} key @param {object} state as text */
 export async function addressOf(page, key, state) {
   const [tab, section] = key.split('.');
-  const { fields } = page.specOf(key);
+  const [, height, width] = page.shapeOf(bare(state.model ?? state.data)) ?? [];
   const short = async ([name, value]) => {
-    const drawn = ['drawing', 'hidden'].includes(fields[name]?.kind) && value && !/^(#|lower half$)/.test(value);
-    if (!drawn) return [name, value];
-    const [channels, height, width] = page.shapeOf(bare(state.model ?? state.data));
-    return [name, await packed(value, [fields[name].kind === 'hidden' ? 1 : channels, height, width])];
+    const bytes = value.length % 4 === 0 && BASE64.test(value) ? bytesOf(value) : [];
+    const channels = bytes.length / (height * width);
+    return [name, channels === 1 || channels === 3 ? await packed(bytes, channels, width) : value];
   };
   const query = new URLSearchParams({ tab, section, ...Object.fromEntries(await Promise.all(Object.entries(state).map(short))) });
   return new URL(`./${readable(query)}`, document.baseURI).href;

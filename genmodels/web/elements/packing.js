@@ -1,9 +1,8 @@
 // Drawings in few letters, for links; see wrappers/packing.py, which unpacks them. Nothing is lost.
-import { bytesOf, textOf } from './bytes.js';
+import { textOf } from './bytes.js';
 
-/** A drawing (base64 of uint8 in height, width, channel order) of a shape, as short as it gets. */
-export async function packed(drawing, [channels, , width]) {
-  const bytes = bytesOf(drawing);
+/** A drawing's bytes in height, width, channel order, as short as it gets. @param {Uint8Array} bytes */
+export async function packed(bytes, channels, width) {
   const ways = { d: bytes, p: unforeseen(bytes, channels, channels * width) };
   const texts = await Promise.all(Object.entries(ways).map(async ([way, values]) => `.${way}${letters(await deflated(values))}`));
   return texts.reduce((best, text) => (text.length < best.length ? text : best));

@@ -249,7 +249,7 @@ class Page extends HTMLElement {
 
   /** The shape of a model's pictures, or of a data set's. */
   shapeOf(subject) {
-    return (this.spec.facts[subject] ?? Object.values(this.spec.facts).find((fact) => fact.data === subject)).shape;
+    return (this.spec.facts[subject] ?? Object.values(this.spec.facts).find((fact) => fact.data === subject))?.shape;
   }
 
   /** Goes to a section's state, as an address says it: on this page, or where that section is. */
