@@ -21,7 +21,7 @@ from genmodels.wrappers.section import Section
 
 pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 from playwright.sync_api import Locator, Page, expect
-from test_browser import browser, changed, context, drag, good, pixels, pytestmark, section, seen_text, visit  # noqa: F401  # fmt: skip
+from test_browser import PATIENCE, browser, changed, context, drag, good, pixels, pytestmark, section, seen_text, visit  # noqa: F401  # fmt: skip
 from test_elements import changed as other_state
 
 #: Elements that show pictures.
@@ -132,6 +132,7 @@ CLIPBOARD: dict[str, Any] = {"permissions": ("clipboard-read", "clipboard-write"
 def profile(browser: Any) -> Any:  # noqa: F811
     """A visitor who has been here never before, and waits for nothing of Gradio's."""
     visitor = browser.new_context(viewport={"width": 1280, "height": 900}, **CLIPBOARD)
+    visitor.set_default_timeout(4 * PATIENCE)
     visitor.route("**/assets/**", lambda route: route.abort())
     return visitor
 
