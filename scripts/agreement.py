@@ -38,7 +38,7 @@ def main() -> None:
     options.add_argument("--out", type=Path, help=argparse.SUPPRESS)  # of the processes that this one starts
     chosen = options.parse_args()
     if chosen.out:
-        return np.savez(chosen.out, **{name: draw(name, chosen.seeds) for name in chosen.models})
+        return np.savez(chosen.out, *(draw(name, chosen.seeds) for name in chosen.models))
     models = [name for name in chosen.models if isinstance(checkpoint.load(name, device="cpu"), Samples)]
     with tempfile.TemporaryDirectory() as folder:
         found = {way: computed(models, chosen.seeds, Path(folder, f"{way}.npz"), more) for way, more in WAYS.items()}
@@ -54,7 +54,8 @@ def computed(models: list[str], seeds: int, file: Path, more: dict[str, str]) ->
     """The pictures by model, of a process with these variables: the libraries read them when they are loaded."""
     command = [sys.executable, __file__, *models, "--seeds", str(seeds), "--out", str(file)]
     subprocess.run(command, check=True, env=os.environ | more)
-    return dict(np.load(file))
+    with np.load(file) as drawn:
+        return {name: drawn[f"arr_{i}"] for i, name in enumerate(models)}
 
 
 def draw(name: str, seeds: int) -> np.ndarray:
