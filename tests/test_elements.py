@@ -9,13 +9,17 @@ import threading
 from collections.abc import Iterator
 from functools import partial
 from typing import Any
+from urllib.parse import quote_plus
 
+import numpy as np
 import pytest
 from helpers import ROOT
 from PIL import Image
 from test_browser import CHROMIUM, browser  # noqa: F401  a fixture
 
+from genmodels.real_images import real_images
 from genmodels.tabs import page as laid_out
+from genmodels.wrappers.packing import unpacked
 from genmodels.wrappers.section import Section
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
@@ -149,6 +153,40 @@ def test_a_state_as_an_address_and_back(run, section):
     states = json.loads(json.dumps([*defaults, *(changed(section, model) for model in models)]))
     back = run("address.js", ROUND_TRIP % (json.dumps(section.spec()), json.dumps(states)))
     assert back == [{key: value for key, value in state.items() if value is not None} for state in states]
+
+
+def drawings() -> dict[str, tuple[np.ndarray, int]]:
+    """Drawings (H, W, C), and the letters that each may take: strokes, real images, photos, noise, masks."""
+    dice = np.random.default_rng(0)
+    strokes = np.zeros((28, 28, 1), np.uint8)
+    for i in range(28):
+        strokes[i, max(0, i - 2) : i + 2] = strokes[3:6, i] = 255 - 4 * i
+    found = {"strokes": (strokes, 400), "noise": (dice.integers(0, 256, (28, 28, 1), dtype=np.uint8), 1100)}
+    for data, limit in (("mnist", 400), ("fashion-mnist", 900)):
+        found[data] = (real_images(data, (1, 28, 28)).pixels[0].numpy().transpose(1, 2, 0), limit)
+    found["hero"] = (real_images("heroes", (3, 32, 32)).pixels[0].numpy().transpose(1, 2, 0), 1500)
+    few = dice.integers(0, 256, (4, 4, 3), dtype=np.uint8)
+    photo = np.asarray(Image.fromarray(few).resize((32, 32), Image.Resampling.BICUBIC))
+    grain = dice.normal(0, 8, (32, 32, 3))
+    found["photo"] = (photo, 2800)
+    found["grainy photo"] = (np.clip(photo + grain, 0, 255).astype(np.uint8), 3600)
+    found["noise in colour"] = (dice.integers(0, 256, (32, 32, 3), dtype=np.uint8), 4110)
+    found["mask"] = ((np.arange(28 * 28).reshape(28, 28, 1) > 400).astype(np.uint8), 40)
+    found["patches"] = ((dice.random((32, 32, 1)) < 0.1).astype(np.uint8), 400)
+    return found
+
+
+@pytest.mark.parametrize("name", drawings())
+def test_a_drawing_is_packed_without_loss_in_few_letters(run, name):
+    """Unpacked by the server as it was; letters that an address takes as they are."""
+    picture, limit = drawings()[name]
+    height, width, channels = picture.shape
+    code = base64.b64encode(picture.tobytes()).decode()
+    bytes_ = f"Uint8Array.from(atob('{code}'), (c) => c.charCodeAt(0))"
+    packed = run("packing.js", f"return m.packed({bytes_}, {channels}, {width})")
+    assert unpacked(packed, (channels, height, width)) == picture.tobytes()
+    assert quote_plus(packed) == packed
+    assert len(packed) <= limit, "no more than is promised of links"
 
 
 def test_what_an_address_says_is_typed(run):

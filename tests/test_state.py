@@ -3,6 +3,7 @@
 import base64
 import json
 import math
+import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -10,7 +11,7 @@ import pytest
 
 from genmodels import checkpoint
 from genmodels.tabs import page
-from genmodels.wrappers import core, denoisers, examples
+from genmodels.wrappers import core, denoisers, examples, on_record
 from genmodels.wrappers.section import Section, View, from_pads
 from genmodels.wrappers.state import (
     EACH,
@@ -99,6 +100,51 @@ def test_a_bad_value_is_refused_with_its_field(key, value, says):
         parse(**{key: value})
     assert says in str(caught.value)
     assert caught.value.field == key
+
+
+def test_a_drawing_as_a_link_packs_it():
+    """To its bytes, whichever key it has; what can't be read names its key."""
+    raw = bytes(range(196)) * 4
+    packed = "." + "d" + base64.urlsafe_b64encode(zlib.compress(raw, wbits=-15)).decode().rstrip("=")
+    state = parse(picture=packed, hidden=packed)
+    assert base64.b64decode(state.picture) == base64.b64decode(state.hidden) == raw
+    for key, what in (("picture", "picture"), ("hidden", "mask")):
+        with pytest.raises(Refused, match=f"The {what} of this link can't be read") as caught:
+            parse(**{key: packed[:-5]})
+        assert caught.value.field == key
+    with pytest.raises(Refused, match="can't be read"):
+        parse(model="vae-heroes", picture=packed)
+
+
+def test_a_model_with_the_hash_of_its_weights():
+    """As links say it; no other text behind the name passes."""
+    hash = checkpoint.weights_hash("vae-heroes")
+    for said in (hash, hash[:6], "0" * 6):
+        assert parse(model=f"vae-heroes@{said}").model == "vae-heroes"
+    for said in ("", "12345", "unicorn", "0" * 17, "../../etc", "000000@000000"):
+        with pytest.raises(Refused, match="There is no model 'vae-heroes@"):
+            parse(model=f"vae-heroes@{said}")
+
+
+@pytest.mark.parametrize(
+    ("section", "key", "name"), [("vae.generate", "model", "vae-mnist"), ("compare.race", "data", "mnist")]
+)
+def test_weights_that_are_others_are_told(section, key, name):
+    """In one sentence beside the checked state; the same ones, and a link that doesn't say which, bring none."""
+    (here,) = {
+        on_record.weights(name),
+        (page.spec()["facts"].get(name) or {}).get("weights", page.spec()["weights"].get(name)),
+    }
+
+    def told(said):
+        return page.answer({"section": "page.state", "state": {"section": section, "state": {key: said}}})
+
+    assert told(name) == told(f"{name}@{here}") == {"state": {key: name}}
+    other = told(f"{name}@abcdef")
+    assert other["state"] == {key: name}
+    assert "other weights" in other["note"]
+    assert f"(abcdef); what you see comes from those here ({here})." in other["note"]
+    assert told(f"{name}@unicorn")["field"] == key
 
 
 @pytest.mark.parametrize("values", [None, 3, [], "x"])

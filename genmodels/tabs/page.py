@@ -16,7 +16,7 @@ from markdown_it import MarkdownIt
 from genmodels.tabs import TABS
 from genmodels.tabs.base import Tab
 from genmodels.version import __version__
-from genmodels.wrappers import core, examples, hub_checkpoints, latents, metrics_table, pictures
+from genmodels.wrappers import core, examples, hub_checkpoints, latents, metrics_table, on_record, pictures
 from genmodels.wrappers.section import Answer, Section, Whole
 from genmodels.wrappers.state import Refused
 
@@ -51,13 +51,15 @@ def spec() -> dict[str, Any]:
     """What the browser lays the page out from: JSON."""
     shown = [tab.spec() for tab in shown_tabs()]
     names = dict.fromkeys(name for tab in shown for section in tab["sections"] for name in section["models"])
+    told = {name: facts(name) for name in names}
     return {
         "version": __version__,
         "purpose": PURPOSE,
         "tabs": shown,
         "families": families(),
         "hub": hub_checkpoints.offered(),
-        "facts": {name: facts(name) for name in names},
+        "facts": told,
+        "weights": {data: on_record.weights(data) for data in dict.fromkeys(fact["data"] for fact in told.values())},
     }
 
 
@@ -71,6 +73,7 @@ def facts(name: str) -> dict[str, Any]:
     """What the page knows of a model."""
     info = core.describe(name)
     told = {key: info[key] for key in ("family", "kind", "data", "title", "shape", "background")}
+    told["weights"] = on_record.weights(name)
     return told | {"variant": name.removeprefix(info["family"]).replace(info["data"], "").strip("-")}
 
 
@@ -227,14 +230,16 @@ def _about(state: Any) -> Answer:
 
 
 def _checked(question: Any) -> Answer:
-    """What a link says of a section: the same values once they are checked, drawings as their bytes."""
+    """What a link says of a section: the same values once they are checked, drawings as their bytes; note: that the weights
+    here are others than the link's."""
     key: Any = question.get("section") if isinstance(question, Mapping) else None
     section = sections().get(key) if isinstance(key, str) else None
     if section is None:
         raise ValueError(f"There is no section {str(key)[:40]!r}.")
     values = question.get("state")
     state = section.parse(values)
-    return {"state": {key: getattr(state, key) for key in values}}
+    note = on_record.other_weights(values.get(state.subject))
+    return {"state": {key: getattr(state, key) for key in values}} | ({"note": note} if note else {})
 
 
 HELPERS: dict[str, Callable[[Any], Answer]] = {

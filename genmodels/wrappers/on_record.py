@@ -2,6 +2,7 @@
 
 import contextlib
 import functools
+import hashlib
 import logging
 import os
 from collections.abc import Iterable
@@ -17,6 +18,7 @@ from genmodels.registry import FAMILIES, get_family
 from genmodels.wrappers.core import available, describe
 
 Records = dict[str, Report]
+WEIGHTS_DIGITS = 6
 FAILED = "It failed; the server's log says why."
 
 # -- which models ------------------------------------------------------------------------------------------------------
@@ -43,6 +45,27 @@ def can(name: str, ability: type) -> bool:
 def title(data: str) -> str:
     """What people call a data set."""
     return DATASETS[data].title if data in DATASETS else data
+
+
+# -- which weights they have -------------------------------------------------------------------------------------------
+
+
+def weights(subject: str) -> str:
+    """The first digits of the hash of a model's weights, or of those of all models of a data set but the Hub's."""
+    if subject in checkpoint.bundled():
+        return checkpoint.weights_hash(subject)[:WEIGHTS_DIGITS]
+    told = sorted(f"{name} {weights(name)}" for name in of_data(subject) if "/" not in name)
+    return hashlib.sha256("\n".join(told).encode()).hexdigest()[:WEIGHTS_DIGITS]
+
+
+def other_weights(said: object) -> str:
+    """What is to be told of a link's "vae-mnist@1a2b3c" or "mnist@1a2b3c" whose hash isn't that of the weights here; else ""."""
+    subject, at, told = said.partition("@") if isinstance(said, str) else ("", "", "")
+    if not at or said in checkpoint.bundled() or weights(subject).startswith(told[:WEIGHTS_DIGITS]):
+        return ""
+    which = f"of {subject}" if subject in checkpoint.bundled() else f"for {title(subject).lower()}"
+    made, here = told[:WEIGHTS_DIGITS], weights(subject)
+    return f"This was made with other weights {which} ({made}); what you see comes from those here ({here})."
 
 
 # -- what was measured of them -----------------------------------------------------------------------------------------

@@ -14,6 +14,8 @@ A link, an API call, the text of a downloaded PNG and the page's own controls al
 import base64
 import binascii
 import dataclasses
+import math
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -22,11 +24,13 @@ from typing_extensions import Self
 
 from genmodels.wrappers import examples
 from genmodels.wrappers.core import MAX_SEED, check_float, check_int, class_index, describe, shown
+from genmodels.wrappers.packing import is_packed, unpacked
 from genmodels.wrappers.pictures import NO_PICTURE
 from genmodels.wrappers.types import Pad
 
 EACH, NOT_TOLD = "each in turn", "not told"
 SHOWN_CLASSES = 30  # by name, where arguments are described
+WEIGHTS = re.compile("[0-9a-f]{6,16}")  # the first digits of a hash
 LONGEST = 200_000  # characters of any value; a drawing of 256x256 pixels in colour would not fit, and none is asked for
 #: A bound or a default: a value, or what a model makes of it.
 Fitted = Any | Callable[[str], Any]
@@ -221,8 +225,8 @@ class Numbers(Range):
 
 @dataclass(frozen=True, kw_only=True)
 class Drawing(Kind):
-    """A picture: base64 of its bytes (uint8, H*W*C), or "#3" for the fourth example of the model's kind, or "#-2" for the
-    second of those of other kinds. tools: what the pad offers beside the pen."""
+    """A picture: base64 of its bytes (uint8, H*W*C), or these as links pack them (see packing.py), or "#3" for the fourth
+    example of the model's kind, or "#-2" for the second of those of other kinds. tools: what the pad offers beside the pen."""
 
     tools: tuple[str, ...] = ("pen", "erase")
     shown: bool = False
@@ -235,8 +239,8 @@ class Drawing(Kind):
             raise ValueError(NO_PICTURE)
         if value.startswith("#"):
             return _example(value, model)["pixels"]
-        channels, height, width = describe(model)["shape"]
-        return _base64(value, channels * height * width, f"The picture must have {describe(model)['shape']} bytes")
+        shape = describe(model)["shape"]
+        return base64_of(value, shape, "picture", f"The picture must have {shape} bytes")
 
     def spec(self) -> dict[str, Any]:
         return super().spec() | {"tools": list(self.tools)}
@@ -244,7 +248,8 @@ class Drawing(Kind):
 
 @dataclass(frozen=True, kw_only=True)
 class Hidden(Kind):
-    """Which pixels are hidden from the model: base64 of one byte per pixel, 1 = hidden; "" = none; "lower half"."""
+    """Which pixels are hidden from the model: base64 of one byte per pixel, 1 = hidden, or these as links pack them;
+    "" = none; "lower half"."""
 
     default: Fitted = ""
     shown: bool = False
@@ -258,7 +263,7 @@ class Hidden(Kind):
             return ""
         if value == "lower half":
             return base64.b64encode(bytes(int(i >= height // 2) for i in range(height) for _ in range(width))).decode()
-        return _base64(value, height * width, f"The mask must have {height}x{width} bytes")
+        return base64_of(value, (1, height, width), "mask", f"The mask must have {height}x{width} bytes")
 
 
 def _lower(label: str) -> str:
@@ -283,12 +288,15 @@ def _example(value: str, model: str) -> Pad:
     return pads[index][1]
 
 
-def _base64(value: Any, count: int, message: str) -> str:
+def base64_of(value: Any, shape: Sequence[int], what: str, message: str) -> str:
+    """A drawing's base64 of bytes of this shape, however it is told."""
+    if isinstance(value, str) and is_packed(value):
+        return base64.b64encode(unpacked(value, shape, what)).decode()
     try:
         size = len(base64.b64decode(value, validate=True))
     except (binascii.Error, TypeError, ValueError) as error:
         raise ValueError(f"{message} in base64.") from error
-    if size != count:
+    if size != math.prod(shape):
         raise ValueError(f"{message}, not {size}.")
     return value
 
@@ -377,6 +385,9 @@ class State:
         value = values.get(cls.subject)
         if value is None:
             value = next(iter(offered))
+        if isinstance(value, str) and value not in offered:
+            name, _, weights = value.partition("@")  # as a link says it; see on_record.other_weights
+            value = name if WEIGHTS.fullmatch(weights) else value
         if not isinstance(value, str) or value not in offered:
             what = {"model": "model", "data": "data set"}[cls.subject]
             raise Refused(f"There is no {what} {shown(value)} here; the {what}s are {', '.join(offered)}.", cls.subject)

@@ -2,6 +2,8 @@
 
 /** What an address says beside a state: where to be, how the page looks, where the visitor comes from. */
 const OTHERS = /^(tab|section|only|view|theme|hide|lock|ask|answer|fbclid|gclid|utm_.*|_.*)$/;
+/** Whether a key is of a state; what else a picture tells of itself begins with a capital. */
+export const isOfState = (key) => /^[a-z]/.test(key) && !OTHERS.test(key);
 const NUMBERS = ['real', 'whole', 'seed', 'numbers', 'picks'];
 const LISTS = ['choices', 'numbers', 'picks'];
 
@@ -9,6 +11,9 @@ const LISTS = ['choices', 'numbers', 'picks'];
 export function fitOf(spec, model, key) {
   return spec.fits[model]?.[key] ?? spec.fits['*']?.[key] ?? {};
 }
+
+/** A model's or a data set's name, without the hash of the weights that may stand behind it: "vae2d-mnist@1a2b3c". */
+export const bare = (name) => name?.split('@')[0];
 
 /** What can be chosen: a choice is a value, or its title and the value. */
 export const valuesOf = (choices = []) => choices.map((choice) => (Array.isArray(choice) ? choice[1] : choice));
@@ -19,7 +24,7 @@ export const valuesOf = (choices = []) => choices.map((choice) => (Array.isArray
  * @param {URLSearchParams} asked @param {object} spec of the section
  */
 export function stateOf(asked, spec) {
-  const model = asked.get('model') ?? spec.models[0];
+  const model = bare(asked.get('model')) ?? spec.models[0];
   const keys = [...new Set(asked.keys())].filter((key) => !OTHERS.test(key));
   return Object.fromEntries(keys.map((key) => [key, typed(asked.getAll(key), spec.fields[key]?.kind, fitOf(spec, model, key))]));
 }
@@ -35,6 +40,9 @@ export function taughtBy(asked) {
   const said = ['hide', 'lock', 'ask', 'answer'].map((key) => [key, asked.get(key)?.trim()]).filter(([, value]) => value);
   return said.length ? Object.fromEntries(said) : null;
 }
+
+/** A query without the escapes that an address doesn't need. @param {URLSearchParams} query */
+export const readable = (query) => `?${query}`.replaceAll('%2C', ',').replaceAll('%40', '@');
 
 function typed(texts, kind, { choices }) {
   const offered = valuesOf(choices);

@@ -1,4 +1,5 @@
 // A lesson's link is composed: the state on show, what of the controls is hidden or fixed, a question and its answer.
+import { readable } from './address.js';
 import { make } from './controls.js';
 import { LONGEST, partsOf } from './lesson.js';
 import { copied, linkTo } from './links.js';
@@ -46,7 +47,7 @@ export function lessonLink(href, said, only = null) {
   const asked = new URLSearchParams(only ? { only } : {});
   for (const [key, value] of link.searchParams) if (!only || !['tab', 'section'].includes(key)) asked.append(key, value);
   for (const [key, value] of Object.entries(said)) if (value) asked.set(key, value);
-  link.search = `${asked}`.replaceAll('%2C', ',');
+  link.search = readable(asked);
   return link.href;
 }
 

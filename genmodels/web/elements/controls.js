@@ -18,6 +18,13 @@ export function make(tag, properties = {}, ...children) {
   return element;
 }
 
+/** Hands over the file that a field has got, and empties the field, so that the same one can be chosen again. */
+export function chosen(field, then) {
+  const [file] = field.files;
+  field.value = '';
+  if (file) then(file);
+}
+
 /**
  * A control: {element, set(value), fit(fit), refuse(text)}.
  * @param {string} key @param {object} field its spec @param {object} fit default, low, high, choices for the model

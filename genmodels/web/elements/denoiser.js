@@ -148,7 +148,7 @@ class Denoiser extends View {
     download(
       this.clean,
       Math.max(2, Math.min(8, Math.floor(1000 / this.clean.width))),
-      { ...info, step: frame.step },
+      { ...info, Step: frame.step },
       `${info.model}_${info.seed ?? ''}.png`.replace('_.', '.'),
     );
   }

@@ -1,27 +1,42 @@
-// A link that shows what is on show: the section, its whole state.
-import { textOf } from './address.js';
+// A link that shows what is on show: the section, its whole state, which weights, and drawings in few letters.
+import { bare, readable } from './address.js';
+import { bytesOf } from './bytes.js';
 import { make } from './controls.js';
+import { packed } from './packing.js';
 
-/** The address of a section's state. */
-export function linkTo(section) {
-  const { key } = section.spec;
-  const [tab, name] = key.split('.');
-  const state = Object.keys(section.good).length ? section.good : section.question();
-  const named = Object.entries(state).map(([at, value]) => [at, section.page.named(section.spec.fields[at]?.kind, value)]);
-  const query = new URLSearchParams({ tab, section: name, ...textOf(Object.fromEntries(named)) });
-  return new URL(`./?${query}`.replaceAll('%2C', ','), document.baseURI).href;
+const BASE64 = /^[A-Za-z0-9+/]+={0,2}$/;
+const LONG = 8000; // characters that servers and programs for mail and chat commonly take
+
+/** The address of what a section shows. */
+export const linkTo = (section) => addressOf(section.page.page, section.spec.key, section.whole());
+
+/** The address of a section's state. @param {object} page gm-page @param {string} key @param {object} state as text */
+export async function addressOf(page, key, state) {
+  const [tab, section] = key.split('.');
+  const [, height, width] = page.shapeOf(bare(state.model ?? state.data)) ?? [];
+  const short = async ([name, value]) => {
+    const bytes = value.length % 4 === 0 && BASE64.test(value) ? bytesOf(value) : [];
+    const channels = bytes.length / (height * width);
+    return [name, channels === 1 || channels === 3 ? await packed(bytes, channels, width) : value];
+  };
+  const query = new URLSearchParams({ tab, section, ...Object.fromEntries(await Promise.all(Object.entries(state).map(short))) });
+  return new URL(`./${readable(query)}`, document.baseURI).href;
 }
 
-export async function copyLink(section, say) {
+export function copyLink(section, say) {
   return copied(linkTo(section), say);
 }
 
-/** Puts a text on the clipboard; where the browser forbids it, a field from which it can be copied. */
-export async function copied(text, say) {
+/** Puts a text on the clipboard, or the promise of one; where the browser forbids it, gives a field from which it can be copied. */
+export async function copied(promised, say) {
+  const text = await promised;
+  const long =
+    text.length > LONG ? ` It has ${text.length.toLocaleString('en')} characters, and some programs cut off so long a link.` : '';
   try {
     await navigator.clipboard.writeText(text);
-    say('Copied.');
+    say(`Copied.${long}`);
   } catch {
+    if (long) say(long.trim());
     const field = make('input', { type: 'text', class: 'gm-copy', readOnly: true, value: text, 'aria-label': 'To be copied' });
     requestAnimationFrame(() => field.select());
     return field;

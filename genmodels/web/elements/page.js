@@ -1,6 +1,6 @@
 // The page: the families' tabs, the address, and what all of them share.
-import { stateOf, taughtBy, textOf } from './address.js';
-import { make } from './controls.js';
+import { bare, readable, stateOf, taughtBy, textOf } from './address.js';
+import { chosen, make } from './controls.js';
 import './tab.js';
 import './overview.js';
 import './see.js';
@@ -39,7 +39,7 @@ class Page extends HTMLElement {
     this.laidOut = true;
     const asked = new URLSearchParams(location.search);
     const lesson = taughtBy(asked) && import('./lesson.js'); // had before the page is laid out, so that nothing hidden is seen
-    Promise.all([this.join(asked.get('model')), lesson]).then(() => this.layOut());
+    Promise.all([this.join(bare(asked.get('model'))), lesson]).then(() => this.layOut());
   }
 
   /** A link's model of the Hub joins the page's; what it says of a model that can't be, its section tells. */
@@ -62,6 +62,8 @@ class Page extends HTMLElement {
     if (!this.only && !this.route) this.append(this.header());
     this.box.append(this.trouble);
     this.append(this.box);
+    if (!this.only) this.append(this.foot());
+    this.takeFiles();
     this.go(place);
     history.scrollRestoration = 'manual'; // the address says where to be: the browser's own memory of it comes too late
     addEventListener('popstate', () => this.fromAddress());
@@ -113,6 +115,40 @@ class Page extends HTMLElement {
     );
   }
 
+  /** The foot: a way to open a picture for those who can't drag; what comes of the visitor's first touch is collected below it. */
+  foot() {
+    const field = make('input', {
+      type: 'file',
+      accept: 'image/*',
+      onchange: ({ target }) => chosen(target, (file) => this.openFile(file)),
+    });
+    const note = 'A picture that was downloaded here brings its section and settings back: drop it anywhere, paste it, or choose it.';
+    const open = make('label', { class: 'gm-button gm-upload' }, 'Open a picture', field);
+    const collect = async (event) => (await import('./results.js')).collect(this, event);
+    for (const touch of ['pointerdown', 'keydown', 'input'])
+      this.addEventListener(touch, collect, { once: true, capture: true, passive: true });
+    return make(
+      'aside',
+      { class: 'gm-foot', 'aria-label': 'Your pictures' },
+      make('div', {}, open, make('p', { class: 'gm-note', textContent: note })),
+    );
+  }
+
+  /** Files that are dropped or pasted. */
+  takeFiles() {
+    const take = (event, data) => {
+      if (!data?.types.includes('Files') || event.target.closest?.('textarea, input')) return;
+      event.preventDefault();
+      if (data.files.length) this.openFile(data.files[0]); // none while they hover
+    };
+    for (const kind of ['dragover', 'drop']) addEventListener(kind, (event) => take(event, event.dataTransfer));
+    addEventListener('paste', (event) => take(event, event.clipboardData));
+  }
+
+  async openFile(file) {
+    (await import('./dropped.js')).openFile(this, file);
+  }
+
   /** Opens a tab; one that this page doesn't have, or has only a section of, at its own address. */
   press(key) {
     if (this.only || !this.spec.tabs.some((tab) => tab.key === key)) return location.assign(`./${address({ tab: key })}`);
@@ -133,7 +169,7 @@ class Page extends HTMLElement {
     const [alone, part] = (asked.get('only') || '').split('.');
     const key = this.route ?? (alone || asked.get('tab'));
     const name = alone ? (part ?? '') : asked.get('section');
-    const made = (one) => one.subject === 'model' && one.models.includes(asked.get('model')); // its own, not a table's
+    const made = (one) => one.subject === 'model' && one.models.includes(bare(asked.get('model'))); // its own, not a table's
     const home = this.spec.tabs.find((one) => one.sections.some(made)) ?? this.spec.tabs[0];
     const tab = key ? this.spec.tabs.find((one) => one.key === key) : home;
     const sections = tab?.sections ?? [];
@@ -174,7 +210,7 @@ class Page extends HTMLElement {
       });
       tab.setAttribute('role', 'tabpanel');
       tab.setAttribute('aria-labelledby', `tab-${key}`);
-      this.data = this.spec.facts[state.model]?.data ?? state.data ?? this.data;
+      this.data = this.spec.facts[bare(state.model)]?.data ?? bare(state.data) ?? this.data;
       this.tabs[key] = tab;
       this.box.append(tab);
     }
@@ -200,6 +236,7 @@ class Page extends HTMLElement {
       const answer = await this.backend.ask('page.state', { section: name, state });
       if (answer.error) tab.excuse(section, answer);
       else tab.adopt(section, answer.state);
+      if (answer.note) section.excuse({ error: answer.note });
       tab.held?.scrollIntoView({ block: 'start' }); // it may have opened
     });
   }
@@ -210,6 +247,30 @@ class Page extends HTMLElement {
     if (!section || !taught || (section.taught && same(taught, section.taught))) return;
     section.taught = taught;
     (await import('./lesson.js')).teach(section);
+  }
+
+  /** A section's spec, if it is on this page. */
+  specOf(key) {
+    return this.spec.tabs.flatMap((tab) => tab.sections).find((one) => one.key === key);
+  }
+
+  /** The hash of a model's weights, or of those of all models of a data set. */
+  weightsOf(subject) {
+    return this.spec.facts[subject]?.weights ?? this.spec.weights[subject];
+  }
+
+  /** The shape of a model's pictures, or of a data set's. */
+  shapeOf(subject) {
+    return (this.spec.facts[subject] ?? Object.values(this.spec.facts).find((fact) => fact.data === subject))?.shape;
+  }
+
+  /** Goes to a section's state, as an address says it: on this page, or where that section is. */
+  visit(key, state) {
+    const [tab, section] = key.split('.');
+    const query = address({ ...(this.only === key ? { only: key } : { tab, section }), ...state });
+    if (this.only ? this.only !== key : !this.spec.tabs.some((one) => one.key === tab)) return location.assign(`./${query}`);
+    history.pushState(null, '', query);
+    this.fromAddress();
   }
 
   fromAddress() {
@@ -231,7 +292,7 @@ const same = (a, b) => JSON.stringify(Object.entries(a).sort()) === JSON.stringi
 function address(values) {
   const now = new URLSearchParams(location.search);
   const kept = now.get('__theme') ? { __theme: now.get('__theme') } : {};
-  return `?${new URLSearchParams({ ...values, ...kept })}`.replaceAll('%2C', ',');
+  return readable(new URLSearchParams({ ...values, ...kept }));
 }
 
 customElements.define('gm-page', Page);

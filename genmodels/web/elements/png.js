@@ -93,7 +93,7 @@ export async function download(canvas, scale, info, name) {
 export function save(bytes, name, type = 'image/png') {
   const link = document.createElement('a');
   link.href = URL.createObjectURL(new Blob([bytes], { type }));
-  link.download = name;
+  link.download = name.replace(/@[0-9a-f]+/, ''); // without the hash of the weights
   link.click();
   setTimeout(() => URL.revokeObjectURL(link.href), 1000);
 }

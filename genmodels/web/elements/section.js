@@ -120,6 +120,16 @@ export class Section extends HTMLElement {
     return textOf(Object.fromEntries(named.filter(([key, value]) => JSON.stringify(value) !== usual(key))));
   }
 
+  /** The state on show as a whole, as text: with what is the default anyway, and with the hash of the weights. */
+  whole() {
+    const shown = Object.keys(this.good).length ? this.good : this.question();
+    const { subject, fields } = this.spec;
+    const usual = (key) => this.starts[key] ?? fitOf(this.spec, shown.model ?? this.model, key).default;
+    const all = { ...this.subject(), ...Object.fromEntries(Object.keys(fields).map((key) => [key, usual(key)])), ...shown };
+    if (subject) all[subject] += `@${this.page.page.weightsOf(all[subject])}`;
+    return textOf(all);
+  }
+
   // -- layout ----------------------------------------------------------------------------------------------------------
 
   layOutControls() {

@@ -1,10 +1,9 @@
 // What takes a section away from the page: a row of buttons under it, each of which may open a panel of its own.
 import { make } from './controls.js';
-import { copyLink } from './links.js';
 
-/** @type {{title: string, open: (section: object, say: (text: string) => void) => Node | void | Promise<Node | void>}[]} */
+/** Their modules are loaded when they are pressed. @type {{title: string, open: (section: object, say: (text: string) => void) => Node | void | Promise<Node | void>}[]} */
 const WAYS = [
-  { title: 'Copy link', open: copyLink },
+  { title: 'Copy link', open: async (...at) => (await import('./links.js')).copyLink(...at) },
   { title: 'Make a lesson link', open: async (...at) => (await import('./compose.js')).compose(...at) },
 ];
 

@@ -1,5 +1,5 @@
 // A tab: a family's diagram and sentence, its data switch, pad and seed, which its sections share, and the sections.
-import { control, make } from './controls.js';
+import { chosen, control, make } from './controls.js';
 import './diagram.js';
 import './pad.js';
 import './section.js';
@@ -136,7 +136,7 @@ class Tab extends HTMLElement {
         'label',
         { class: 'gm-button gm-upload' },
         'Upload a picture',
-        make('input', { type: 'file', accept: 'image/*', onchange: (event) => this.uploaded(event.target) }),
+        make('input', { type: 'file', accept: 'image/*', onchange: ({ target }) => chosen(target, (file) => this.bring(file)) }),
       );
       this.padTrouble = make('p', { class: 'gm-trouble', role: 'alert' });
       const inside = make('div', { class: 'gm-pad-drawer', data: { key: 'pad' } }, this.pad, this.upload, this.padTrouble);
@@ -253,12 +253,12 @@ class Tab extends HTMLElement {
     if (seed !== undefined) {
       this.seed = this.page.seed = seed;
       this.seedControl.set(seed);
-      this.tell('seed');
+      this.tell('seed', section);
     }
     if (picture !== undefined) {
       const { shape } = this.facts[own.model ?? section.model];
       this.pad.props.value = { pixels: picture, mask: hidden ?? this.firstMask(shape), shape };
-      this.drawn(this.pad.props.value);
+      this.drawn(this.pad.props.value, section);
     }
     section.restore(own);
   }
@@ -292,8 +292,9 @@ class Tab extends HTMLElement {
       ?.shape.join();
   }
 
-  tell(what) {
-    for (const section of this.sections) section.pageChanged(what);
+  /** but: the section that knows already. */
+  tell(what, but = null) {
+    for (const section of this.sections) if (section !== but) section.pageChanged(what);
   }
 
   choose(data) {
@@ -304,10 +305,10 @@ class Tab extends HTMLElement {
     if (this.usesPicture) this.examples();
   }
 
-  drawn(value) {
+  drawn(value, but) {
     this.showThumb(value);
     this.page.picture = this.picture = value;
-    this.tell('picture');
+    this.tell('picture', but);
   }
 
   /** A picture from somewhere else: a sheet, a gallery, another tab. */
@@ -349,10 +350,8 @@ class Tab extends HTMLElement {
     }
   }
 
-  async uploaded(input) {
-    const [file] = input.files;
-    input.value = '';
-    if (!file) return;
+  /** A file's picture onto the pad; what is wrong with it, if it can't be. */
+  async bring(file) {
     this.padTrouble.textContent = '';
     const model = Object.entries(this.facts).find(([, fact]) => fact.data === this.data)[0];
     const answer =
@@ -361,6 +360,7 @@ class Tab extends HTMLElement {
         : await this.backend.ask('page.upload', { model, file: textOf(new Uint8Array(await file.arrayBuffer())) });
     if (answer.error) this.padTrouble.textContent = answer.error;
     else this.take(answer);
+    return answer.error;
   }
 
   // -- seeing and going ------------------------------------------------------------------------------------------------
@@ -450,8 +450,7 @@ class Tab extends HTMLElement {
   }
 
   signature(section) {
-    const state = section.good ?? section.question();
-    return { Software: `genmodels ${this.page.spec.version}`, section: section.spec.key, ...state };
+    return { Software: `genmodels ${this.page.spec.version}`, section: section.spec.key, ...section.whole() };
   }
 }
 

@@ -272,7 +272,7 @@ class Writer extends Work {
     download(
       this.pictures,
       Math.max(2, Math.min(8, Math.floor(1000 / this.pictures.width))),
-      { ...info, rows: this.shown },
+      { ...info, Rows: this.shown },
       `${info.model}_${info.seed ?? 0}.png`,
     );
   }
