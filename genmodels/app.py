@@ -20,7 +20,7 @@ import gradio as gr
 from starlette.middleware import Middleware
 from starlette.middleware.gzip import GZipMiddleware
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import FileResponse, Response
 from starlette.routing import Route
 from starlette.staticfiles import StaticFiles
 
@@ -97,20 +97,24 @@ def launch_options() -> dict[str, Any]:
         "mcp_server": os.environ.get("GENMODELS_MCP", "") == "1",
         "app_kwargs": {
             "routes": [
-                files_at(ELEMENTS, WEB),
+                files_at(ELEMENTS, WEB, forever=True),
                 files_at(PICTURES, WEB.parent / "pictures"),
+                Route("/embed.js", lambda _: FileResponse(WEB.parent / "embed.js", headers={"Cache-Control": "max-age=3600"})),
             ],
             "middleware": [Middleware(GZipMiddleware, minimum_size=1000, compresslevel=4), Middleware(WithElements)],
         },
     }
 
 
-def files_at(address: str, folder: Path) -> Route:
-    """The files of a folder. (Starlette's Mount would miss them under GRADIO_ROOT_PATH behind a proxy that takes it off.)"""
+def files_at(address: str, folder: Path, forever: bool = False) -> Route:
+    """The files of a folder; forever: another version has another address, so that browsers need not ask again.
+    (Starlette's Mount would miss them under GRADIO_ROOT_PATH behind a proxy that takes it off.)"""
     static = StaticFiles(directory=folder)
 
     async def file(request: Request) -> Response:
-        return await static.get_response(request.path_params["name"], request.scope)
+        found = await static.get_response(request.path_params["name"], request.scope)
+        found.headers["Cache-Control"] = "max-age=31536000, immutable" if forever else "max-age=3600"
+        return found
 
     return Route(f"{address}/{{name}}", file)
 
