@@ -99,7 +99,10 @@ def launch_options() -> dict[str, Any]:
             "routes": [
                 files_at(ELEMENTS, WEB, forever=True),
                 files_at(PICTURES, WEB.parent / "pictures"),
-                Route("/embed.js", lambda _: FileResponse(WEB.parent / "embed.js", headers={"Cache-Control": "max-age=3600"})),
+                Route(
+                    "/embed.js",
+                    lambda _: FileResponse(WEB.parent / "embed.js", headers={"Cache-Control": "max-age=3600"}),
+                ),
             ],
             "middleware": [Middleware(GZipMiddleware, minimum_size=1000, compresslevel=4), Middleware(WithElements)],
         },

@@ -49,11 +49,13 @@ def tags(document: bytes) -> bytes:
     return "\n".join(lines).encode()
 
 
-def with_tags(document: bytes) -> bytes:
-    """A page of Gradio's that begins with ours; any other document as it is, also one without the place for our tags."""
+def with_tags(document: bytes, alone: bool = False) -> bytes:
+    """A page of Gradio's that begins with ours; any other document as it is, also one without the place for our tags.
+    A section alone (see start.js) does without Gradio's modules, which then are not fetched ahead."""
     if b"<gradio-app" not in document or b"<base" not in document:
         return document
-    document = _GRADIO.sub(rb'<link rel="modulepreload" crossorigin href="\1" data-later>', document)
+    rel = b"" if alone else b'rel="modulepreload" '
+    document = _GRADIO.sub(rb'<link %scrossorigin href="\1" data-later>' % rel, document)
     return document.replace(b"<base", tags(document) + b"\n<base", 1)
 
 
@@ -77,7 +79,7 @@ class WithElements:
             else:
                 body += message.get("body", b"")
                 if not message.get("more_body"):
-                    body = with_tags(body)
+                    body = with_tags(body, alone=b"only=" in scope["query_string"])
                     MutableHeaders(raw=started["headers"])["content-length"] = str(len(body))
                     await send(started)
                     await send({"type": "http.response.body", "body": body})

@@ -5,6 +5,7 @@ import { copyLink } from './links.js';
 /** @type {{title: string, open: (section: object, say: (text: string) => void) => Node | void | Promise<Node | void>}[]} */
 const WAYS = [
   { title: 'Copy link', open: copyLink },
+  { title: 'Embed', open: async (...at) => (await import('./embedding.js')).embed(...at) },
   { title: 'Make a lesson link', open: async (...at) => (await import('./compose.js')).compose(...at) },
 ];
 
