@@ -1,24 +1,24 @@
-// Demos in an article, each a <div class="genmodels" data-section="vae.map">: see the README.
+// Demos in articles: <div class="genmodels" data-section="vae.map">. The README says more.
 (() => {
   const host = new URL('.', (document.currentScript || document.querySelector('script[src*="/embed.js"]')).src).href;
   const make = (tag, properties) => Object.assign(document.createElement(tag), properties);
 
-  // A picture, and what the author wrote, until the demo answers
+  // A picture and what the author wrote, until the demo answers
   function prepare(box) {
-    const cover = make('div', { style: 'padding:20px;text-align:center' });
-    const note = make('p', { style: 'margin:12px 0 0' });
+    const cover = make('div', { style: 'padding:20px;line-height:2;text-align:center' });
+    const note = make('p', { style: 'margin:0' });
     note.setAttribute('role', 'status');
     cover.append(...box.childNodes, note);
     if (!cover.querySelector('img')) {
-      const src = `${host}pictures/${box.dataset.section.split('.')[0]}-still.webp`;
-      const style = 'display:block;width:100%;max-width:540px;margin:0 auto 12px;image-rendering:pixelated';
+      const src = `${host}poster/${box.dataset.section}`;
+      const style = 'display:block;width:100%;max-width:540px;margin:0 auto;image-rendering:pixelated';
       cover.prepend(make('img', { src, style, alt: '', onerror: (event) => event.target.remove() }));
     }
     box.dataset.ready = '';
     box.style.cssText = `position:relative;overflow:hidden;border:1px solid #8885;border-radius:10px;${box.style.cssText}`;
     box.append(cover);
     if (box.dataset.load !== 'click') return near.observe(box);
-    note.append(make('button', { style: 'font:inherit', textContent: 'Start the demo', onclick: () => start(box) }));
+    note.append(make('button', { textContent: 'Start the demo', onclick: () => start(box) }));
   }
 
   function start(box) {
@@ -29,8 +29,8 @@
     note.textContent = 'Loading …';
     box.append(make('iframe', { src, style, title: title || section, allow: 'clipboard-write', scrolling: 'no' }));
     setTimeout(() => {
-      note.textContent = 'No answer yet. ';
-      note.append(make('a', { href: src, target: '_blank', textContent: 'Open the demo by itself' }));
+      note.textContent = 'This demo doesn’t answer. ';
+      note.append(make('a', { href: src, target: '_blank', textContent: 'Open it by itself' }));
     }, 15000);
   }
 

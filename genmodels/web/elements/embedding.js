@@ -10,17 +10,15 @@ const STARTS = {
   ],
   default: 'seen',
 };
-const PAD = 280; // pixels that a pad takes, which stands elsewhere on the whole page
-const FOOT = 40;
+const HEIGHT = 800; // pixels, enough for most sections in an article's column
 
 /** The panel of a section. @param {(text: string) => void} say */
 export async function embed(section, say) {
   const host = new URL('./', document.baseURI).href;
   const asked = new URL(await linkTo(section)).searchParams;
   for (const place of ['tab', 'section']) asked.delete(place);
-  const { key, title, fields } = section.spec;
-  const height = Math.ceil((section.offsetHeight + FOOT + ('picture' in fields ? PAD : 0)) / 20) * 20;
-  const told = { key, title, host, height, state: String(asked).replaceAll('%2C', ',') };
+  const { key, title } = section.spec;
+  const told = { key, title, host, state: String(asked).replaceAll('%2C', ',') };
   const chosen = { theme: THEMES.default, start: STARTS.default };
   const pieces = [
     piece('With the script, which fits the height to the demo', withScript),
@@ -59,10 +57,10 @@ function withScript({ key, title, host, state }, { theme, start }) {
   return `<div class="genmodels"${attributes}>${link}</div>\n<script src="${escaped(host)}embed.js" async></script>`;
 }
 
-function plain({ key, title, host, state, height }, { theme }) {
+function plain({ key, title, host, state }, { theme }) {
   const src = escaped(addressOf({ key, host, state: `theme=${theme}${state && '&'}${state}` }));
   const more = 'width="100%" style="border: 0" loading="lazy" allow="clipboard-write"';
-  return `<iframe src="${src}" title="${escaped(title)}" height="${height}" ${more}></iframe>`;
+  return `<iframe src="${src}" title="${escaped(title)}" height="${HEIGHT}" ${more}></iframe>`;
 }
 
 const addressOf = ({ key, host, state }) => `${host}?only=${key}${state && '&'}${state}`;
