@@ -555,6 +555,8 @@ def test_articles_get_a_small_script_posters_and_frames(served: Served) -> None:
     document = served.http.get(f"{served.address}/?only=vae.map")
     assert not {"x-frame-options", "content-security-policy", "set-cookie"} & set(document.headers)
     assert 'rel="modulepreload" crossorigin' not in document.text, "a section alone does without Gradio's modules"
+    assert "gradio_api_info" not in document.text
+    assert "gradio_api_info" in served.http.get(served.address).text
     module = served.http.get(f"{served.address}{app.ELEMENTS}/start.js")
     assert "immutable" in module.headers["cache-control"]
 
