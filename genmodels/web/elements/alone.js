@@ -7,7 +7,7 @@ export function settle(page) {
   const [section] = page.tabs[page.current].sections;
   const [tab, name] = section.spec.key.split('.');
   const whole = make('a', { textContent: 'open the whole page' });
-  const lead = () => (whole.href = `./?${new URLSearchParams({ tab, section: name, ...textOf(section.told()) })}`);
+  const lead = () => (whole.href = `./?${new URLSearchParams({ tab, section: name, ...textOf(section.told()), ...section.taught })}`);
   lead();
   page.addEventListener('gm-change', lead);
   section.querySelector('.gm-share-ways').append(make('span', { class: 'gm-origin' }, 'genmodels · ', whole));

@@ -17,6 +17,7 @@ export async function embed(section, say) {
   const host = new URL('./', document.baseURI).href;
   const asked = new URL(await linkTo(section)).searchParams;
   for (const place of ['tab', 'section']) asked.delete(place);
+  for (const [name, value] of Object.entries(section.taught ?? {})) asked.set(name, value); // a lesson goes along
   const { key, title } = section.spec;
   const told = { key, title, host, state: String(asked).replaceAll('%2C', ',') };
   const chosen = { theme: THEMES.default, start: STARTS.default };
