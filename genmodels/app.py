@@ -20,7 +20,7 @@ import gradio as gr
 from starlette.middleware import Middleware
 from starlette.middleware.gzip import GZipMiddleware
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import FileResponse, Response
 from starlette.routing import Route
 from starlette.staticfiles import StaticFiles
 
@@ -29,6 +29,8 @@ from genmodels.tabs.document import ELEMENTS, WEB, WithElements
 from genmodels.wrappers.section import Section
 
 PICTURES = "/pictures"
+FOREVER = {"Cache-Control": "max-age=31536000, immutable"}
+FOR_AN_HOUR = {"Cache-Control": "max-age=3600"}
 #: How many events of a queue run at once: those that compute, those that ask the Hub, and those that keep a large network
 #: busy for minutes, for which the others must not wait.
 LANES = {"cpu": 2, "network": 4, "large": 1}
@@ -97,22 +99,35 @@ def launch_options() -> dict[str, Any]:
         "mcp_server": os.environ.get("GENMODELS_MCP", "") == "1",
         "app_kwargs": {
             "routes": [
-                files_at(ELEMENTS, WEB),
+                files_at(ELEMENTS, WEB, forever=True),
                 files_at(PICTURES, WEB.parent / "pictures"),
+                Route("/embed.js", lambda _: FileResponse(WEB.parent / "embed.js", headers=FOR_AN_HOUR)),
+                Route("/poster/{section}", poster),
             ],
             "middleware": [Middleware(GZipMiddleware, minimum_size=1000, compresslevel=4), Middleware(WithElements)],
         },
     }
 
 
-def files_at(address: str, folder: Path) -> Route:
-    """The files of a folder. (Starlette's Mount would miss them under GRADIO_ROOT_PATH behind a proxy that takes it off.)"""
+def files_at(address: str, folder: Path, forever: bool = False) -> Route:
+    """The files of a folder; forever: another version has another address, so that browsers need not ask again.
+    (Starlette's Mount would miss them under GRADIO_ROOT_PATH behind a proxy that takes it off.)"""
     static = StaticFiles(directory=folder)
 
     async def file(request: Request) -> Response:
-        return await static.get_response(request.path_params["name"], request.scope)
+        found = await static.get_response(request.path_params["name"], request.scope)
+        found.headers.update(FOREVER if forever else FOR_AN_HOUR)
+        return found
 
     return Route(f"{address}/{{name}}", file)
+
+
+def poster(request: Request) -> Response:
+    """What stands in an article until a section answers: the still of its family, or one of them all."""
+    tab = request.path_params["section"].partition(".")[0]
+    stills = {key: WEB.parent / "pictures" / f"{key}-still.webp" for key in page.tabs()}
+    found = stills.get(tab)
+    return FileResponse(found if found and found.exists() else stills["overview"], headers=FOR_AN_HOUR)
 
 
 def mount(server: Any, path: str) -> Any:

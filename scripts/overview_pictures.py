@@ -3,7 +3,7 @@
     python scripts/overview_pictures.py [family ...]     # into genmodels/web/pictures, some seconds each
 
 Each is a sheet of 6 by 2 pictures at their own size (the page enlarges them), as WebP: `<family>.webp` moves and
-`<family>-still.webp` is one of its frames.
+`<family>-still.webp` is one of its frames. `overview-still.webp` shows two pictures of each still, at twice their size.
 """
 
 import sys
@@ -107,6 +107,22 @@ def frame(images: Tensor) -> Image.Image:
     return Image.fromarray(array.squeeze() if array.shape[2] == 1 else array).convert("RGB")
 
 
+def of_all() -> Image.Image:
+    """Two pictures of each family's still, one above the other; small ones get a margin of their own paper."""
+    cell, gap = 64, 4
+    sheet = Image.new("RGB", (COLUMNS * (cell + gap) - gap, 2 * cell + gap), "white")
+    for column, family in enumerate(FILMS):
+        still = Image.open(PICTURES / f"{family}-still.webp")
+        side = still.height // 2 - 1
+        for row in range(2):
+            x, y = column * (side + 2), row * (side + 2)
+            tile = still.crop((x, y, x + side, y + side)).resize((2 * side, 2 * side), Image.Resampling.NEAREST)
+            square = Image.new("RGB", (cell, cell), tile.getpixel((0, 0)))
+            square.paste(tile, 2 * ((cell - 2 * side) // 2,))
+            sheet.paste(square, (column * (cell + gap), row * (cell + gap)))
+    return sheet
+
+
 def main(families: list[str]) -> None:
     PICTURES.mkdir(exist_ok=True)
     for family in families or FILMS:
@@ -124,6 +140,7 @@ def main(families: list[str]) -> None:
         frames[still].save(file.with_stem(f"{family}-still"), lossless=True, method=6)
         print(f"{file.name}: {len(frames)} frames, {file.stat().st_size:,} bytes, {options}")
         print(f"{family}-still.webp: {file.with_stem(f'{family}-still').stat().st_size:,} bytes")
+    of_all().save(PICTURES / "overview-still.webp", lossless=True, method=6)
 
 
 if __name__ == "__main__":

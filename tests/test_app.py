@@ -535,6 +535,32 @@ def test_the_document_begins_with_our_modules(served: Served, path: str) -> None
     assert served.http.get(f"{served.address}/{theme[1]}").text.startswith("\n@font-face")
 
 
+def test_what_is_loaded_at_a_press_is_not_fetched_ahead(served: Served) -> None:
+    ahead = set(re.findall(r"/(\w[\w-]*\.js)\"", served.http.get(served.address).text.partition("<base")[0]))
+    late = {file.name for file in app.WEB.glob("*.js")} - ahead
+    assert {"embedding.js", "alone.js"} <= late
+    written = " ".join(file.read_text("utf-8") for file in app.WEB.glob("*.js"))
+    assert late <= set(re.findall(r"'\./([\w-]+\.js)'", written)), "all are used"
+
+
+def test_articles_get_a_small_script_posters_and_frames(served: Served) -> None:
+    """On plain HTTP, under an address that stays; nothing forbids to show the page in a frame."""
+    script = served.http.get(f"{served.address}/embed.js")
+    assert "javascript" in script.headers["content-type"]
+    assert len(script.content) < 3072
+    for tab in page.tabs():
+        poster = served.http.get(f"{served.address}/poster/{tab}.any")
+        assert poster.headers["content-type"] == "image/webp"
+    assert served.http.get(f"{served.address}/poster/..%2f..%2fapp.py").headers["content-type"] != "text/x-python"
+    document = served.http.get(f"{served.address}/?only=vae.map")
+    assert not {"x-frame-options", "content-security-policy", "set-cookie"} & set(document.headers)
+    assert 'rel="modulepreload" crossorigin' not in document.text, "a section alone does without Gradio's modules"
+    assert "gradio_api_info" not in document.text
+    assert "gradio_api_info" in served.http.get(served.address).text
+    module = served.http.get(f"{served.address}{app.ELEMENTS}/start.js")
+    assert "immutable" in module.headers["cache-control"]
+
+
 def test_what_is_no_page_passes_as_it_is(served: Served) -> None:
     config = served.http.get(f"{served.address}/config")
     assert config.headers["content-type"] == "application/json"

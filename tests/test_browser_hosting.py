@@ -11,6 +11,7 @@ from genmodels.tabs import page as laid_out
 pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 from playwright.sync_api import Page, expect
 from test_browser import FIRST, browser, context, pytestmark, section, visit  # noqa: F401
+from test_browser_embed import article, demo, read  # noqa: F401
 
 PATH = "/models/ours"
 #: As docs/hosting.md says it, beside something else that the server has.
@@ -62,3 +63,7 @@ def test_a_family_of_its_own(visit: Callable[..., Page]):  # noqa: F811
     page = visit("/vae")
     section(page, FIRST["vae"])
     expect(page.locator("gm-tab")).to_have_count(1)
+
+
+def test_a_demo_in_an_article(read: Callable[..., Page], app_address: str):  # noqa: F811
+    demo(read(article(app_address, '<div class="genmodels" data-section="vae.map"></div>')), ".genmodels")

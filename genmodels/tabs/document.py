@@ -23,6 +23,7 @@ ELEMENTS = "/elements/" + hashlib.sha256(b"".join(path.read_bytes() for path in 
 FONTS = ("Regular", "Bold")
 _IMPORT = re.compile(r"""^(?:import|.*\bfrom) '\./([\w-]+\.js)'""", re.MULTILINE)
 _GRADIO = re.compile(rb'<script type="module" crossorigin src="([^"]+)"></script>')
+_API = re.compile(rb"<script>window\.gradio_api_info = [^<]*</script>")
 _THEME = re.compile(rb'"theme_hash":\s*"(\w+)"')
 
 
@@ -49,11 +50,15 @@ def tags(document: bytes) -> bytes:
     return "\n".join(lines).encode()
 
 
-def with_tags(document: bytes) -> bytes:
-    """A page of Gradio's that begins with ours; any other document as it is, also one without the place for our tags."""
+def with_tags(document: bytes, alone: bool = False) -> bytes:
+    """A page of Gradio's that begins with ours; any other document as it is, also one without the place for our tags.
+    A section alone (see start.js) does without Gradio's modules, and without what its page of the API says."""
     if b"<gradio-app" not in document or b"<base" not in document:
         return document
-    document = _GRADIO.sub(rb'<link rel="modulepreload" crossorigin href="\1" data-later>', document)
+    rel = b"" if alone else b'rel="modulepreload" '
+    document = _GRADIO.sub(rb'<link %scrossorigin href="\1" data-later>' % rel, document)
+    if alone:
+        document = _API.sub(b"", document)
     return document.replace(b"<base", tags(document) + b"\n<base", 1)
 
 
@@ -77,7 +82,7 @@ class WithElements:
             else:
                 body += message.get("body", b"")
                 if not message.get("more_body"):
-                    body = with_tags(body)
+                    body = with_tags(body, alone=b"only=" in scope["query_string"])
                     MutableHeaders(raw=started["headers"])["content-length"] = str(len(body))
                     await send(started)
                     await send({"type": "http.response.body", "body": body})

@@ -53,6 +53,8 @@ class Page extends HTMLElement {
     this.classList.add('gm-page');
     const { only, ...place } = this.asked();
     this.only = only;
+    this.classList.toggle('gm-alone', Boolean(only));
+    if (only) import('./alone.js').then(({ settle }) => settle(this));
     this.tabs = {};
     for (const [family, { accent }] of Object.entries(this.spec.families))
       if (accent) this.style.setProperty(`--gm-${family}`, `light-dark(${accent.light}, ${accent.dark})`);
@@ -151,13 +153,19 @@ class Page extends HTMLElement {
 
   /** Opens a tab; one that this page doesn't have, or has only a section of, at its own address. */
   press(key) {
-    if (this.only || !this.spec.tabs.some((tab) => tab.key === key)) return location.assign(`./${address({ tab: key })}`);
+    if (this.only || !this.spec.tabs.some((tab) => tab.key === key)) return this.leave(`./${address({ tab: key })}`);
     this.trouble.textContent = '';
     if (key === this.current) return;
     history.pushState(null, '', address({ tab: key }));
     this.open(key);
     scrollTo({ top: 0 });
     this.tabs[key].write();
+  }
+
+  /** Another page of the app: in its place, but from the frame of an article in a tab of its own. */
+  leave(to) {
+    if (this.only && parent !== window) open(to, '_blank', 'noopener');
+    else location.assign(to);
   }
 
   /**
@@ -268,7 +276,7 @@ class Page extends HTMLElement {
   visit(key, state) {
     const [tab, section] = key.split('.');
     const query = address({ ...(this.only === key ? { only: key } : { tab, section }), ...state });
-    if (this.only ? this.only !== key : !this.spec.tabs.some((one) => one.key === tab)) return location.assign(`./${query}`);
+    if (this.only ? this.only !== key : !this.spec.tabs.some((one) => one.key === tab)) return this.leave(`./${query}`);
     history.pushState(null, '', query);
     this.fromAddress();
   }

@@ -4,6 +4,7 @@ import { make } from './controls.js';
 /** Their modules are loaded when they are pressed. @type {{title: string, open: (section: object, say: (text: string) => void) => Node | void | Promise<Node | void>}[]} */
 const WAYS = [
   { title: 'Copy link', open: async (...at) => (await import('./links.js')).copyLink(...at) },
+  { title: 'Embed', open: async (...at) => (await import('./embedding.js')).embed(...at) },
   { title: 'Make a lesson link', open: async (...at) => (await import('./compose.js')).compose(...at) },
 ];
 

@@ -10,13 +10,18 @@ function startWithDocument() {
   const component = config?.components?.find((one) => one.props?.props?.spec);
   const asked = new URLSearchParams(location.search);
   if (!component || asked.has('view')) return startGradio(); // a log-in, or Gradio's page of the API
-  const theme = asked.get('__theme') ?? 'system';
-  const dark = theme === 'dark' || (theme === 'system' && matchMedia('(prefers-color-scheme: dark)').matches);
-  document.body.classList.toggle('dark', dark); // as Gradio does, later
+  const alone = asked.has('only'); // in an article, whose readers need nothing of Gradio's
+  const theme = asked.get('__theme') ?? ((alone && asked.get('theme')) || 'system');
+  const night = matchMedia('(prefers-color-scheme: dark)');
+  const paint = () => document.body.classList.toggle('dark', theme === 'dark' || (theme !== 'light' && night.matches));
+  paint(); // as Gradio does, later
+  night.addEventListener('change', paint);
   const address = `${root()}/gradio_api/component_server`;
   const server = { ask: (question) => post(address, { session_hash: 'page', component_id: component.id, fn_name: 'ask', data: question }) };
-  document.addEventListener('gm-change', startGradio, { once: true }); // the first picture is there
-  setTimeout(startGradio, PATIENCE);
+  if (!alone) {
+    document.addEventListener('gm-change', startGradio, { once: true }); // the first picture is there
+    setTimeout(startGradio, PATIENCE);
+  }
   document.body.prepend(page(component.props.props, server));
 }
 

@@ -23,7 +23,7 @@ class Tab extends HTMLElement {
     return this.page.spec.families[this.spec.key];
   }
   get hub() {
-    return this.page.spec.hub;
+    return this.only ? null : this.page.spec.hub; // a model of it opens the whole page
   }
 
   isFirst(section) {
@@ -58,7 +58,8 @@ class Tab extends HTMLElement {
       Object.assign(section, { spec, page: this });
       return section;
     });
-    const beside = this.panel && this.spec.panel; // else a section's element places it
+    const shared = this.panel && this.spec.panel; // else a section's element places it
+    const beside = shared && !this.only;
     const column = make('div', { class: 'gm-sections' });
     this.append(
       this.only ? '' : this.sectionNav(specs),
@@ -66,6 +67,7 @@ class Tab extends HTMLElement {
     );
     this.watch = new IntersectionObserver((entries) => this.seen(entries), { rootMargin: '240px 0px' });
     column.append(...this.sections);
+    if (shared && this.only) this.sections[0].querySelector('.gm-heading').after(this.panel); // shared with none
     this.addEventListener('gm-change', ({ detail }) => this.answered(detail.section));
     this.append((this.status = make('p', { class: 'gm-unseen', role: 'status' })));
     if (!this.only && this.family) this.append(this.about());
@@ -140,7 +142,7 @@ class Tab extends HTMLElement {
       );
       this.padTrouble = make('p', { class: 'gm-trouble', role: 'alert' });
       const inside = make('div', { class: 'gm-pad-drawer', data: { key: 'pad' } }, this.pad, this.upload, this.padTrouble);
-      panel.append(this.spec.panel ? this.drawer(inside) : inside);
+      panel.append(this.spec.panel && !this.only ? this.drawer(inside) : inside);
     }
     if (uses('seed')) {
       this.seedControl = control(
