@@ -24,11 +24,10 @@ def test_a_square_has_an_outline_and_nothing_else():
     x = torch.full((1, 3, 32, 32), 1.0)
     x[:, 2, 8:24, 8:24] = -1  # yellow on white: only one channel tells
     sketch = sketch_of(x)[0, 0]
-    for inside in (False, True):
-        lines = torch.zeros(32, 32, dtype=torch.bool)
-        lines[6:26, 6:26] = True
-        lines[10:22, 10:22] = False
-        assert bool((sketch[~lines] == 0).all()), "near its border alone"
+    border = torch.zeros(32, 32, dtype=torch.bool)
+    border[6:26, 6:26] = True
+    border[10:22, 10:22] = False
+    assert not sketch[~border].any(), "near its border alone"
     assert (sketch[6:10].amax(0)[8:24] > 0.5).all()
     assert (sketch[:, 22:26].amax(1)[8:24] > 0.5).all()
 
@@ -38,7 +37,7 @@ def test_sketches_of_both_data_sets_are_lines():
         x = pictures(name)
         sketch = sketch_of(x)
         assert sketch.shape == (len(x), 1, *x.shape[2:])
-        assert 0 <= sketch.min() and sketch.max() <= 1
+        assert torch.equal(sketch, sketch.clamp(0, 1))
         ink = sketch.mean((1, 2, 3))
         assert ((ink > 0.03) & (ink < share)).all(), ink
 

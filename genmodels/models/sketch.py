@@ -50,6 +50,27 @@ def lines(ridge: Tensor, share: Tensor | float) -> Tensor:
     return outline | (inner & (9 * F.avg_pool2d(drawn.float(), 3, stride=1, padding=1) > 2.5))  # nobody draws lone dots
 
 
+def is_drawing(ink: Tensor) -> bool:
+    """Whether a sheet `(1, H, W)` of grey levels, 0 = paper, 1 = ink, holds thin lines on much paper: a drawing, and no photo."""
+    solid = -F.max_pool2d(-(ink > 0.5).float()[None], 5, stride=1)  # what a brush of five pixels fits into
+    return bool((ink < 0.15).float().mean() > 0.4) and bool(solid.mean() < 0.04)
+
+
+def followed(sketch: Tensor, x: Tensor, tolerance: int = 1) -> tuple[Tensor, Tensor]:
+    """How well pictures `(B, C, H, W)` follow sketches `(B, 1, H, W)`: the share of the sketch's lines that lie on an edge of
+    the picture, and the share of the edges that `sketch_of` draws which lie on a line, `(B,)` each; to so many pixels.
+
+    NaN where there are no lines, or no edges.
+    """
+    drawn, found = (ink_lines > 0.5 for ink_lines in (sketch, sketch_of(x)))
+    drawn_wide, found_wide = (
+        F.max_pool2d(each.float(), 2 * tolerance + 1, stride=1, padding=tolerance) > 0 for each in (drawn, found)
+    )
+    recall = (drawn & found_wide).sum((1, 2, 3)) / drawn.sum((1, 2, 3))
+    precision = (found & drawn_wide).sum((1, 2, 3)) / found.sum((1, 2, 3))
+    return recall, precision
+
+
 def edges(x: Tensor) -> Tensor:
     """How strongly pictures `(B, C, H, W)` in [-1, 1] change, `(B, 1, H, W)` in [0, 1], where that is a ridge; else 0."""
     channels = x.shape[1]
