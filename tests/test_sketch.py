@@ -211,10 +211,8 @@ def test_how_well_a_sketch_is_followed():
 # -- what visitors draw -----------------------------------------------------------------------------------------------
 
 
-@pytest.fixture(scope="module")
-def followers(tmp_path_factory) -> Path:
+def save_followers(root: Path) -> Path:
     """A folder of checkpoints that follow sketches, one of each kind: untrained, which is all the same here."""
-    root = tmp_path_factory.mktemp("followers")
     for data, changes in {
         "fashion-mnist": {"num_classes": 10},
         "heroes": {"num_classes": 0, "vocabulary": ["a", "elf", "in", "red", "robe"]},
@@ -224,6 +222,11 @@ def followers(tmp_path_factory) -> Path:
         about = {"name": data, "shape": list(info.shape), "classes": classes}
         checkpoint.save(tiny(image_shape=list(info.shape), **changes), root / f"diffusion-{data}-sketch", data=about)
     return root
+
+
+@pytest.fixture(scope="module")
+def followers(tmp_path_factory) -> Path:
+    return save_followers(tmp_path_factory.mktemp("followers"))
 
 
 @pytest.fixture
@@ -243,7 +246,7 @@ FASHION, HEROES = "diffusion-fashion-mnist-sketch", "diffusion-heroes-sketch"
 
 
 def own(name: str) -> str:
-    return name if name in checkpoint.own() else f"own-{name}"
+    return f"own-{name}" if name in checkpoint.packaged() else name
 
 
 def sheet(ink: np.ndarray) -> str:
