@@ -18,9 +18,9 @@ from genmodels.evaluation.measurement import bundled_referee
 from genmodels.experiments import Column, Experiment, Lab, Report, Row, Settings, Unit
 from genmodels.experiments.common import DRAWN_AT_ONCE, Yardstick, between, part, rounded, shuffled, split
 from genmodels.models.base import seeded
-from genmodels.models.diffusion import Diffusion
 from genmodels.models.sketch import followed, sketch_of
-from genmodels.operations import as_labels, as_tokens
+from genmodels.operations import as_labels, as_tokens, reads_captions, require
+from genmodels.protocols import AnyModel, FollowsSketches, Samples
 
 REAL, BOTH, SKETCH, TOLD = "real pictures", "sketch and hint", "sketch", "hint"
 
@@ -43,9 +43,8 @@ def units(s: SketchSettings) -> Iterator[Unit]:
 def of_model(s: SketchSettings, name: str, data: str, lab: Lab) -> list[Row]:
     """A row for real pictures, and one for each kind of what the model is told."""
     model = checkpoint.load(name, device="cpu")
-    assert isinstance(model, Diffusion)
     to_fast_layout(model)
-    test = split(data, "test", bool(model.vocabulary))
+    test = split(data, "test", reads_captions(model))
     real = part(test, shuffled(len(test), s.seed)[: s.samples])
     yardstick = Yardstick(data, split(data, "test"))
     x = to_float(real.pixels)
@@ -62,20 +61,20 @@ def of_model(s: SketchSettings, name: str, data: str, lab: Lab) -> list[Row]:
 
 
 @torch.no_grad()
-def drawings(model: Diffusion, real: Images, sketch: Tensor | None, hint: bool, seed: int, report: Report) -> Tensor:
+def drawings(model: AnyModel, real: Images, sketch: Tensor | None, hint: bool, seed: int, report: Report) -> Tensor:
     """One picture `(n, C, H, W)` for each real one, told its sketch, and with `hint` its class or caption."""
     made = []
     for i in torch.arange(len(real)).split(DRAWN_AT_ONCE):
         report(int(i[0]) / len(real))
         n, generators = len(i), seeded((seed + i).tolist())
-        if hint and model.vocabulary:
+        if hint and reads_captions(model):
             labels = as_tokens(model, n, [real.captions[k] for k in i])
         else:
             labels = as_labels(model, n, real.labels[i].tolist() if hint else None)
         if sketch is None:
-            made.append(model.sample(labels, generators=generators))
+            made.append(require(model, Samples).sample(labels, generators=generators))
         else:
-            made.append(model.draw(sketch[i], labels, generators=generators))
+            made.append(require(model, FollowsSketches).draw(sketch[i], labels, generators=generators))
     return to_float(to_uint8(torch.cat(made)))
 
 

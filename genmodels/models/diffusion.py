@@ -263,6 +263,10 @@ class Diffusion(Model):
             tokens = torch.where(labels < 0, tokens, labels)
         return pipeline.text_condition(self.text_encoder, tokens)
 
+    @property
+    def follows_sketches(self) -> bool:
+        return self.config.sketch
+
     # -- captions -----------------------------------------------------------------------------------------------
 
     @property
