@@ -14,7 +14,6 @@ from torch import Tensor
 from genmodels import checkpoint, metrics
 from genmodels.data import DATASETS, Images, to_float, to_uint8
 from genmodels.device import to_fast_layout
-from genmodels.evaluation.measurement import bundled_referee
 from genmodels.experiments import Column, Experiment, Lab, Report, Row, Settings, Unit
 from genmodels.experiments.common import DRAWN_AT_ONCE, Yardstick, between, part, rounded, shuffled, split
 from genmodels.models.base import seeded
@@ -36,7 +35,7 @@ def units(s: SketchSettings) -> Iterator[Unit]:
         config = checkpoint.read_config(folder)
         data = config["data"]["name"]
         if config["config"].get("sketch") and data in DATASETS:
-            uses = (name, bundled_referee(data))
+            uses = (name, f"referee-{data}")
             yield Unit(name, config["family"], data, partial(of_model, s, name, data), uses, cost=10.0)
 
 

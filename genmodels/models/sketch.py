@@ -52,8 +52,8 @@ def lines(ridge: Tensor, share: Tensor | float) -> Tensor:
 
 def is_drawing(ink: Tensor) -> bool:
     """Whether a sheet `(1, H, W)` of grey levels, 0 = paper, 1 = ink, holds thin lines on much paper: a drawing, and no photo."""
-    solid = -F.max_pool2d(-(ink > 0.5).float()[None], 5, stride=1)  # what a brush of five pixels fits into
-    return bool((ink < 0.15).float().mean() > 0.4) and bool(solid.mean() < 0.04)
+    solid = -F.max_pool2d(-(ink > 0.35).float()[None], 5, stride=1)  # what a brush of five pixels fits into
+    return bool((ink < 0.15).float().mean() > 0.4) and bool(solid.mean() < 0.045)
 
 
 def followed(sketch: Tensor, x: Tensor, tolerance: int = 1) -> tuple[Tensor, Tensor]:

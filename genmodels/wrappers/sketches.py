@@ -50,6 +50,7 @@ from genmodels.wrappers.types import Labelled, Pad
 
 PREVIEW_STEPS = 3  # while the pen moves
 MOST = 9
+COLOURS = 0.15  # the share of a picture that is coloured, from which on it is no drawing
 EMPTY = "The sheet has no lines: {what} alone decides."
 EDGES = "This is no drawing of thin lines: its edges are followed."
 
@@ -71,7 +72,8 @@ def read_sketch(file: str | BinaryIO, name: str) -> Pad:
     """
     x = to_float(torch.from_numpy(read_upload(file, name)))
     light = (x.mean(0, keepdim=True) + 1) / 2
-    for ink in (1 - light, light):
+    colourful = bool((x.amax(0) - x.amin(0) > 0.4).float().mean() > COLOURS)
+    for ink in () if colourful else (1 - light, light):
         strongest = ink.amax()
         if strongest > 0.2 and is_drawing(ink / strongest):  # thin lines fade where a large picture is made small
             return _sheet(ink / strongest)
