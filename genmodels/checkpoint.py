@@ -397,20 +397,16 @@ def load(source: Source, *, device: torch.device | str | None = None) -> Model:
 def started(source: Source, family: str, changes: Mapping[str, Any]) -> Model:
     """A model to train further: a checkpoint's weights, and its config with `changes`, on the CPU.
 
-    A model of classes that gets a vocabulary keeps the weights that don't depend on what it is told; those that read
-    captions start untrained. Raises ValueError if the checkpoint is of another family, or a change alters the shape of its weights.
+    What a family does where the change adds to what it is told, its `weights_from` says. Raises ValueError if the checkpoint is of another family, or a change alters the shape of its weights.
     """
     values = read_config(source)
     if values["family"] != family:
         raise ValueError(f"The model {str(source)!r} is a {values['family']}, not a {family}.")
     cls = get_family(family)
     model = cls(cls.Config.from_json(values["config"] | dict(changes)))
-    weights = load(source, device="cpu").state_dict()
-    if changes.get("vocabulary") and not values["config"].get("vocabulary"):
-        new = model.state_dict()
-        weights = new | {key: w for key, w in weights.items() if key in new and w.shape == new[key].shape}
+    start = load(source, device="cpu")
     try:
-        model.load_state_dict(weights)
+        model.load_state_dict(model.weights_from(start.state_dict(), start.config))
     except RuntimeError as error:
         raise ValueError(f"The weights of {str(source)!r} don't fit after the changes {', '.join(changes)}.") from error
     model.start_from_here()

@@ -12,6 +12,7 @@ from genmodels.models.base import ERASED, checked, draw_normal, seeded
 from genmodels.protocols import (
     ABILITIES,
     AnyModel,
+    FollowsSketches,
     HasLikelihood,
     ReadsCaptions,
     Reconstructs,
@@ -85,6 +86,11 @@ def as_tokens(model: AnyModel, n: int, captions: Sequence[str]) -> Tensor:
 def reads_captions(model: AnyModel) -> TypeGuard[ReadsCaptions]:
     """Whether the model was trained on captions instead of classes."""
     return isinstance(model, ReadsCaptions) and bool(model.vocabulary)
+
+
+def follows_sketches(model: AnyModel) -> TypeGuard[FollowsSketches]:
+    """Whether the model was trained to follow sketches."""
+    return isinstance(model, FollowsSketches) and model.follows_sketches
 
 
 @torch.no_grad()

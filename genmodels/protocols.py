@@ -367,6 +367,17 @@ class ReadsCaptions(AnyModel, Protocol):
         """The words of a prompt that are not in the vocabulary, each once, in order."""
 
 
+@runtime_checkable
+class FollowsSketches(AnyModel, Protocol):
+    """Of a family that can be trained with sketches. Whether a model was, it says itself: so it is no ability."""
+
+    @property
+    def follows_sketches(self) -> bool: ...
+
+    def draw(self, sketch: Tensor, labels: Tensor | None = None, *, generators: Sequence[Generator]) -> Tensor:
+        """Images `(B, C, H, W)` that follow sketches `(B, 1, H, W)`, 0 = paper, 1 = ink; see models/sketch.py."""
+
+
 ABILITIES: dict[str, type[AnyModel]] = {
     protocol.__name__: protocol
     for protocol in (

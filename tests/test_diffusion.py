@@ -224,7 +224,7 @@ def test_guidance_goes_on_where_the_class_points():
     steps = torch.full((3,), t)
     with_class, without = (model.velocity(x, steps, condition) for condition in (given, none))
     for scale in (0.0, 1.0, 2.5):
-        v = pipeline.guided(model.unet, 2, given, none, scale)(x, t)
+        v = pipeline.guided(model.unet, 2, [none, given], [scale])(x, t)
         assert torch.allclose(v, without + scale * (with_class - without), atol=1e-5)
     assert not torch.allclose(with_class, without, atol=1e-3)
 

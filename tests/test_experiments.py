@@ -384,7 +384,10 @@ def test_a_run_that_diverges_says_so(data, tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("arguments", "why"),
     [
-        (["fame"], "There is no experiment 'fame'; the experiments are attribution, augmentation, transfer, minutes."),
+        (
+            ["fame"],
+            "There is no experiment 'fame'; the experiments are attribution, augmentation, transfer, minutes, sketch.",
+        ),
         (["transfer", "--families", "vae", "pixelcnn"], "has no family 'pixelcnn', but vae, gan, flow, diffusion."),
         (["transfer", "--only", "omniglot"], "has no data set 'omniglot', but mnist, fashion-mnist, heroes."),
         (["transfer", "--set", "hours=1"], "There is no setting 'hours'; this experiment has marks,"),

@@ -35,9 +35,11 @@ def samplers(data: str) -> list[str]:
 
 
 def generators(data: str) -> list[str]:
-    """The bundled models of a data set, without instruments such as the referee, and without those of one's own."""
+    """The bundled models of a data set, without instruments such as the referee, those that are to be given a sketch, and
+    those of one's own."""
     configs = {name: checkpoint.read_config(folder) for name, folder in checkpoint.packaged().items()}
-    return [name for name, c in configs.items() if c["data"]["name"] == data and c["family"] in FAMILIES]
+    makers = {name: c for name, c in configs.items() if c["family"] in FAMILIES and not c["config"].get("sketch")}
+    return [name for name, c in makers.items() if c["data"]["name"] == data]
 
 
 def can_sample(family: str) -> bool:
@@ -153,18 +155,19 @@ class Yardstick:
         to_fast_layout(referee)
         self.referee = require(referee, Classifies)
         self.labels = real.labels
-        self.features = self._features(real.pixels)
+        self.features = self.of(real.pixels)
 
     def figures(self, model: AnyModel, n: int, seed: int, report: Report, **knobs: Any) -> Row:
         """{"frechet", "class_accuracy"} of n samples, told the classes of the real pictures in turn; report: how far drawing is."""
         labels = self.labels[torch.arange(n) % len(self.labels)]
-        features = self._features(drawn(model, n, seed, report, label=labels.tolist(), **knobs))
+        features = self.of(drawn(model, n, seed, report, label=labels.tolist(), **knobs))
         seen = self.referee.classify(features)
         accuracy = metrics.accuracies(seen[:1], labels.unsqueeze(1))[0]
         return {"frechet": metrics.frechet_distance(self.features, features), "class_accuracy": 100 * accuracy}
 
     @torch.no_grad()
-    def _features(self, pixels: Tensor) -> Tensor:
+    def of(self, pixels: Tensor) -> Tensor:
+        """Features `(N, D)` of pictures, uint8."""
         return torch.cat([self.referee.features(to_float(some)) for some in pixels.split(BATCH)])
 
 

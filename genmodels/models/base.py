@@ -180,6 +180,10 @@ class Model(nn.Module):
         hidden = torch.rand(len(x), device=x.device) < dropout
         return torch.where(hidden, self.config.num_classes, labels)
 
+    def weights_from(self, weights: dict[str, Tensor], config: ModelConfig) -> dict[str, Tensor]:
+        """The weights of a model with another config, as this one can begin with; by default as they are."""
+        return weights
+
     def start_from_here(self) -> None:
         """Called where training is about to go on from trained weights (`checkpoint.started`): what learns from them keeps them."""
 

@@ -29,10 +29,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, TypedDict
 
 import torch
+import torch.nn.functional as F
 from torch import Generator, Tensor, nn
 from typing_extensions import Self, Unpack
 
 from genmodels.models.base import Knob, Model, ModelConfig, TrainConfig, draw_normal
+from genmodels.models.sketch import sketch_of
 
 if TYPE_CHECKING:
     from diffusers import ModelMixin
@@ -57,6 +59,11 @@ class DiffusionConfig(ModelConfig):
     groups: int = 8  # of the group normalisations
     head_dim: int = 64  # of the attention at the coarsest scale
     label_dropout: float = 0.1  # how often training hides the class or caption, so that sampling without it works too
+    sketch: bool = (
+        False  # whether it follows sketches: two more channels of what the network sees, see models/sketch.py
+    )
+    sketch_dropout: float = 0.2  # how often training hides the sketch
+    sketch_scale: float = 1.5  # how closely `draw` follows the sketch where it isn't told otherwise
     vocabulary: tuple[str, ...] = ()  # words of captions; with any, the model knows captions instead of classes
     text_length: int = 36  # tokens of a caption
     text_width: int = 128
@@ -139,6 +146,8 @@ class Diffusion(Model):
             hidden = torch.rand(len(x), device=x.device) < self.config.label_dropout
             labels = torch.where(hidden if labels.ndim == 1 else hidden[:, None], -1, labels)
         condition, eps = self.condition(labels, len(x), x.device), torch.randn_like(x)
+        if self.config.sketch:
+            condition |= self._sketch_to_learn(x)
         if self.config.objective == "distillation":
             return {"loss": self._lag(x, eps, labels, condition)}
         # evenly spread over the batch, which makes the loss less noisy than independent draws (Kingma et al. 2021)
@@ -147,6 +156,27 @@ class Diffusion(Model):
         alpha, sigma = self.level(t)
         v = self.velocity(alpha * x + sigma * eps, t, condition)
         return {"loss": (v.float() - (alpha * eps - sigma * x)).square().mean()}
+
+    def _sketch_to_learn(self, x: Tensor) -> "Condition":
+        """A new sketch of every picture, as another person might draw it; some are hidden, so that it works without one."""
+        from genmodels.models import pipeline
+
+        sketch = sketch_of(x, vary=self.training)
+        if self.training:
+            sketch = sketch * (torch.rand((len(x), 1, 1, 1), device=x.device) >= self.config.sketch_dropout)
+        return pipeline.sketched(sketch, x)
+
+    def weights_from(self, weights: dict[str, Tensor], config: ModelConfig) -> dict[str, Tensor]:
+        """A model of classes that gets a vocabulary keeps the weights that don't depend on what it is told; one that is to
+        follow sketches begins by overlooking them, as ControlNet does (Zhang et al. 2023): their weights are 0."""
+        new = self.state_dict()
+        if self.config.vocabulary and not getattr(config, "vocabulary", ()):
+            weights = new | {key: w for key, w in weights.items() if key in new and w.shape == new[key].shape}
+        first = "unet.conv_in.weight"
+        if self.config.sketch and not getattr(config, "sketch", False):
+            more = new[first].shape[1] - weights[first].shape[1]
+            weights = weights | {first: F.pad(weights[first], (0, 0, 0, 0, 0, max(0, more)))}
+        return weights
 
     def start_from_here(self) -> None:
         """Distillation keeps the weights as they are now: they are the teacher."""
@@ -170,17 +200,21 @@ class Diffusion(Model):
         start, end = (ends[k].view(-1, 1, 1, 1) for k in (arc + 1, arc))
         noisy = start.cos() * x + start.sin() * eps
         with torch.no_grad():
-            there = self._teacher[0].to(x.device).travel(noisy, start, end, labels)
+            there = self._teacher[0].to(x.device).travel(noisy, start, end, labels, condition.get("sketch"))
         wanted = ((start - end).cos() * noisy - there) / (start - end).sin()
         v = self.velocity(noisy, self._step_at(start.flatten()), condition)
         return (v.float() - wanted).square().mean()
 
-    def travel(self, noisy: Tensor, start: Tensor, end: Tensor, labels: Tensor | None) -> Tensor:
+    def travel(
+        self, noisy: Tensor, start: Tensor, end: Tensor, labels: Tensor | None, sketch: Tensor | None = None
+    ) -> Tensor:
         """Noisy pictures carried from one angle to another, both `(B, 1, 1, 1)`, with guidance, by Heun's third-order rule."""
         from genmodels.models import pipeline
 
-        condition, nothing = (self.condition(given, len(noisy), noisy.device) for given in (labels, None))
-        predict = pipeline.guided(self.unet, self.config.patch_size, condition, nothing, self.config.teacher_guidance)
+        told_more = [self.condition(given, len(noisy), noisy.device) for given in (None, labels)]
+        if sketch is not None:
+            told_more = [condition | {"sketch": sketch} for condition in told_more]
+        predict = pipeline.guided(self.unet, self.config.patch_size, told_more, [self.config.teacher_guidance])
 
         def velocity(x: Tensor, angle: Tensor) -> Tensor:
             v = predict(x, self._step_at(angle.flatten())).float()
@@ -214,12 +248,24 @@ class Diffusion(Model):
         """What the network is told of n pictures: classes `(n,)` or tokens `(n, L)`; -1 and None are "nothing"."""
         from genmodels.models import pipeline
 
+        if self.config.sketch:
+            blank = torch.zeros((n, *self.config.image_shape), device=device)
+            return pipeline.sketched(None, blank) | self._told(labels, n, device)
+        return self._told(labels, n, device)
+
+    def _told(self, labels: Tensor | None, n: int, device: torch.device) -> "Condition":
+        from genmodels.models import pipeline
+
         if self.text_encoder is None:
             return {"class_labels": self._labels(labels, n, device)}
         tokens = self.tokenize([""] * n).to(device)
         if labels is not None and labels.ndim == 2:
             tokens = torch.where(labels < 0, tokens, labels)
         return pipeline.text_condition(self.text_encoder, tokens)
+
+    @property
+    def follows_sketches(self) -> bool:
+        return self.config.sketch
 
     # -- captions -----------------------------------------------------------------------------------------------
 
@@ -314,10 +360,12 @@ class Diffusion(Model):
         scheduler: str | None = None,
         eta: float = 0.0,
         prompt: str | None = None,
+        sketch: Tensor | None = None,
+        sketch_scale: float | None = None,
     ) -> Iterator["Step"]:
         """All that sampling passes through: `pipeline.Step`s of x_t and the clean picture that the network sees in it.
 
-        start: images to begin with instead of pure noise, made noisy to the share `strength` of all noise. keep: (x, mask
+        sketch, sketch_scale: as in `draw`. start: images to begin with instead of pure noise, made noisy to the share `strength` of all noise. keep: (x, mask
         `(B, 1, H, W)`), images whose pixels are given where the mask is True. The other arguments are those of `sample`.
         """
         noise = draw_normal(self.image_shape, generators, labels.device)
@@ -327,7 +375,8 @@ class Diffusion(Model):
 
         yield from self._denoise(
             labels, begin, generators, strength=strength, keep=keep, num_inference_steps=num_inference_steps,
-            guidance_scale=guidance_scale, scheduler=scheduler, eta=eta, prompt=prompt,
+            guidance_scale=guidance_scale, scheduler=scheduler, eta=eta, prompt=prompt, sketch=sketch,
+            sketch_scale=sketch_scale,
         )  # fmt: skip
 
     def _denoise(
@@ -343,6 +392,8 @@ class Diffusion(Model):
         scheduler: str | None,
         eta: float = 0.0,
         prompt: str | None,
+        sketch: Tensor | None = None,
+        sketch_scale: float | None = None,
     ) -> Iterator["Step"]:
         """begin: (alpha, sigma) -> the noisy pictures of that noise level from which the steps lead to clean ones."""
         from genmodels.models import pipeline
@@ -350,15 +401,21 @@ class Diffusion(Model):
         config = self.config
         steps = config.num_inference_steps if num_inference_steps is None else num_inference_steps
         scale = config.guidance_scale if guidance_scale is None else guidance_scale
-        pipeline.check(steps, scale, eta, strength)
+        closely = config.sketch_scale if sketch_scale is None else sketch_scale
+        pipeline.check(steps, scale, eta, strength, closely)
         solver = pipeline.make_scheduler(config.scheduler if scheduler is None else scheduler)
         n, device = len(labels), labels.device
         if prompt is not None:
             labels = self._prompted(prompt, n).to(device)
         if (labels < 0).all():
             scale = 1.0  # guidance has nothing to go by: no need to ask the network twice
-        condition, nothing = (self.condition(given, n, device) for given in (labels, None))
-        predict = pipeline.guided(self.unet, config.patch_size, condition, nothing, scale)
+        told_more, scales = [self.condition(given, n, device) for given in (None, labels)], [scale]
+        if sketch is not None:
+            if not config.sketch:
+                raise ValueError("This model has not learnt to follow sketches: leave the sketch out.")
+            blank = torch.zeros((n, *config.image_shape), device=device)
+            told_more, scales = [*told_more, told_more[-1] | pipeline.sketched(sketch, blank)], [scale, closely]
+        predict = pipeline.guided(self.unet, config.patch_size, told_more, scales)
 
         def edit(clean: Tensor) -> Tensor:
             return clean if keep is None else torch.where(keep[1], keep[0], clean)
@@ -410,6 +467,26 @@ class Diffusion(Model):
             )
             for step in again:
                 yield step
+
+    def draw(
+        self,
+        sketch: Tensor,
+        labels: Tensor | None = None,
+        *,
+        generators: Sequence[Generator],
+        sketch_scale: float | None = None,
+        **knobs: Unpack[Knobs],
+    ) -> Tensor:
+        """Pictures that follow sketches `(B, 1, H, W)`, 0 = paper, 1 = ink: image translation (Isola et al. 2017, pix2pix).
+
+        For a model with `config.sketch`; knobs as in `sample`. A sketch without ink says nothing.
+        sketch_scale: 0 doesn't heed the sketch, 1 as was learnt, more follows it more closely, at twice the cost.
+        Raises ValueError for a model that has not learnt it, and for sketches of another shape.
+        """
+        labels = torch.full((len(sketch),), -1, device=sketch.device) if labels is None else labels
+        moments = self.trajectory(labels, generators=generators, sketch=sketch, sketch_scale=sketch_scale, **knobs)
+        *_, last = moments
+        return last.clean
 
     def redraw(
         self,
@@ -474,6 +551,8 @@ class Diffusion(Model):
             "text_encoder": [None, None],
             "tokenizer": [None, None],
         } | {key: getattr(config, key) for key in ("patch_size", "num_inference_steps", "guidance_scale")}
+        if config.sketch:
+            index["sketch_scale"] = config.sketch_scale
         texts = {
             "pipeline.py": inspect.getsource(pipeline),
             "unet/config.json": self.unet.to_json_string(),
@@ -516,7 +595,7 @@ def build_unet(config: DiffusionConfig) -> "ModelMixin":
     p, scales = config.patch_size, len(config.widths)
     common = {
         "sample_size": (height // p, width // p),
-        "in_channels": channels * p**2,
+        "in_channels": (channels + (2 if config.sketch else 0)) * p**2,
         "out_channels": channels * p**2,
         "block_out_channels": config.widths,
         "layers_per_block": config.layers,

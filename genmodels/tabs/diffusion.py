@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 
 from genmodels.tabs.base import Accent, Glance, Tab
-from genmodels.wrappers import core, denoisers, diffusion, hub_pictures, solver_grid
+from genmodels.wrappers import core, denoisers, diffusion, hub_pictures, sketches, solver_grid
 from genmodels.wrappers.section import Section, View
 
 FAMILY = "diffusion"
@@ -93,6 +93,20 @@ TAB = Tab(
             denoisers.text_models, diffusion.WordsState, diffusion.words,
             (View("words", "words", "", {"place": "side"}), film(8)), element="gm-words-section", verb="Draw",
             task="Ask for something that no caption ever had together.",
+        ),
+        Section(
+            f"{FAMILY}.sketch", "From a sketch",
+            "Draw an outline, and pictures appear that follow it. The network sees the lines beside the noise at every step; "
+            "it has learnt from edges of pictures, drawn thick and thin, with gaps, and never quite in place. What the lines "
+            "leave open it invents, by the seed.",
+            denoisers.sketch_models, sketches.SketchState, sketches.preview,
+            (View("grid", "pictures", "Pictures that follow it", {"count": 4, "take": True}), View("words", "words")),
+            element="gm-sketch", verb="Draw them",
+            task="Draw half a shoe, and see who finishes it.",
+        ),
+        section(
+            "draw", "Draw a sketch", "The pictures of the same state in all their steps, with guidance.",
+            denoisers.sketch_models, sketches.SketchState, sketches.draw, hidden=True,
         ),
         section(
             "fill", "Fill in",

@@ -16,7 +16,7 @@ from markdown_it import MarkdownIt
 from genmodels.tabs import TABS
 from genmodels.tabs.base import Tab
 from genmodels.version import __version__
-from genmodels.wrappers import core, examples, hub_checkpoints, latents, metrics_table, on_record, pictures
+from genmodels.wrappers import core, examples, hub_checkpoints, latents, metrics_table, on_record, pictures, sketches
 from genmodels.wrappers.section import Answer, Section, Whole
 from genmodels.wrappers.state import Refused
 
@@ -201,16 +201,29 @@ def _examples(state: Any) -> Answer:
 
 def _upload(state: Any) -> Answer:
     """An uploaded file as the model sees pictures."""
-    name, text = _model(state), state.get("file")
+    return {**pictures.read_picture(_file(state), _model(state))}
+
+
+def _sketch(state: Any) -> Answer:
+    """An uploaded drawing, or the edges of another picture, as a sheet."""
+    return {**sketches.read_sketch(_file(state), _model(state))}
+
+
+def _sketches(state: Any) -> Answer:
+    """A strip of sketches to start from."""
+    return {"pictures": [{"label": label, **pad} for label, pad in sketches.examples(_model(state))]}
+
+
+def _file(state: Any) -> io.BytesIO:
+    text = state.get("file") if isinstance(state, Mapping) else None
     if not isinstance(text, str) or not text:
         raise ValueError(pictures.NO_PICTURE)
     if len(text) > MAX_UPLOAD:
         raise ValueError("The file is too large; at most 10 MB are allowed.")
     try:
-        raw = base64.b64decode(text, validate=True)
+        return io.BytesIO(base64.b64decode(text, validate=True))
     except (binascii.Error, ValueError) as error:
         raise ValueError("The file must come as base64.") from error
-    return {**pictures.read_picture(io.BytesIO(raw), name)}
 
 
 @functools.cache
@@ -246,6 +259,8 @@ HELPERS: dict[str, Callable[[Any], Answer]] = {
     HUB_MODEL: _hub_model,
     "page.examples": _examples,
     "page.upload": _upload,
+    "page.sketch": _sketch,
+    "page.sketches": _sketches,
     "page.about": _about,
     "page.state": _checked,
     "page.points": lambda state: latents.points(_model(state)),

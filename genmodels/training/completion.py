@@ -10,13 +10,17 @@ from torch import Tensor
 from genmodels import checkpoint
 from genmodels.data import Images, tile, to_uint8
 from genmodels.files import write_files
-from genmodels.models.base import Model
-from genmodels.operations import device_of, reconstruct, require, sample
-from genmodels.protocols import Classifies, Reconstructs, Samples
+from genmodels.models.base import Model, seeded
+from genmodels.models.sketch import sketch_of
+from genmodels.operations import as_tokens, device_of, follows_sketches, reconstruct, require, sample
+from genmodels.protocols import Classifies, FollowsSketches, Reconstructs, Samples
 
 
 def preview(model: Model, data: Images, n: int = 64) -> Tensor | None:
-    """A picture of what the model has learnt `(n, C, H, W)`: samples, else reconstructions; None if it makes no pictures."""
+    """A picture of what the model has learnt `(n, C, H, W)`: samples, each after its sketch if the model follows these, else
+    reconstructions; None if it makes no pictures."""
+    if follows_sketches(model):
+        return _from_sketches(model, data, n // 2)
     if isinstance(model, Samples) and data.captions:
         captions = data.captions[:n]
         return sample(model, len(captions), captions=captions)
@@ -26,6 +30,16 @@ def preview(model: Model, data: Images, n: int = 64) -> Tensor | None:
         x, labels = (part.to(device_of(model)) for part in data[:n])
         return reconstruct(model, x, labels)
     return None
+
+
+@torch.no_grad()
+def _from_sketches(model: FollowsSketches, data: Images, n: int) -> Tensor:
+    """Sketches of pictures, dark lines on white, and after each what the model draws of it, told the class or the caption."""
+    x, labels = data[:n]
+    sketch = sketch_of(x).to(device_of(model))
+    told = as_tokens(model, len(x), data.captions[:n]) if data.captions else labels.to(sketch.device)
+    drawn = model.draw(sketch, told, generators=seeded(range(len(x))))
+    return torch.stack([(1 - 2 * sketch).expand_as(drawn), drawn], 1).flatten(0, 1)
 
 
 def finish(model: Model, folder: str | os.PathLike[str], test: Images) -> None:

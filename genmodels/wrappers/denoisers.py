@@ -38,12 +38,21 @@ class Solver(TypedDict):
 
 def class_models() -> list[str]:
     """The bundled diffusion models of classes, or of nothing."""
-    return [name for name in available(FAMILY) if not model_config(name).vocabulary]
+    return [name for name in _unsketched() if not model_config(name).vocabulary]
 
 
 def text_models() -> list[str]:
     """The bundled diffusion models of captions."""
-    return [name for name in available(FAMILY) if model_config(name).vocabulary]
+    return [name for name in _unsketched() if model_config(name).vocabulary]
+
+
+def sketch_models() -> list[str]:
+    """The bundled diffusion models that follow sketches; the others are for what needs none."""
+    return [name for name in available(FAMILY) if model_config(name).sketch]
+
+
+def _unsketched() -> list[str]:
+    return [name for name in available(FAMILY) if not model_config(name).sketch]
 
 
 def takes_few_steps(name: str) -> bool:

@@ -55,15 +55,19 @@ def _bytes(text: Any, count: int, message: str) -> np.ndarray:
     return np.frombuffer(raw, np.uint8)
 
 
-def read_picture(file: str | BinaryIO, name: str) -> Pad:
-    """An uploaded file as the model sees pictures: upright, its shape, 8 bits; ink on light paper inverted for a model
-    of light strokes on black. ValueError if the file is no picture or too large."""
-    info = describe(name)
+def read_upload(file: str | BinaryIO, name: str) -> np.ndarray:
+    """An uploaded file in the model's shape, uint8 `(C, H, W)`. ValueError if it is no picture or too large."""
     try:
-        pixels = read_pixels(file, tuple(info["shape"]))
+        return read_pixels(file, tuple(describe(name)["shape"]))
     except ValueError as error:
         common = ", ".join(name for name in ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", "AVIF") if name in formats())
         raise ValueError(f"This file can't be read as a picture ({error}); {common} and others work.") from error
+
+
+def read_picture(file: str | BinaryIO, name: str) -> Pad:
+    """An uploaded file as the model sees pictures: upright, its shape, 8 bits; ink on light paper inverted for a model
+    of light strokes on black. ValueError if the file is no picture or too large."""
+    info, pixels = describe(name), read_upload(file, name)
     border = np.concatenate([pixels[:, 0], pixels[:, -1], pixels[:, :, 0], pixels[:, :, -1]], axis=1)
     if info["background"] == 0 and np.median(border) > 127:
         pixels = 255 - pixels

@@ -19,6 +19,7 @@ import './three.js';
 // diffusion
 import './denoiser.js';
 import './noise.js';
+import './sketch.js';
 import './solver-grid.js';
 import './steps.js';
 import './hub.js';

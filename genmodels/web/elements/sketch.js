@@ -1,0 +1,148 @@
+// A sheet to draw on, and pictures that follow it: a few quick steps while the pen moves, all steps once it rests.
+import { textOf } from './bytes.js';
+import { make } from './controls.js';
+import './pad.js';
+import { Section } from './section.js';
+
+const DRAW = 'diffusion.draw'; // speaks the same state
+const REST = 500; // milliseconds without a stroke, after which all steps are taken
+const PHONE = matchMedia('(max-width: 900px)');
+const LARGEST = 10e6; // bytes of an upload
+
+class Sketch extends Section {
+  layOutControls() {
+    super.layOutControls();
+    this.classList.remove('gm-bare');
+    this.hideUnused();
+    this.sheet = document.createElement('gm-pad');
+    Object.assign(this.sheet.props, { tools: ['pen', 'erase'], label: 'Your sketch', background: 255, strips: [] });
+    this.sheet.addEventListener('gm-input', () => this.change('sketch', this.named(this.sheet.props.value.pixels)));
+    const file = make('input', { type: 'file', accept: 'image/*', onchange: (event) => this.uploaded(event.target) });
+    const upload = make('label', { class: 'gm-button gm-upload' }, 'Upload a drawing or a photo', file);
+    this.run = make('button', { type: 'button', class: 'gm-button gm-primary', textContent: this.spec.verb, onclick: () => this.draw() });
+    this.halt = make('button', { type: 'button', class: 'gm-button', textContent: 'Stop', disabled: true, onclick: () => this.stop() });
+    this.progress = make('p', { class: 'gm-note', role: 'status' });
+    this.side.prepend(this.sheet, upload);
+    this.side.append(make('div', { class: 'gm-pair' }, this.run, this.halt), this.progress);
+    this.controls.sketch = {
+      element: this.sheet,
+      fit: () => {},
+      refuse: (words) => (this.trouble.textContent = words),
+      set: (value) => this.put(value),
+    };
+  }
+
+  layOutViews() {
+    for (const view of this.spec.views) if (view.element === 'gm-grid') view.columns = PHONE.matches ? 4 : 2;
+    super.layOutViews();
+  }
+
+  adapt() {
+    const other = this.sketched !== this.model;
+    if (other) this.offered = null;
+    super.adapt();
+    this.hideUnused();
+    if (this.awake && other) this.examples();
+  }
+
+  /** Controls that mean nothing to this model. */
+  hideUnused() {
+    for (const [key, one] of Object.entries(this.controls)) if ('unused' in this.fit(key)) one.element.hidden = this.fit(key).unused;
+  }
+
+  restore(state) {
+    super.restore(state);
+    this.hideUnused();
+  }
+
+  // -- the sheet -------------------------------------------------------------------------------------------------------
+
+  wake() {
+    this.examples();
+    return super.wake();
+  }
+
+  /** Sketches of test pictures, the first of which is on the sheet. */
+  async examples() {
+    const model = (this.sketched = this.model);
+    const answer = await this.page.backend.ask('page.sketches', { model });
+    if (answer.error || this.sketched !== model) return;
+    this.offered = answer.pictures;
+    this.sheet.props.strips = [{ label: 'Sketches to start from', pictures: answer.pictures }];
+    this.put(this.state.sketch ?? this.fit('sketch').default);
+  }
+
+  /** Shows a value of the state, "#3" or base64, on the sheet. */
+  put(value) {
+    const pixels = value?.startsWith('#') ? this.offered?.[Number(value.slice(1))]?.pixels : value;
+    const [, height, width] = this.page.facts[this.model].shape;
+    if (pixels) this.sheet.props.value = { pixels, mask: '', shape: [1, height, width] };
+  }
+
+  named(pixels) {
+    const place = (this.offered ?? []).findIndex((one) => one.pixels === pixels);
+    return place < 0 ? pixels : `#${place}`;
+  }
+
+  async uploaded(input) {
+    const [file] = input.files;
+    input.value = '';
+    if (!file) return;
+    const answer =
+      file.size > LARGEST
+        ? { error: 'The file is too large; at most 10 MB are allowed.' }
+        : await this.page.backend.ask('page.sketch', { model: this.model, file: textOf(new Uint8Array(await file.arrayBuffer())) });
+    if (answer.error) return (this.trouble.textContent = answer.error);
+    this.put(answer.pixels);
+    this.change('sketch', answer.pixels);
+  }
+
+  // -- asking ----------------------------------------------------------------------------------------------------------
+
+  /** Another stroke: what is drawn now is no longer wanted. */
+  ask() {
+    this.stop();
+    this.progress.textContent = '';
+    clearTimeout(this.resting);
+    this.resting = setTimeout(() => this.drawWhenSeen(), REST);
+    return super.ask();
+  }
+
+  /** A quick answer that comes late gives way to what is drawn in all steps. */
+  receive(answer, state) {
+    if (!this.running || state === this.drawn) super.receive(answer, state);
+  }
+
+  refuse(refusal, state) {
+    clearTimeout(this.resting);
+    super.refuse(refusal, state);
+  }
+
+  stop() {
+    this.running?.abort();
+    this.running = null;
+    this.halt.disabled = true;
+  }
+
+  drawWhenSeen() {
+    const { top, bottom, height } = this.getBoundingClientRect();
+    if (height && bottom > 0 && top < innerHeight) this.draw();
+    else this.page.whenSeen(this, () => this.draw());
+  }
+
+  async draw() {
+    clearTimeout(this.resting);
+    this.running?.abort();
+    const mine = (this.running = new AbortController());
+    const state = (this.drawn = this.question());
+    this.halt.disabled = false;
+    for await (const answer of this.page.backend.follow(DRAW, state, mine.signal, this.spec.lane)) {
+      if (this.running !== mine) return;
+      this.receive(answer, state);
+      this.progress.textContent = answer.error ? '' : answer.progress;
+    }
+    if (this.running === mine) this.stop();
+  }
+}
+
+customElements.define('gm-sketch', Sketch);
