@@ -24,14 +24,14 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.staticfiles import StaticFiles
 
-from genmodels.tabs import page
+from genmodels.tabs import page, waiting
 from genmodels.tabs.document import ELEMENTS, WEB, WithElements
 from genmodels.wrappers.section import Section
 
 PICTURES = "/pictures"
-#: How many events of a queue run at once: those that compute, those that ask the Hub, and those that keep a large network
-#: busy for minutes, for which the others must not wait.
-LANES = {"cpu": 2, "network": 4, "large": 1}
+#: How many events of a queue run at once: those that compute for a second or so, those that compute for many, those that ask
+#: the Hub, and those that keep a large network busy for minutes. None waits for another lane; see also device.turn.
+LANES = {"cpu": 6, "heavy": 1, "network": 4, "large": 1}
 #: Whose copy of the page's components Gradio keeps. Nothing of ours is in them; what an event needs is made again.
 SESSIONS = 64
 #: For where the document isn't ours (an app mounted into another one, a page of another host that shows this one).
@@ -62,7 +62,7 @@ def build_app() -> gr.Blocks:
     for tab in spec["tabs"]:
         with demo.route(tab["title"], f"/{tab['key']}", show_in_navbar=False):
             component(spec | {"tabs": [tab]}, route=tab["key"])
-    demo.queue(max_size=64, default_concurrency_limit=2)
+    waiting.bounded(demo)
     return demo
 
 
@@ -183,6 +183,8 @@ def main(port: int | None = None) -> None:
         raise SystemExit(str(error)) from None
     hub_repos.allow_any_on_loopback(**place)
     core.few_arenas()
+    import sys
+    sys.setswitchinterval(float(os.environ.get('SWI','0.005')))
     app = build_app()
     app.launch(server_port=port, prevent_thread_lock=True, **place, **launch_options())
     on_record.records()  # reads all weights once, to tell whose figures hold

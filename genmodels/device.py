@@ -4,6 +4,8 @@ import atexit
 import contextlib
 import copy
 import functools
+import heapq
+import itertools
 import os
 import platform
 import re
@@ -102,64 +104,122 @@ def devices() -> tuple[torch.device, ...]:
     return (device(),)
 
 
-class _Held(threading.local):
-    """The device that a thread computes on, which nobody else does then, and the one that its work is at home on."""
+class Work:
+    """What is computed for one visitor: all of it on one device, so many seconds until now."""
 
-    device: torch.device | None = None
-    home: torch.device | None = None
+    def __init__(self, where: torch.device) -> None:
+        self.device, self.seconds = where, 0.0
+
+
+class _Held(threading.local):
+    """The work that a thread prepares, and whether it has its turn."""
+
+    work: Work | None = None
+    computes = False
 
 
 _held, _users = _Held(), Counter[torch.device]()
-_locks = dict[torch.device, threading.Lock]()
 #: Reentrant: the garbage collector may close a `lent` that was left open in the very thread that is choosing.
 _choosing = threading.RLock()
 
 
 def here() -> torch.device:
     """Where this thread computes, or would begin to."""
-    return _held.device or _held.home or devices()[0]
+    return _held.work.device if _held.work else devices()[0]
 
 
 @contextlib.contextmanager
-def lent() -> Iterator[torch.device]:
-    """The least busy device, for work of several turns; within that work the same."""
-    if where := _held.device or _held.home:
-        yield where
+def lent() -> Iterator[Work]:
+    """Work of several turns on the least busy device; within it the same work."""
+    if _held.work:
+        yield _held.work
         return
     with _choosing:
-        where = min(devices(), key=_users.__getitem__)
-        _users[where] += 1
+        work = Work(min(devices(), key=_users.__getitem__))
+        _users[work.device] += 1
     try:
-        yield where
+        yield work
     finally:
         with _choosing:
-            _users[where] -= 1
+            _users[work.device] -= 1
 
 
 @contextlib.contextmanager
-def at(where: torch.device) -> Iterator[None]:
-    """What this thread prepares meanwhile is for this device."""
-    before, _held.home = _held.home, where
+def at(work: Work) -> Iterator[None]:
+    """What this thread prepares meanwhile is part of this work."""
+    before, _held.work = _held.work, work
     try:
         yield
     finally:
-        _held.home = before
+        _held.work = before
 
 
 @contextlib.contextmanager
-def turn(where: torch.device) -> Iterator[None]:
-    """This device for this thread alone: one computation at a time, in one stream. Within a turn nothing changes."""
-    if _held.device:
+def turn(work: Work) -> Iterator[None]:
+    """A share of the work's device for this thread alone. Within a turn nothing changes.
+
+    On a GPU one computation at a time, in one stream; on the CPU one on each core, with as many threads as
+    OMP_NUM_THREADS says, by itself one. (A second thread makes networks of this size slower rather than faster.)
+    """
+    if _held.computes:
         yield
         return
-    with _choosing:
-        lock = _locks.setdefault(where, threading.Lock())
-    with lock:
-        _held.device = where
-        try:
+    turns = _turns_on(work.device)
+    turns.wait(work.seconds)
+    start = time.perf_counter()
+    try:
+        with at(work):
+            _held.computes = True
+            if work.device.type == "cpu":
+                torch.set_num_threads(_threads_a_turn())  # of this thread, which another may have had before
             yield
-        finally:
-            _held.device = None
+    finally:
+        _held.computes = False
+        work.seconds += time.perf_counter() - start
+        turns.pass_on()
+
+
+class _Turns:
+    """Who computes next: who came first, but work gives way to what comes later by as long as it has computed already, up to
+    PATIENCE. So what answers at once doesn't wait behind what takes long, which goes on all the same."""
+
+    PATIENCE = 2.0
+
+    def __init__(self, count: int) -> None:
+        self.free, self.waiting = count, list[tuple[float, int, threading.Lock]]()
+        self.lock, self.numbers = threading.Lock(), itertools.count()
+
+    def wait(self, computed: float) -> None:
+        with self.lock:
+            if self.free:
+                self.free -= 1
+                return
+            mine = threading.Lock()
+            mine.acquire()
+            due = time.monotonic() + min(computed*float(os.environ.get("HAND","1")), self.PATIENCE)
+            heapq.heappush(self.waiting, (due, next(self.numbers), mine))
+        mine.acquire()  # until it is passed on
+
+    def pass_on(self) -> None:
+        with self.lock:
+            if self.waiting:
+                heapq.heappop(self.waiting)[2].release()
+            else:
+                self.free += 1
+
+
+_turns = dict[torch.device, _Turns]()
+
+
+def _turns_on(where: torch.device) -> _Turns:
+    with _choosing:
+        if where not in _turns:
+            _turns[where] = _Turns(int(os.environ.get("TURNS","2")))
+        return _turns[where]
+
+
+def _threads_a_turn() -> int:
+    return int(os.environ["OMP_NUM_THREADS"]) if os.environ.get("OMP_NUM_THREADS", "").isdigit() else 1
 
 
 def free_memory(where: torch.device) -> int:
@@ -186,22 +246,16 @@ def set_threads() -> int:
     return threads
 
 
-@contextlib.contextmanager
-def threads(count: int) -> Iterator[None]:
-    """So many threads at most, for what gains nothing by more: those would only wait, and take the cores from others."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(min(before, count))
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
-
-
 def _cores() -> int:
     """Cores for this job: what the user or the host says, else those that the process may run on."""
     for variable in ("OMP_NUM_THREADS", "CPU_CORES"):  # the latter is set on Hugging Face Spaces
         if os.environ.get(variable, "").isdigit():
             return max(1, int(os.environ[variable]))
+    return _own_cores()
+
+
+def _own_cores() -> int:
+    """Cores that the process may run on."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 

@@ -4,9 +4,9 @@
     PYTHONPATH=. python scripts/load_app.py --visitors 8 --minutes 0.3    # a first impression
 
 A quarter of the visitors drag a slider or a point, ten moves a second, by direct calls of which one is in flight at a time, as
-the page makes them. The others go through the sections of one tab after the other: they change a value or two, wait for the
-last answer, look at it for one to five seconds, and leave one work in twenty in the middle. Nobody asks the Hub. In the end
-all hang up at once.
+the page makes them. The others go through the sections of one tab after the other: they choose a model and a seed, change the
+value of one control now and then, wait for the last answer, look at it for two to eight seconds, and leave one work in twenty
+in the middle. Nobody asks the Hub. In the end all hang up at once.
 
 Prints a Markdown table, and ends with 1 if a figure misses what is promised. Light work is all that comes step by step but
 what has a lane of its own for heavy work (the race, and measuring this host).
@@ -30,7 +30,7 @@ import psutil
 from serving import Served, component, resident, running_app
 
 MOVE, ON_ONE = 0.1, 10.0  # seconds between two moves, and on one section
-LOOKS = (1.0, 5.0)  # seconds at an answer
+LOOKS = (2.0, 8.0)  # seconds at an answer
 LEAVES, CHANGES = 0.05, 0.5  # of all work; of all answers, those to a value that is changed
 REST = 10.0  # seconds after all have left
 HEAVY = "heavy"
@@ -107,14 +107,16 @@ class Visitor:
     # -- what it asks for ----------------------------------------------------------------------------------------------
 
     def state(self, section: Spec) -> dict[str, Any]:
-        """One of the section's models, another seed, and now and then another value of what a control shows."""
+        """One of the section's models, another seed, and now and then another value of a control."""
         state: dict[str, Any] = {}
         model = self.dice.choice(section["models"]) if section["models"] else ""
         if section["subject"]:
             state[section["subject"]] = model if section["subject"] == "model" else self.spec["facts"][model]["data"]
-        for key, told in section["fields"].items():
-            shown = told["shown"] and not told["advanced"]
-            if told["kind"] == "seed" or (shown and self.dice.random() < CHANGES):
+        fields = section["fields"]
+        shown = [key for key, told in fields.items() if told["shown"] and not told["advanced"]]
+        changed = self.dice.choice(shown) if shown and self.dice.random() < CHANGES else None
+        for key in fields:
+            if key == changed or fields[key]["kind"] == "seed":
                 value = self.value(section, model, key)
                 state |= {} if value is None else {key: value}
         return state
@@ -207,10 +209,12 @@ async def visit(served: Served, count: int, seconds: float) -> tuple[Seen, list[
     dragging = max(1, count // 4)
     tasks = [asyncio.create_task(v.drag() if i < dragging else v.walk()) for i, v in enumerate(visitors)]
     warm = min(60.0, seconds / 5)
-    memory = []
+    memory, process = [], psutil.Process(served.process.pid)
+    process.cpu_percent()
     for part in (warm, seconds - warm):
         await asyncio.wait(tasks, timeout=part, return_when=asyncio.FIRST_EXCEPTION)
         memory.append(resident(served.process.pid))
+    busy = process.cpu_percent()
     for task in tasks:
         task.cancel()
     ended = await asyncio.gather(*tasks, return_exceptions=True)
@@ -219,9 +223,9 @@ async def visit(served: Served, count: int, seconds: float) -> tuple[Seen, list[
     if failures := [end for end in ended if not isinstance(end, asyncio.CancelledError)]:
         raise RuntimeError("a visitor failed") from next(f for f in failures if isinstance(f, BaseException))
     await asyncio.sleep(REST)
-    process = psutil.Process(served.process.pid)
     process.cpu_percent()
     await asyncio.sleep(2)
+    print("busy",busy, "client", time.process_time()/seconds)
     waiting = httpx.get(f"{served.address}/gradio_api/queue/status").json()["queue_size"]
     return seen, memory, process.cpu_percent(), waiting
 

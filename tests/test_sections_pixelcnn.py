@@ -106,23 +106,6 @@ def test_who_stops_listening_stops_the_work(key, monkeypatch):
     assert rows == [0]
 
 
-def test_one_thread_while_it_writes_and_as_many_as_before_after_it(monkeypatch):
-    threads, write = [], Writer.write_row
-    before = torch.get_num_threads()
-    monkeypatch.setattr(
-        Writer, "write_row", lambda self, *rest: threads.append(torch.get_num_threads()) or write(self, *rest)
-    )
-    torch.set_num_threads(2)
-    try:
-        next(answered("pixelcnn.write", n=1))
-        assert threads == [1]
-        assert torch.get_num_threads() == 2
-        with device.threads(8):
-            assert torch.get_num_threads() == 2
-    finally:
-        torch.set_num_threads(before)
-
-
 # -- finishing --------------------------------------------------------------------------------------------------------
 
 
