@@ -5,7 +5,7 @@ The environment variables GRADIO_SERVER_NAME and GRADIO_SERVER_PORT choose host 
 
 import os
 
-from genmodels.wrappers import core, hub_checkpoints, hub_repos, on_record, race
+from genmodels.wrappers import apart, core, hub_checkpoints, hub_repos, on_record, race
 
 # before gradio is imported, which reads both: no telemetry, no version check
 os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
@@ -184,10 +184,24 @@ def main(port: int | None = None) -> None:
     hub_repos.allow_any_on_loopback(**place)
     core.few_arenas()
     import sys
-    sys.setswitchinterval(float(os.environ.get('SWI','0.005')))
+
+    sys.setswitchinterval(float(os.environ.get("SWI", "0.005")))
     app = build_app()
+    work_apart()
     app.launch(server_port=port, prevent_thread_lock=True, **place, **launch_options())
-    on_record.records()  # reads all weights once, to tell whose figures hold
-    import_module("genmodels.models.pipeline")  # diffusers takes seconds: now, and not when the first visitor asks
-    race.warm_up()
+    warm_up()
     app.block_thread()
+
+
+def warm_up() -> None:
+    """What takes seconds, and should not wait for the first visitor who asks."""
+    on_record.records()  # reads all weights once, to tell whose figures hold
+    import_module("genmodels.models.pipeline")  # diffusers
+    race.warm_up()
+
+
+def work_apart() -> None:
+    """Let work be computed in another process, so much at once as its lanes let in."""
+    apart.begin(
+        lambda key: page.sections()[key].answer, at_once=sum(LANES[lane] for lane in apart.LANES), prepare=warm_up
+    )

@@ -196,7 +196,7 @@ class _Turns:
                 return
             mine = threading.Lock()
             mine.acquire()
-            due = time.monotonic() + min(computed*float(os.environ.get("HAND","1")), self.PATIENCE)
+            due = time.monotonic() + min(computed * float(os.environ.get("HAND", "1")), self.PATIENCE)
             heapq.heappush(self.waiting, (due, next(self.numbers), mine))
         mine.acquire()  # until it is passed on
 
@@ -209,12 +209,20 @@ class _Turns:
 
 
 _turns = dict[torch.device, _Turns]()
+_processes = 1
+
+
+def share_cores(processes: int) -> None:
+    """Between so many processes that compute, of which this will be one."""
+    global _processes
+    _processes = processes
 
 
 def _turns_on(where: torch.device) -> _Turns:
     with _choosing:
         if where not in _turns:
-            _turns[where] = _Turns(int(os.environ.get("TURNS","2")))
+            cores = max(1, own_cores() // (_threads_a_turn() * _processes))
+            _turns[where] = _Turns(int(os.environ.get("TURNS", cores)) if where.type == "cpu" else 1)
         return _turns[where]
 
 
@@ -251,10 +259,10 @@ def _cores() -> int:
     for variable in ("OMP_NUM_THREADS", "CPU_CORES"):  # the latter is set on Hugging Face Spaces
         if os.environ.get(variable, "").isdigit():
             return max(1, int(os.environ[variable]))
-    return _own_cores()
+    return own_cores()
 
 
-def _own_cores() -> int:
+def own_cores() -> int:
     """Cores that the process may run on."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 

@@ -26,13 +26,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import httpx
-import psutil
-from serving import Served, component, resident, running_app
+from serving import Served, component, cpu_seconds, memory, running_app
 
 MOVE, ON_ONE = 0.1, 10.0  # seconds between two moves, and on one section
 LOOKS = (2.0, 8.0)  # seconds at an answer
 LEAVES, CHANGES = 0.05, 0.5  # of all work; of all answers, those to a value that is changed
-REST = 10.0  # seconds after all have left
+REST, IDLE = 10.0, 2.0  # seconds after all have left, and in which is measured what still runs then
 HEAVY = "heavy"
 LIGHT_P95, DIRECT_P95, GROWTH = 1.5, 0.2, 5.0  # seconds, seconds, percent: what is promised
 MODULES = ("page.js", "tab.js", "section.js", "page.css")
@@ -209,12 +208,12 @@ async def visit(served: Served, count: int, seconds: float) -> tuple[Seen, list[
     dragging = max(1, count // 4)
     tasks = [asyncio.create_task(v.drag() if i < dragging else v.walk()) for i, v in enumerate(visitors)]
     warm = min(60.0, seconds / 5)
-    memory, process = [], psutil.Process(served.process.pid)
-    process.cpu_percent()
+    megabytes, pid = [], served.process.pid
+    before = cpu_seconds(pid)
     for part in (warm, seconds - warm):
         await asyncio.wait(tasks, timeout=part, return_when=asyncio.FIRST_EXCEPTION)
-        memory.append(resident(served.process.pid))
-    busy = process.cpu_percent()
+        megabytes.append(memory(pid))
+    busy = cpu_seconds(pid) - before
     for task in tasks:
         task.cancel()
     ended = await asyncio.gather(*tasks, return_exceptions=True)
@@ -223,11 +222,12 @@ async def visit(served: Served, count: int, seconds: float) -> tuple[Seen, list[
     if failures := [end for end in ended if not isinstance(end, asyncio.CancelledError)]:
         raise RuntimeError("a visitor failed") from next(f for f in failures if isinstance(f, BaseException))
     await asyncio.sleep(REST)
-    process.cpu_percent()
-    await asyncio.sleep(2)
-    print("busy",busy, "client", time.process_time()/seconds)
+    before = cpu_seconds(pid)
+    await asyncio.sleep(IDLE)
+    idle = cpu_seconds(pid) - before
+    print("busy", busy / seconds, "client", time.process_time() / seconds)
     waiting = httpx.get(f"{served.address}/gradio_api/queue/status").json()["queue_size"]
-    return seen, memory, process.cpu_percent(), waiting
+    return seen, megabytes, 100 * idle / IDLE, waiting
 
 
 def main() -> int:
@@ -237,13 +237,12 @@ def main() -> int:
     options.add_argument("--slowest", type=int, default=0, metavar="N", help="list the N slowest sections, too")
     asked = options.parse_args()
     with running_app() as served:
-        time.sleep(2)
-        process = psutil.Process(served.process.pid)
-        process.cpu_percent()
-        time.sleep(2)
-        idle = process.cpu_percent()
-        seen, memory, cpu, waiting = asyncio.run(visit(served, asked.visitors, 60 * asked.minutes))
-    growth = 100 * (memory[1] / memory[0] - 1)
+        time.sleep(10)  # it prepares itself
+        before = cpu_seconds(served.process.pid)
+        time.sleep(IDLE)
+        idle = 100 * (cpu_seconds(served.process.pid) - before) / IDLE
+        seen, megabytes, cpu, waiting = asyncio.run(visit(served, asked.visitors, 60 * asked.minutes))
+    growth = 100 * (megabytes[1] / megabytes[0] - 1)
     print(f"| {asked.visitors} visitors, {asked.minutes:g} minutes, {os.cpu_count()} cores | value |\n| --- | ---: |")
     for kind, title in (("direct", "direct calls"), ("light", "light work"), ("heavy", "heavy work")):
         print(f"| {title}: answers | {len(seen.last[kind])} |")
@@ -251,11 +250,15 @@ def main() -> int:
             unit, scale = ("ms", 1000) if kind == "direct" else ("s", 1)
             if kind != "direct":
                 print(f"| {title}: to the first answer, median / p95 | {_both(seen.first[kind], scale)} {unit} |")
-            print(f"| {title}: {'to the last, ' * (kind != 'direct')}median / p95 | {_both(seen.last[kind], scale)} {unit} |")
+            print(
+                f"| {title}: {'to the last, ' * (kind != 'direct')}median / p95 | {_both(seen.last[kind], scale)} {unit} |"
+            )
     print(f"| left in the middle | {seen.left} |")
     print(f"| told that the app is busy | {seen.busy.total()} |")
     print(f"| errors | {seen.errors.total()} |")
-    print(f"| memory after the first minute → at the end | {memory[0]:.0f} → {memory[1]:.0f} MB ({growth:+.1f} %) |")
+    print(
+        f"| memory after the first minute → at the end | {megabytes[0]:.0f} → {megabytes[1]:.0f} MB ({growth:+.1f} %) |"
+    )
     print(f"| {REST:.0f} s after all left: waiting; CPU (before they came) | {waiting}; {cpu:.0f} % ({idle:.0f} %) |")
     for section, seconds in sorted(seen.slowest.items(), key=lambda item: -item[1])[: asked.slowest]:
         print(f"| slowest `{section}` | {seconds:.2f} s |")

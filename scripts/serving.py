@@ -66,6 +66,17 @@ def spec(address: str) -> dict[str, Any]:
     return component(address)["props"]["props"]["spec"]
 
 
-def resident(pid: int) -> float:
-    """Megabytes."""
-    return float(psutil.Process(pid).memory_info().rss / 1e6)
+def processes(pid: int) -> list[psutil.Process]:
+    """The app's, and those that it started."""
+    app = psutil.Process(pid)
+    return [app, *app.children(recursive=True)]
+
+
+def memory(pid: int) -> float:
+    """Megabytes that the app takes, what its processes share counted once."""
+    return float(sum(process.memory_full_info().pss for process in processes(pid)) / 1e6)
+
+
+def cpu_seconds(pid: int) -> float:
+    """That the app has computed so far."""
+    return float(sum(sum(process.cpu_times()[:2]) for process in processes(pid)))

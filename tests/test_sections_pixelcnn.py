@@ -9,7 +9,7 @@ import pytest
 import torch
 from helpers import unpacked
 
-from genmodels import checkpoint, device, operations
+from genmodels import checkpoint, operations
 from genmodels.data import to_uint8
 from genmodels.models.autoregressive import Writer
 from genmodels.protocols import WritesRows, abilities_of
