@@ -31,7 +31,7 @@ from genmodels.wrappers.section import Section
 PICTURES = "/pictures"
 #: How many events of a queue run at once: those that compute for a second or so, those that compute for many, those that ask
 #: the Hub, and those that keep a large network busy for minutes. None waits for another lane; see also device.turn.
-LANES = {"cpu": 6, "heavy": 1, "network": 4, "large": 1}
+LANES = {"cpu": 6, "heavy": 2, "network": 4, "large": 1}
 #: Whose copy of the page's components Gradio keeps. Nothing of ours is in them; what an event needs is made again.
 SESSIONS = 64
 #: For where the document isn't ours (an app mounted into another one, a page of another host that shows this one).
@@ -183,9 +183,6 @@ def main(port: int | None = None) -> None:
         raise SystemExit(str(error)) from None
     hub_repos.allow_any_on_loopback(**place)
     core.few_arenas()
-    import sys
-
-    sys.setswitchinterval(float(os.environ.get("SWI", "0.005")))
     app = build_app()
     work_apart()
     app.launch(server_port=port, prevent_thread_lock=True, **place, **launch_options())

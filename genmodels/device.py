@@ -105,10 +105,10 @@ def devices() -> tuple[torch.device, ...]:
 
 
 class Work:
-    """What is computed for one visitor: all of it on one device, so many seconds until now."""
+    """What is computed for one visitor: all of it on one device, so many seconds until now, and whether it has ended."""
 
     def __init__(self, where: torch.device) -> None:
-        self.device, self.seconds = where, 0.0
+        self.device, self.seconds, self.ended = where, 0.0, False
 
 
 class _Held(threading.local):
@@ -140,6 +140,7 @@ def lent() -> Iterator[Work]:
     try:
         yield work
     finally:
+        work.ended = True
         with _choosing:
             _users[work.device] -= 1
 
@@ -165,7 +166,7 @@ def turn(work: Work) -> Iterator[None]:
         yield
         return
     turns = _turns_on(work.device)
-    turns.wait(work.seconds)
+    turns.wait(work)
     start = time.perf_counter()
     try:
         with at(work):
@@ -176,53 +177,58 @@ def turn(work: Work) -> Iterator[None]:
     finally:
         _held.computes = False
         work.seconds += time.perf_counter() - start
-        turns.pass_on()
+        turns.pass_on(work)
 
 
 class _Turns:
     """Who computes next: who came first, but work gives way to what comes later by as long as it has computed already, up to
-    PATIENCE. So what answers at once doesn't wait behind what takes long, which goes on all the same."""
+    PATIENCE. So what answers at once, or soon, doesn't wait behind what takes long, which goes on all the same.
 
-    PATIENCE = 2.0
+    Between two of its steps work is nowhere in the line: for GRACE, while its step is sent, none that has computed more takes
+    its place.
+    """
+
+    PATIENCE, GRACE = 2.0, 0.02
 
     def __init__(self, count: int) -> None:
-        self.free, self.waiting = count, list[tuple[float, int, threading.Lock]]()
-        self.lock, self.numbers = threading.Lock(), itertools.count()
+        self.free, self.waiting = count, list[tuple[float, int]]()
+        self.last, self.since = Work(torch.device("cpu")), 0.0
+        self.last.ended = True
+        self.changed, self.numbers = threading.Condition(), itertools.count()
 
-    def wait(self, computed: float) -> None:
-        with self.lock:
-            if self.free:
-                self.free -= 1
-                return
-            mine = threading.Lock()
-            mine.acquire()
-            due = time.monotonic() + min(computed * float(os.environ.get("HAND", "1")), self.PATIENCE)
-            heapq.heappush(self.waiting, (due, next(self.numbers), mine))
-        mine.acquire()  # until it is passed on
+    def wait(self, work: Work) -> None:
+        with self.changed:
+            mine = time.monotonic() + min(work.seconds, self.PATIENCE), next(self.numbers)
+            heapq.heappush(self.waiting, mine)
+            while (pause := self._pause(mine, work)) is None or pause > 0:
+                self.changed.wait(pause)
+            heapq.heappop(self.waiting)
+            self.free -= 1
+            if self.free and self.waiting:
+                self.changed.notify_all()
 
-    def pass_on(self) -> None:
-        with self.lock:
-            if self.waiting:
-                heapq.heappop(self.waiting)[2].release()
-            else:
-                self.free += 1
+    def _pause(self, mine: tuple[float, int], work: Work) -> float | None:
+        """Seconds until it is one's turn; None: somebody else's comes before."""
+        if not self.free or self.waiting[0] is not mine:
+            return None
+        if self.last.ended or self.last is work or self.last.seconds >= work.seconds:
+            return 0.0
+        return min(mine[0], self.since + self.GRACE) - time.monotonic()
+
+    def pass_on(self, work: Work) -> None:
+        with self.changed:
+            self.last, self.since = work, time.monotonic()
+            self.free += 1
+            self.changed.notify_all()
 
 
 _turns = dict[torch.device, _Turns]()
-_processes = 1
-
-
-def share_cores(processes: int) -> None:
-    """Between so many processes that compute, of which this will be one."""
-    global _processes
-    _processes = processes
 
 
 def _turns_on(where: torch.device) -> _Turns:
     with _choosing:
         if where not in _turns:
-            cores = max(1, own_cores() // (_threads_a_turn() * _processes))
-            _turns[where] = _Turns(int(os.environ.get("TURNS", cores)) if where.type == "cpu" else 1)
+            _turns[where] = _Turns(max(1, own_cores() // _threads_a_turn()) if where.type == "cpu" else 1)
         return _turns[where]
 
 

@@ -37,7 +37,6 @@ def begin(find: Callable[[str], Answers], at_once: int, prepare: Callable[[], No
     global _free
     if sys.platform != "linux" or device.own_cores() < 2 or any(where.type != "cpu" for where in device.devices()):
         return
-    device.share_cores(2)
     pipes = [Pipe() for _ in range(at_once)]
     if os.fork():
         _free = queue.SimpleQueue()
@@ -108,18 +107,21 @@ def _serve(end: Connection, find: Callable[[str], Answers]) -> None:
 
 
 def _step_by_step(end: Connection, answers: Iterator[Any]) -> tuple[str, Any] | None:
-    """How it ended; None if nobody wants more."""
+    """How it ended; None if nobody wants more. While an answer travels, the next one is computed."""
+    sent = False
     while True:
+        ended: tuple[str, Any] | None = None
         try:
             answer = next(answers, None)
         except ValueError as error:
-            return "refused", (str(error), getattr(error, "field", ""))
+            ended = "refused", (str(error), getattr(error, "field", ""))
         except Exception:
             log.exception("A section failed")
-            return "failed", None
-        if answer is None:
-            return "done", None
-        end.send(("answer", answer))
-        if not end.recv():
+            ended = "failed", None
+        if sent and not end.recv():
             answers.close()  # type: ignore[attr-defined]
             return None
+        if ended or answer is None:
+            return ended or ("done", None)
+        end.send(("answer", answer))
+        sent = True
