@@ -26,6 +26,7 @@ from starlette.staticfiles import StaticFiles
 
 from genmodels.tabs import page, waiting
 from genmodels.tabs.document import ELEMENTS, WEB, WithElements
+from genmodels.tabs.guard import Guard
 from genmodels.wrappers.section import Section
 
 PICTURES = "/pictures"
@@ -100,7 +101,11 @@ def launch_options() -> dict[str, Any]:
                 files_at(ELEMENTS, WEB),
                 files_at(PICTURES, WEB.parent / "pictures"),
             ],
-            "middleware": [Middleware(GZipMiddleware, minimum_size=1000, compresslevel=4), Middleware(WithElements)],
+            "middleware": [
+                Middleware(Guard),
+                Middleware(GZipMiddleware, minimum_size=1000, compresslevel=4),
+                Middleware(WithElements),
+            ],
         },
     }
 
@@ -195,6 +200,7 @@ def warm_up() -> None:
     on_record.records()  # reads all weights once, to tell whose figures hold
     import_module("genmodels.models.pipeline")  # diffusers
     race.warm_up()
+    core.load_all()
 
 
 def work_apart() -> None:

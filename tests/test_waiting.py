@@ -126,6 +126,12 @@ def test_what_nobody_reads_ends_and_is_forgotten(
     assert 1 <= len(served.steps) < STEPS
 
 
+def test_no_file_of_the_host_is_looked_up(served: SimpleNamespace, ended: None) -> None:
+    file = {"path": "/etc/passwd", "meta": {"_type": "gradio.FileData"}}
+    answer = httpx.post(f"{served.address}/call/work", json={"data": [{"picture": [file]}]})
+    assert (answer.status_code, answer.json()["detail"]) == (400, waiting.FILES)
+
+
 def test_no_statistics_are_kept(served: SimpleNamespace) -> None:
     assert len(served.queue.event_analytics) <= 1
     assert asyncio.run(asyncio.sleep(0, served.queue.compute_analytics_summary([{}]))) == {"functions": {}}

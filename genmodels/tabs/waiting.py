@@ -14,12 +14,14 @@ os.environ.setdefault("GRADIO_ANALYTICS_CACHE_FREQUENCY", str(10**9))
 
 import gradio as gr
 from gradio import queueing
+from gradio_client.utils import is_file_obj_with_meta, traverse
 
 MOST, OF_A_VISIT = 64, 6  # that wait; that wait or are under way
 UNREAD = 256  # answers of one work
 KEPT = 30.0  # seconds after its end in which an answer may still be fetched
 LOOKS = 0.005  # seconds between two looks at who waits
 FULL = "The server is busy; try again in a moment."
+FILES = "There are no files here: a picture is base64 of its bytes."
 ENOUGH = f"You have {OF_A_VISIT} answers under way already; wait for one of them, or stop it."
 
 
@@ -27,6 +29,8 @@ class Queue(queueing.Queue):
     """See the module. `push`, `send_message` and `process_events` are Gradio's; its version is pinned."""
 
     async def push(self, body: Any, request: Any, username: str | None) -> Any:
+        if _holds_files(body.data):
+            return False, FILES, "error"
         if len(self) >= MOST:
             return False, FULL, "queue_full"
         if body.session_hash and self.under_way(body.session_hash) >= OF_A_VISIT:
@@ -60,13 +64,20 @@ class Queue(queueing.Queue):
             self.pending_event_ids_session.pop(session, None)
 
 
+def _holds_files(data: Any) -> bool:
+    """Whether something in it stands for a file of the host, which Gradio would look up."""
+    files: list[Any] = []
+    traverse(data, lambda value: files.append(value) or value, is_file_obj_with_meta)
+    return bool(files)
+
+
 def _visit(session: str) -> str:
     return session.partition(".")[0]
 
 
 def bounded(demo: gr.Blocks) -> None:
     """Gives a page this queue instead of Gradio's own."""
-    demo.queue(max_size=MOST, default_concurrency_limit=2)
+    demo.queue(max_size=MOST, default_concurrency_limit=2, api_open=False)  # nobody passes by it
     usual = demo._queue
     demo._queue = Queue(
         live_updates=usual.live_updates,

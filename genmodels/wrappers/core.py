@@ -1,6 +1,7 @@
 """What every wrapper stands on: models that are loaded once, checks of what a visitor sends, one computation at a time."""
 
 import atexit
+import contextlib
 import functools
 import os
 import shutil
@@ -63,6 +64,13 @@ def get_model(name: str, ability: type[A]) -> A:
     with _load:
         model = load_model(name)
     return operations.require(model, ability)
+
+
+def load_all() -> None:
+    """Every model that there is, as far as it can be read: later nobody waits for one, and no more memory is taken."""
+    for name in checkpoint.bundled():
+        with contextlib.suppress(ValueError), _load:
+            load_model(name)
 
 
 @functools.cache
