@@ -147,6 +147,7 @@ def file_values(host: Host) -> Iterator[Reply]:
 
 def numbers(host: Host) -> Iterator[Reply]:
     """Giant ones, and what is none."""
+    bad: Any
     for bad in (math.nan, math.inf, -math.inf, 10**18, -(10**400), 1e308, 0.1 + 0.2j.imag):
         for section, key in (
             ("vae.map", "x"),
@@ -183,6 +184,7 @@ def keys(host: Host) -> Iterator[Reply]:
 
 
 def sections(host: Host) -> Iterator[Reply]:
+    section: Any
     for section in (
         None,
         5,
@@ -203,10 +205,13 @@ def sections(host: Host) -> Iterator[Reply]:
 
 def components(host: Host) -> Iterator[Reply]:
     """Other components, functions and sessions."""
+    component_id: Any
     for component_id in (-1, 0, 10**9, "1", None, [], {}, 1.5):
         yield host.ask("vae.map", {}, component_id=component_id)
+    name: Any
     for name in ("__init__", "launch", "answer", "__class__", "props", "", None, [], 5, "ask\n"):
         yield host.ask("vae.map", {}, fn_name=name)
+    session: Any
     for session in (None, [], {}, 5, "x" * 10_000, "../../x"):
         yield host.ask("vae.map", {}, session_hash=session)
 
@@ -296,6 +301,7 @@ def uploads(host: Host) -> Iterator[Reply]:
         b"#!/bin/sh\nid",
     ):
         yield host.ask("page.upload", {"model": "vae-mnist", "file": base64.b64encode(raw).decode()})
+    file: Any
     for file in ("@@", 5, None, [], "AAAA\n", "A"):
         yield host.ask("page.upload", {"model": "vae-mnist", "file": file})
 
@@ -342,6 +348,7 @@ def links(host: Host) -> Iterator[Reply]:
         "view=api&tab[]=1",
     ):
         yield host.send("GET", f"/?{asked}")
+    state: Any
     for state in (
         5,
         None,
@@ -377,6 +384,7 @@ def words(host: Host) -> Iterator[Reply]:
 
 def hub(host: Host) -> Iterator[Reply]:
     """Names of the Hub that lead elsewhere. (The app is offline.)"""
+    repo: Any
     for repo in (
         "http://169.254.169.254/x",
         "../../etc",
@@ -414,6 +422,7 @@ def queue(host: Host) -> Iterator[Reply]:
     for event in ("0" * 32, "../../x", "%00"):
         yield host.send("GET", f"/gradio_api/call/work_cpu/{event}")
         yield host.send("GET", f"/gradio_api/queue/data?session_hash={event}")
+    body: Any
     for body in (
         {"fn_index": 10**9, "data": [], "session_hash": "s"},
         {"fn_index": -1, "data": [], "session_hash": "s"},

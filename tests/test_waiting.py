@@ -31,19 +31,25 @@ def served() -> Iterator[SimpleNamespace]:
             steps.append(name)
             yield f"{name} {i}"
 
-    with gr.Blocks(analytics_enabled=False) as demo:
-        gr.api(work, api_name="work", concurrency_limit=1)
-    waiting.bounded(demo)
-    port = free_port()
-    config = uvicorn.Config(gr.mount_gradio_app(FastAPI(), demo, path="/"), port=port, log_level="error")
-    server = uvicorn.Server(config)
-    thread = threading.Thread(target=server.run)
+    port, found = free_port(), SimpleNamespace(go=go, steps=steps)
+
+    async def serve() -> None:
+        """All of it in one loop, as Gradio opens others that it doesn't close."""
+        with gr.Blocks(analytics_enabled=False) as demo:
+            gr.api(work, api_name="work", concurrency_limit=1)
+        waiting.bounded(demo)
+        app = gr.mount_gradio_app(FastAPI(), demo, path="/")
+        found.queue, found.server = demo._queue, uvicorn.Server(uvicorn.Config(app, port=port, log_level="error"))
+        await found.server.serve()
+
+    thread = threading.Thread(target=asyncio.run, args=(serve(),))
     thread.start()
     wait_until_served(f"http://127.0.0.1:{port}")
-    yield SimpleNamespace(address=f"http://127.0.0.1:{port}/gradio_api", go=go, steps=steps, queue=demo._queue)
+    found.address = f"http://127.0.0.1:{port}/gradio_api"
+    yield found
     go.set()
-    demo._queue.close()
-    server.should_exit = True
+    found.queue.close()
+    found.server.should_exit = True
     thread.join(20)
 
 
@@ -134,4 +140,4 @@ def test_no_file_of_the_host_is_looked_up(served: SimpleNamespace, ended: None) 
 
 def test_no_statistics_are_kept(served: SimpleNamespace) -> None:
     assert len(served.queue.event_analytics) <= 1
-    assert asyncio.run(asyncio.sleep(0, served.queue.compute_analytics_summary([{}]))) == {"functions": {}}
+    assert served.queue.compute_analytics_summary([{}]) == {"functions": {}}

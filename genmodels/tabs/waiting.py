@@ -67,7 +67,7 @@ class Queue(queueing.Queue):
 def _holds_files(data: Any) -> bool:
     """Whether something in it stands for a file of the host, which Gradio would look up."""
     files: list[Any] = []
-    traverse(data, lambda value: files.append(value) or value, is_file_obj_with_meta)
+    traverse(data, files.append, is_file_obj_with_meta)
     return bool(files)
 
 
