@@ -199,12 +199,15 @@ def warm_up() -> None:
     """What takes seconds, and should not wait for the first visitor who asks."""
     on_record.records()  # reads all weights once, to tell whose figures hold
     import_module("genmodels.models.pipeline")  # diffusers
-    race.warm_up()
     core.load_all()
 
 
 def work_apart() -> None:
     """Let work be computed in another process, so much at once as its lanes let in."""
-    apart.begin(
-        lambda key: page.sections()[key].answer, at_once=sum(LANES[lane] for lane in apart.LANES), prepare=warm_up
-    )
+
+    def prepare() -> None:
+        warm_up()
+        race.warm_up()
+
+    at_once = sum(LANES[lane] for lane in apart.LANES)
+    apart.begin(lambda key: page.sections()[key].answer, at_once, prepare)

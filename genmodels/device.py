@@ -185,13 +185,14 @@ class _Turns:
     PATIENCE. So what answers at once, or soon, doesn't wait behind what takes long, which goes on all the same.
 
     Between two of its steps work is nowhere in the line: for GRACE, while its step is sent, none that has computed more takes
-    its place.
+    its place. What has computed for longer than LONG doesn't run beside what hasn't, either, which would be slower for it.
     """
 
-    PATIENCE, GRACE = 2.0, 0.02
+    PATIENCE, GRACE, LONG = 2.0, 0.02, 1.5
 
     def __init__(self, count: int) -> None:
         self.free, self.waiting = count, list[tuple[float, int]]()
+        self.running = list[Work]()
         self.last, self.since = Work(torch.device("cpu")), 0.0
         self.last.ended = True
         self.changed, self.numbers = threading.Condition(), itertools.count()
@@ -203,6 +204,7 @@ class _Turns:
             while (pause := self._pause(mine, work)) is None or pause > 0:
                 self.changed.wait(pause)
             heapq.heappop(self.waiting)
+            self.running.append(work)
             self.free -= 1
             if self.free and self.waiting:
                 self.changed.notify_all()
@@ -211,12 +213,15 @@ class _Turns:
         """Seconds until it is one's turn; None: somebody else's comes before."""
         if not self.free or self.waiting[0] is not mine:
             return None
+        if work.seconds > self.LONG and any(other.seconds <= self.LONG for other in self.running):
+            return mine[0] - time.monotonic()
         if self.last.ended or self.last is work or self.last.seconds >= work.seconds:
             return 0.0
         return min(mine[0], self.since + self.GRACE) - time.monotonic()
 
     def pass_on(self, work: Work) -> None:
         with self.changed:
+            self.running.remove(work)
             self.last, self.since = work, time.monotonic()
             self.free += 1
             self.changed.notify_all()

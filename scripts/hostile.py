@@ -160,7 +160,7 @@ def numbers(host: Host) -> Iterator[Reply]:
 
 def types(host: Host) -> Iterator[Reply]:
     """The wrong type for a value of every section."""
-    bad = [None, True, [], {}, [[]], "<b>", "\\x00", -1, {"$gt": 0}, ["__proto__"], 1.5]
+    bad: list[Any] = [None, True, [], {}, [[]], "<b>", "\\x00", -1, {"$gt": 0}, ["__proto__"], 1.5]
     for i, section in enumerate(host.sections.values()):
         for j, key in enumerate(section["fields"]):
             if section["lane"] in ("cpu", "heavy") and bad[(i + j) % len(bad)] is not None:

@@ -173,6 +173,20 @@ def test_who_has_computed_least_comes_first():
     assert turns.free == 1
 
 
+def test_what_takes_long_does_not_run_beside_what_does_not():
+    """Until it has been patient; two of a kind share the cores."""
+    turns = device._Turns(2)
+    light, other, long = (device.Work(torch.device("cpu")) for _ in range(3))
+    long.seconds = 100.0
+    turns.wait(light)
+    turns.wait(other)
+    turns.pass_on(other)
+    start = time.monotonic()
+    turns.wait(long)
+    assert turns.PATIENCE * 0.9 < time.monotonic() - start < turns.PATIENCE + 2
+    assert turns.free == 0
+
+
 def test_nobody_who_has_computed_more_steps_in_between_two_steps(monkeypatch):
     """Not even one who waits already, for a while; nor for ever, if the other one doesn't come back."""
     monkeypatch.setattr(device._Turns, "GRACE", 0.5)

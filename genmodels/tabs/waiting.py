@@ -14,7 +14,6 @@ os.environ.setdefault("GRADIO_ANALYTICS_CACHE_FREQUENCY", str(10**9))
 
 import gradio as gr
 from gradio import queueing
-from gradio_client.utils import is_file_obj_with_meta, traverse
 
 MOST, OF_A_VISIT = 64, 6  # that wait; that wait or are under way
 UNREAD = 256  # answers of one work
@@ -66,9 +65,9 @@ class Queue(queueing.Queue):
 
 def _holds_files(data: Any) -> bool:
     """Whether something in it stands for a file of the host, which Gradio would look up."""
-    files: list[Any] = []
-    traverse(data, files.append, is_file_obj_with_meta)
-    return bool(files)
+    if isinstance(data, dict):
+        return "path" in data and "meta" in data or any(map(_holds_files, data.values()))
+    return isinstance(data, list) and any(map(_holds_files, data))
 
 
 def _visit(session: str) -> str:

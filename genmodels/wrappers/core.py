@@ -71,6 +71,7 @@ def load_all() -> None:
     for name in checkpoint.bundled():
         with contextlib.suppress(ValueError), _load:
             load_model(name)
+        time.sleep(0.05)  # for those who ask meanwhile
 
 
 @functools.cache
