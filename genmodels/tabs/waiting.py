@@ -66,7 +66,7 @@ class Queue(queueing.Queue):
 def _holds_files(data: Any) -> bool:
     """Whether something in it stands for a file of the host, which Gradio would look up."""
     if isinstance(data, dict):
-        return "path" in data and "meta" in data or any(map(_holds_files, data.values()))
+        return ("path" in data and "meta" in data) or any(map(_holds_files, data.values()))
     return isinstance(data, list) and any(map(_holds_files, data))
 
 
