@@ -285,6 +285,16 @@ def pictures(host: Host) -> Iterator[Reply]:
             yield host.ask(section, {"picture": value})
 
 
+def packed(host: Host) -> Iterator[Reply]:
+    """Drawings of a link that unpack to much, to little or to nothing."""
+    bomb = zlib.compress(bytes(10**8), 9)[2:-4]
+    for raw in (bomb, bomb[:50], zlib.compress(b"x")[2:-4], b"", b"\xff" * 999):
+        for mark in (".d", ".p", ".", ".x", "..."):
+            yield host.ask(
+                "vae.where", {"picture": mark + base64.urlsafe_b64encode(raw).decode().rstrip("=")[:190_000]}
+            )
+
+
 def uploads(host: Host) -> Iterator[Reply]:
     """What is no picture, or too much of one."""
     for raw in (
@@ -557,7 +567,7 @@ def slow(host: Host) -> Iterator[Reply]:
 
 
 KINDS: list[Callable[[Host], Iterator[Reply]]] = [
-    paths_up, files, file_values, numbers, types, keys, sections, components, bodies, huge, mime, pictures, uploads, png_text,
+    paths_up, files, file_values, numbers, types, keys, sections, components, bodies, huge, mime, pictures, packed, uploads, png_text,
     links, words, hub, queue, routes, file_uploads, methods, heads, many_tabs, slow,
 ]  # fmt: skip
 
