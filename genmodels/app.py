@@ -5,7 +5,7 @@ The environment variables GRADIO_SERVER_NAME and GRADIO_SERVER_PORT choose host 
 
 import os
 
-from genmodels.wrappers import core, hub_checkpoints, hub_repos, on_record, race
+from genmodels.wrappers import apart, core, hub_checkpoints, hub_repos, on_record, race
 
 # before gradio is imported, which reads both: no telemetry, no version check
 os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
@@ -24,16 +24,17 @@ from starlette.responses import FileResponse, Response
 from starlette.routing import Route
 from starlette.staticfiles import StaticFiles
 
-from genmodels.tabs import page
+from genmodels.tabs import page, waiting
 from genmodels.tabs.document import ELEMENTS, WEB, WithElements
+from genmodels.tabs.guard import Guard
 from genmodels.wrappers.section import Section
 
 PICTURES = "/pictures"
 FOREVER = {"Cache-Control": "max-age=31536000, immutable"}
 FOR_AN_HOUR = {"Cache-Control": "max-age=3600"}
-#: How many events of a queue run at once: those that compute, those that ask the Hub, and those that keep a large network
-#: busy for minutes, for which the others must not wait.
-LANES = {"cpu": 2, "network": 4, "large": 1}
+#: How many events of a queue run at once: those that compute for a second or so, those that compute for many, those that ask
+#: the Hub, and those that keep a large network busy for minutes. None waits for another lane; see also device.turn.
+LANES = {"cpu": 6, "heavy": 2, "network": 4, "large": 1}
 #: Whose copy of the page's components Gradio keeps. Nothing of ours is in them; what an event needs is made again.
 SESSIONS = 64
 #: For where the document isn't ours (an app mounted into another one, a page of another host that shows this one).
@@ -64,7 +65,7 @@ def build_app() -> gr.Blocks:
     for tab in spec["tabs"]:
         with demo.route(tab["title"], f"/{tab['key']}", show_in_navbar=False):
             component(spec | {"tabs": [tab]}, route=tab["key"])
-    demo.queue(max_size=64, default_concurrency_limit=2)
+    waiting.bounded(demo)
     return demo
 
 
@@ -104,7 +105,11 @@ def launch_options() -> dict[str, Any]:
                 Route("/embed.js", lambda _: FileResponse(WEB.parent / "embed.js", headers=FOR_AN_HOUR)),
                 Route("/poster/{section}", poster),
             ],
-            "middleware": [Middleware(GZipMiddleware, minimum_size=1000, compresslevel=4), Middleware(WithElements)],
+            "middleware": [
+                Middleware(Guard),
+                Middleware(GZipMiddleware, minimum_size=1000, compresslevel=4),
+                Middleware(WithElements),
+            ],
         },
     }
 
@@ -199,8 +204,25 @@ def main(port: int | None = None) -> None:
     hub_repos.allow_any_on_loopback(**place)
     core.few_arenas()
     app = build_app()
+    work_apart()
     app.launch(server_port=port, prevent_thread_lock=True, **place, **launch_options())
-    on_record.records()  # reads all weights once, to tell whose figures hold
-    import_module("genmodels.models.pipeline")  # diffusers takes seconds: now, and not when the first visitor asks
-    race.warm_up()
+    warm_up()
     app.block_thread()
+
+
+def warm_up() -> None:
+    """What takes seconds, and should not wait for the first visitor who asks."""
+    on_record.records()  # reads all weights once, to tell whose figures hold
+    import_module("genmodels.models.pipeline")  # diffusers
+    core.load_all()
+
+
+def work_apart() -> None:
+    """Let work be computed in another process, so much at once as its lanes let in."""
+
+    def prepare() -> None:
+        warm_up()
+        race.warm_up()
+
+    at_once = sum(LANES[lane] for lane in apart.LANES)
+    apart.begin(lambda key: page.sections()[key].answer, at_once, prepare)

@@ -4,6 +4,8 @@ import atexit
 import contextlib
 import copy
 import functools
+import heapq
+import itertools
 import os
 import platform
 import re
@@ -102,64 +104,141 @@ def devices() -> tuple[torch.device, ...]:
     return (device(),)
 
 
-class _Held(threading.local):
-    """The device that a thread computes on, which nobody else does then, and the one that its work is at home on."""
+class Work:
+    """What is computed for one visitor: all of it on one device, so many seconds until now, and whether it has ended."""
 
-    device: torch.device | None = None
-    home: torch.device | None = None
+    def __init__(self, where: torch.device) -> None:
+        self.device, self.seconds, self.ended = where, 0.0, False
+
+
+class _Held(threading.local):
+    """The work that a thread prepares, and whether it has its turn."""
+
+    work: Work | None = None
+    computes = False
 
 
 _held, _users = _Held(), Counter[torch.device]()
-_locks = dict[torch.device, threading.Lock]()
 #: Reentrant: the garbage collector may close a `lent` that was left open in the very thread that is choosing.
 _choosing = threading.RLock()
 
 
 def here() -> torch.device:
     """Where this thread computes, or would begin to."""
-    return _held.device or _held.home or devices()[0]
+    return _held.work.device if _held.work else devices()[0]
 
 
 @contextlib.contextmanager
-def lent() -> Iterator[torch.device]:
-    """The least busy device, for work of several turns; within that work the same."""
-    if where := _held.device or _held.home:
-        yield where
+def lent() -> Iterator[Work]:
+    """Work of several turns on the least busy device; within it the same work."""
+    if _held.work:
+        yield _held.work
         return
     with _choosing:
-        where = min(devices(), key=_users.__getitem__)
-        _users[where] += 1
+        work = Work(min(devices(), key=_users.__getitem__))
+        _users[work.device] += 1
     try:
-        yield where
+        yield work
     finally:
+        work.ended = True
         with _choosing:
-            _users[where] -= 1
+            _users[work.device] -= 1
 
 
 @contextlib.contextmanager
-def at(where: torch.device) -> Iterator[None]:
-    """What this thread prepares meanwhile is for this device."""
-    before, _held.home = _held.home, where
+def at(work: Work) -> Iterator[None]:
+    """What this thread prepares meanwhile is part of this work."""
+    before, _held.work = _held.work, work
     try:
         yield
     finally:
-        _held.home = before
+        _held.work = before
 
 
 @contextlib.contextmanager
-def turn(where: torch.device) -> Iterator[None]:
-    """This device for this thread alone: one computation at a time, in one stream. Within a turn nothing changes."""
-    if _held.device:
+def turn(work: Work) -> Iterator[None]:
+    """A share of the work's device for this thread alone. Within a turn nothing changes.
+
+    On a GPU one computation at a time, in one stream; on the CPU one on each core, with as many threads as
+    OMP_NUM_THREADS says, by itself one. (A second thread makes networks of this size slower rather than faster.)
+    """
+    if _held.computes:
         yield
         return
-    with _choosing:
-        lock = _locks.setdefault(where, threading.Lock())
-    with lock:
-        _held.device = where
-        try:
+    turns = _turns_on(work.device)
+    turns.wait(work)
+    start = time.perf_counter()
+    try:
+        with at(work):
+            _held.computes = True
+            if work.device.type == "cpu":
+                torch.set_num_threads(_threads_a_turn())  # of this thread, which another may have had before
             yield
-        finally:
-            _held.device = None
+    finally:
+        _held.computes = False
+        work.seconds += time.perf_counter() - start
+        turns.pass_on(work)
+
+
+class _Turns:
+    """Who computes next: who came first, but work gives way to what comes later by as long as it has computed already, up to
+    PATIENCE. So what answers at once, or soon, doesn't wait behind what takes long, which goes on all the same.
+
+    Between two of its steps work is nowhere in the line: for GRACE, while its step is sent, none that has computed more takes
+    its place. What has computed for longer than LONG doesn't run beside what hasn't, either, which would be slower for it.
+    """
+
+    PATIENCE, GRACE, LONG = 2.0, 0.02, 1.5
+
+    def __init__(self, count: int) -> None:
+        self.free, self.waiting = count, list[tuple[float, int]]()
+        self.running = list[Work]()
+        self.last, self.since = Work(torch.device("cpu")), 0.0
+        self.last.ended = True
+        self.changed, self.numbers = threading.Condition(), itertools.count()
+
+    def wait(self, work: Work) -> None:
+        with self.changed:
+            mine = time.monotonic() + min(work.seconds, self.PATIENCE), next(self.numbers)
+            heapq.heappush(self.waiting, mine)
+            while (pause := self._pause(mine, work)) is None or pause > 0:
+                self.changed.wait(pause)
+            heapq.heappop(self.waiting)
+            self.running.append(work)
+            self.free -= 1
+            if self.free and self.waiting:
+                self.changed.notify_all()
+
+    def _pause(self, mine: tuple[float, int], work: Work) -> float | None:
+        """Seconds until it is one's turn; None: somebody else's comes before."""
+        if not self.free or self.waiting[0] is not mine:
+            return None
+        if work.seconds > self.LONG and any(other.seconds <= self.LONG for other in self.running):
+            return mine[0] - time.monotonic()
+        if self.last.ended or self.last is work or self.last.seconds >= work.seconds:
+            return 0.0
+        return min(mine[0], self.since + self.GRACE) - time.monotonic()
+
+    def pass_on(self, work: Work) -> None:
+        with self.changed:
+            self.running.remove(work)
+            self.last, self.since = work, time.monotonic()
+            self.free += 1
+            self.changed.notify_all()
+
+
+_turns = dict[torch.device, _Turns]()
+
+
+def _turns_on(where: torch.device) -> _Turns:
+    with _choosing:
+        if where not in _turns:
+            _turns[where] = _Turns(max(1, own_cores() // _threads_a_turn()) if where.type == "cpu" else 1)
+        return _turns[where]
+
+
+def _threads_a_turn() -> int:
+    return int(os.environ["OMP_NUM_THREADS"]) if os.environ.get("OMP_NUM_THREADS", "").isdigit() else 1
 
 
 def free_memory(where: torch.device) -> int:
@@ -186,22 +265,16 @@ def set_threads() -> int:
     return threads
 
 
-@contextlib.contextmanager
-def threads(count: int) -> Iterator[None]:
-    """So many threads at most, for what gains nothing by more: those would only wait, and take the cores from others."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(min(before, count))
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
-
-
 def _cores() -> int:
     """Cores for this job: what the user or the host says, else those that the process may run on."""
     for variable in ("OMP_NUM_THREADS", "CPU_CORES"):  # the latter is set on Hugging Face Spaces
         if os.environ.get(variable, "").isdigit():
             return max(1, int(os.environ[variable]))
+    return own_cores()
+
+
+def own_cores() -> int:
+    """Cores that the process may run on."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 

@@ -6,8 +6,8 @@
 Prints a Markdown table. A move: from a key on a control to the changed picture, and how long the browser's main thread was
 busy for it; every slider of every section that answers at once. Opening: from the address to the tab's first picture in a
 fresh profile, with the models loaded, and of the first visit after a start. Bytes: the document and our own scripts and
-style sheets as sent, compressed; Gradio's own left out. Memory: resident size of the server, and again
-after an hour's use.
+style sheets as sent, compressed; Gradio's own left out. Memory: of the server's two processes, what they share once, and
+again after an hour's use.
 """
 
 import argparse
@@ -15,28 +15,24 @@ import contextlib
 import os
 import re
 import shutil
-import socket
 import statistics
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
-from pathlib import Path
 from statistics import median
 from typing import Any
 
 import httpx
-import psutil
 from playwright.sync_api import Browser, Page, sync_playwright
+from serving import memory, running_app, spec
 
 from genmodels.timing import busy_neighbours
 
-ROOT = Path(__file__).resolve().parent.parent
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
 MOVES, OPENINGS, RUNS = 12, 3, 5
 DATA = ("mnist", "fashion-mnist", "heroes")
 HOURLY, VISITS = 5, 200
+LANES = ("cpu", "heavy")  # of work that needs no Hub
 WAIT = 120_000  # milliseconds
 
 #: Counts answers, and says when the last one was on the canvas.
@@ -81,45 +77,12 @@ def main() -> None:
             print(line, flush=True)
         if "diffusion" in tabs:
             print(f"| solver grid: Stop → the next answer | {stop_solvers(browser, address):.0f} ms |", flush=True)
-        print(f"| memory after every section was used | {resident(process.pid):.0f} MB |", flush=True)
+        print(f"| memory after every section was used | {memory(process.pid):.0f} MB |", flush=True)
         count = use_for_an_hour(address)
-        print(f"| memory after {count} more answers, {VISITS} visits among them | {resident(process.pid):.0f} MB |")
+        print(f"| memory after {count} more answers, {VISITS} visits among them | {memory(process.pid):.0f} MB |")
 
 
-# -- the server --------------------------------------------------------------------------------------------------------
-
-
-@contextlib.contextmanager
-def running_app() -> Iterator[tuple[str, subprocess.Popen[bytes], float]]:
-    """The app in a process of its own: its address, the process, seconds until its first answer."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    environment = os.environ | {"GRADIO_SERVER_PORT": str(port), "GRADIO_SERVER_NAME": "127.0.0.1"}
-    start = time.perf_counter()
-    process = subprocess.Popen([sys.executable, "app.py"], cwd=ROOT, env=environment, stdout=subprocess.DEVNULL)
-    try:
-        address = f"http://127.0.0.1:{port}"
-        yield address, process, seconds_to_answer(address, start)
-    finally:
-        process.terminate()
-        process.wait(10)
-
-
-def seconds_to_answer(address: str, start: float) -> float:
-    """Seconds from `start` until the page is served. Raises TimeoutError after two minutes."""
-    while time.perf_counter() - start < 120:
-        with contextlib.suppress(httpx.TransportError):
-            if httpx.get(address).status_code == 200:
-                return time.perf_counter() - start
-        time.sleep(0.05)
-    raise TimeoutError("the app did not answer within two minutes")
-
-
-def spec(address: str) -> dict[str, Any]:
-    """What the page lays itself out from."""
-    components = httpx.get(f"{address}/config").json()["components"]
-    return next(c["props"]["props"]["spec"] for c in components if "server_fns" in c["props"])
+# -- the app, see serving.py -------------------------------------------------------------------------------------------
 
 
 def tab_keys(address: str) -> list[str]:
@@ -128,10 +91,6 @@ def tab_keys(address: str) -> list[str]:
 
 def first_section(address: str) -> str:
     return next(tab["sections"][0]["key"] for tab in spec(address)["tabs"] if tab["is_family"])
-
-
-def resident(pid: int) -> float:
-    return float(psutil.Process(pid).memory_info().rss / 1e6)
 
 
 def use_for_an_hour(address: str) -> int:
@@ -162,7 +121,7 @@ def ask_once(client: httpx.Client, component: int, section: dict[str, Any], stat
         question = {"section": section["key"], "state": state}
         body = {"session_hash": "page", "component_id": component, "fn_name": "ask", "data": question}
         client.post("/gradio_api/component_server", json=body).raise_for_status()
-    elif section["lane"] == "cpu":
+    elif section["lane"] in LANES:
         call = f"/gradio_api/call/work_{section['lane']}"
         event = client.post(call, json={"data": [section["key"], state]}).json()["event_id"]
         with client.stream("GET", f"{call}/{event}") as answers:
@@ -296,7 +255,7 @@ def watch_work(browser: Browser, address: str) -> Iterator[str]:
     for tab in spec(address)["tabs"]:
         with visited(browser, f"{address}/?tab={tab['key']}") as page:
             page.evaluate(LISTEN)
-            for key in [section["key"] for section in tab["sections"] if section["work"] and section["lane"] == "cpu"]:
+            for key in [section["key"] for section in tab["sections"] if section["work"] and section["lane"] in LANES]:
                 section = page.locator(f"[id='section-{key}']")
                 section.scroll_into_view_if_needed()
                 button, stop = (

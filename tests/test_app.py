@@ -619,6 +619,7 @@ def test_the_environment_says_where_it_is_served(
     seen: dict[str, Any] = {}
     fake = SimpleNamespace(launch=lambda **options: seen.update(options), block_thread=lambda: None)
     monkeypatch.setattr(app, "build_app", lambda: fake)
+    monkeypatch.setattr(app, "work_apart", lambda: None)  # it would fork the tests
     for name in ("GRADIO_SERVER_NAME", "GRADIO_SHARE", "GENMODELS_HUB_MODELS", "SPACE_ID"):
         monkeypatch.setenv(name, env.get(name, ""))
         if name not in env:

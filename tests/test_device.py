@@ -2,6 +2,7 @@
 
 import re
 import threading
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -99,7 +100,7 @@ def test_requests_go_to_the_least_busy_device(monkeypatch):
 def test_work_that_was_left_open_ends_where_another_is_choosing(monkeypatch):
     """The garbage collector closes it in whichever thread it happens to run."""
     left = device.lent()
-    where = left.__enter__()
+    where = left.__enter__().device
     ended = threading.Event()
 
     def choose() -> tuple[torch.device, ...]:
@@ -122,7 +123,7 @@ def test_work_that_was_left_open_ends_where_another_is_choosing(monkeypatch):
 
 def test_one_computation_at_a_time_on_a_device():
     """In one stream each; several devices do not wait for each other."""
-    first, second_one = torch.device("meta", 5), torch.device("meta", 6)
+    first, second_one = (device.Work(torch.device("meta", i)) for i in (5, 6))
     inside, order = threading.Event(), []
 
     def other() -> None:
@@ -140,3 +141,106 @@ def test_one_computation_at_a_time_on_a_device():
             order.append("before")
     thread.join(10)
     assert order == ["elsewhere", "before", "after"]
+
+
+def test_who_has_computed_least_comes_first():
+    """Work gives way to what comes later by as long as it has computed already, but not for ever."""
+    turns, order, threads = device._Turns(1), [], []
+
+    def work(seconds: float) -> device.Work:
+        one = device.Work(torch.device("cpu"))
+        one.seconds = seconds
+        return one
+
+    def wait(name: str, seconds: float) -> None:
+        mine = work(seconds)
+        turns.wait(mine)
+        order.append(name)
+        turns.pass_on(mine)
+
+    first = work(5)
+    turns.wait(first)
+    for i, (name, seconds) in enumerate([("long", 900.0), ("a second", 1.0), ("touch", 0.0), ("another touch", 0.0)]):
+        threads.append(threading.Thread(target=wait, args=(name, seconds)))
+        threads[-1].start()
+        while len(turns.waiting) <= i:
+            time.sleep(0.001)
+    assert max(turns.waiting)[0] < time.monotonic() + turns.PATIENCE
+    turns.pass_on(first)
+    for thread in threads:
+        thread.join(10)
+    assert order == ["touch", "another touch", "a second", "long"]
+    assert turns.free == 1
+
+
+def test_what_takes_long_does_not_run_beside_what_does_not():
+    """Until it has been patient; two of a kind share the cores."""
+    turns = device._Turns(2)
+    light, other, long = (device.Work(torch.device("cpu")) for _ in range(3))
+    long.seconds = 100.0
+    turns.wait(light)
+    turns.wait(other)
+    turns.pass_on(other)
+    start = time.monotonic()
+    turns.wait(long)
+    assert turns.PATIENCE * 0.9 < time.monotonic() - start < turns.PATIENCE + 2
+    assert turns.free == 0
+
+
+def test_nobody_who_has_computed_more_steps_in_between_two_steps(monkeypatch):
+    """Not even one who waits already, for a while; nor for ever, if the other one doesn't come back."""
+    monkeypatch.setattr(device._Turns, "GRACE", 0.5)
+    turns, order = device._Turns(1), []
+    light, heavy = device.Work(torch.device("cpu")), device.Work(torch.device("cpu"))
+    heavy.seconds = 100.0
+
+    def wait() -> None:
+        turns.wait(heavy)
+        order.append("heavy")
+        turns.pass_on(heavy)
+
+    turns.wait(light)
+    thread = threading.Thread(target=wait)
+    thread.start()
+    while not turns.waiting:
+        time.sleep(0.001)
+    for _ in range(3):
+        turns.pass_on(light)
+        time.sleep(0.01)
+        turns.wait(light)
+        order.append("light")
+    turns.pass_on(light)
+    thread.join(10)
+    assert order == ["light"] * 3 + ["heavy"]
+
+
+@pytest.mark.parametrize(("setting", "threads"), [(None, 1), ("2", 2)])
+def test_a_computation_takes_one_thread_unless_the_user_says_otherwise(setting, threads, monkeypatch):
+    """And as many run at once as there are cores for."""
+    monkeypatch.setattr(device, "_turns", {})
+    monkeypatch.setattr(device, "own_cores", lambda: 4)
+    before = torch.get_num_threads()
+    monkeypatch.delenv("OMP_NUM_THREADS")
+    if setting:
+        monkeypatch.setenv("OMP_NUM_THREADS", setting)
+    try:
+        assert core.locked(torch.get_num_threads)() == threads
+        (turns,) = device._turns.values()
+        assert turns.free == 4 // threads
+    finally:
+        torch.set_num_threads(before)
+
+
+def test_a_turn_counts_what_the_work_computes():
+    @core.placed_steps
+    def two() -> Iterator[float]:
+        def steps() -> Iterator[str]:
+            for _ in range(2):
+                time.sleep(0.02)
+                yield "step"
+
+        for _ in core.locked_steps(steps()):
+            yield device._held.work.seconds
+
+    first, second = two()
+    assert 0.02 <= first < second

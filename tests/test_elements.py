@@ -254,24 +254,32 @@ def test_of_many_questions_the_latest_wins(run):
 
 
 def test_answers_come_one_by_one(run):
-    """Cut anywhere, as networks do; a failure ends them with one sentence."""
-    stream = (
-        'event: generating\\ndata: [{"row": 1}]\\n\\nevent: heartbeat\\ndata: null\\n\\n'
-        'event: generating\\ndata: [{"row": 2}]\\n\\nevent: complete\\ndata: [{"row": 3}]\\n\\n'
-    )
+    """Cut anywhere, as networks do; who waits is told how many are before; a failure ends them with one sentence."""
+    told = [
+        {"msg": "estimation", "rank": 3, "queue_size": 4, "rank_eta": 12.3},
+        {"msg": "estimation", "rank": 0, "queue_size": 4, "rank_eta": None},
+        {"msg": "process_starts"},
+        {"msg": "process_generating", "success": True, "output": {"data": [{"row": 1}]}},
+        {"msg": "heartbeat"},
+        {"msg": "process_completed", "success": True, "output": {"data": [{"row": 2}]}},
+        {"msg": "close_stream"},
+    ]
     body = """
         const cut = (text, n) => new ReadableStream({ start(c) { for (let i = 0; i < text.length; i += n) c.enqueue(new TextEncoder().encode(text.slice(i, i + n))); c.close(); } });
-        const all = [];
-        for await (const answer of m.events(cut(`%s`, 7))) all.push(answer);
-        return all;
+        const text = %s.map((told) => `data: ${JSON.stringify(told)}\\n\\n`).join('');
+        const all = [], waits = [];
+        for await (const answer of m.events(cut(text, 7), null, (said) => waits.push(said))) all.push(answer);
+        return [all, waits];
     """
-    rows = run("backend.js", body % stream)
-    assert [(row["row"], row["complete"]) for row in rows] == [(1, False), (2, False), (3, True)]
-    failed = run("backend.js", body % 'event: error\\ndata: "The seed must be a number."\\n\\n')
-    assert failed == [{"error": "The seed must be a number."}]
-    assert run("backend.js", body % "event: error\\ndata: null\\n\\n") == [
-        {"error": "Something went wrong on the server."}
-    ]
+    rows, waits = run("backend.js", body % json.dumps(told))
+    assert [(row["row"], row["complete"]) for row in rows] == [(1, False), (2, True)]
+    assert waits == ["Waiting: 3 before you, about 12 s", "Waiting: you are next", "Starting …"]
+    for output, said in (
+        ({"error": "The seed must be a number."}, "The seed must be a number."),
+        ({"error": None}, "Something went wrong on the server."),
+    ):
+        failed = [{"msg": "process_completed", "success": False, "output": output}]
+        assert run("backend.js", body % json.dumps(failed)) == [[{"error": said}], []]
 
 
 def test_controls_speak_with_values_of_their_kind(run):

@@ -9,7 +9,7 @@ import pytest
 import torch
 from helpers import unpacked
 
-from genmodels import checkpoint, device, operations
+from genmodels import checkpoint, operations
 from genmodels.data import to_uint8
 from genmodels.models.autoregressive import Writer
 from genmodels.protocols import WritesRows, abilities_of
@@ -104,23 +104,6 @@ def test_who_stops_listening_stops_the_work(key, monkeypatch):
     next(answers)
     answers.close()
     assert rows == [0]
-
-
-def test_one_thread_while_it_writes_and_as_many_as_before_after_it(monkeypatch):
-    threads, write = [], Writer.write_row
-    before = torch.get_num_threads()
-    monkeypatch.setattr(
-        Writer, "write_row", lambda self, *rest: threads.append(torch.get_num_threads()) or write(self, *rest)
-    )
-    torch.set_num_threads(2)
-    try:
-        next(answered("pixelcnn.write", n=1))
-        assert threads == [1]
-        assert torch.get_num_threads() == 2
-        with device.threads(8):
-            assert torch.get_num_threads() == 2
-    finally:
-        torch.set_num_threads(before)
 
 
 # -- finishing --------------------------------------------------------------------------------------------------------

@@ -69,7 +69,7 @@ TAB = Tab(
             "One model of every family draws the same sixteen pictures at once. They share the cores: the machine is lent to "
             "one at a time, always to the one that has computed least, and the clock of each runs only while it computes. So "
             "they arrive as they would alone.",
-            race.entrants, race.RaceState, race.race, element="gm-race", work=True, verb="Start the race",
+            race.entrants, race.RaceState, race.race, element="gm-race", work=True, lane="heavy", verb="Start the race",
             task="Guess the order first: who is fast because it draws in one go?",
         ),
         Section(
@@ -102,7 +102,7 @@ TAB = Tab(
             comparison.speed, table(370, 490), element="gm-speed",
         ),
         Section("compare.measure", "Measure this host", "How long one picture and sixteen take here.", on_record.samplers,
-                DataState, host_speed.measure, table(), work=True, hidden=True),
+                DataState, host_speed.measure, table(), work=True, lane="heavy", hidden=True),
         experiment("transfer"),
         Section(
             "compare.domains", "Data sets",

@@ -138,7 +138,7 @@ TAB = Tab(
                     },
                 ),
             ),
-            element="gm-asked", verb="Compare", task="Which solver needs the fewest steps for legible pictures?",
+            element="gm-asked", lane="heavy", verb="Compare", task="Which solver needs the fewest steps for legible pictures?",
         ),
         section(
             "hub", "Pictures from words, by a model of the Hub",

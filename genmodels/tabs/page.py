@@ -156,7 +156,7 @@ def follow(section: str, state: dict[str, Any]) -> Iterator[Answer]:
     """The answers of a work section, one by one; a refusal is an answer too. It ends when the visitor stops listening."""
     try:
         found = _work_section(section)
-        for answer in found.answer(found.parse(state)):
+        for answer in found.steps(found.parse(state)):
             yield answer.new if isinstance(answer, Whole) else answer
     except ValueError as error:
         yield refusal(error)

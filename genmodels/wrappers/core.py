@@ -1,6 +1,7 @@
 """What every wrapper stands on: models that are loaded once, checks of what a visitor sends, one computation at a time."""
 
 import atexit
+import contextlib
 import functools
 import os
 import shutil
@@ -16,7 +17,7 @@ from torch import Tensor
 
 from genmodels import checkpoint, operations, registry
 from genmodels.data import DATASETS
-from genmodels.device import at, devices, here, lent, set_threads, turn
+from genmodels.device import at, devices, here, lent, turn
 from genmodels.memory import few_arenas as few_arenas
 from genmodels.memory import give_back as give_back
 from genmodels.models.base import Model
@@ -45,7 +46,6 @@ def _on(where: torch.device) -> Callable[[str], Model]:
 
     @functools.lru_cache(maxsize=MODELS_KEPT)
     def load(name: str) -> Model:
-        set_threads()
         with torch.inference_mode(False):  # so that something can be optimised through them
             return checkpoint.load(name, device=where)
 
@@ -64,6 +64,14 @@ def get_model(name: str, ability: type[A]) -> A:
     with _load:
         model = load_model(name)
     return operations.require(model, ability)
+
+
+def load_all() -> None:
+    """Every model that there is, as far as it can be read: later nobody waits for one, and no more memory is taken."""
+    for name in checkpoint.bundled():
+        with contextlib.suppress(ValueError), _load:
+            load_model(name)
+        time.sleep(0.05)  # for those who ask meanwhile
 
 
 @functools.cache
@@ -103,11 +111,11 @@ def calibrated(name: str, key: str, what: str) -> Tensor:
 
 
 def locked(function: Callable[P, R]) -> Callable[P, R]:
-    """Only one computation at a time on a device, the least busy one, without gradients."""
+    """One computation, in its turn on the least busy device, without gradients."""
 
     @functools.wraps(function)
     def guarded(*args: P.args, **kwargs: P.kwargs) -> R:
-        with lent() as where, turn(where), torch.inference_mode():
+        with lent() as work, turn(work), torch.inference_mode():
             return function(*args, **kwargs)
 
     return guarded
@@ -115,9 +123,9 @@ def locked(function: Callable[P, R]) -> Callable[P, R]:
 
 def locked_steps(steps: Iterator[Step]) -> Iterator[Step]:
     """`locked` for what takes many steps: each is one computation, so that between two of them others take turns."""
-    with lent() as where:
+    with lent() as work:
         while True:
-            with turn(where), torch.inference_mode():
+            with turn(work), torch.inference_mode():
                 step = next(steps, None)
             if step is None:
                 return
@@ -138,7 +146,7 @@ def placed(answer: Callable[P, R]) -> Callable[P, R]:
 
     @functools.wraps(answer)
     def on_one(*args: P.args, **kwargs: P.kwargs) -> R:
-        with lent() as where, at(where):
+        with lent() as work, at(work):
             return answer(*args, **kwargs)
 
     return on_one
@@ -149,11 +157,11 @@ def placed_steps(answer: Callable[P, Iterator[Step]]) -> Callable[P, Iterator[St
 
     @functools.wraps(answer)
     def on_one(*args: P.args, **kwargs: P.kwargs) -> Iterator[Step]:
-        with lent() as where:
-            with at(where):
+        with lent() as work:
+            with at(work):
                 steps = iter(answer(*args, **kwargs))
             while True:
-                with at(where):
+                with at(work):
                     step = next(steps, None)
                 if step is None:
                     return

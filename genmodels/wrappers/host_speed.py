@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import torch
 
 from genmodels import operations
-from genmodels.device import hardware, here, set_threads
+from genmodels.device import hardware, here
 from genmodels.protocols import Samples
 from genmodels.timing import timings
 from genmodels.wrappers import comparison, on_record
@@ -56,5 +56,4 @@ def _measured(name: str) -> Iterator[Row]:
 
 
 def _draw(model: Samples, n: int) -> torch.Tensor:
-    set_threads()  # of this thread: another one may have run the call before
     return operations.sample(model, n, batch_size=n).cpu()  # waits for a device that works by itself

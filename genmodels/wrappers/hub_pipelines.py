@@ -250,7 +250,6 @@ def _load(contents: hub_repos.Contents, dtype: torch.dtype) -> Any:
 
     for library in (diffusers, transformers):
         library.utils.logging.disable_progress_bar()
-    set_threads()
     folder = hub_repos.folder_of(contents)
     options = {"variant": contents.variant, "use_safetensors": True, "local_files_only": True}
     try:
@@ -340,6 +339,7 @@ class _Work(threading.Thread):
     def run(self) -> None:
         with _holder.lock:
             try:
+                set_threads()  # all cores: of this thread
                 self.check()
                 self.report("Loading")
                 self.paint(_holder.get(self.contents))

@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from genmodels import checkpoint, operations
-from genmodels.device import set_threads
 from genmodels.models.base import seeded
 from genmodels.protocols import Samples, SamplesStepwise, abilities_of
 from genmodels.registry import FAMILIES, get_family
@@ -86,7 +85,6 @@ class Racer:
         it comes when nobody else has computed less."""
         if self.finished:
             return {"arrived": True, "share": 1.0, "ms": 1000 * self.seconds}
-        set_threads()  # of this thread: another one may have run the turn before
         steps = _steps(self.name)
         start = time.perf_counter()
         frame = next(self.frames).cpu()  # waits for a device that works by itself

@@ -14,6 +14,7 @@ import numpy as np
 from torch import Tensor
 
 from genmodels.data import to_uint8
+from genmodels.wrappers import apart
 from genmodels.wrappers.core import placed, placed_steps
 from genmodels.wrappers.state import State as AnyState
 from genmodels.wrappers.types import Pad
@@ -86,6 +87,10 @@ class Section:
         """The state of untrusted values; see `State.parse`."""
         return self.State.parse(values, self.models())
 
+    def steps(self, state: AnyState) -> Iterator[Answer]:
+        """The answers of a work section, computed where work of its lane is."""
+        return apart.steps(self.key, state, self.answer) if self.lane in apart.LANES else self.answer(state)
+
     def spec(self) -> dict[str, Any]:
         """What the browser lays the section out from: JSON."""
         kinds, models = self.State.kinds(), self.fitted()
@@ -115,7 +120,7 @@ class Section:
 
         def endpoint_steps(*args: Any, **kwargs: Any) -> Iterator[Any]:
             bound = endpoint_steps.__signature__.bind(*args, **kwargs)  # type: ignore[attr-defined]
-            yield from self.answer(self.parse(dict(bound.arguments)))
+            yield from self.steps(self.parse(dict(bound.arguments)))
 
         function: Any = endpoint_steps if self.work else endpoint
         function.__name__ = self.endpoint

@@ -200,6 +200,8 @@ class Text(Kind):
             raise ValueError(
                 f"The {_lower(self.label)} has {len(value)} characters; at most {self.longest} are allowed."
             )
+        if any("\ud800" <= character <= "\udfff" for character in value):
+            raise ValueError(f"The {_lower(self.label)} must be text, and has half a character.")
         return value
 
     def spec(self) -> dict[str, Any]:

@@ -1,9 +1,16 @@
 // Who computes. A backend has ask(section, state) → Promise<answer> for what takes one network pass, and
-// follow(section, state, signal) → async iterator of answers for what takes many steps. An answer with `error` is a refusal
-// in one sentence, `field` the key of the state that it is about.
+// follow(section, state, signal, lane, waits) → async iterator of answers for what takes many steps; until they begin, waits is
+// told in words how many are before. An answer with `error` is a refusal in one sentence, `field` the key of the state that it is
+// about.
+
+const NO_ANSWER = 'The server did not answer; try again.';
 
 /** Gradio's page: direct calls of the component's server function, and the queue for work. */
 export class GradioBackend {
+  /** A visit's works are called by it, and the queue bounds how many it has under way. */
+  visit = Array.from(crypto.getRandomValues(new Uint32Array(4)), (part) => part.toString(36)).join('');
+  works = 0;
+
   /** @param {{ask: Function}} server of the gr.HTML component. @param {string} root address of the app */
   constructor(server, root) {
     this.server = server;
@@ -12,37 +19,34 @@ export class GradioBackend {
 
   async ask(section, state) {
     const answer = await this.server.ask({ section, state }).catch(() => null); // Gradio answers a failure with nothing
-    return answer ?? { error: 'The server did not answer; try again.' };
+    return answer ?? { error: NO_ANSWER };
   }
 
-  async *follow(section, state, signal, lane = 'cpu') {
-    const address = `${this.root}/gradio_api/call/work_${lane}`;
-    const sent = await fetch(address, {
+  async *follow(section, state, signal, lane = 'cpu', waits = () => {}) {
+    const work = `${this.visit}.${++this.works}`;
+    const sent = await fetch(`${this.root}/gradio_api/call/work_${lane}`, {
       method: 'POST',
       headers: { 'Content-Type': 'application/json' },
-      body: JSON.stringify({ data: [section, state] }),
+      body: JSON.stringify({ data: [section, state], session_hash: work }),
     }).catch(() => null);
     if (!sent?.ok) {
-      if (signal?.aborted) return;
-      yield {
-        error: sent?.status === 503 ? 'The server is busy; try again in a moment.' : 'The server did not answer; try again.',
-      };
+      const busy = sent?.status === 503 ? (await sent.json().catch(() => null))?.detail : null;
+      if (!signal?.aborted) yield { error: busy ?? NO_ANSWER };
       return;
     }
-    const { event_id: id } = await sent.json();
     // what is in the queue by now ends when nobody listens any more, so somebody has to have listened
     const until = signal?.aborted ? AbortSignal.timeout(100) : signal;
-    const stream = await fetch(`${address}/${id}`, { signal: until }).catch(() => null);
+    const stream = await fetch(`${this.root}/gradio_api/queue/data?session_hash=${work}`, { signal: until }).catch(() => null);
     if (!stream?.ok) {
-      if (!signal?.aborted) yield { error: 'The server did not answer; try again.' };
+      if (!signal?.aborted) yield { error: NO_ANSWER };
       return;
     }
-    yield* events(stream.body, signal);
+    yield* events(stream.body, signal, waits);
   }
 }
 
-/** The answers in a stream of server-sent events. */
-export async function* events(body, signal) {
+/** The answers in the queue's stream of server-sent events. */
+export async function* events(body, signal, waits = () => {}) {
   const reader = body.pipeThrough(new TextDecoderStream()).getReader();
   let rest = '';
   try {
@@ -52,7 +56,7 @@ export async function* events(body, signal) {
       rest += value;
       let end;
       while ((end = rest.indexOf('\n\n')) >= 0) {
-        const answer = answerOf(rest.slice(0, end));
+        const answer = answerOf(rest.slice(0, end), waits);
         rest = rest.slice(end + 2);
         if (answer) yield answer;
         if (answer?.error) return;
@@ -65,22 +69,21 @@ export async function* events(body, signal) {
   }
 }
 
-function answerOf(event) {
-  const kind = /^event: (.*)$/m.exec(event)?.[1];
-  const data = /^data: (.*)$/m.exec(event)?.[1];
-  if (kind === 'error') return { error: said(data) };
-  if (kind !== 'generating' && kind !== 'complete') return null;
-  const [answer] = JSON.parse(data || '[]') ?? [];
-  return answer ? { ...answer, complete: kind === 'complete' } : null;
+function answerOf(event, waits) {
+  const told = JSON.parse(/^data: (.*)$/m.exec(event)?.[1] ?? '{}');
+  if (told.msg === 'estimation') waits(place(told));
+  if (told.msg === 'process_starts') waits('Starting …');
+  if (told.msg === 'unexpected_error') return { error: 'The connection broke; try again.' };
+  if (told.msg !== 'process_generating' && told.msg !== 'process_completed') return null;
+  if (!told.success) return { error: told.output?.error || 'Something went wrong on the server.' };
+  const [answer] = told.output.data ?? [];
+  return answer ? { ...answer, complete: told.msg === 'process_completed' } : null;
 }
 
-function said(data) {
-  try {
-    const value = JSON.parse(data);
-    return typeof value === 'string' ? value : value?.error || 'Something went wrong on the server.';
-  } catch {
-    return 'Something went wrong on the server.';
-  }
+/** A place in the queue in words. */
+function place({ rank, rank_eta: seconds }) {
+  const before = rank ? `${rank} before you` : 'you are next';
+  return `Waiting: ${before}${seconds > 1 ? `, about ${Math.round(seconds)} s` : ''}`;
 }
 
 /**

@@ -198,7 +198,8 @@ class Speed extends Section {
     const [view] = this.views;
     const found = [];
     this.halt.disabled = false;
-    for await (const answer of this.page.backend.follow('compare.measure', this.subject(), mine.signal)) {
+    const waits = (said) => (this.running === mine ? (this.progress.textContent = said) : null);
+    for await (const answer of this.page.backend.follow('compare.measure', this.subject(), mine.signal, 'heavy', waits)) {
       if (this.running !== mine) return;
       this.trouble.textContent = answer.error ?? '';
       this.progress.textContent = answer.progress ?? '';

@@ -50,7 +50,8 @@ class Noise extends Section {
     this.halt.disabled = false;
     this.progress.textContent = 'Starting …';
     for (const view of this.views) view.begin?.(state);
-    for await (const answer of this.page.backend.follow(FROM_HERE, state, mine.signal, this.spec.lane)) {
+    const waits = (said) => (this.running === mine ? (this.progress.textContent = said) : null);
+    for await (const answer of this.page.backend.follow(FROM_HERE, state, mine.signal, this.spec.lane, waits)) {
       if (this.running !== mine) return;
       this.receive(answer, state);
       this.progress.textContent = answer.error ? '' : answer.progress;

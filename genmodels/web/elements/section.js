@@ -351,7 +351,8 @@ export class Work extends Section {
     this.halt.disabled = false;
     this.progress.textContent = 'Starting …';
     for (const view of this.views) view.begin?.(state);
-    for await (const answer of this.page.backend.follow(this.spec.key, state, mine.signal, this.spec.lane)) {
+    const waits = (said) => (this.running === mine ? (this.progress.textContent = said) : null);
+    for await (const answer of this.page.backend.follow(this.spec.key, state, mine.signal, this.spec.lane, waits)) {
       if (this.running !== mine) return;
       this.receive(answer, state);
       if (!answer.error) this.progress.textContent = answer.progress ?? (answer.complete ? 'Done' : '');

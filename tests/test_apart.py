@@ -1,0 +1,124 @@
+"""Work in a process of its own: its answers, its refusals and failures, who leaves, and what happens when it dies."""
+
+import subprocess
+import sys
+import textwrap
+import time
+from pathlib import Path
+
+import pytest
+from helpers import python
+
+pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="it forks on Linux alone")
+#: Sections of work, and a visitor of them. A process of its own, because it forks.
+PLAYED = """
+import logging, os, signal, time
+from pathlib import Path
+from genmodels import checkpoint, device
+from genmodels.wrappers import apart
+from genmodels.wrappers.state import Refused
+
+device.own_cores = lambda: 2
+logging.disable(logging.CRITICAL)
+app, steps = os.getpid(), Path(os.environ["STEPS"])
+
+def answer(state):
+    for i in range(state):
+        with open(steps, "a") as file:
+            print(i, file=file)
+        yield {"i": i, "pid": os.getpid(), "joined": sorted(checkpoint.JOINED)}
+    if state == 2:
+        raise Refused("It can't be two.", "n")
+    if state == 3:
+        raise RuntimeError("a secret")
+
+def asked(n):
+    return apart.steps("a", n, answer)
+
+def taken():
+    return len(steps.read_text().splitlines())
+
+apart.begin({"a": answer}.__getitem__, 2, lambda: None)
+assert os.getpid() == app
+"""
+
+
+def play(tmp_path, body: str) -> subprocess.CompletedProcess:
+    done = python("-c", PLAYED + textwrap.dedent(body), STEPS=str(tmp_path / "steps"))
+    assert done.returncode == 0, done.stderr
+    return done
+
+
+def test_answers_come_from_another_process(tmp_path):
+    play(
+        tmp_path,
+        """
+        checkpoint.JOINED["user/mine"] = Path("somewhere")
+        first, last = [list(asked(n)) for n in (1, 4)]
+        assert [answer["i"] for answer in last] == [0, 1, 2, 3]
+        assert {answer["pid"] for answer in first + last} == {first[0]["pid"]} != {app}
+        assert first[0]["joined"] == ["user/mine"]
+        """,
+    )
+
+
+def test_a_refusal_keeps_its_field_and_a_failure_its_words(tmp_path):
+    play(
+        tmp_path,
+        """
+        for n, kind, words in ((2, Refused, "It can't be two."), (3, RuntimeError, apart.FAILED)):
+            try:
+                list(asked(n))
+            except Exception as error:
+                assert type(error) is kind and str(error) == words, error
+                assert n == 3 or error.field == "n"
+            else:
+                raise AssertionError(n)
+        assert len(list(asked(1))) == 1
+        """,
+    )
+
+
+def test_who_leaves_ends_the_work_within_a_step(tmp_path):
+    """However often: the next one is served."""
+    play(
+        tmp_path,
+        """
+        for _ in range(5):
+            walk = asked(10**6)
+            next(walk)
+            walk.close()
+        assert [answer["i"] for answer in asked(1)] == [0]
+        after = taken()
+        assert after <= 5 * 2 + 1
+        time.sleep(0.3)
+        assert taken() == after
+        """,
+    )
+
+
+def test_when_it_dies_the_app_computes_itself(tmp_path):
+    play(
+        tmp_path,
+        """
+        walk = asked(10**6)
+        os.kill(next(walk)["pid"], signal.SIGKILL)
+        try:
+            list(walk)
+        except (EOFError, ConnectionError):
+            pass
+        else:
+            raise AssertionError
+        assert [answer["pid"] for answer in asked(1)] == [app]
+        """,
+    )
+
+
+def test_it_ends_with_the_app(tmp_path):
+    said = play(tmp_path, "print(next(asked(1))['pid'])").stdout
+    pid = int(said)
+    state = Path(f"/proc/{pid}/stat")
+    deadline = time.monotonic() + 10
+    while state.exists() and state.read_text().split()[2] != "Z" and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert not state.exists() or state.read_text().split()[2] == "Z"
