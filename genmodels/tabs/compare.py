@@ -3,7 +3,16 @@
 from typing import Any
 
 from genmodels.tabs.base import Tab
-from genmodels.wrappers import bundled_samples, comparison, experiment_results, host_speed, on_record, race, tradeoff
+from genmodels.wrappers import (
+    bundled_samples,
+    comparison,
+    data_sets,
+    experiment_results,
+    host_speed,
+    on_record,
+    race,
+    tradeoff,
+)
 from genmodels.wrappers.section import Answer, Section, View
 from genmodels.wrappers.state import DataState, FreeState, State
 
@@ -117,6 +126,19 @@ TAB = Tab(
             comparison.likelihood, table(494, 780),
         ),
         experiment("augmentation"),
+        Section(
+            "compare.dataset", "Make a data set",
+            "Pictures to train something else on: a zip with a folder for each class, captions where a classifier or the model itself knows "
+            "some, and a manifest that says how each picture comes again.",
+            on_record.samplers, data_sets.DataSetState, data_sets.make,
+            (
+                View("grid", "pictures", "The first of them", {"count": data_sets.PREVIEW}),
+                View("kept", "file"),
+                View("words", "words"),
+            ),
+            element="gm-asked", work=True, verb="Make it",
+            task="Make one, and train on it: python -m genmodels train vae --data FOLDER --out runs/mine.",
+        ),
         *(experiment(name) for name in experiment_results.files() if name not in EXPERIMENTS),
     ],
 )  # fmt: skip

@@ -5,7 +5,7 @@ import { downloadFilm } from './apng.js';
 import { bytesOf } from './bytes.js';
 import { make } from './controls.js';
 import { columnsFor, drawSheet, fit, imageOf, pictureAt } from './picture.js';
-import { download } from './png.js';
+import { download, save } from './png.js';
 import { roving } from './roving.js';
 import { takesOver } from './takes.js';
 
@@ -227,6 +227,27 @@ class Gallery extends View {
   }
 }
 
+/** A file to keep: {name, type, bytes: base64}. */
+class Kept extends View {
+  layOut() {
+    this.append((this.button = make('button', { type: 'button', class: 'gm-button', hidden: true, onclick: () => this.save() })));
+  }
+  begin() {
+    this.button.hidden = true;
+  }
+  show(file) {
+    if (!file) return;
+    this.file = file;
+    this.button.hidden = false;
+    this.button.textContent = `Download ${file.name}`;
+    this.classList.add('gm-filled');
+  }
+  save() {
+    const { bytes, name, type } = this.file;
+    save(bytesOf(bytes), name, type);
+  }
+}
+
 const still = matchMedia('(prefers-reduced-motion: reduce)');
 
 /** Frames on a scrubber: {frames: picture with N = frames (each one sheet), captions: [text], start}; plays when `plays`. */
@@ -321,5 +342,6 @@ const VIEWS = {
   'gm-words': Words,
   'gm-gallery': Gallery,
   'gm-film': Film,
+  'gm-kept': Kept,
 };
 for (const [name, view] of Object.entries(VIEWS)) customElements.define(name, view);
