@@ -105,7 +105,7 @@ def _parser() -> argparse.ArgumentParser:
     command = add(
         "experiment", _experiment, "compare trainings, write checkpoints/experiments/NAME.json; killed, it goes on"
     )
-    command.add_argument("name", help="attribution, augmentation, transfer or minutes")
+    command.add_argument("name", help="attribution, augmentation, transfer, minutes, anomaly, few-labels or compress")
     command.add_argument("--families", nargs="+", default=[], metavar="FAMILY", help="work on these; default: all")
     command.add_argument("--only", nargs="+", default=[], metavar="DATA", help="work on these data sets; default: all")
     command.add_argument(

@@ -247,6 +247,26 @@ class Drawing(Kind):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Drawings(Drawing):
+    """Several pictures, each as a Drawing; or none. least, most: how many, if there are any. No link says them: they are too long."""
+
+    least: int = 2
+    most: int = 50
+
+    def allowed(self, models: Sequence[str]) -> str:
+        return f"A list of none or {self.least} to {self.most}. {super().allowed(models)}"
+
+    def check(self, value: Any, model: str) -> list[str]:
+        if not isinstance(value, (list, tuple)) or (value and not self.least <= len(value) <= self.most):
+            given = f", not {len(value)}" if isinstance(value, (list, tuple)) else ""
+            raise ValueError(f"Give {self.least} to {self.most} pictures{given}.")
+        return [super(Drawings, self).check(one, model) for one in value]
+
+    def spec(self) -> dict[str, Any]:
+        return super().spec() | {"most": self.most}
+
+
+@dataclass(frozen=True, kw_only=True)
 class Hidden(Kind):
     """Which pixels are hidden from the model: base64 of one byte per pixel, 1 = hidden, or these as links pack them;
     "" = none; "lower half"."""

@@ -248,6 +248,45 @@ class Kept extends View {
   }
 }
 
+/** Galleries one below the other, as they come: {place, title, model, note, gallery}. */
+class Rankings extends View {
+  begin() {
+    this.querySelectorAll('.gm-ranking').forEach((row) => row.remove());
+  }
+  show(row) {
+    if (!row) return;
+    const gallery = Object.assign(document.createElement('gm-gallery'), { options: { ...this.options, title: '' } });
+    const head = make('p', {}, make('b', { textContent: row.title }), ` · ${row.model}${row.unit ? `, ${row.unit}` : ''}`);
+    this.append(make('div', { class: 'gm-ranking' }, head, gallery, make('p', { class: 'gm-note', textContent: row.note })));
+    gallery.show(row.gallery);
+    this.classList.add('gm-filled');
+  }
+}
+
+/** Where a visitor's own pictures are chosen, many at once: the control of the field that its options name by `key`. */
+class Many extends View {
+  layOut() {
+    this.section = this.closest('.gm-section');
+    this.list = make('div', { class: 'gm-strip' });
+    this.note = make('span', { class: 'gm-note', role: 'status' });
+    this.trouble = make('span', { class: 'gm-trouble', role: 'alert' });
+    const pick = make('button', { type: 'button', class: 'gm-button', textContent: 'Your own pictures …' });
+    pick.addEventListener('click', async () => (await import('./many.js')).choose(this));
+    this.append(pick, this.list, this.note, this.trouble);
+    this.section.controls[this.options.key] = this;
+  }
+  get element() {
+    return this;
+  }
+  refuse(words) {
+    this.trouble.textContent = words || '';
+  }
+  set(value) {
+    if (!value?.length) this.list.replaceChildren();
+  }
+  fit() {}
+}
+
 const still = matchMedia('(prefers-reduced-motion: reduce)');
 
 /** Frames on a scrubber: {frames: picture with N = frames (each one sheet), captions: [text], start}; plays when `plays`. */
@@ -343,5 +382,7 @@ const VIEWS = {
   'gm-gallery': Gallery,
   'gm-film': Film,
   'gm-kept': Kept,
+  'gm-rankings': Rankings,
+  'gm-many': Many,
 };
 for (const [name, view] of Object.entries(VIEWS)) customElements.define(name, view);
