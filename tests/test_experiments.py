@@ -31,7 +31,7 @@ TINY = {
     "minutes": {"minutes": [0.002], "samples": 150},
     "anomaly": {"usual": 12, "strange": 6},
     "few-labels": {"k": [1, 2], "many": 60, "test": 20, "seeds": [0, 1]},
-    "compress": {"pictures": 4, "coded": 1, "known": 10, "bits": [2, 8]},
+    "compress": {"pictures": 4, "coded": 1, "known": 10, "bits": [4, 8]},
 }
 
 
@@ -201,9 +201,9 @@ def test_compress(data, tmp_path):
     result = experiments.run("compress", **asked, changes=TINY["compress"], out=tmp_path)
     check_format(result)
     rows = {(row["coder"], row["setting"]): row for row in result["rows"]}
-    two, eight = (rows["code of ae-mnist", f"{bits} bits a number"] for bits in (2, 8))
-    assert (two["bytes"], eight["bytes"]) == (8, 32)
-    assert two["psnr"] < eight["psnr"]
+    four, eight = (rows["code of ae-mnist", f"{bits} bits a number"] for bits in (4, 8))
+    assert (four["bytes"], eight["bytes"]) == (16, 32)
+    assert four["psnr"] < eight["psnr"]
     coded, ideal = (rows["likelihood of pixelcnn-mnist", of] for of in ("range coder", "ideal, of the same pictures"))
     assert ideal["bytes"] <= coded["bytes"] <= ideal["bytes"] + 8
     assert rows["PNG, a file each", "lossless"]["psnr"] is None

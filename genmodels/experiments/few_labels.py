@@ -137,7 +137,7 @@ def share_right(x: Tensor, labels: Tensor, test: Tensor, expected: Tensor, count
         optimizer.zero_grad()
         loss = F.cross_entropy(x @ weight + bias, labels) + L2 / 2 * weight.square().sum()
         loss.backward()
-        return float(loss)
+        return float(loss.detach())
 
     optimizer.step(closure)
     return float(((test @ weight + bias).argmax(1) == expected).double().mean())

@@ -115,7 +115,7 @@ TAB = Tab(
                 View("words", "words"),
             ),
             element="gm-steps", work=True, verb="Rank them",
-            task="Choose the letters: which scores find them, and which takes them for the most usual of all?",
+            task="Choose the letters: which scores find them, and which takes one for a usual digit?",
         ),
         Section("compare.samples", "Pictures of a model", "Some that its checkpoint keeps, without loading it.",
                 on_record.everyone, State, bundled_samples.samples, hidden=True),

@@ -23,7 +23,7 @@ from genmodels.wrappers.core import describe, get_model, locked_steps
 from genmodels.wrappers.pictures import from_pad, to_pad
 from genmodels.wrappers.section import Answer, Whole, packed
 from genmodels.wrappers.state import DataState, Drawings, choice, field, seed
-from genmodels.wrappers.types import Labelled
+from genmodels.wrappers.types import Pad
 
 PICTURES, STRANGERS, SHOWN = 24, 2, 8
 TITLES = {anomaly.ERROR: "Hard to rebuild", anomaly.CRITIC: "Unreal to the critic", anomaly.BITS: "Unlikely", anomaly.BITS_LESS_PNG: "Unlikely for so simple a picture"}  # fmt: skip
@@ -61,11 +61,10 @@ def rank(state: OutsidersState) -> Iterator[Answer]:
 
     Of ready-made sets the strangers are marked. In the end words, and rankings: all of them.
     """
-    shown = given(state)
-    x = torch.cat([from_pad(state.model, pad)[0] for _, pad in shown])
-    known = [label.startswith(STRANGER) for label, _ in shown]
-    names = [label.removeprefix(STRANGER) for label, _ in shown]
-    gallery = {"pictures": packed(to_uint8(x)), "titles": [[name] for name in names], "marked": [False] * len(shown)}
+    pads, known = given(state)
+    x = torch.cat([from_pad(state.model, pad)[0] for pad in pads])
+    titles = [[str(i + 1)] for i in range(len(pads))]
+    gallery = {"pictures": packed(to_uint8(x)), "titles": titles, "marked": [False] * len(pads)}
     yield {"all": gallery, "progress": "Looking …"}
     rankings: list[Answer] = []
     places: list[list[int]] = []
@@ -76,7 +75,7 @@ def rank(state: OutsidersState) -> Iterator[Answer]:
             places.append(order)
             rankings.append(_ranking(name, score, x, values, order, known))
             yield {"ranking": rankings[-1] | {"place": len(rankings) - 1}, "progress": f"{name}: {score}"}
-    yield Whole({"words": _verdict(rankings, places, known, names), "progress": f"{len(shown)} pictures, {len(rankings)} scores", "done": True},
+    yield Whole({"words": _verdict(rankings, places, known), "progress": f"{len(pads)} pictures, {len(rankings)} scores", "done": True},
                 all=gallery, rankings=rankings)  # fmt: skip
 
 
@@ -87,25 +86,18 @@ def _scored(models: list[str], x: Tensor) -> Iterator[tuple[str, dict[str, Tenso
         yield name, {anomaly.ERROR: found[anomaly.ERROR]} if anomaly.ERROR in found else found
 
 
-STRANGER = "! "  # before what a stranger shows, while the pictures are shuffled
-
-
-def given(state: OutsidersState) -> list[Labelled]:
-    """The visitor's pictures; if there are none, real test images and two strangers among them, by the seed."""
+def given(state: OutsidersState) -> tuple[list[Pad], list[bool]]:
+    """The visitor's pictures; if there are none, real test images and two strangers among them, by the seed; and which are strangers."""
     shape = describe(state.model)["shape"]
     if state.pictures:
-        return [
-            (f"number {i + 1}", {"pixels": one, "mask": "", "shape": shape}) for i, one in enumerate(state.pictures)
-        ]
+        return [{"pixels": one, "mask": "", "shape": shape} for one in state.pictures], [False] * len(state.pictures)
     images = examples.known_images(state.model)
     assert images is not None  # tellers names no others
     chance = random.Random(state.seed)
-    ours = chance.sample(range(len(images)), PICTURES - STRANGERS)
-    found: list[Labelled] = [(images.classes[int(images.labels[i])], to_pad(images.pixels[i])) for i in ours]
-    title = {value: title for title, value in strange_kinds(state.model)}[state.strangers]
-    found += [(f"{STRANGER}{title}", to_pad(picture)) for picture in strangers(state, chance)]
+    ours = [images.pixels[i] for i in chance.sample(range(len(images)), PICTURES - STRANGERS)]
+    found = [*((to_pad(one), False) for one in ours), *((to_pad(one), True) for one in strangers(state, chance))]
     chance.shuffle(found)
-    return found
+    return [pad for pad, _ in found], [strange for _, strange in found]
 
 
 def strangers(state: OutsidersState, chance: random.Random) -> list[np.ndarray]:
@@ -149,16 +141,24 @@ def _ranking(model: str, score: str, x: Tensor, values: Tensor, order: list[int]
     }
 
 
-def _verdict(rankings: list[Answer], orders: list[list[int]], known: list[bool], names: list[str]) -> str:
+def _verdict(rankings: list[Answer], orders: list[list[int]], known: list[bool]) -> str:
     """Which scores found the strangers and which were fooled; of a visitor's pictures the one that most find strange."""
     if not any(known):
-        mean = [statistics.fmean(order.index(i) for order in orders) for i in range(len(names))]
-        least = min(range(len(names)), key=mean.__getitem__)
+        mean = [statistics.fmean(order.index(i) for order in orders) for i in range(len(known))]
+        least = min(range(len(known)), key=mean.__getitem__)
         agree = sum(order[0] == least for order in orders)
-        return f"The strangest by all scores together: **{names[least]}**, first by {agree} of {len(orders)}."
-    right = [row["model"] + f" ({row['score']})" for row in rankings if row["places"] == list(range(1, sum(known) + 1))]
-    fooled = [f"{row['model']} ({row['score']})" for row in rankings if min(row["places"]) > len(known) / 2]
-    said = f"At the top at once by **{', '.join(right)}**." if right else "No score has them at the top."
+        return f"The strangest by all scores together: **number {least + 1}**, first by {agree} of {len(orders)}."
+
+    def named(rows: list[Answer]) -> str:
+        return ", ".join(f"{row['model']} ({row['score']})" for row in rows)
+
+    right = [row for row in rankings if row["places"] == list(range(1, sum(known) + 1))]
+    fooled = [row for row in rankings if max(row["places"]) > len(known) / 2]
+    if len(right) == len(rankings):
+        return "Every score has both **at the top**."
+    said = f"Both are at the top by **{named(right)}**." if right else "No score has both at the top."
     if fooled:
-        said += f" Taken for more usual than most by **{', '.join(fooled)}**: a simple picture costs few bits, whatever it shows."
+        said += f" One of them is more usual than most to **{named(fooled)}**"
+        simple = any(row["score"] == anomaly.BITS for row in fooled)
+        said += ": a simple picture costs few bits, whatever it shows." if simple else "."
     return said
