@@ -111,7 +111,7 @@ TAB = Tab(
             (
                 View("many", "pictures", "", {"place": "side"}),
                 View("gallery", "all", "The pictures", {"columns": outsiders.SHOWN, "count": outsiders.PICTURES}),
-                View("rankings", "ranking", "", {"columns": outsiders.SHOWN}),
+                View("rankings", "rankings", "", {"columns": outsiders.SHOWN}),
                 View("words", "words"),
             ),
             element="gm-steps", work=True, verb="Rank them",

@@ -57,9 +57,9 @@ class OutsidersState(DataState):
 
 
 def rank(state: OutsidersState) -> Iterator[Answer]:
-    """All pictures, then a ranking by each score as it is there: {title, model, note, gallery}, the strangest first.
+    """All pictures, then rankings, one by each score as it is there: {title, model, note, gallery}, the strangest first.
 
-    Of ready-made sets the strangers are marked. In the end words, and rankings: all of them.
+    Of ready-made sets the strangers are marked. In the end words, and all rankings.
     """
     pads, known = given(state)
     x = torch.cat([from_pad(state.model, pad)[0] for pad in pads])
@@ -74,7 +74,7 @@ def rank(state: OutsidersState) -> Iterator[Answer]:
             order = values.argsort(descending=True).tolist()
             places.append(order)
             rankings.append(_ranking(name, score, x, values, order, known))
-            yield {"ranking": rankings[-1] | {"place": len(rankings) - 1}, "progress": f"{name}: {score}"}
+            yield {"rankings": rankings[-1:], "progress": f"{name}: {score}"}
     yield Whole({"words": _verdict(rankings, places, known), "progress": f"{len(pads)} pictures, {len(rankings)} scores", "done": True},
                 all=gallery, rankings=rankings)  # fmt: skip
 

@@ -248,18 +248,18 @@ class Kept extends View {
   }
 }
 
-/** Galleries one below the other, as they come: {place, title, model, note, gallery}. */
+/** Galleries one below the other, as they come: [{title, model, unit, note, gallery}]. */
 class Rankings extends View {
   begin() {
-    this.querySelectorAll('.gm-ranking').forEach((row) => row.remove());
+    for (const row of this.querySelectorAll('.gm-ranking')) row.remove();
   }
-  show(row) {
-    if (!row) return;
-    const gallery = Object.assign(document.createElement('gm-gallery'), { options: { ...this.options, title: '' } });
-    const head = make('p', {}, make('b', { textContent: row.title }), ` · ${row.model}${row.unit ? `, ${row.unit}` : ''}`);
-    this.append(make('div', { class: 'gm-ranking' }, head, gallery, make('p', { class: 'gm-note', textContent: row.note })));
-    gallery.show(row.gallery);
-    this.classList.add('gm-filled');
+  show(rows = []) {
+    for (const { title, model, unit, note, gallery } of rows) {
+      const view = Object.assign(document.createElement('gm-gallery'), { options: { ...this.options, title: '' } });
+      const head = make('p', {}, make('b', { textContent: title }), ` · ${model}${unit ? `, ${unit}` : ''}`);
+      this.append(make('div', { class: 'gm-ranking' }, head, view, make('p', { class: 'gm-note', textContent: note })));
+      view.show(gallery);
+    }
   }
 }
 
