@@ -11,9 +11,9 @@ from genmodels.data import to_png
 from genmodels.real_images import real_images
 
 
-def test_a_data_set_is_made_at_a_press(visit: Callable[..., Page]) -> None:
+def test_a_data_set_is_made_at_a_press(visit: Callable[..., Page]) -> None:  # noqa: F811
     page = visit("/?only=compare.dataset&model=gan-mnist&n=40&seed=3", "desk")
-    place = section(page, "compare.dataset")
+    place = section(page, "compare.dataset", filled=False)
     expect(place.get_by_role("button", name="Download gan")).to_be_hidden()
     place.get_by_role("button", name="Make it").click()
     with page.expect_download() as download:
@@ -25,7 +25,7 @@ def test_a_data_set_is_made_at_a_press(visit: Callable[..., Page]) -> None:
     expect(place.locator("gm-words")).to_contain_text("It helps where")
 
 
-def test_own_pictures_are_ranked(visit: Callable[..., Page], tmp_path: Path) -> None:
+def test_own_pictures_are_ranked(visit: Callable[..., Page], tmp_path: Path) -> None:  # noqa: F811
     """On a phone: what can't be read is said, what can be is ranked, and no address gets long by it."""
     files = [tmp_path / f"{i}.png" for i in range(4)]
     for file, pixels in zip(files, real_images("mnist").pixels, strict=False):
@@ -37,7 +37,7 @@ def test_own_pictures_are_ranked(visit: Callable[..., Page], tmp_path: Path) -> 
     with page.expect_file_chooser() as chooser:
         place.get_by_role("button", name="Your own pictures").tap()
     chooser.value.set_files([*files, tmp_path / "none.png"])
-    expect(place.locator("gm-many .gm-trouble")).to_contain_text("none.png: This file can't be read as a picture")
+    expect(place.locator("gm-many .gm-note")).to_contain_text("none.png: This file can't be read as a picture")
     expect(place.locator("gm-words")).to_contain_text("The strangest by all scores together")
     expect(place.locator(".gm-ranking").first.locator("canvas")).to_have_count(4)
     assert len(page.url) < 300

@@ -21,9 +21,9 @@ export function choose(view) {
       if (answer.error) said.push(`${file.name}: ${answer.error}`);
       else read.push(answer);
     }
-    view.note.textContent = '';
-    if (said.length) view.refuse(said.length > 1 ? `${said[0]} And ${said.length - 1} more can't be read.` : said[0]);
-    if (read.length < 2) return said.length || view.refuse('Choose two pictures or more: one alone is no outsider.');
+    // stands beside the answer for the others, which clears what was refused
+    view.note.textContent = said.length > 1 ? `${said[0]} And ${said.length - 1} more can't be read.` : (said[0] ?? '');
+    if (read.length < 2) return view.refuse('Choose two pictures or more: one alone is no outsider.');
     strip(view, read);
     section.change(
       options.key,
