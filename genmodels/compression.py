@@ -109,7 +109,7 @@ def from_bytes(model: AnyModel, packed: bytes) -> Tensor:
 
 def _constriction() -> Any:
     try:
-        import constriction
+        import constriction  # type: ignore[import-untyped,unused-ignore]
     except ImportError as error:
         raise ValueError("Range coding needs the package constriction: pip install 'genmodels[compress]'.") from error
     return constriction
@@ -136,6 +136,8 @@ def from_file(content: bytes, channels: int) -> Tensor:
     return torch.from_numpy(array.reshape(*array.shape[:2], channels).transpose(2, 0, 1).copy())
 
 
-def lossless(kind: str) -> dict[str, Any]:
-    """What `as_file` is told so that the file is small, and nothing is lost."""
-    return {"png": {"optimize": True}, "webp": {"lossless": True, "quality": 100, "method": 6, "exact": True}}[kind]
+#: What `as_file` is told so that the file is small, and nothing is lost.
+LOSSLESS: dict[str, dict[str, Any]] = {
+    "png": {"optimize": True},
+    "webp": {"lossless": True, "quality": 100, "method": 6, "exact": True},
+}

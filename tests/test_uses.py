@@ -100,7 +100,7 @@ def test_probabilities_in_turn_are_those_of_all_at_once(family):
 def test_lossless_files(kind):
     for name in ("mnist", "heroes"):
         picture = real_images(name).pixels[5]
-        content = compression.as_file(picture, kind, **compression.lossless(kind))
+        content = compression.as_file(picture, kind, **compression.LOSSLESS[kind])
         assert torch.equal(compression.from_file(content, len(picture)), picture)
 
 

@@ -68,8 +68,8 @@ def of_formats(s: CompressSettings, data: str, lab: Lab) -> list[Row]:
         tile_pixels(_in_cells(torch.full_like(pixels, 1), 0), gap=0) > 0
     )  # what lies between pictures is no error of theirs
     told: list[tuple[str, str, str, dict[str, Any]]] = [
-        ("PNG", "png", "lossless", compression.lossless("png")),
-        ("WebP lossless", "webp", "lossless", compression.lossless("webp")),
+        ("PNG", "png", "lossless", compression.LOSSLESS["png"]),
+        ("WebP lossless", "webp", "lossless", compression.LOSSLESS["webp"]),
         *(("JPEG", "jpeg", f"quality {q}", {"quality": q}) for q in QUALITIES),
         *(("WebP", "webp", f"quality {q}", {"quality": q}) for q in QUALITIES),
     ]
@@ -130,9 +130,8 @@ def by_code(s: CompressSettings, model: Model, name: str, x: Tensor, known: Imag
         yield about | _figures(quantiser.size, x[0].numel(), error, len(x))
 
 
-def by_likelihood(s: CompressSettings, model: Model, name: str, x: Tensor, lab: Lab) -> Iterator[Row]:
+def by_likelihood(s: CompressSettings, model: HasLikelihood, name: str, x: Tensor, lab: Lab) -> Iterator[Row]:
     """The length of an ideal code of all pictures; and of a few of them that, and what range coding takes for them."""
-    assert isinstance(model, HasLikelihood)
     dims = x[0].numel()
     bits = []
     for i, few in enumerate(parts := x.split(DRAWN_AT_ONCE)):

@@ -130,5 +130,5 @@ def _by_format(kind: str, title: str, pixels: Tensor, budget: int) -> tuple[str,
 @functools.lru_cache(maxsize=64)
 def _files(kind: str, raw: bytes, shape: tuple[int, ...]) -> list[bytes]:
     pixels = torch.frombuffer(bytearray(raw), dtype=torch.uint8).view(shape)
-    whole = [compression.as_file(pixels, kind, **compression.lossless(kind))] if kind != "jpeg" else []
+    whole = [compression.as_file(pixels, kind, **compression.LOSSLESS[kind])] if kind != "jpeg" else []
     return whole + ([compression.as_file(pixels, kind, quality=q) for q in QUALITIES] if kind != "png" else [])

@@ -53,7 +53,7 @@ def strange_kinds(model: str) -> list[tuple[str, str]]:
 class OutsidersState(DataState):
     strangers: str = choice("Two strangers", lambda model: strange_kinds(model)[0][1], strange_kinds)
     seed: int = seed()
-    pictures: list[str] = field(Drawings(label="Your pictures", default=lambda model: []))
+    pictures: list[str] = field(Drawings(label="Your pictures"))
 
 
 def rank(state: OutsidersState) -> Iterator[Answer]:
