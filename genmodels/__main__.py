@@ -48,7 +48,7 @@ def _parser() -> argparse.ArgumentParser:
 
     add("list", _list, "the bundled models")
 
-    command = add("sample", _sample, "pictures from a model, as .png (a sheet) or .npz (arrays)")
+    command = add("sample", _sample, "pictures from a model, as .png (a sheet), .npz (arrays) or a folder to train on")
     command.add_argument("model", help="a bundled name, a folder, or a Hub repo user/name")
     command.add_argument("--n", type=int, default=16)
     command.add_argument("--seed", type=int, default=0, help="image i has seed SEED + i")
@@ -57,7 +57,12 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument(
         "--set", nargs="*", default=[], metavar="KNOB=VALUE", help="the family's own, e.g. temperature=0.8"
     )
-    command.add_argument("--out", type=Path, required=True)
+    command.add_argument(
+        "--out",
+        type=Path,
+        required=True,
+        help=".png, .npz, or a new folder; stopped, the same command goes on filling it",
+    )
 
     command = add("train", _train, "train a family on a data set")
     command.add_argument("family")
@@ -100,7 +105,9 @@ def _parser() -> argparse.ArgumentParser:
     command = add(
         "experiment", _experiment, "compare trainings, write checkpoints/experiments/NAME.json; killed, it goes on"
     )
-    command.add_argument("name", help="attribution, augmentation, transfer, minutes or sketch")
+    command.add_argument(
+        "name", help="attribution, augmentation, transfer, minutes, sketch, anomaly, few-labels or compress"
+    )
     command.add_argument("--families", nargs="+", default=[], metavar="FAMILY", help="work on these; default: all")
     command.add_argument("--only", nargs="+", default=[], metavar="DATA", help="work on these data sets; default: all")
     command.add_argument(
@@ -152,7 +159,7 @@ def _list(options: argparse.Namespace) -> None:
         print(f"{name:22} {config['family']:12} {config['data']['name']:14} {checkpoint.size(folder) / 1e6:5.1f} MB")
 
 
-def _sample(options: argparse.Namespace) -> None:
+def _sample(options: argparse.Namespace) -> int:
     import numpy as np
 
     from genmodels import checkpoint, operations
@@ -161,10 +168,13 @@ def _sample(options: argparse.Namespace) -> None:
 
     if not 1 <= options.n <= 100_000:
         raise ValueError(f"--n must be between 1 and 100000, not {options.n}.")
-    if options.out.suffix not in (".png", ".npz"):
-        raise ValueError(f"--out must end in .png or .npz, not {options.out.name!r}.")
+    is_folder = options.out.is_dir() or (options.out.suffix == "" and not options.out.name.startswith("."))
+    if options.out.suffix not in (".png", ".npz") and not is_folder:
+        raise ValueError(f"--out must end in .png or .npz, or be a folder, not {options.out.name!r}.")
     model, knobs = checkpoint.load(options.model), _assignments(options.set)
     label = options.label if options.label is not None else {"balanced": "balanced", "none": None}[options.labels]
+    if is_folder:
+        return _sample_folder(options, model, label, knobs)
     pixels = to_uint8(operations.sample(model, options.n, options.seed, label, **knobs)).cpu()
     options.out.parent.mkdir(parents=True, exist_ok=True)
     if options.out.suffix == ".png":
@@ -175,6 +185,33 @@ def _sample(options: argparse.Namespace) -> None:
         labels = operations.as_labels(model, options.n, label)
         np.savez_compressed(options.out, images=pixels.permute(0, 2, 3, 1).numpy(), labels=labels.cpu().numpy())
     print(f"{options.n} images: {options.out}")
+    return 0
+
+
+def _sample_folder(options: argparse.Namespace, model: Any, label: int | str | None, knobs: dict[str, Any]) -> int:
+    from tqdm import tqdm
+
+    from genmodels import image_folder
+    from genmodels.wrappers.data_sets import order
+
+    wanted = order(options.model, model, options.n, options.seed, label, **knobs)
+    collection = image_folder.Collection(wanted, model)
+    with tqdm(total=options.n, unit=" pictures", smoothing=0, delay=0.5) as bar:
+
+        def report(done: int) -> None:
+            if not bar.n:
+                bar.initial = done  # what was there already says nothing of the time that is left
+            bar.update(done - bar.n)
+
+        try:
+            image_folder.write(collection, options.out, report)
+        except KeyboardInterrupt:
+            print("Stopped; the same command goes on.", file=sys.stderr)
+            return 130
+    print(
+        f"{options.n} pictures to train on: python -m genmodels train FAMILY --data {shlex.quote(str(options.out))} --out runs/NAME"
+    )
+    return 0
 
 
 def _told(source: str, label: int | str | None) -> dict[str, str]:

@@ -166,6 +166,13 @@ def to_picture(pixels: Tensor, scale: int = 1) -> Image.Image:
     return image.resize((image.width * scale, image.height * scale), Image.Resampling.NEAREST) if scale > 1 else image
 
 
+def to_png(pixels: Tensor) -> bytes:
+    """uint8 `(C, H, W)` as the bytes of a PNG file."""
+    file = io.BytesIO()
+    to_picture(pixels).save(file, "png")
+    return file.getvalue()
+
+
 @functools.cache
 def formats() -> tuple[str, ...]:
     """Pillow's names of the file formats that are read."""

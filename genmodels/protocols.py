@@ -142,6 +142,9 @@ class Judges(AnyModel, Protocol):
     def realism(self, x: Tensor, labels: Tensor | None = None) -> Tensor:
         """A critic's score per image `(B,)`, higher = more like the training data."""
 
+    def critic_features(self, x: Tensor) -> Tensor:
+        """What it looks at `(B, D)` before it scores."""
+
 
 @runtime_checkable
 class Classifies(AnyModel, Protocol):
@@ -335,6 +338,12 @@ class WritesRows(Samples, SamplesStepwise, Completes, HasLikelihood, Protocol):
 
     def log_probabilities(self, x: Tensor, labels: Tensor | None = None) -> Tensor:
         """Nats of every grey level of every pixel, given the pixels of x before it: `(B, C, H, W, levels)`."""
+
+    def probabilities_in_turn(
+        self, levels: Tensor, labels: Tensor | None = None
+    ) -> Iterator[tuple[int, int, int, Tensor]]:
+        """Channel, row, column and the probabilities `(B, levels)` of each grey level of pictures in turn, which are put into
+        `levels` `(B, C, H, W)`, whole numbers, before the next is asked for."""
 
     def influence(self, x: Tensor, row: int, column: int, labels: Tensor | None = None) -> Tensor:
         """How much each pixel bears on what is expected of the one in `row` and `column`: `(B, H, W)`, 0 where not at all."""

@@ -129,8 +129,8 @@ def changed(section: Section, model: str) -> dict[str, Any]:
             return fit["low"] if fit["default"] != fit["low"] else fit["high"]
         if kind["kind"] == "picks":
             return [0, 3]
-        if kind["kind"] in ("drawing", "hidden"):
-            return {"drawing": "#-2", "hidden": "lower half"}[kind["kind"]]
+        if kind["kind"] in ("drawing", "drawings", "hidden"):
+            return {"drawing": "#-2", "drawings": ["#-2", "#0"], "hidden": "lower half"}[kind["kind"]]
         return choices[-1] if choices else "a café, 日本語 & more = 5%"
 
     fields = section.State.kinds()

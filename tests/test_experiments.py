@@ -18,7 +18,7 @@ from helpers import ROOT, encoded, family_named, tiny_images, write_parquet
 from genmodels import checkpoint, experiments, metrics
 from genmodels.__main__ import main
 from genmodels.data import SPECIES, Images, to_picture
-from genmodels.experiments import attribution, augmentation, common, transfer
+from genmodels.experiments import anomaly, attribution, augmentation, common, compress, few_labels, transfer
 from genmodels.models.base import TrainingDiverged
 from genmodels.operations import sample
 from genmodels.real_images import kept, real_images
@@ -29,6 +29,9 @@ TINY = {
     "augmentation": {"k": [2], "generated": 20, "minutes": 0.002, "steps": 3},
     "transfer": {"marks": [0.002, 0.004], "samples": 150, "sampling_steps": 1},
     "minutes": {"minutes": [0.002], "samples": 150},
+    "anomaly": {"usual": 12, "strange": 6},
+    "few-labels": {"k": [1, 2], "many": 60, "test": 20, "seeds": [0, 1]},
+    "compress": {"pictures": 4, "coded": 1, "known": 10, "bits": [4, 8]},
 }
 
 
@@ -45,7 +48,9 @@ def data_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def data(data_folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    caches = (common.split, common.of_test_split, transfer.unseen)
+    caches = (
+        common.split, common.of_test_split, transfer.unseen, anomaly.own, anomaly.strangers, few_labels.pictures, compress.some,
+    )  # fmt: skip
     for cache in caches:
         cache.cache_clear()
     monkeypatch.setenv("GENMODELS_DATA", str(data_folder))
@@ -128,6 +133,81 @@ def test_minutes(data, tmp_path):
     assert ae["frechet"] is None
     assert gan["frechet"] > 0
     assert result["reading"].endswith(f"gan after 0.002 min ({gan['frechet']:.1f}).")
+
+
+def test_anomaly(data, tmp_path):
+    result = experiments.run(
+        "anomaly", families=["autoencoder", "flow", "gan"], only=["mnist"], changes=TINY["anomaly"], out=tmp_path
+    )
+    check_format(result)
+    rows = {(row["family"], row["score"], row["against"]): row for row in result["rows"]}
+    kinds = {against for _, _, against in rows}
+    assert kinds == {"fashion", "heroes", "letters", *anomaly.MADE}
+    assert {(family, score) for family, score, _ in rows} == {
+        ("autoencoder", "reconstruction error"), ("flow", "bits/dim"), ("flow", "bits/dim less PNG's"), ("gan", "critic"),
+    }  # fmt: skip
+    assert rows["autoencoder", "reconstruction error", "noise"]["auc"] == rows["flow", "bits/dim", "noise"]["auc"] == 1
+    assert result["reading"].startswith("The likelihood of flow-mnist is fooled most")
+
+
+def test_anomaly_without_a_data_set(data, tmp_path, monkeypatch):
+    """A data set that isn't there has rows that say so."""
+    monkeypatch.setenv("GENMODELS_DATA", str(tmp_path / "part"))
+    (tmp_path / "part").mkdir()
+    (tmp_path / "part" / "mnist").symlink_to(data / "mnist")
+    for cache in (anomaly.own, anomaly.strangers):
+        cache.cache_clear()
+    result = experiments.run("anomaly", families=["gan"], only=["mnist"], changes=TINY["anomaly"], out=tmp_path)
+    check_format(result)
+    missing = {row["against"]: row["auc_why"] for row in result["rows"] if row["auc"] is None}
+    assert set(missing) == {"fashion", "heroes", "letters"}
+    assert "but there is no fashion-mnist/test-*.parquet in it" in missing["fashion"]
+
+
+def test_few_labels(data, tmp_path):
+    result = experiments.run(
+        "few-labels",
+        families=["pixels", "gan", "autoencoder"],
+        only=["mnist"],
+        changes=TINY["few-labels"],
+        out=tmp_path,
+    )
+    check_format(result)
+    rows = {(row["features"], row["learnt"], row["k"]): row for row in result["rows"]}
+    learners = {(features, learnt) for features, learnt, _ in rows}
+    assert learners == {
+        ("pixels", "nothing"),
+        ("ae-mnist: code", "without classes"),
+        ("ae-mnist: code", "untrained"),
+        ("gan-mnist: critic's features", "with classes"),
+        ("gan-mnist: critic's features", "untrained"),
+    }
+    assert {(row["k"], row["labels"], row["seeds"]) for row in rows.values()} == {(1, 10, 2), (2, 20, 2), (6, 60, 1)}
+    assert rows["gan-mnist: critic's features", "with classes", 2]["accuracy"] > 40, "guessing is right in 10 %"
+
+
+def test_a_linear_classifier_finds_what_is_linear():
+    rng = torch.Generator().manual_seed(0)
+    x, w = torch.randn(300, 5, generator=rng), torch.randn(5, 3, generator=rng)
+    labels = (x @ w).argmax(1)
+    assert few_labels.share_right(x[:200], labels[:200], x[200:], labels[200:], 3) > 0.9
+
+
+def test_compress(data, tmp_path):
+    asked = {"families": ["formats", "autoencoder", "pixelcnn"], "only": ["mnist"]}
+    result = experiments.run("compress", **asked, changes=TINY["compress"], out=tmp_path)
+    check_format(result)
+    rows = {(row["coder"], row["setting"]): row for row in result["rows"]}
+    four, eight = (rows["code of ae-mnist", f"{bits} bits a number"] for bits in (4, 8))
+    assert (four["bytes"], eight["bytes"]) == (16, 32)
+    assert four["psnr"] < eight["psnr"]
+    coded, ideal = (rows["likelihood of pixelcnn-mnist", of] for of in ("range coder", "ideal, of the same pictures"))
+    assert ideal["bytes"] <= coded["bytes"] <= ideal["bytes"] + 8
+    assert rows["PNG, a file each", "lossless"]["psnr"] is None
+    jpeg = [rows["JPEG, one file of all", f"quality {q}"] for q in compress.QUALITIES]
+    assert [row["psnr"] for row in jpeg] == sorted(row["psnr"] for row in jpeg)
+    assert [row["bytes"] for row in jpeg] == sorted(row["bytes"] for row in jpeg)
+    assert "without loss pixelcnn-mnist" in result["reading"]
 
 
 @pytest.mark.parametrize("name", experiments.NAMES)

@@ -32,7 +32,7 @@ from genmodels.models.base import checked
 from genmodels.version import __version__
 
 #: Modules of this package, in the order in which they are worth running.
-NAMES = ("attribution", "augmentation", "transfer", "minutes", "sketch")
+NAMES = ("attribution", "augmentation", "transfer", "minutes", "sketch", "anomaly", "few-labels", "compress")
 
 Row = dict[str, Any]
 Report = Callable[[float], None]  # share of a unit that is done
@@ -126,7 +126,7 @@ def get_experiment(name: str) -> Experiment:
     """
     if name not in NAMES:
         raise ValueError(f"There is no experiment {name!r}; the experiments are {', '.join(NAMES)}.")
-    return import_module(f"genmodels.experiments.{name}").EXPERIMENT
+    return import_module(f"genmodels.experiments.{name.replace('-', '_')}").EXPERIMENT
 
 
 def run(

@@ -254,6 +254,20 @@ class Autoregressive(Model, ABC):
             written = torch.where(shown, self._images(writer.levels), 0)
             yield torch.where(given, x, written), entropies.clone()
 
+    @torch.no_grad()
+    def probabilities_in_turn(
+        self, levels: Tensor, labels: Tensor | None = None
+    ) -> Iterator[tuple[int, int, int, Tensor]]:
+        """Channel, row, column and probabilities `(B, grey_levels)` of every level of pictures, in raster order, float64: whoever
+        asks for the next has put this one into `levels` `(B, C, H, W)`.
+
+        So a decoder that reads level by level gets to the last bit what an encoder had that knew them all.
+        """
+        writer = self.writer(levels, self._labels(labels, len(levels), levels.device), 1.0)
+        for row in range(self.image_shape[1]):
+            for c, column, logits in writer.in_turn(row):
+                yield c, row, column, logits.softmax(-1)
+
     def sample_naively(
         self, labels: Tensor, *, generators: Sequence[Generator], temperature: float = 1.0
     ) -> Iterator[Tensor]:
@@ -321,20 +335,21 @@ class Writer(ABC, Generic[A]):
     @torch.no_grad()
     def write_row(self, row: int, given: Tensor, uniforms: Tensor) -> Tensor:
         """Draws the levels of the row, but where `given` `(B, W)`, by uniform numbers `(B, C, W)` -> entropies `(B, W)`."""
-        self.begin(row)
         logits = []
-        for column in range(given.shape[1]):
-            h = self.features(row, column)
-            logits.append(self._draw_pixel(h, row, column, given[:, column], uniforms[:, :, column]))
-        log_p = (torch.stack(logits, 1) / max(self.temperature, 1e-3)).log_softmax(-1)  # (B, W, C, levels)
-        return -(log_p.exp() * log_p).sum((2, 3)) / math.log(2)
+        for c, column, odds in self.in_turn(row):
+            level = self.levels[:, c, row, column]
+            drawn = draw(odds, uniforms[:, c, column], self.temperature)
+            self.levels[:, c, row, column] = torch.where(given[:, column], level, drawn)
+            logits.append(odds)
+        log_p = (torch.stack(logits, 1) / max(self.temperature, 1e-3)).log_softmax(-1)  # (B, W C, levels)
+        return -(log_p.exp() * log_p).sum(-1).unflatten(1, (given.shape[1], -1)).sum(2) / math.log(2)
 
-    def _draw_pixel(self, h: Tensor, row: int, column: int, given: Tensor, uniforms: Tensor) -> Tensor:
-        """Draws the pixel's levels, channel by channel, and embeds it -> its logits `(B, C, levels)`."""
-        pixel = self.levels[:, :, row, column]
-        logits = []
-        for c, head in enumerate(self.model.heads):
-            logits.append(head(h, pixel[:, :c].unbind(1)))
-            pixel[:, c] = torch.where(given, pixel[:, c], draw(logits[-1], uniforms[:, c], self.temperature))
-        self.pixels[:, row + 2, column + 2] = self.model.embedding(pixel)
-        return torch.stack(logits, 1)
+    def in_turn(self, row: int) -> Iterator[tuple[int, int, Tensor]]:
+        """Channel, column and logits `(B, levels)` of every level of the row, in the order of writing: whoever asks for the
+        next one has put this one into `levels`."""
+        self.begin(row)
+        for column in range(self.levels.shape[3]):
+            h, pixel = self.features(row, column), self.levels[:, :, row, column]
+            for c, head in enumerate(self.model.heads):
+                yield c, column, head(h, pixel[:, :c].unbind(1))
+            self.pixels[:, row + 2, column + 2] = self.model.embedding(pixel)

@@ -166,10 +166,14 @@ class Critic(nn.Module):
         for block in (*self.fine, *self.coarse):
             nn.init.zeros_(block.last.weight)
 
-    def forward(self, x: Tensor, labels: Tensor) -> Tensor:
+    def describe(self, x: Tensor) -> Tensor:
+        """Features `(B, critic_features)`, the last that the class takes no part in."""
         h = self.fine(self.stem(F.pixel_unshuffle(x, 2)))
         h = self.coarse(self.down(h))
-        features = activate(self.features(activate(h).flatten(1)))
+        return activate(self.features(activate(h).flatten(1)))
+
+    def forward(self, x: Tensor, labels: Tensor) -> Tensor:
+        features = self.describe(x)
         projection = (features * self.label(labels)).sum(1) / math.sqrt(features.shape[1])
         return (self.score(features).squeeze(1) + projection).float()
 
@@ -300,6 +304,10 @@ class GAN(Model):
         something: the objective leaves both its zero and its unit open.
         """
         return self.discriminator(x, self._labels(labels, len(x), x.device))
+
+    def critic_features(self, x: Tensor) -> Tensor:
+        """What the critic's score is made of `(B, critic_features)`: Radford et al. 2016 (arXiv 1511.06434) classify by them."""
+        return self.discriminator.describe(x)
 
     # -- the recipe ---------------------------------------------------------------------------------------------
 

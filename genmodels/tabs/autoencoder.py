@@ -1,7 +1,7 @@
 """The autoencoder tab: a picture pushed through the bottleneck, and two pictures mixed there."""
 
 from genmodels.tabs.base import Accent, Glance, Tab
-from genmodels.wrappers import bottleneck, core
+from genmodels.wrappers import bottleneck, core, few_bytes
 from genmodels.wrappers.section import Section, View
 
 FAMILY = "autoencoder"
@@ -74,6 +74,17 @@ TAB = Tab(
             ),
             element="gm-pipeline",
             task="Find two pictures whose mixture is a third one that makes sense.",
+        ),
+        Section(
+            "autoencoder.bytes", "In few bytes",
+            "A code of a few rounded numbers is a picture in a few bytes, where the head of a JPEG file alone takes hundreds. A model that says how likely every "
+            "pixel is, keeps all of them, in as few bits as it was surprised.",
+            few_bytes.coded, few_bytes.BytesState, few_bytes.fit,
+            (
+                View("gallery", "gallery", "", {"columns": 4, "count": 8, "lines": 3}),
+                View("words", "words"),
+            ),
+            task="Where does the first lossless one fit in? Then try a picture that is no digit.",
         ),
     ],
 )  # fmt: skip

@@ -3,7 +3,17 @@
 from typing import Any
 
 from genmodels.tabs.base import Tab
-from genmodels.wrappers import bundled_samples, comparison, experiment_results, host_speed, on_record, race, tradeoff
+from genmodels.wrappers import (
+    bundled_samples,
+    comparison,
+    data_sets,
+    experiment_results,
+    host_speed,
+    on_record,
+    outsiders,
+    race,
+    tradeoff,
+)
 from genmodels.wrappers.section import Answer, Section, View
 from genmodels.wrappers.state import DataState, FreeState, State
 
@@ -18,6 +28,19 @@ EXPERIMENTS = {
         "Who can tell?",
         "How often a classifier that was trained for it tells generated pictures from real ones it has never seen, and how often "
         "the GAN's own critic does. 50 % is guessing.",
+    ),
+    "anomaly": (
+        "Anomalies",
+        "How well does each score tell strange pictures from usual ones? 1 is without a mistake, 0.5 is guessing, and less is the wrong way round.",
+    ),
+    "few-labels": (
+        "Few labels",
+        "What are pictures without labels worth? A linear classifier learns from a few labels a class: from pixels, or from what a model made of them "
+        "that has seen all pictures.",
+    ),
+    "compress": (
+        "In few bytes",
+        "How good is a picture of so many bytes? Codes that are rounded and packed, and exact likelihoods as codes, beside the formats that everybody has.",
     ),
     "augmentation": (
         "Augmentation",
@@ -80,6 +103,20 @@ TAB = Tab(
             (View("words", "words"), View("plots", "plot", "", {"tall": True, "room": [430, 337]}), View("words", "missing")), element="gm-tradeoff",
             task="Point at a model to see its pictures; press it to open its family.",
         ),
+        Section(
+            "compare.outsiders", "Which of these doesn't belong?",
+            "Every model that can say how strange a picture is, ranks them all, the strangest first; two strangers are framed. So faults are "
+            "found where there are only pictures of what is sound.",
+            outsiders.tellers, outsiders.OutsidersState, outsiders.rank,
+            (
+                View("many", "pictures", "", {"place": "side"}),
+                View("gallery", "all", "The pictures", {"columns": outsiders.SHOWN, "count": outsiders.PICTURES}),
+                View("rankings", "rankings", "", {"columns": outsiders.SHOWN}),
+                View("words", "words"),
+            ),
+            element="gm-steps", work=True, verb="Rank them",
+            task="Choose the letters: which scores find them, and which takes one for a usual digit?",
+        ),
         Section("compare.samples", "Pictures of a model", "Some that its checkpoint keeps, without loading it.",
                 on_record.everyone, State, bundled_samples.samples, hidden=True),
         Section("compare.glance", "At a glance", "", tuple, FreeState, glance, table(810, 880, whole=True)),
@@ -110,13 +147,29 @@ TAB = Tab(
             tuple, FreeState, comparison.domains, table(810, 880, whole=True),
         ),
         experiment("attribution"),
+        experiment("anomaly"),
         measured(
             "likelihood", "Likelihood",
             "How many bits a test picture costs, per pixel and colour, with the model as a compressor: exact, or an upper bound. "
             "Published figures stand beside ours; theirs were told no class.",
             comparison.likelihood, table(494, 780),
         ),
+        experiment("compress"),
+        experiment("few-labels"),
         experiment("augmentation"),
+        Section(
+            "compare.dataset", "Make a data set",
+            "Pictures to train something else on: a zip with a folder for each class, captions where a classifier or the model itself knows "
+            "some, and a manifest that says how each picture comes again.",
+            on_record.samplers, data_sets.DataSetState, data_sets.make,
+            (
+                View("grid", "pictures", "The first of them", {"count": data_sets.PREVIEW}),
+                View("kept", "file"),
+                View("words", "words"),
+            ),
+            element="gm-asked", work=True, verb="Make it",
+            task="Make one, and train on it: python -m genmodels train vae --data FOLDER --out runs/mine.",
+        ),
         *(experiment(name) for name in experiment_results.files() if name not in EXPERIMENTS),
     ],
 )  # fmt: skip

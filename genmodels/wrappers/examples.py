@@ -86,13 +86,17 @@ def plain_pictures(name: str) -> list[Labelled]:
 
 
 def _stranger(name: str, data: str, index: int) -> Pad:
-    """A real test image of other data in the model's shape, its levels inverted if the backgrounds differ."""
+    return to_pad(on_background(name, data, index))
+
+
+def on_background(name: str, data: str, index: int) -> np.ndarray:
+    """A real test image of other data in the model's shape, uint8 `(C, H, W)`, its levels inverted if the backgrounds differ."""
     info = describe(name)
     images = real_images(data, tuple(info["shape"]))
     if images is None:
         raise ValueError(f"There are no real images of {data!r} here.")
-    picture = images.pixels[index]
-    return to_pad(picture if DATASETS[data].background == info["background"] else 255 - picture)
+    picture = images.pixels[index].numpy()
+    return picture if DATASETS[data].background == info["background"] else 255 - picture
 
 
 def _canvas(background: int, mode: str = "L") -> tuple[Image.Image, ImageDraw.ImageDraw, int]:

@@ -72,7 +72,7 @@ class Section:
 
     @property
     def endpoint(self) -> str:
-        return self.key.replace(".", "_")
+        return self.key.replace(".", "_").replace("-", "_")
 
     @property
     def is_ready(self) -> bool:

@@ -237,15 +237,42 @@ class Drawing(Kind):
         return 'Base64 of its bytes (uint8, H*W*C), or an example: "#0", "#1", …, of other kinds "#-1", ….'
 
     def check(self, value: Any, model: str) -> str:
-        if not isinstance(value, str) or not value:
-            raise ValueError(NO_PICTURE)
-        if value.startswith("#"):
-            return _example(value, model)["pixels"]
-        shape = describe(model)["shape"]
-        return base64_of(value, shape, "picture", f"The picture must have {shape} bytes")
+        return _drawn(value, model)
 
     def spec(self) -> dict[str, Any]:
         return super().spec() | {"tools": list(self.tools)}
+
+
+def _drawn(value: Any, model: str) -> str:
+    """A picture's bytes in base64, or those of the example that is named."""
+    if not isinstance(value, str) or not value:
+        raise ValueError(NO_PICTURE)
+    if value.startswith("#"):
+        return _example(value, model)["pixels"]
+    shape = describe(model)["shape"]
+    return base64_of(value, shape, "picture", f"The picture must have {shape} bytes")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Drawings(Kind):
+    """Several pictures, each as a Drawing; or none. least, most: how many, if there are any. No link says them: they are too long."""
+
+    default: Fitted = lambda model: []
+    shown: bool = False
+    least: int = 2
+    most: int = 50
+
+    def allowed(self, models: Sequence[str]) -> str:
+        return f'A list of none or {self.least} to {self.most}, each base64 of its bytes (uint8, H*W*C), or an example: "#0", ….'
+
+    def check(self, value: Any, model: str) -> list[str]:
+        if not isinstance(value, (list, tuple)) or (value and not self.least <= len(value) <= self.most):
+            given = f", not {len(value)}" if isinstance(value, (list, tuple)) else ""
+            raise ValueError(f"Give {self.least} to {self.most} pictures{given}.")
+        return [_drawn(one, model) for one in value]
+
+    def spec(self) -> dict[str, Any]:
+        return super().spec() | {"most": self.most}
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,7 +5,7 @@ const OTHERS = /^(tab|section|only|view|theme|hide|lock|ask|answer|fbclid|gclid|
 /** Whether a key is of a state; what else a picture tells of itself begins with a capital. */
 export const isOfState = (key) => /^[a-z]/.test(key) && !OTHERS.test(key);
 const NUMBERS = ['real', 'whole', 'seed', 'numbers', 'picks'];
-const LISTS = ['choices', 'numbers', 'picks'];
+const LISTS = ['choices', 'numbers', 'picks', 'drawings'];
 
 /** What a field may be for a model: default, low, high, choices. @param {object} spec of a section */
 export function fitOf(spec, model, key) {

@@ -117,7 +117,8 @@ export class Section extends HTMLElement {
     const first = { data, model };
     const usual = (key) => JSON.stringify(this.starts[key] ?? first[key] ?? this.fit(key).default);
     const named = Object.entries(this.good).map(([key, value]) => [key, this.page.named(this.spec.fields[key]?.kind, value)]);
-    return textOf(Object.fromEntries(named.filter(([key, value]) => JSON.stringify(value) !== usual(key))));
+    const fits = ([key, value]) => this.spec.fields[key]?.kind !== 'drawings' && JSON.stringify(value) !== usual(key);
+    return textOf(Object.fromEntries(named.filter(fits))); // many drawings are more than an address holds
   }
 
   /** The state on show as a whole, as text: with what is the default anyway, and with the hash of the weights. */

@@ -5,7 +5,7 @@ import { downloadFilm } from './apng.js';
 import { bytesOf } from './bytes.js';
 import { make } from './controls.js';
 import { columnsFor, drawSheet, fit, imageOf, pictureAt } from './picture.js';
-import { download } from './png.js';
+import { download, save } from './png.js';
 import { roving } from './roving.js';
 import { takesOver } from './takes.js';
 
@@ -227,6 +227,66 @@ class Gallery extends View {
   }
 }
 
+/** A file to keep: {name, type, bytes: base64}. */
+class Kept extends View {
+  layOut() {
+    this.append((this.button = make('button', { type: 'button', class: 'gm-button', hidden: true, onclick: () => this.save() })));
+  }
+  begin() {
+    this.button.hidden = true;
+  }
+  show(file) {
+    if (!file) return;
+    this.file = file;
+    this.button.hidden = false;
+    this.button.textContent = `Download ${file.name}`;
+    this.classList.add('gm-filled');
+  }
+  save() {
+    const { bytes, name, type } = this.file;
+    save(bytesOf(bytes), name, type);
+  }
+}
+
+/** Galleries one below the other, as they come: [{title, model, unit, note, gallery}]. */
+class Rankings extends View {
+  begin() {
+    for (const row of this.querySelectorAll('.gm-ranking')) row.remove();
+  }
+  show(rows = []) {
+    for (const { title, model, unit, note, gallery } of rows) {
+      const view = Object.assign(document.createElement('gm-gallery'), { options: { ...this.options, title: '' } });
+      const head = make('p', {}, make('b', { textContent: title }), ` · ${model}${unit ? `, ${unit}` : ''}`);
+      this.append(make('div', { class: 'gm-ranking' }, head, view, make('p', { class: 'gm-note', textContent: note })));
+      view.show(gallery);
+    }
+  }
+}
+
+/** Where a visitor's own pictures are chosen, many at once: the control of the field that its options name by `key`. */
+class Many extends View {
+  layOut() {
+    this.section = this.closest('.gm-section');
+    this.list = make('div', { class: 'gm-strip' });
+    this.note = make('span', { class: 'gm-note', role: 'status' });
+    this.trouble = make('span', { class: 'gm-trouble', role: 'alert' });
+    const pick = make('button', { type: 'button', class: 'gm-button', textContent: 'Your own pictures …' });
+    pick.addEventListener('click', async () => (await import('./many.js')).choose(this));
+    this.append(pick, this.list, this.note, this.trouble);
+    this.section.controls[this.options.key] = this;
+  }
+  get element() {
+    return this;
+  }
+  refuse(words) {
+    this.trouble.textContent = words || '';
+  }
+  set(value) {
+    if (!value?.length) this.list.replaceChildren();
+  }
+  fit() {}
+}
+
 const still = matchMedia('(prefers-reduced-motion: reduce)');
 
 /** Frames on a scrubber: {frames: picture with N = frames (each one sheet), captions: [text], start}; plays when `plays`. */
@@ -321,5 +381,8 @@ const VIEWS = {
   'gm-words': Words,
   'gm-gallery': Gallery,
   'gm-film': Film,
+  'gm-kept': Kept,
+  'gm-rankings': Rankings,
+  'gm-many': Many,
 };
 for (const [name, view] of Object.entries(VIEWS)) customElements.define(name, view);
