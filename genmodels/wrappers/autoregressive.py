@@ -6,7 +6,7 @@ import math
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 import torch
@@ -14,7 +14,7 @@ from torch import Tensor
 
 from genmodels import operations
 from genmodels.data import to_uint8
-from genmodels.device import here, threads
+from genmodels.device import here
 from genmodels.evaluation.report import shown
 from genmodels.models.base import seeded
 from genmodels.protocols import WritesRows, abilities_of
@@ -26,6 +26,7 @@ from genmodels.wrappers.core import (
     class_index,
     describe,
     get_model,
+    in_one_thread,
     locked,
     locked_steps,
     timed,
@@ -54,7 +55,6 @@ TENTHS, UNKNOWN = 10, 255  # bits travel as bytes: so many to the bit, and one t
 KEPT_EXPECTATIONS = 8  # up to 3 MB each
 FIELD_RANGE = 4  # powers of ten, from the strongest influence on a pixel down
 QUICK = 0.03  # seconds: rows that come faster travel together
-Step = TypeVar("Step")
 
 
 # -- writing ----------------------------------------------------------------------------------------------------------
@@ -63,16 +63,6 @@ Step = TypeVar("Step")
 def _unsure(entropies: Tensor, given: Tensor) -> str:
     """How unsure the model was of each pixel, in tenths of a bit as base64 of bytes; UNKNOWN where it was `given`."""
     return _text(torch.where(given, UNKNOWN, (entropies * TENTHS).round().clamp(0, UNKNOWN - 1)).cpu().numpy())
-
-
-def _in_one_thread(steps: Iterator[Step]) -> Iterator[Step]:
-    """Steps of so small computations that a second thread gains nothing; it would wait, and take a core from others."""
-    while True:
-        with threads(1):
-            step = next(steps, None)
-        if step is None:
-            return
-        yield step
 
 
 def _text(values: np.ndarray) -> str:
@@ -206,7 +196,7 @@ def _answers(
     generators = seeded(range(state.seed, state.seed + state.n))
     steps = model.write(x, given, labels, generators=generators, temperature=state.temperature)
     height, sent, new = x.shape[2], 0, start or {}
-    for row, (images, entropies) in enumerate(locked_steps(_in_one_thread(steps)), 1):
+    for row, (images, entropies) in enumerate(locked_steps(in_one_thread(steps)), 1):
         now = time.perf_counter()
         if row < height and (sent == 0 or now - sent_at >= QUICK):
             yield {**new, **_rows(images, entropies, given, sent, row), "progress": f"Row {row} of {height}"}
@@ -292,7 +282,7 @@ def _written(name: str, state: ThreeState) -> Iterator[Answer]:
     label = class_index(name, class_of(state.label)) if describe(name)["conditional"] else None
     labels, generators = operations.as_labels(model, 1, label), seeded([state.seed])
     sent_at = time.perf_counter()
-    steps = locked_steps(timed(_in_one_thread(model.sample_steps(labels, generators=generators))))
+    steps = locked_steps(timed(in_one_thread(model.sample_steps(labels, generators=generators))))
     for row, (images, ms) in enumerate(steps, 1):
         if row == model.image_shape[1] or time.perf_counter() - sent_at >= QUICK:
             sent_at = time.perf_counter()

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from genmodels import checkpoint, operations, registry
 from genmodels.data import DATASETS
-from genmodels.device import at, devices, here, lent, set_threads, turn
+from genmodels.device import at, devices, here, lent, set_threads, threads, turn
 from genmodels.memory import few_arenas as few_arenas
 from genmodels.memory import give_back as give_back
 from genmodels.models.base import Model
@@ -122,6 +122,16 @@ def locked_steps(steps: Iterator[Step]) -> Iterator[Step]:
             if step is None:
                 return
             yield step
+
+
+def in_one_thread(steps: Iterator[Step]) -> Iterator[Step]:
+    """Steps of so small computations that a second thread gains nothing; it would wait, and take a core from others."""
+    while True:
+        with threads(1):
+            step = next(steps, None)
+        if step is None:
+            return
+        yield step
 
 
 def timed(steps: Iterator[Step]) -> Iterator[tuple[Step, float]]:
