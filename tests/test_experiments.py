@@ -29,6 +29,8 @@ TINY = {
     "augmentation": {"k": [2], "generated": 20, "minutes": 0.002, "steps": 3},
     "transfer": {"marks": [0.002, 0.004], "samples": 150, "sampling_steps": 1},
     "minutes": {"minutes": [0.002], "samples": 150},
+    "projection": {"n": 3, "timed": 1, "steps": [2, 12]},
+    "repair": {"n": 2},
 }
 
 
@@ -105,6 +107,29 @@ def test_augmentation(data, tmp_path):
     kinds = {(row["added"], row["family"]) for row in result["rows"]}
     assert len(kinds) == len(result["rows"]) == 6
     assert {row["seeds"] for row in result["rows"]} == {2}
+
+
+def test_projection(data, tmp_path):
+    result = experiments.run("projection", only=["mnist"], changes=TINY["projection"], out=tmp_path)
+    check_format(result)
+    rows = {(row["model"], row["way"], row["steps"]): row for row in result["rows"]}
+    searched = {(way, steps) for model, way, steps in rows if model == "gan-mnist"}
+    assert searched == set(itertools.product(["w", "w+"], [2, 12]))
+    assert rows["gan-mnist", "w+", 12]["psnr"] > rows["gan-mnist", "w+", 2]["psnr"]
+    assert rows["ae-mnist", "encoder", 0]["psnr"] > 20
+    assert "of mnist to" in result["reading"]
+
+
+def test_repair(data, tmp_path):
+    result = experiments.run(
+        "repair", families=["filter", "autoencoder"], only=["mnist"], changes=TINY["repair"], out=tmp_path
+    )
+    check_format(result)
+    rows = {(row["damage"], row["way"]): row for row in result["rows"]}
+    assert {way for _, way in rows} == {"nothing", "filter", "autoencoder"}
+    assert rows["half", "filter"]["model"] == "bicubic enlargement"
+    assert rows["half", "filter"]["psnr"] > rows["half", "nothing"]["psnr"]
+    assert {row["n"] for row in result["rows"]} == {2}
 
 
 def test_transfer(data, tmp_path):
@@ -384,7 +409,10 @@ def test_a_run_that_diverges_says_so(data, tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("arguments", "why"),
     [
-        (["fame"], "There is no experiment 'fame'; the experiments are attribution, augmentation, transfer, minutes."),
+        (
+            ["fame"],
+            "There is no experiment 'fame'; the experiments are attribution, augmentation, transfer, minutes, projection, repair.",
+        ),
         (["transfer", "--families", "vae", "pixelcnn"], "has no family 'pixelcnn', but vae, gan, flow, diffusion."),
         (["transfer", "--only", "omniglot"], "has no data set 'omniglot', but mnist, fashion-mnist, heroes."),
         (["transfer", "--set", "hours=1"], "There is no setting 'hours'; this experiment has marks,"),

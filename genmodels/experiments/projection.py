@@ -2,9 +2,10 @@
 
 import statistics
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
+from typing import TypeVar
 
 import torch
 from torch import Tensor
@@ -20,6 +21,7 @@ from genmodels.registry import get_family
 
 SPACES = {"w": False, "w+": True}
 ENCODER = "encoder"
+T = TypeVar("T")
 AT_ONCE = 10  # pictures that are sought together, each by itself: the same result for a third of the time
 
 
@@ -60,7 +62,7 @@ def sought(s: ProjectionSettings, data: str, name: str, family: str, space: str,
     x, _ = pictures(s, data)[:]
     found(model, x[:1], s, space, 1)  # what happens at the first call alone
     alone = min(s.timed, len(x))
-    seconds = [cpu_seconds(lambda one=one: found(model, one, s, space, steps)) for one in x[:alone].split(1)]
+    seconds = [cpu_seconds(partial(found, model, one, s, space, steps))[0] for one in x[:alone].split(1)]
     report = between(lab.report, 0.3, 1.0)
     errors = []
     for i, some in enumerate(x.split(AT_ONCE)):
@@ -80,16 +82,17 @@ def encoded(s: ProjectionSettings, data: str, name: str, family: str, lab: Lab) 
     model: AnyModel = checkpoint.load(name, device="cpu")
     x, _ = pictures(s, data)[:]
     reconstruct(model, x[:1])
-    seconds = [cpu_seconds(lambda one=one: reconstruct(model, one)) for one in x[: s.timed].split(1)]
+    seconds = [cpu_seconds(partial(reconstruct, model, one))[0] for one in x[: s.timed].split(1)]
     row = {"data": data, "model": name, "family": family, "way": ENCODER, "steps": 0}
     errors = metrics.mean_squared_error(reconstruct(model, x), x)
     return rounded([row | {"seconds": statistics.median(seconds)} | quality(errors)])
 
 
-def cpu_seconds(run: object) -> float:
+def cpu_seconds(run: Callable[[], T]) -> tuple[float, T]:
+    """And what was computed in them."""
     start = time.process_time()
-    run()  # type: ignore[operator]
-    return time.process_time() - start
+    made = run()
+    return time.process_time() - start, made
 
 
 def quality(errors: Tensor) -> Row:
