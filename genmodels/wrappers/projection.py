@@ -99,14 +99,14 @@ def bring_in(state: ProjectState) -> Iterator[Answer]:
     In the end typical: the last moved towards the mean (`TYPICAL`: 0 the mean, 1 as found); psnr in dB; ms of computing."""
     index, pad = class_index(state.model, class_of(state.label)), state.pad_of("picture")
     x = from_pad(state.model, pad)[0]
-    seen, drawn = [x], None
+    seen, drawn = [x], list[Tensor]()
     for now, ms in sought(state.model, pad, state.space, index, state.seed, state.steps):
         images = now.images.clamp(-1, 1)
         seen[1 + (len(seen) > 1) :] = [images]
-        drawn = now.styles if drawn is None else drawn
+        drawn = drawn or [now.styles]
         told = f"{now.step} of {state.steps} steps, {ms:.0f} ms of computing"
         yield {"gallery": _gallery(seen), "progress": told}
-    along = torch.cat([_truncated(state.model, now.styles, drawn, index, psi) for psi in TYPICAL])
+    along = torch.cat([_truncated(state.model, now.styles, drawn[0], index, psi) for psi in TYPICAL])
     last = {"typical": pictures(_drawn(state.model, along)), "psnr": finite_psnr(images, x), "ms": ms}
     yield Whole(last | {"progress": f"Done: {told if ms else 'known already'}", "done": True}, gallery=_gallery(seen))
 
@@ -131,10 +131,10 @@ class RestyleState(State):
 
 
 def restyle(state: RestyleState) -> Iterator[Answer]:
-    """table: yours and the other picture on the left, both and four generated ones (`seed` on) on top; cells, row by row: the
+    """other: that picture as given. table: yours and the other picture on the left, both and four generated ones (`seed` on) on top; cells, row by row: the
     coarse styles of the left, the fine ones of the top. film: straight through w from yours to the other, then to the first
     generated one."""
-    drawn, found = [], []
+    drawn, found = list[Tensor](), list[Tensor]()
     for key, title in (("picture", "your picture"), ("other", "the other")):
         for now, _ in sought(state.model, state.pad_of(key), state.space, None, state.seed, STEPS):
             if not now.step:
@@ -142,7 +142,8 @@ def restyle(state: RestyleState) -> Iterator[Answer]:
             if now.step < STEPS:
                 yield {"progress": f"Finding {title}: step {now.step} of {STEPS}"}
         found.append(now.styles)
-    yield {**_restyled(state, torch.cat(found), torch.cat(drawn)), "progress": "Done", "done": True}
+    other = {"other": pictures(from_pad(state.model, state.pad_of("other"))[0])}
+    yield {**_restyled(state, torch.cat(found), torch.cat(drawn)), **other, "progress": "Done", "done": True}
 
 
 @locked
