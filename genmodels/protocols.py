@@ -312,6 +312,9 @@ class Denoises(Samples, SamplesStepwise, Completes, Protocol):
     ) -> Iterator["Step"]:
         """Every step of `complete`, whose result the last clean images are; sigma rises again where a new round begins."""
 
+    def denoise(self, noisy: Tensor, sigma: float, labels: Tensor | None = None) -> Tensor:
+        """Clean images that fit ones to which Gaussian noise of standard deviation sigma was added."""
+
 
 @runtime_checkable
 class WritesRows(Samples, SamplesStepwise, Completes, HasLikelihood, Protocol):

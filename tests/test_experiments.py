@@ -32,6 +32,8 @@ TINY = {
     "anomaly": {"usual": 12, "strange": 6},
     "few-labels": {"k": [1, 2], "many": 60, "test": 20, "seeds": [0, 1]},
     "compress": {"pictures": 4, "coded": 1, "known": 10, "bits": [4, 8]},
+    "projection": {"n": 3, "timed": 1, "steps": [2, 12]},
+    "repair": {"n": 2},
 }
 
 
@@ -110,6 +112,29 @@ def test_augmentation(data, tmp_path):
     kinds = {(row["added"], row["family"]) for row in result["rows"]}
     assert len(kinds) == len(result["rows"]) == 6
     assert {row["seeds"] for row in result["rows"]} == {2}
+
+
+def test_projection(data, tmp_path):
+    result = experiments.run("projection", only=["mnist"], changes=TINY["projection"], out=tmp_path)
+    check_format(result)
+    rows = {(row["model"], row["way"], row["steps"]): row for row in result["rows"]}
+    searched = {(way, steps) for model, way, steps in rows if model == "gan-mnist"}
+    assert searched == set(itertools.product(["w", "w+"], [2, 12]))
+    assert rows["gan-mnist", "w+", 12]["psnr"] > rows["gan-mnist", "w+", 2]["psnr"]
+    assert rows["ae-mnist", "encoder", 0]["psnr"] > 20
+    assert "of mnist to" in result["reading"]
+
+
+def test_repair(data, tmp_path):
+    result = experiments.run(
+        "repair", families=["filter", "autoencoder"], only=["mnist"], changes=TINY["repair"], out=tmp_path
+    )
+    check_format(result)
+    rows = {(row["damage"], row["way"]): row for row in result["rows"]}
+    assert {way for _, way in rows} == {"nothing", "filter", "autoencoder"}
+    assert rows["half", "filter"]["model"] == "bicubic enlargement"
+    assert rows["half", "filter"]["psnr"] > rows["half", "nothing"]["psnr"]
+    assert {row["n"] for row in result["rows"]} == {2}
 
 
 def test_transfer(data, tmp_path):
@@ -466,7 +491,7 @@ def test_a_run_that_diverges_says_so(data, tmp_path, monkeypatch):
     [
         (
             ["fame"],
-            "There is no experiment 'fame'; the experiments are attribution, augmentation, transfer, minutes, sketch.",
+            f"There is no experiment 'fame'; the experiments are {', '.join(experiments.NAMES)}.",
         ),
         (["transfer", "--families", "vae", "pixelcnn"], "has no family 'pixelcnn', but vae, gan, flow, diffusion."),
         (["transfer", "--only", "omniglot"], "has no data set 'omniglot', but mnist, fashion-mnist, heroes."),

@@ -165,9 +165,10 @@ def test_who_stops_listening_stops_the_network(key: str, after: int, calls: list
 
 def test_a_state_is_what_it_says() -> None:
     for section in SECTIONS.values():
-        for model in section.models():
-            state = section.parse({"model": model})
-            assert section.parse(state.picked("model", *state.kinds())) == state, section.key
+        for name in section.State.subjects(section.models()):
+            state = section.parse({section.State.subject: name})
+            again = {section.State.subject: name} | state.picked(*state.kinds())
+            assert section.parse(again) == state, section.key
 
 
 @pytest.mark.parametrize(

@@ -32,7 +32,18 @@ from genmodels.models.base import checked
 from genmodels.version import __version__
 
 #: Modules of this package, in the order in which they are worth running.
-NAMES = ("attribution", "augmentation", "transfer", "minutes", "sketch", "anomaly", "few-labels", "compress")
+NAMES = (
+    "attribution",
+    "augmentation",
+    "transfer",
+    "minutes",
+    "sketch",
+    "anomaly",
+    "few-labels",
+    "compress",
+    "projection",
+    "repair",
+)
 
 Row = dict[str, Any]
 Report = Callable[[float], None]  # share of a unit that is done

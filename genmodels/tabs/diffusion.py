@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 
 from genmodels.tabs.base import Accent, Glance, Tab
-from genmodels.wrappers import core, denoisers, diffusion, hub_pictures, sketches, solver_grid
+from genmodels.wrappers import core, denoisers, diffusion, hub_pictures, repair, sketches, solver_grid
 from genmodels.wrappers.section import Section, View
 
 FAMILY = "diffusion"
@@ -115,6 +115,15 @@ TAB = Tab(
             patient, diffusion.FillState, diffusion.fill,
             (View("grid", "given", "What it is given", {"count": 1, "place": "side"}), film(8)), verb="Fill in",
             task="Hide the middle of a digit, so that it could be two of them.",
+        ),
+        section(
+            "repair", "Repair an old picture",
+            "Scratches, holes and grain, or half the resolution: the same damage to one picture for three families and for a filter "
+            "that knows nothing of pictures. Where the damage is, they are told; the pixels beside it stay as they are. This is how "
+            "old photographs are restored and small ones enlarged.",
+            repair.models, repair.RepairState, repair.repair,
+            (View("gallery", "gallery", "Closest to yours", {"columns": 3, "count": 6, "lines": 2, "take": True}), View("words", "words")),
+            verb="Damage and mend", task="Find a damage that the filter mends better than any network, and one that it can’t.",
         ),
         section(
             "same", "Same noise, told otherwise",

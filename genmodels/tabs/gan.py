@@ -1,7 +1,15 @@
-"""The GAN tab: spot the fake first, then generate, walk in a loop, mix styles, ask the critic, and watch training."""
+"""The GAN tab: spot the fake first, then generate, walk, mix styles, bring a picture in, ask the critic, watch training."""
 
 from genmodels.tabs.base import Accent, Glance, Tab
-from genmodels.wrappers import core, discriminator, sampling, spot_the_fake, style_mixing, training_films
+from genmodels.wrappers import (
+    core,
+    discriminator,
+    projection,
+    sampling,
+    spot_the_fake,
+    style_mixing,
+    training_films,
+)
 from genmodels.wrappers.section import Section, View
 from genmodels.wrappers.state import State
 
@@ -39,7 +47,7 @@ TAB = Tab(
             ["z", "w"], ["w", "generator"], ["generator", "fake"], ["fake", "critic"], ["real", "critic"],
             ["critic", "score"],
         ],
-        "lights": {"generate": DRAWS, "walk": DRAWS, "mix": DRAWS[1:], "critic": ["fake", "real", "critic", "score"]},
+        "lights": {"generate": DRAWS, "walk": DRAWS, "mix": DRAWS[1:], "project": DRAWS[1:], "restyle": DRAWS[1:], "critic": ["fake", "real", "critic", "score"]},
     },
     accent=Accent("#be123c", "#fb7185"),
     glance=Glance(
@@ -50,7 +58,7 @@ TAB = Tab(
         training="A game of two losses: the critic against the generator",
         sampling="One pass: noise to style to picture",
         strengths=("sharp pictures", "in a single pass", "styles that mix"),
-        limits=("no likelihood", "no way back to a code", "a game that may tip over"),
+        limits=("no likelihood", "a way back only by search", "a game that may tip over"),
         picture="Twelve heroes that change as the noise changes that they are drawn from",
     ),
     sections=[
@@ -87,6 +95,32 @@ TAB = Tab(
             models, style_mixing.MixState, style_mixing.mix,
             (View("crossed", "table", "Mixed styles", {"rows": 4, "columns": 6, "take": True}),),
             task="Move the slider layer by layer: which one decides on the shape, which one on the colour or stroke?",
+        ),
+        Section(
+            "gan.project", "Bring your picture in",
+            "A GAN has no way back from a picture to its style, so one is searched for: the closest of 256 that are drawn, then "
+            "step by step downhill through the generator. This is how photographs are edited by a GAN: what has a style can be "
+            "mixed with others.",
+            models, projection.ProjectState, projection.bring_in,
+            (
+                View("gallery", "gallery", "Yours, and what the generator makes of it", {"columns": 3, "count": 3, "lines": 2, "take": True}),
+                View("grid", "typical", "From the most typical picture (ψ = 0) to yours (1) and beyond", {"columns": 6, "count": 6, "take": True}),
+            ),
+            work=True, element="gm-steps", verb="Search",
+            task="Draw what this GAN has never seen: how close does it come with one style, and how close with one per layer?",
+        ),
+        Section(
+            "gan.restyle", "Style of another on yours",
+            "Both pictures are searched for; then the first layers take the style of the picture on the left, the others that "
+            "of the picture on top: yours, another one, or one that the GAN draws.",
+            models, projection.RestyleState, projection.restyle,
+            (
+                View("second", "other", "The other picture", {"place": "side"}),
+                View("crossed", "table", "Styles of both", {"rows": 2, "columns": 6, "take": True}),
+                View("film", "film", "A walk from yours to the other and on", {"loops": True, "plays": True, "interval": 80}),
+            ),
+            work=True, element="gm-steps", verb="Mix",
+            task="Give a boot the fabric of a shirt: which layers must follow whom?",
         ),
         Section(
             "gan.critic", "The critic looks",

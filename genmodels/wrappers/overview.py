@@ -20,12 +20,14 @@ from genmodels.wrappers import (
     latents,
     likelihoods,
     on_record,
+    projection,
 )
 from genmodels.wrappers.pictures import from_pad
 from genmodels.wrappers.section import Answer, Whole, pictures, share
 from genmodels.wrappers.state import Choices, DataState, FreeState, drawing, field, seed
 
 NOISE = 0.6  # the share of noise through which a denoiser looks
+SOUGHT = 150  # steps: the better half of what more would find, in half the time
 MADE = 4  # endings, variations, neighbours: as many as make a square
 log = logging.getLogger(__name__)
 
@@ -101,6 +103,13 @@ def judge(model: str, state: SeeState) -> Answer:
     nearest = pictures(discriminator.nearest_own(model, state.pad_of("picture"), MADE))
     slots.append(slot(f"Its nearest of {discriminator.OWN}", "picture", nearest))
     return reading(model, slots, seen["words"], Rank(seen["above_test"], "looks generated", "looks real"))
+
+
+def approach(model: str, state: SeeState) -> Iterator[Answer]:
+    """What its generator comes to when it is made to draw the picture."""
+    for now, _ in projection.sought(model, state.pad_of("picture"), "w+", None, state.seed, SOUGHT):
+        found = slot("Closest it can draw", "picture", pictures(now.images.clamp(-1, 1)), place=1)
+        yield {"model": model, "slots": [found]}
 
 
 def invert(model: str, state: SeeState) -> Answer:
@@ -180,6 +189,7 @@ READERS = [
     Reader((protocols.Denoises,), drown, restore),
     Reader((protocols.WritesRows,), write, write_on),
     Reader((protocols.ShowsLayers,), invert),
+    Reader((protocols.Judges, protocols.HasStyles), judge, approach),
     Reader((protocols.Judges, protocols.Samples), judge),
     Reader((protocols.HasPosterior,), place),
     Reader((protocols.Encodes, protocols.Decodes), rebuild),

@@ -70,11 +70,11 @@ def _styles(model: HasStyles, seed: int, n: int, index: int | None, psi: float) 
     return model.styles(model.sample_codes(labels, generators=seeded(range(seed, seed + n))), labels, psi)
 
 
-def _mixed(left: Tensor, top: Tensor, crossover: int) -> Tensor:
+def mixed(left: Tensor, top: Tensor, crossover: int) -> Tensor:
     """Styles `(R * C, num_layers, D)`, row by row: those of `left` `(R, …)` before the crossover, of `top` `(C, …)` after."""
-    mixed = top.repeat(len(left), 1, 1)
-    mixed[:, :crossover] = left.repeat_interleave(len(top), 0)[:, :crossover]
-    return mixed
+    styles = top.repeat(len(left), 1, 1)
+    styles[:, :crossover] = left.repeat_interleave(len(top), 0)[:, :crossover]
+    return styles
 
 
 # -- as sections -------------------------------------------------------------------------------------------------------
@@ -151,6 +151,6 @@ def mix(state: MixState) -> Answer:
     model, index = get_model(state.model, HasStyles), class_index(state.model, class_of(state.label))
     seeds, psi = ((state.row_seed, ROWS), (state.column_seed, COLUMNS)), state.truncation_psi
     left, top = (_styles(model, first, n, index, psi) for first, n in seeds)
-    x = model.synthesize(torch.cat([left, top, _mixed(left, top, state.crossover)])).clamp(-1, 1)
+    x = model.synthesize(torch.cat([left, top, mixed(left, top, state.crossover)])).clamp(-1, 1)
     parts = x.split([ROWS, COLUMNS, ROWS * COLUMNS])
     return {"table": {key: pictures(part) for key, part in zip(("left", "top", "cells"), parts, strict=True)}}
