@@ -19,7 +19,7 @@ from genmodels.protocols import (
     ShowsLayers,
     abilities_of,
 )
-from genmodels.registry import FAMILIES, get_family, representatives
+from genmodels.registry import get_family, representatives
 from genmodels.repair import HALF, Damaged, by_hand, damage, mend
 from genmodels.wrappers import core, on_record
 from genmodels.wrappers.bottleneck import finite_psnr
@@ -51,9 +51,8 @@ def mends(family: str) -> bool:
 
 def models() -> list[str]:
     """The general model of each such family for each data set, the ones that know most kinds of damage first."""
-    here_now = core.available_by(FAMILIES)
     families = sorted(filter(mends, representatives()), key=lambda f: Denoises not in abilities_of(get_family(f)))
-    names = [name for family in families for name in here_now[family] if _is_general(name)]
+    names = [name for family in families for name in core.available(family) if _is_general(name)]
     first = {(core.describe(name)["family"], core.describe(name)["data"]): name for name in reversed(names)}
     return [name for name in names if name in first.values()]
 
