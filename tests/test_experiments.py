@@ -202,13 +202,13 @@ def test_few_labels(data, tmp_path):
     learners = {(features, learnt) for features, learnt, _ in rows}
     assert learners == {
         ("pixels", "nothing"),
-        ("ae-mnist: code", "without classes"),
-        ("ae-mnist: code", "untrained"),
-        ("gan-mnist: critic's features", "with classes"),
-        ("gan-mnist: critic's features", "untrained"),
+        ("ae: code", "without classes"),
+        ("ae: code", "untrained"),
+        ("gan: critic's features", "with classes"),
+        ("gan: critic's features", "untrained"),
     }
     assert {(row["k"], row["labels"], row["seeds"]) for row in rows.values()} == {(1, 10, 2), (2, 20, 2), (6, 60, 1)}
-    assert rows["gan-mnist: critic's features", "with classes", 2]["accuracy"] > 40, "guessing is right in 10 %"
+    assert rows["gan: critic's features", "with classes", 2]["accuracy"] > 40, "guessing is right in 10 %"
 
 
 def test_a_linear_classifier_finds_what_is_linear():
@@ -223,16 +223,16 @@ def test_compress(data, tmp_path):
     result = experiments.run("compress", **asked, changes=TINY["compress"], out=tmp_path)
     check_format(result)
     rows = {(row["coder"], row["setting"]): row for row in result["rows"]}
-    four, eight = (rows["code of ae-mnist", f"{bits} bits a number"] for bits in (4, 8))
+    four, eight = (rows["code of ae", f"{bits} bits a number"] for bits in (4, 8))
     assert (four["bytes"], eight["bytes"]) == (16, 32)
     assert four["psnr"] < eight["psnr"]
-    coded, ideal = (rows["likelihood of pixelcnn-mnist", of] for of in ("range coder", "ideal, of the same pictures"))
+    coded, ideal = (rows["likelihood of pixelcnn", of] for of in ("range coder", "ideal, of the same pictures"))
     assert ideal["bytes"] <= coded["bytes"] <= ideal["bytes"] + 8
     assert rows["PNG, a file each", "lossless"]["psnr"] is None
     jpeg = [rows["JPEG, one file of all", f"quality {q}"] for q in compress.QUALITIES]
     assert [row["psnr"] for row in jpeg] == sorted(row["psnr"] for row in jpeg)
     assert [row["bytes"] for row in jpeg] == sorted(row["bytes"] for row in jpeg)
-    assert "without loss pixelcnn-mnist" in result["reading"]
+    assert "without loss pixelcnn" in result["reading"]
 
 
 @pytest.mark.parametrize("name", experiments.NAMES)

@@ -110,6 +110,7 @@ def of_model(s: CompressSettings, data: str, name: str, family: str, lab: Lab) -
     images = some(data, "test", s.pictures, s.seed)
     x = to_float(images.pixels)
     about = {"data": data, "family": family}
+    name = name.removesuffix(f"-{data}")
     rows: list[Row] = []
     if operations.compresses(model):
         rows += [about | row for row in by_code(s, model, name, x, some(data, "train", s.known, s.seed))]

@@ -66,7 +66,7 @@ def of_model(s: FewLabelsSettings, data: str, name: str, family: str, lab: Lab) 
     told = TOLD if type(model).reads_labels and model.num_classes and not reads_captions(model) else NOT_TOLD
     torch.manual_seed(0)
     fresh = type(model)(model.config).eval()
-    about = {"data": data, "family": family, "features": f"{name}: {kind_of(model)}"}
+    about = {"data": data, "family": family, "features": f"{name.removesuffix(f'-{data}')}: {kind_of(model)}"}
     trained = classified(s, data, numbers(model), about | {"learnt": told}, between(lab.report, 0.0, 0.5))
     return trained + classified(s, data, numbers(fresh), about | {"learnt": UNTRAINED}, between(lab.report, 0.5, 1.0))
 
@@ -154,7 +154,8 @@ def protocol(s: FewLabelsSettings) -> str:
 
 def reading(rows: list[Row]) -> str:
     """What models that never saw a class add to the fewest labels, and to the most of the few, by data set."""
-    few_ones = sorted({row["k"] for row in rows})[:-1]
+    most = {data: max(row["k"] for row in rows if row["data"] == data) for data in {row["data"] for row in rows}}
+    few_ones = sorted({row["k"] for row in rows if row["k"] < most[row["data"]]})
     said = []
     for k in dict.fromkeys([*few_ones[:1], *few_ones[-1:]]):
         of_k = [row for row in rows if row["k"] == k]
