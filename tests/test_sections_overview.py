@@ -159,7 +159,7 @@ def test_the_nearest_of_its_own_are_near() -> None:
 def test_the_rest_comes_in_parts_and_then_as_a_whole() -> None:
     """The given half stays; the endings differ; denoising goes on from step to step, and says how hard it was."""
     *parts, last = fill(picture="#5", seed=3)
-    assert {family for part in parts for family in part["families"]} == {"pixelcnn", "diffusion"}
+    assert {family for part in parts for family in part["families"]} == {"gan", "pixelcnn", "diffusion"}
     assert last["done"] is True
     finished = unpacked(last["families"]["pixelcnn"]["slots"][0]["value"])
     given = unpacked({"pixels": examples.of_kind("ae-mnist")[5][1]["pixels"], "shape": [1, 1, 28, 28]})[0]
