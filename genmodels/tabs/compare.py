@@ -65,9 +65,9 @@ def glance(state: FreeState) -> Answer:
 def experiment(name: str) -> Section:
     """A section of an experiment's results, also of one that this page doesn't know."""
     title, text = EXPERIMENTS.get(name) or (experiment_results.told(name, "title") or name, "")
-    panels = experiment_results.panels(name)
-    plots = {"room": [320 * -(-panels // 3), 310 * panels + 30 * bool(panels)]}
-    rows = table(*((775, 975) if panels else (32, 50)), unread=True)
+    desk, phone = experiment_results.room(name)
+    plots = {"room": [desk, phone]}
+    rows = table(*((775, 975) if desk else (32, 50)), unread=True)
     return Section(
         f"compare.{name}", title, text, tuple, experiment_results.ResultsState, experiment_results.show(name),
         (View("words", "words"), View("plots", "plots", "", plots), *rows),
@@ -111,7 +111,7 @@ TAB = Tab(
             (
                 View("many", "pictures", "", {"place": "side"}),
                 View("gallery", "all", "The pictures", {"columns": outsiders.SHOWN, "count": outsiders.PICTURES}),
-                View("rankings", "rankings", "", {"columns": outsiders.SHOWN}),
+                View("rankings", "rankings", "", {"columns": outsiders.SHOWN, "room": [1014, 832]}),
                 View("words", "words"),
             ),
             element="gm-steps", work=True, verb="Rank them",
@@ -119,7 +119,7 @@ TAB = Tab(
         ),
         Section("compare.samples", "Pictures of a model", "Some that its checkpoint keeps, without loading it.",
                 on_record.everyone, State, bundled_samples.samples, hidden=True),
-        Section("compare.glance", "At a glance", "", tuple, FreeState, glance, table(810, 880, whole=True)),
+        Section("compare.glance", "At a glance", "", tuple, FreeState, glance, table(810, 920, whole=True)),
         measured("size", "Size", "How large each model is, and how long it was trained.", comparison.size),
         measured(
             "quality", "Quality",

@@ -30,10 +30,21 @@ def told(name: str, key: str) -> str:
         return ""
 
 
-def panels(name: str) -> int:
-    """How many panels the plots of an experiment have, so that the page can keep their room; 0: nothing to draw."""
-    answer = _show(name, ResultsState())
-    return sum(len(plot["panels"]) for plot in answer["plots"])
+def room(name: str) -> tuple[int, int]:
+    """About how many pixels the plots of an experiment take on a desk and on a phone, to be kept for them; 0: nothing to draw.
+
+    Three panels stand side by side on a desk; names along an axis are slanted; the key breaks its lines.
+    """
+    desk = phone = 0
+    for plot in _show(name, ResultsState())["plots"]:
+        count, names = len(plot["panels"]), plot["x"]["names"]
+        one = 284 + round(4.4 * max(map(len, names))) if names else 310
+        keys = sum(
+            45 + 7 * len(key) for key in {series["name"] for panel in plot["panels"] for series in panel["series"]}
+        )
+        desk += -(-count // 3) * one + 75 + 24 * (keys // 620)
+        phone += count * one + 30 + 24 * (keys // 200)
+    return desk, phone
 
 
 def show(name: str) -> Callable[[ResultsState], Answer]:

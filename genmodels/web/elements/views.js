@@ -255,7 +255,7 @@ class Rankings extends View {
   }
   show(rows = []) {
     for (const { title, model, unit, note, gallery } of rows) {
-      const view = Object.assign(document.createElement('gm-gallery'), { options: { ...this.options, title: '' } });
+      const view = Object.assign(document.createElement('gm-gallery'), { options: { ...this.options, title: '', room: undefined } });
       const head = make('p', {}, make('b', { textContent: title }), ` · ${model}${unit ? `, ${unit}` : ''}`);
       this.append(make('div', { class: 'gm-ranking' }, head, view, make('p', { class: 'gm-note', textContent: note })));
       view.show(gallery);
