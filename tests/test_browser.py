@@ -811,8 +811,14 @@ def test_an_emptied_seed_stands_at_its_last_good_value_again(visit: Callable[...
 # -- for eyes and hands of all kinds -----------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("size", ["desk", "phone"])
-@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize(
+    ("theme", "size"),
+    [
+        ("light", "desk"),
+        ("dark", "phone"),
+        *(pytest.param(*pair, marks=pytest.mark.slow) for pair in (("light", "phone"), ("dark", "desk"))),
+    ],
+)
 @tabs
 def test_axe_finds_nothing_serious(visit: Callable[..., Page], tab: str, theme: str, size: str) -> None:
     """On the whole tab, filled, with what can be opened open."""

@@ -137,11 +137,19 @@ def profile(browser: Any) -> Any:  # noqa: F811
     return visitor
 
 
-def test_a_link_shows_the_same_pixels_in_a_fresh_profile_after_a_restart(server: Server, browser: Any) -> None:  # noqa: F811
-    """Of every section with pictures, with values other than the defaults and drawings; no longer than promised."""
+@pytest.mark.parametrize(
+    "sections",
+    [lambda: list({one.tab: one for one in pictured()}.values()), pytest.param(pictured, marks=pytest.mark.slow)],
+)
+def test_a_link_shows_the_same_pixels_in_a_fresh_profile_after_a_restart(
+    server: Server,
+    browser: Any,  # noqa: F811
+    sections: Callable[[], list[Section]],
+) -> None:
+    """Of a section of each tab, or of all, with values other than the defaults and drawings; no longer than promised."""
     links: dict[str, tuple[str, list[str]]] = {}
     former = profile(browser)
-    for one in pictured():
+    for one in sections():
         page = former.new_page()
         page.goto(server.address + address_of(one))
         seen = shown(page, one)
@@ -151,7 +159,7 @@ def test_a_link_shows_the_same_pixels_in_a_fresh_profile_after_a_restart(server:
     former.close()
     server.restart()
     fresh = profile(browser)
-    for one in pictured():
+    for one in sections():
         link, seen = links[one.key]
         said = parse_qs(urlparse(link).query, keep_blank_values=True)
         assert {"tab", "section", *one.State.kinds()} - set(said) <= {"picks", "sentences", "prompt"}, "the whole state"
