@@ -255,7 +255,7 @@ def _drawn(value: Any, model: str) -> str:
 
 @dataclass(frozen=True, kw_only=True)
 class Drawings(Kind):
-    """Several pictures, each as a Drawing; or none. least, most: how many, if there are any. No link says them: they are too long."""
+    """Several pictures, each as a Drawing; or none. least, most: how many, if there are any."""
 
     default: Fitted = lambda model: []
     shown: bool = False

@@ -14,12 +14,13 @@ export const linkTo = (section) => addressOf(section.page.page, section.spec.key
 export async function addressOf(page, key, state) {
   const [tab, section] = key.split('.');
   const [, height, width] = page.shapeOf(bare(state.model ?? state.data)) ?? [];
-  const short = async ([name, value]) => {
-    const bytes = value.length % 4 === 0 && BASE64.test(value) ? bytesOf(value) : [];
+  const short = async (one) => {
+    const bytes = one.length % 4 === 0 && BASE64.test(one) ? bytesOf(one) : [];
     const channels = bytes.length / (height * width);
-    return [name, channels === 1 || channels === 3 ? await packed(bytes, channels, width) : value];
+    return channels === 1 || channels === 3 ? packed(bytes, channels, width) : one;
   };
-  const query = new URLSearchParams({ tab, section, ...Object.fromEntries(await Promise.all(Object.entries(state).map(short))) });
+  const said = async ([name, value]) => [name, (await Promise.all(value.split(',').map(short))).join(',')]; // of several drawings each
+  const query = new URLSearchParams({ tab, section, ...Object.fromEntries(await Promise.all(Object.entries(state).map(said))) });
   return new URL(`./${readable(query)}`, document.baseURI).href;
 }
 
