@@ -195,6 +195,22 @@ def wait_until_served(address: str, process: subprocess.Popen | None = None, sec
 # -- the Hub -----------------------------------------------------------------------------------------------------------
 
 
+@contextlib.contextmanager
+def serve_app(folder: Path, **env: str) -> Iterator[str]:
+    """The address of an app in a process of its own with such an environment. It writes a log into the folder, and no traceback."""
+    port = free_port()
+    env |= {"GRADIO_SERVER_PORT": str(port), "GRADIO_SERVER_NAME": "127.0.0.1"}
+    with open(folder / "log", "w") as log:
+        process = subprocess.Popen([sys.executable, "app.py"], cwd=ROOT, env=environment(**env), stdout=log, stderr=log)
+    try:
+        wait_until_served(f"http://127.0.0.1:{port}", process)
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        process.terminate()
+        process.wait(20)
+    assert "Traceback" not in Path(folder, "log").read_text()
+
+
 def git_repo(folder: Path) -> None:
     """Commit all that lies in a folder."""
     git = ["git", "-c", "user.name=tester", "-c", "user.email=tester@example.org", "-c", "init.defaultBranch=main"]

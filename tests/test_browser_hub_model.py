@@ -1,14 +1,11 @@
 """A checkpoint of the Hub, chosen in the page: by keyboard, on a phone, by its link, and one that can't be."""
 
 import os
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from urllib.parse import parse_qs, urlparse
 
 import pytest
-from helpers import ROOT, environment, free_port, wait_until_served
+from helpers import serve_app
 from test_hub_checkpoints import in_cache
 
 pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
@@ -21,18 +18,10 @@ REPO = "tester/mine"
 @pytest.fixture(scope="module")
 def app_address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The app on a computer of one's own, whose cache has a repo of the Hub."""
-    home, port = tmp_path_factory.mktemp("home"), free_port()
+    home = tmp_path_factory.mktemp("home")
     in_cache(home / "hub", REPO)
-    env = {"GRADIO_SERVER_PORT": str(port), "GRADIO_SERVER_NAME": "127.0.0.1", "HF_HOME": str(home)}
-    with open(home / "log", "w") as log:
-        process = subprocess.Popen([sys.executable, "app.py"], cwd=ROOT, env=environment(**env), stdout=log, stderr=log)
-    try:
-        wait_until_served(f"http://127.0.0.1:{port}", process)
-        yield f"http://127.0.0.1:{port}"
-    finally:
-        process.terminate()
-        process.wait(20)
-    assert "Traceback" not in Path(home, "log").read_text()
+    with serve_app(home, HF_HOME=str(home)) as address:
+        yield address
 
 
 @pytest.mark.parametrize("size", ["phone", "desk"])

@@ -1,13 +1,10 @@
 """Drawing a sketch in the page: by mouse and finger, an example, an upload, undone, and shared."""
 
 import io
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import pytest
-from helpers import ROOT, environment, free_port, wait_until_served
+from helpers import serve_app
 from PIL import Image, ImageDraw
 
 pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
@@ -21,17 +18,9 @@ SHOE = [(0.1, 0.7), (0.1, 0.5), (0.5, 0.4), (0.65, 0.3), (0.9, 0.45), (0.9, 0.7)
 @pytest.fixture(scope="module")
 def app_address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The app with models of one's own, which follow sketches."""
-    folder, port = save_followers(tmp_path_factory.mktemp("followers")), free_port()
-    env = {"GRADIO_SERVER_PORT": str(port), "GRADIO_SERVER_NAME": "127.0.0.1", "GENMODELS_CHECKPOINTS": str(folder)}
-    with open(folder / "log", "w") as log:
-        process = subprocess.Popen([sys.executable, "app.py"], cwd=ROOT, env=environment(**env), stdout=log, stderr=log)
-    try:
-        wait_until_served(f"http://127.0.0.1:{port}", process)
-        yield f"http://127.0.0.1:{port}"
-    finally:
-        process.terminate()
-        process.wait(20)
-    assert "Traceback" not in Path(folder, "log").read_text()
+    folder = save_followers(tmp_path_factory.mktemp("followers"))
+    with serve_app(folder, GENMODELS_CHECKPOINTS=str(folder)) as address:
+        yield address
 
 
 def done(place: Locator) -> None:

@@ -12,7 +12,7 @@ from torch import Tensor
 from genmodels import anomaly, checkpoint, metrics
 from genmodels.data import DATASETS, fit_picture, to_float, to_picture
 from genmodels.experiments import Column, Experiment, Lab, Plot, Row, Settings, Unit
-from genmodels.experiments.common import DRAWN_AT_ONCE, generators, rounded, shuffled, split, unmeasured
+from genmodels.experiments.common import DRAWN_AT_ONCE, able_models, rounded, shuffled, split, unmeasured
 from genmodels.protocols import Decodes, Encodes, HasLikelihood, Judges, abilities_of
 from genmodels.registry import get_family
 
@@ -30,10 +30,9 @@ class AnomalySettings(Settings):
 
 
 def units(s: AnomalySettings) -> Iterator[Unit]:
-    for data in DATASETS:
-        for name in generators(data):
-            family = checkpoint.read_config(name)["family"]
-            if name == f"{get_family(family).short_name or family}-{data}" and can_tell(family):
+    for data, models in able_models(can_tell):
+        for name, family in models:
+            if name == f"{get_family(family).short_name or family}-{data}":
                 yield Unit(name, family, data, partial(of_model, s, data, name, family), (name,), cost=1.0)
 
 

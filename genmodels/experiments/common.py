@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from genmodels import checkpoint, metrics
-from genmodels.data import Images, load_dataset, to_float, to_uint8
+from genmodels.data import DATASETS, Images, load_dataset, to_float, to_uint8
 from genmodels.device import to_fast_layout
 from genmodels.evaluation.measurement import BATCH, bundled_referee
 from genmodels.experiments import Column, Lab, Report, Row
@@ -40,6 +40,14 @@ def generators(data: str) -> list[str]:
     configs = {name: checkpoint.read_config(folder) for name, folder in checkpoint.packaged().items()}
     makers = {name: c for name, c in configs.items() if c["family"] in FAMILIES and not c["config"].get("sketch")}
     return [name for name, c in makers.items() if c["data"]["name"] == data]
+
+
+def able_models(able: Callable[[str], bool]) -> Iterator[tuple[str, list[tuple[str, str]]]]:
+    """Of every data set that has bundled models of families that are able: its name, and theirs with their families."""
+    for data in DATASETS:
+        named = [(name, checkpoint.read_config(name)["family"]) for name in generators(data)]
+        if found := [(name, family) for name, family in named if able(family)]:
+            yield data, found
 
 
 def can_sample(family: str) -> bool:

@@ -14,7 +14,7 @@ from genmodels import checkpoint, compression, metrics, operations
 from genmodels.compression import QUALITIES, Quantiser
 from genmodels.data import DATASETS, Images, tile_pixels, to_float
 from genmodels.experiments import Column, Experiment, Lab, Plot, Row, Settings, Unit
-from genmodels.experiments.common import DRAWN_AT_ONCE, generators, part, rounded, shuffled, split
+from genmodels.experiments.common import DRAWN_AT_ONCE, able_models, part, rounded, shuffled, split
 from genmodels.models.base import Model
 from genmodels.protocols import Decodes, Encodes, HasLikelihood, WritesRows, abilities_of
 from genmodels.registry import get_family
@@ -35,13 +35,9 @@ class CompressSettings(Settings):
 
 
 def units(s: CompressSettings) -> Iterator[Unit]:
-    for data in DATASETS:
-        names = [name for name in generators(data) if can_compress(checkpoint.read_config(name)["family"])]
-        if not names:
-            continue
+    for data, models in able_models(can_compress):
         yield Unit(f"{data}-formats", FORMATS, data, partial(of_formats, s, data), (), cost=0.2)
-        for name in names:
-            family = checkpoint.read_config(name)["family"]
+        for name, family in models:
             yield Unit(name, family, data, partial(of_model, s, data, name, family), (name,), cost=1.0)
 
 

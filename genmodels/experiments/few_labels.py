@@ -14,10 +14,10 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from genmodels import checkpoint
-from genmodels.data import DATASETS, Images, to_float
+from genmodels.data import Images, to_float
 from genmodels.experiments import Column, Experiment, Lab, Plot, Report, Row, Settings, Unit
 from genmodels.experiments.augmentation import few
-from genmodels.experiments.common import between, generators, part, rounded, shuffled, split
+from genmodels.experiments.common import able_models, between, part, rounded, shuffled, split
 from genmodels.models.base import Model
 from genmodels.operations import reads_captions
 from genmodels.protocols import Encodes, Judges, abilities_of
@@ -40,13 +40,9 @@ class FewLabelsSettings(Settings):
 
 
 def units(s: FewLabelsSettings) -> Iterator[Unit]:
-    for data in DATASETS:
-        names = [name for name in generators(data) if describes(checkpoint.read_config(name)["family"])]
-        if not names:
-            continue
+    for data, models in able_models(describes):
         yield Unit(f"{data}-pixels", PIXELS, data, partial(of_pixels, s, data), (), cost=2.0)
-        for name in names:
-            family = checkpoint.read_config(name)["family"]
+        for name, family in models:
             yield Unit(name, family, data, partial(of_model, s, data, name, family), (name,), cost=3.0)
 
 
