@@ -41,8 +41,7 @@ def others(name: str) -> list[str]:
     """The first model of each family for the same data that has codes or a likelihood, this one first."""
     names = on_record.of_data(describe(name)["data"])
     able = [one for one in names if on_record.can(one, HasLikelihood) or _has_codes(one)]
-    first = {describe(one)["family"]: one for one in reversed(able)}
-    return [name, *(one for one in names if first.get(describe(one)["family"]) == one and one != name)]
+    return [name, *(one for one in on_record.first_of_each(able) if one != name)]
 
 
 def _has_codes(name: str) -> bool:

@@ -38,6 +38,15 @@ def of_data(data: str, names: Iterable[str] | None = None) -> list[str]:
     return [name for name in (everyone() if names is None else names) if describe(name)["data"] == data]
 
 
+def first_of_each(names: Iterable[str]) -> list[str]:
+    """The first model of each family for each data set."""
+    first: dict[tuple[str, str], str] = {}
+    for name in names:
+        info = describe(name)
+        first.setdefault((info["family"], info["data"]), name)
+    return list(first.values())
+
+
 def can(name: str, ability: type) -> bool:
     return ability is AnyModel or ability in abilities_of(get_family(describe(name)["family"]))
 

@@ -33,12 +33,7 @@ UNITS = {anomaly.ERROR: "grey levels", anomaly.CRITIC: "", anomaly.BITS: "bits/d
 def tellers() -> list[str]:
     """The models that have a score for strangeness, the usual one of each family for each data set."""
     names = [name for name in on_record.everyone() if can_tell(describe(name)["family"])]
-    first: dict[tuple[str, str], str] = {}
-    for name in names:
-        info = describe(name)
-        if examples.known_images(name) is not None:
-            first.setdefault((info["family"], info["data"]), name)
-    return list(first.values())
+    return on_record.first_of_each(name for name in names if examples.known_images(name) is not None)
 
 
 def strange_kinds(model: str) -> list[tuple[str, str]]:

@@ -41,8 +41,7 @@ def _reads_captions(name: str) -> bool:
 def usual(model: str) -> list[str]:
     """Who races unless somebody else is chosen: the first model of each family for this model's data, and one's own."""
     names = _of_the_same(model)
-    first = {describe(name)["family"]: name for name in reversed(names)}
-    racing = {*first.values(), *own()}
+    racing = {*on_record.first_of_each(names), *own()}
     return [name for name in names if name in racing]
 
 

@@ -53,8 +53,7 @@ def models() -> list[str]:
     """The general model of each such family for each data set, the ones that know most kinds of damage first."""
     families = sorted(filter(mends, representatives()), key=lambda f: Denoises not in abilities_of(get_family(f)))
     names = [name for family in families for name in core.available(family) if _is_general(name)]
-    first = {(core.describe(name)["family"], core.describe(name)["data"]): name for name in reversed(names)}
-    return [name for name in names if name in first.values()]
+    return on_record.first_of_each(names)
 
 
 def _is_general(name: str) -> bool:
