@@ -181,7 +181,7 @@ def roc_auc_interval(area: float, usual: int, strange: int) -> tuple[float, floa
     """The 95 % interval of a ROC AUC of so many usual and strange images, by the standard error of Hanley & McNeil 1982.
 
     >>> [round(end, 3) for end in roc_auc_interval(0.8, 100, 100)]
-    [0.738, 0.862]
+    [0.739, 0.861]
     """
     first, second = area / (2 - area), 2 * area**2 / (1 + area)
     variance = area * (1 - area) + (strange - 1) * (first - area**2) + (usual - 1) * (second - area**2)

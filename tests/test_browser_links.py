@@ -77,6 +77,12 @@ def pictured() -> list[Section]:
     return [one for one in found if shown(one.spec()) & PICTURES and one.lane != "network"]
 
 
+def quick() -> list[Section]:
+    """One of each tab that answers at once, and the first that works."""
+    at_once = {one.tab: one for one in pictured() if not one.work}
+    return [*at_once.values(), next(one for one in pictured() if one.work)]
+
+
 def drawn(model: str, key: str, kind: str) -> str:
     """A drawing of a few bars, another one for each key; or what hides a patch."""
     channels, height, width = describe(model)["shape"]
@@ -139,14 +145,14 @@ def profile(browser: Any) -> Any:  # noqa: F811
 
 @pytest.mark.parametrize(
     "sections",
-    [lambda: list({one.tab: one for one in pictured()}.values()), pytest.param(pictured, marks=pytest.mark.slow)],
+    [quick, pytest.param(pictured, marks=pytest.mark.slow)],
 )
 def test_a_link_shows_the_same_pixels_in_a_fresh_profile_after_a_restart(
     server: Server,
     browser: Any,  # noqa: F811
     sections: Callable[[], list[Section]],
 ) -> None:
-    """Of a section of each tab, or of all, with values other than the defaults and drawings; no longer than promised."""
+    """Of one section of each tab that answers at once and one that works, or of all, with values other than the defaults and drawings; no longer than promised."""
     links: dict[str, tuple[str, list[str]]] = {}
     former = profile(browser)
     for one in sections():
