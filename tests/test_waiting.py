@@ -132,6 +132,22 @@ def test_what_nobody_reads_ends_and_is_forgotten(
     assert 1 <= len(served.steps) < STEPS
 
 
+def test_what_ended_just_now_is_kept_though_something_ended_before(served: SimpleNamespace, ended: None) -> None:
+    """Of one session: else who asks again after a while finds a queue that has just been forgotten."""
+    served.go.set()
+    ends = []
+    for _ in range(2):
+        join(served, "twice.1")
+        list(told(served, "twice.1"))
+        deadline = time.monotonic() + 20
+        while "twice.1" not in served.queue._ended or served.queue._ended["twice.1"] in ends:
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+        ends.append(served.queue._ended["twice.1"])
+    assert [end.cancelled() for end in ends] == [True, False]
+    assert ends[1].when() > ends[0].when()
+
+
 def test_no_file_of_the_host_is_looked_up(served: SimpleNamespace, ended: None) -> None:
     file = {"path": "/etc/passwd", "meta": {"_type": "gradio.FileData"}}
     answer = httpx.post(f"{served.address}/call/work", json={"data": [{"picture": [file]}]})

@@ -27,6 +27,10 @@ ENOUGH = f"You have {OF_A_VISIT} answers under way already; wait for one of them
 class Queue(queueing.Queue):
     """See the module. `push`, `send_message` and `process_events` are Gradio's; its version is pinned."""
 
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._ended: dict[str, asyncio.TimerHandle] = {}  # by session: when its last answer has been kept long enough
+
     async def push(self, body: Any, request: Any, username: str | None) -> Any:
         if _holds_files(body.data):
             return False, FILES, "error"
@@ -53,11 +57,14 @@ class Queue(queueing.Queue):
         try:
             await super().process_events(events, *rest, **more)
         finally:
-            for event in events:
-                asyncio.get_running_loop().call_later(KEPT, self.forget, event.session_hash)
+            for session in {event.session_hash for event in events}:
+                if former := self._ended.get(session):
+                    former.cancel()  # what ended just now is to be fetched yet
+                self._ended[session] = asyncio.get_running_loop().call_later(KEPT, self.forget, session)
 
     def forget(self, session: str) -> None:
         """All of a session of which nothing waits and nothing is computed."""
+        self._ended.pop(session, None)
         if all(event.session_hash != session for event in self.event_ids_to_events.values()):
             self.pending_messages_per_session.pop(session, None)
             self.pending_event_ids_session.pop(session, None)
