@@ -43,7 +43,10 @@ def test_every_stroke_is_answered_and_then_drawn_out(visit: Callable[..., Page])
     done(place)
     expect(place.locator(".gm-verdict")).to_contain_text("ms of computing")
     mine = pixels(sheet)
-    page.reload()  # the address has the drawing
+    page.wait_for_function(  # the address follows a little later
+        "document.querySelector('gm-sketch').good.sketch === new URLSearchParams(location.search).get('sketch')"
+    )
+    page.reload()  # it has the drawing
     place = section(page, "diffusion.sketch")
     page.wait_for_function(
         "(mine) => document.querySelector('gm-sketch .gm-pad-canvas').toDataURL() === mine", arg=mine
