@@ -343,6 +343,28 @@ def _on_interrupt() -> list[int]:
     return received
 
 
+@contextlib.contextmanager
+def _interrupt() -> Iterator[Callable[[], None]]:
+    """Ctrl-C interrupts, and so does the function that is yielded, once it was pressed: where Python was within a destructor
+    or a callback of C, it has only printed the interruption and gone on."""
+    received = False
+
+    def interrupt(number: int, frame: Any) -> None:
+        nonlocal received
+        received = True
+        raise KeyboardInterrupt
+
+    def raise_again() -> None:
+        if received:
+            raise KeyboardInterrupt
+
+    former = signal.signal(signal.SIGINT, interrupt)
+    try:
+        yield raise_again
+    finally:
+        signal.signal(signal.SIGINT, former)
+
+
 def _evaluate(options: argparse.Namespace) -> None:
     from genmodels.card import write_card
     from genmodels.device import process_state
@@ -403,9 +425,13 @@ def _progress_bar(
     from tqdm import tqdm
 
     form = "{l_bar}{bar}| {elapsed}<{remaining}{postfix}"
-    with tqdm(total=1.0, bar_format=form, smoothing=0, leave=False, disable=not shown) as bar:
+    with (
+        _interrupt() as raise_again,
+        tqdm(total=1.0, bar_format=form, smoothing=0, leave=False, disable=not shown) as bar,
+    ):
 
         def show(part: str, share: float, whole: float) -> None:
+            raise_again()
             if share == 0:
                 bar.reset()
             bar.set_description(f"{name}{titles.get(part, part)}", refresh=False)

@@ -3,8 +3,11 @@
 The environment variables GRADIO_SERVER_NAME and GRADIO_SERVER_PORT choose host and port.
 """
 
+import contextlib
 import os
+from collections.abc import Iterator
 
+from genmodels import checkpoint
 from genmodels.wrappers import apart, core, hub_checkpoints, hub_repos, on_record, race
 
 # before gradio is imported, which reads both: no telemetry, no version check
@@ -17,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import gradio as gr
+from gradio.routes import App
 from starlette.middleware import Middleware
 from starlette.middleware.gzip import GZipMiddleware
 from starlette.requests import Request
@@ -51,22 +55,38 @@ footer .divider { display: none !important; }
 """
 
 
+@checkpoint.one_look()
 def build_app() -> gr.Blocks:
     """The whole app: one page that lays itself out from a spec, each family alone at `/<key>`, and an endpoint per section."""
     spec = page.spec()
-    with gr.Blocks(title="genmodels", analytics_enabled=False, delete_cache=(3600, 3600)) as demo:
-        component(spec)
-        for section in page.sections().values():
-            if section.is_ready:
-                endpoint(section)
-        for lane, limit in LANES.items():
-            name = f"work_{lane}"
-            gr.api(page.follow, api_name=name, api_visibility="private", concurrency_id=lane, concurrency_limit=limit)
-    for tab in spec["tabs"]:
-        with demo.route(tab["title"], f"/{tab['key']}", show_in_navbar=False):
-            component(spec | {"tabs": [tab]}, route=tab["key"])
-    waiting.bounded(demo)
+    with without_servers():
+        with gr.Blocks(title="genmodels", analytics_enabled=False, delete_cache=(3600, 3600)) as demo:
+            component(spec)
+            for section in page.sections().values():
+                if section.is_ready:
+                    endpoint(section)
+            for lane, limit in LANES.items():
+                name = f"work_{lane}"
+                gr.api(
+                    page.follow, api_name=name, api_visibility="private", concurrency_id=lane, concurrency_limit=limit
+                )
+        for tab in spec["tabs"]:
+            with demo.route(tab["title"], f"/{tab['key']}", show_in_navbar=False):
+                component(spec | {"tabs": [tab]}, route=tab["key"])
+        waiting.bounded(demo)
     return demo
+
+
+@contextlib.contextmanager
+def without_servers() -> Iterator[None]:
+    """Gradio makes a server's app of a page each time that something is added to it, and only the one that `launch` makes serves:
+    without the other ten the start is a second shorter."""
+    usual = App.create_app
+    App.create_app = staticmethod(lambda *_, **__: None)  # type: ignore[assignment, method-assign]
+    try:
+        yield
+    finally:
+        App.create_app = staticmethod(usual)  # type: ignore[method-assign]
 
 
 def component(spec: dict[str, Any], route: str = "") -> gr.HTML:
@@ -206,23 +226,18 @@ def main(port: int | None = None) -> None:
     app = build_app()
     work_apart()
     app.launch(server_port=port, prevent_thread_lock=True, **place, **launch_options())
-    warm_up()
+    warm_up(pause=0.05)  # for those who ask meanwhile
     app.block_thread()
 
 
-def warm_up() -> None:
-    """What takes seconds, and should not wait for the first visitor who asks."""
+def warm_up(pause: float = 0) -> None:
+    """What takes seconds, and should not wait for the first visitor who asks. pause: seconds between two models."""
     on_record.records()  # reads all weights once, to tell whose figures hold
     import_module("genmodels.models.pipeline")  # diffusers
-    core.load_all()
+    core.load_all(pause)
 
 
 def work_apart() -> None:
     """Let work be computed in another process, so much at once as its lanes let in."""
-
-    def prepare() -> None:
-        warm_up()
-        race.warm_up()
-
     at_once = sum(LANES[lane] for lane in apart.LANES)
-    apart.begin(lambda key: page.sections()[key].answer, at_once, prepare)
+    apart.begin(lambda key: page.sections()[key].answer, at_once, shared=warm_up, prepare=race.warm_up)

@@ -14,12 +14,14 @@ pipeline.py                                 the pipeline's code, which this libr
 film.webp, film.json, collapse.webp, collapse.json    optional: training filmed, see scripts/train_film.py
 """
 
+import contextlib
 import functools
 import hashlib
 import json
 import os
 import shutil
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextvars import ContextVar
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -58,6 +60,7 @@ BUNDLED = _bundled_roots()
 OWN = "GENMODELS_CHECKPOINTS"
 #: Those of the Hub that belong to the app's models while it runs: name -> folder. See wrappers/hub_checkpoints.py.
 JOINED: dict[str, Path] = {}
+_looked: ContextVar[dict[str, dict[str, Any] | str] | None] = ContextVar("looked", default=None)
 NO_MODELS = "none (pip install genmodels-checkpoints)"
 
 
@@ -144,7 +147,19 @@ def unreadable() -> dict[str, str]:
     return {name: config for name, config in _all_configs().items() if isinstance(config, str)}
 
 
+@contextlib.contextmanager
+def one_look() -> Iterator[None]:
+    """Within it this thread takes the bundled models to stay as they are, for what asks of them a thousand times in a second."""
+    token = _looked.set(_all_configs())
+    try:
+        yield
+    finally:
+        _looked.reset(token)
+
+
 def _all_configs() -> dict[str, dict[str, Any] | str]:
+    if (known := _looked.get()) is not None:
+        return known
     found: dict[str, dict[str, Any] | str] = {}
     for name, folder in bundled().items():
         try:
@@ -358,7 +373,7 @@ def outline(source: Source) -> Model:
     family = found.family
     try:
         # Shapes without memory: the weights must fit before a model is built.
-        with torch.device("meta"), _WithoutNormal():
+        with torch.device("meta"), _Undrawn():
             return family(family.Config.from_json(found.config["config"]))
     except (ValueError, TypeError, RuntimeError) as error:
         raise ValueError(f"{found.folder / CONFIG} doesn't describe a model: {error}") from error
@@ -383,7 +398,8 @@ def load(source: Source, *, device: torch.device | str | None = None) -> Model:
         tensors = read_tensors(folder / name)
         _check_fit(folder / name, tensors, {stored: wanted[key] for stored, key in keys.items()})
         weights |= {key: tensors[stored] for stored, key in keys.items()}
-    model = family(outlined.config)
+    with _Undrawn():
+        model = family(outlined.config)
     model.load_state_dict(
         {key: value.float() if value.is_floating_point() else value for key, value in weights.items()}
     )
@@ -413,11 +429,13 @@ def started(source: Source, family: str, changes: Mapping[str, Any]) -> Model:
     return model
 
 
-class _WithoutNormal(TorchFunctionMode):
-    """Skips normal_: on the meta device it imports half of torch (1.5 s), to draw numbers that nobody reads."""
+class _Undrawn(TorchFunctionMode):
+    """Leaves out the first weights of a model, which nobody reads: on the meta device normal_ even imports half of torch."""
+
+    DRAWS = (nn.init.normal_, nn.init.uniform_, nn.init.kaiming_uniform_, Tensor.normal_, Tensor.uniform_)
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        if func in (nn.init.normal_, Tensor.normal_):
+        if func in self.DRAWS:
             return (kwargs or {}).get("tensor", args[0] if args else None)
         return func(*args, **(kwargs or {}))
 

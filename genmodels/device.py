@@ -265,6 +265,17 @@ def set_threads() -> int:
     return threads
 
 
+@contextlib.contextmanager
+def one_thread() -> Iterator[None]:
+    """What this thread computes on the CPU within it takes no other thread's help."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
+
+
 def _cores() -> int:
     """Cores for this job: what the user or the host says, else those that the process may run on."""
     for variable in ("OMP_NUM_THREADS", "CPU_CORES"):  # the latter is set on Hugging Face Spaces

@@ -38,7 +38,7 @@ def asked(n):
 def taken():
     return len(steps.read_text().splitlines())
 
-apart.begin({"a": answer}.__getitem__, 2, lambda: None)
+apart.begin({"a": answer}.__getitem__, 2, lambda: None, lambda: None)
 assert os.getpid() == app
 """
 

@@ -401,9 +401,9 @@ def test_spot_the_fake_by_mouse_and_keyboard(visit: Callable[..., Page]) -> None
 six = pytest.mark.skipif(len(laid_out.families()) < 6, reason="not all families are bundled")
 
 
-def settled(page: Page, count: int = 1) -> None:
-    """Waits for so many answers to what takes many steps."""
-    page.wait_for_function("count => (answered['overview.fill'] ?? 0) >= count", arg=count)
+def settled(page: Page) -> None:
+    """Waits until all families have said all of what is on the pad: a slow hand asks more than once."""
+    page.wait_for_function("answered['overview.fill'] && !document.querySelector('gm-see .gm-stale')")
 
 
 @six
@@ -441,7 +441,7 @@ def test_a_stroke_changes_what_all_families_say(visit: Callable[..., Page]) -> N
         )
 
     def differs_from(former: list[list[str]], same_back: bool = False) -> list[list[str]]:
-        settled(page, page.evaluate("answered['overview.fill']") + 1)
+        settled(page)
         now = seen()
         for before, after in zip(former, now, strict=True):
             assert before != after

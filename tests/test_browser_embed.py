@@ -12,7 +12,7 @@ from helpers import ROOT
 
 pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 from playwright.sync_api import BrowserContext, FrameLocator, Locator, Page, expect
-from test_browser import PATIENCE, browser, context, drag, pixels, pytestmark  # noqa: F401
+from test_browser import PATIENCE, browser, context, drag, pixels, pytestmark, section  # noqa: F401
 
 HOST = "http://127.0.0.1:7860/"
 SECTIONS = ["vae.map", "pixelcnn.write", "pixelcnn.expect", "diffusion.noise"]
@@ -143,7 +143,7 @@ def test_what_embed_gives_shows_the_same_and_frames_come_and_go(
     """Its snippet twice in an article, in frames of 280 pixels and without storage; one begins at a press."""
     page = context("desk").new_page()
     page.goto(f"{app_address}/?tab=vae&section=map&x=1.5&y=-0.5")
-    place = page.locator("[id='section-vae.map']")
+    place = section(page, "vae.map")
     expect(place.locator(".gm-map-side .gm-note")).to_have_text("z = (1.50, -0.50)")
     wanted = pixels(place.locator(".gm-map-picture"))
     place.get_by_role("button", name="Embed").click()

@@ -2,6 +2,7 @@
 
 import os
 import re
+import signal
 import socket
 import sys
 from pathlib import Path
@@ -13,7 +14,7 @@ from helpers import build, python
 from PIL import Image
 
 from genmodels import checkpoint
-from genmodels.__main__ import _parser, main
+from genmodels.__main__ import _parser, _progress_bar, main
 from genmodels.data import DATASETS
 from genmodels.registry import FAMILIES
 from genmodels.wrappers import core, sampling
@@ -426,3 +427,19 @@ def test_bench(model, capsys, monkeypatch):
 def test_push_without_network(model, capsys):
     assert "could not be pushed to 'tester/new'" in refused(capsys, "push", model, "tester/new")
     assert "'nonsense'" in refused(capsys, "push", "nonsense", "tester/new")
+
+
+def test_an_interruption_that_python_has_lost_comes_again(monkeypatch):
+    class Fragile:
+        def __del__(self):
+            signal.raise_signal(signal.SIGINT)
+
+    lost, former = [], signal.getsignal(signal.SIGINT)
+    monkeypatch.setattr(sys, "unraisablehook", lost.append)
+    with _progress_bar("", {}, shown=False) as show:
+        show("a part", 0, 0)
+        Fragile()
+        assert [found.exc_type for found in lost] == [KeyboardInterrupt]
+        with pytest.raises(KeyboardInterrupt):
+            show("a part", 0.5, 0.5)
+    assert signal.getsignal(signal.SIGINT) == former

@@ -17,13 +17,16 @@ import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import httpx
 import pytest
+import torch
 from helpers import ROOT, free_port, git_repo, online, python, serve_hub, wait_until_served
 
+from genmodels import checkpoint
 from genmodels.tabs import page
-from genmodels.wrappers import hub_pictures, hub_pipelines, hub_repos
+from genmodels.wrappers import core, hub_pictures, hub_pipelines, hub_repos
 
 TESTS = f"{ROOT}:{ROOT}/tests"
 BUILD = """
@@ -382,6 +385,31 @@ def test_a_link_that_is_shared_is_for_strangers(monkeypatch: pytest.MonkeyPatch)
 def test_suggestions_are_within_the_limits(suggestion: hub_repos.Suggestion) -> None:
     repo, _, steps, guidance, side = suggestion
     hub_pipelines.check_order(repo, "x", "", guidance, steps, side, side)
+
+
+def test_our_models_can_be_loaded_while_a_pipeline_is_built(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Meanwhile accelerate lets every module of the process be built without its weights."""
+    import accelerate
+    import diffusers
+
+    begun, end = threading.Event(), threading.Event()
+
+    def build(*_: Any, **__: Any) -> Any:
+        with accelerate.init_empty_weights():
+            begun.set()
+            end.wait(1)
+        return mock.MagicMock()
+
+    monkeypatch.setattr(diffusers.AutoPipelineForText2Image, "from_pretrained", build)
+    monkeypatch.setattr(hub_repos, "folder_of", lambda contents: "somewhere")
+    builds = threading.Thread(target=hub_pipelines._load, args=(mock.MagicMock(variant=None), torch.float32))
+    builds.start()
+    begun.wait()
+    core._on.cache_clear()
+    model = core.load_model(next(iter(checkpoint.bundled())))
+    end.set()
+    builds.join()
+    assert not any(parameter.is_meta for parameter in model.parameters())
 
 
 # -- the section ---------------------------------------------------------------------------------------------------------

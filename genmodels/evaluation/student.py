@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from genmodels.data import Images, to_float
-from genmodels.device import to_fast_layout
+from genmodels.device import one_thread, to_fast_layout
 from genmodels.evaluation.measurement import BATCH, Evaluation, evenly
 from genmodels.evaluation.report import Figures
 from genmodels.models.referee import Referee, RefereeConfig
@@ -49,14 +49,10 @@ def student_accuracy(pixels: Tensor, labels: Tensor, test: Images, report: Calla
     Ravuri & Vinyals 2019 (arXiv 1905.10887). On the CPU with one thread, so that the result is the same whatever the
     number of processes and cores.
     """
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
+    with one_thread():
         config = student_config(test.shape, len(test.classes))
         batch = partial(drawn_batch, pixels, labels, STUDENT_BATCH)
         return share_right(trained(config, batch, STUDENT_STEPS, 0, report), test)
-    finally:
-        torch.set_num_threads(threads)
 
 
 def share_right(classifier: Referee, test: Images) -> float:

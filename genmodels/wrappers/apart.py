@@ -6,6 +6,7 @@ serves. What is forked computes the work of LANES; where nothing was forked (a G
 mounts, other systems than Linux), or if it has died, work is computed in the app's own process.
 """
 
+import gc
 import logging
 import os
 import queue
@@ -31,12 +32,18 @@ Answers = Callable[[Any], Iterator[Any]]
 _free: "queue.SimpleQueue[Connection] | None" = None
 
 
-def begin(find: Callable[[str], Answers], at_once: int, prepare: Callable[[], None]) -> None:
+def begin(
+    find: Callable[[str], Answers], at_once: int, shared: Callable[[], None], prepare: Callable[[], None]
+) -> None:
     """Fork, before there are other threads. find: what answers, by a section's key; at_once: how much work is let in;
-    prepare: what the other process does first."""
+    shared: what takes memory that both may read, done before; prepare: what the other process does first."""
     global _free
     if sys.platform != "linux" or device.own_cores() < 2 or any(where.type != "cpu" for where in device.devices()):
         return
+    with device.one_thread():  # a pool of OpenMP's would not survive the fork
+        shared()
+    gc.collect()
+    gc.freeze()  # collecting writes into what is collected, and a page that is written to is shared no longer
     pipes = [Pipe() for _ in range(at_once)]
     if os.fork():
         _free = queue.SimpleQueue()

@@ -33,6 +33,8 @@ P = ParamSpec("P")
 R = TypeVar("R")
 Step = TypeVar("Step")
 _load = threading.Lock()
+#: Held by who builds a model: accelerate, by which diffusers and transformers do it, changes nn.Module for all threads meanwhile.
+building = threading.Lock()
 
 
 def load_model(name: str) -> Model:
@@ -46,7 +48,7 @@ def _on(where: torch.device) -> Callable[[str], Model]:
 
     @functools.lru_cache(maxsize=MODELS_KEPT)
     def load(name: str) -> Model:
-        with torch.inference_mode(False):  # so that something can be optimised through them
+        with building, torch.inference_mode(False):  # so that something can be optimised through them
             return checkpoint.load(name, device=where)
 
     return load
@@ -66,12 +68,13 @@ def get_model(name: str, ability: type[A]) -> A:
     return operations.require(model, ability)
 
 
-def load_all() -> None:
-    """Every model that there is, as far as it can be read: later nobody waits for one, and no more memory is taken."""
+def load_all(pause: float = 0) -> None:
+    """Every model that there is, as far as it can be read: later nobody waits for one, and no more memory is taken.
+    pause: seconds between two."""
     for name in checkpoint.bundled():
         with contextlib.suppress(ValueError), _load:
             load_model(name)
-        time.sleep(0.05)  # for those who ask meanwhile
+        time.sleep(pause)
 
 
 @functools.cache

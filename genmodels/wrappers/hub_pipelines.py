@@ -22,7 +22,7 @@ from torch import Tensor, nn
 from genmodels.data import reason
 from genmodels.device import device, free_memory, on_zero_gpu, set_threads
 from genmodels.wrappers import hub_repos
-from genmodels.wrappers.core import MAX_SEED, check_float, check_int
+from genmodels.wrappers.core import MAX_SEED, building, check_float, check_int
 from genmodels.wrappers.hub_previews import callback, preview
 from genmodels.wrappers.pictures import signed
 
@@ -253,7 +253,8 @@ def _load(contents: hub_repos.Contents, dtype: torch.dtype) -> Any:
     folder = hub_repos.folder_of(contents)
     options = {"variant": contents.variant, "use_safetensors": True, "local_files_only": True}
     try:
-        pipeline = diffusers.AutoPipelineForText2Image.from_pretrained(folder, dtype=dtype, **options)
+        with building:
+            pipeline = diffusers.AutoPipelineForText2Image.from_pretrained(folder, dtype=dtype, **options)
     except Exception as error:  # what a stranger's files can raise has no end
         log.exception("%s could not be loaded", contents.repo)
         raise ValueError(f"{contents.repo!r} could not be loaded: {reason(error)}") from error

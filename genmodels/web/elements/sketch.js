@@ -1,6 +1,6 @@
 // A sheet to draw on, and pictures that follow it: a few quick steps while the pen moves, all steps once it rests.
 import { textOf } from './bytes.js';
-import { make } from './controls.js';
+import { chosen, make } from './controls.js';
 import './pad.js';
 import { Section } from './section.js';
 
@@ -17,12 +17,13 @@ class Sketch extends Section {
     this.sheet = document.createElement('gm-pad');
     Object.assign(this.sheet.props, { tools: ['pen', 'erase'], label: 'Your sketch', background: 255, strips: [] });
     this.sheet.addEventListener('gm-input', () => this.change('sketch', this.named(this.sheet.props.value.pixels)));
-    const file = make('input', { type: 'file', accept: 'image/*', onchange: (event) => this.uploaded(event.target) });
+    const file = make('input', { type: 'file', accept: 'image/*', onchange: ({ target }) => chosen(target, (one) => this.uploaded(one)) });
     const upload = make('label', { class: 'gm-button gm-upload' }, 'Upload a drawing or a photo', file);
     this.run = make('button', { type: 'button', class: 'gm-button gm-primary', textContent: this.spec.verb, onclick: () => this.draw() });
     this.halt = make('button', { type: 'button', class: 'gm-button', textContent: 'Stop', disabled: true, onclick: () => this.stop() });
     this.progress = make('p', { class: 'gm-note', role: 'status' });
-    this.side.prepend(this.sheet, upload);
+    this.unread = make('p', { class: 'gm-trouble', role: 'alert' });
+    this.side.prepend(this.sheet, upload, this.unread);
     this.side.append(make('div', { class: 'gm-pair' }, this.run, this.halt), this.progress);
     this.controls.sketch = {
       element: this.sheet,
@@ -84,15 +85,13 @@ class Sketch extends Section {
     return place < 0 ? pixels : `#${place}`;
   }
 
-  async uploaded(input) {
-    const [file] = input.files;
-    input.value = '';
-    if (!file) return;
+  async uploaded(file) {
+    this.unread.textContent = '';
     const answer =
       file.size > LARGEST
         ? { error: 'The file is too large; at most 10 MB are allowed.' }
         : await this.page.backend.ask('page.sketch', { model: this.model, file: textOf(new Uint8Array(await file.arrayBuffer())) });
-    if (answer.error) return (this.trouble.textContent = answer.error);
+    if (answer.error) return (this.unread.textContent = answer.error); // no answer to a sketch wipes it away
     this.put(answer.pixels);
     this.change('sketch', answer.pixels);
   }
@@ -108,9 +107,10 @@ class Sketch extends Section {
     return super.ask();
   }
 
-  /** A quick answer that comes late gives way to what is drawn in all steps. */
+  /** A quick answer that comes late gives way to what is drawn in all steps, or was drawn since it was asked for. */
   receive(answer, state) {
-    if (!this.running || state === this.drawn) super.receive(answer, state);
+    const late = this.running || (this.answer?.complete && sameState(this.good, state));
+    if (!late || state === this.drawn) super.receive(answer, state);
   }
 
   refuse(refusal, state) {
@@ -144,5 +144,7 @@ class Sketch extends Section {
     if (this.running === mine) this.stop();
   }
 }
+
+const sameState = (a, b) => JSON.stringify(a) === JSON.stringify(b);
 
 customElements.define('gm-sketch', Sketch);

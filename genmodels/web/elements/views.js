@@ -203,13 +203,16 @@ class Gallery extends View {
         make('canvas', { width: shape[2], height: shape[1] }),
         make('figcaption', { textContent: Array(lines).fill('\u00a0').join('\n') }),
       );
-    this.box.append(...Array.from({ length: count }, room)); // until the first answer
+    this.rooms = (n) => Array.from({ length: Math.max(0, n) }, room);
+    this.box.append(...this.rooms(count)); // until the first answer
   }
-  show(value) {
+  /** While pictures are still to come, their places stay, so that nothing below moves. */
+  show(value, { complete = true } = {}) {
     if (!value) return;
     const { pictures, titles, marked = [] } = value;
     const [n, c, h, w] = pictures.shape;
     const bytes = bytesOf(pictures.pixels);
+    const places = complete ? 0 : this.box.childElementCount;
     this.box.replaceChildren(
       ...Array.from({ length: n }, (_, i) => {
         const canvas = make('canvas', { width: w, height: h, role: 'img', 'aria-label': titles[i].join(', ') });
@@ -221,6 +224,7 @@ class Gallery extends View {
           : canvas;
         return make('figure', { class: `gm-item${marked[i] ? ' gm-marked' : ''}` }, seen, caption);
       }),
+      ...this.rooms(places - n),
     );
     this.rove?.settle();
     this.classList.add('gm-filled');
