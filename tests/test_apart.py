@@ -89,12 +89,47 @@ def test_who_leaves_ends_the_work_within_a_step(tmp_path):
             next(walk)
             walk.close()
         assert [answer["i"] for answer in asked(1)] == [0]
+        time.sleep(0.5)  # the steps under way, of which each closed walk has one
         after = taken()
         assert after <= 5 * 2 + 1
         time.sleep(0.3)
         assert taken() == after
         """,
     )
+
+
+def test_what_was_had_before_is_shared_and_both_have_all_threads(tmp_path):
+    """A pool of threads that was begun before the fork would hang there."""
+    done = python(
+        "-c",
+        """
+import os, torch
+from genmodels import device
+from genmodels.wrappers import apart
+
+device.own_cores = lambda: 2
+torch.set_num_threads(2)
+weights = []
+
+def product():
+    assert torch.get_num_threads() == 2
+    return (weights[0] @ weights[0]).sum().item()
+
+def share():
+    assert torch.get_num_threads() == 1
+    weights.append(torch.ones(500, 500))
+    weights[0] @ weights[0]
+
+def answer(state):
+    torch.set_num_threads(2)  # of this thread
+    yield os.getpid(), weights[0].data_ptr(), product()
+
+apart.begin({"a": answer}.__getitem__, 1, share, lambda: None)
+[(other, place, value)] = apart.steps("a", None, answer)
+assert other != os.getpid() and place == weights[0].data_ptr() and value == product() == 500**3
+""",
+    )
+    assert done.returncode == 0, done.stderr
 
 
 def test_when_it_dies_the_app_computes_itself(tmp_path):
