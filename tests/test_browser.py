@@ -538,6 +538,21 @@ def test_arrow_keys_go_from_tab_to_tab(visit: Callable[..., Page]) -> None:
     expect(found.first).to_have_attribute("aria-selected", "true")
 
 
+def test_what_is_touched_is_in_the_address(visit: Callable[..., Page]) -> None:
+    """Though the section above it is at the top, where the reading is; until the page is scrolled."""
+    page = visit("/?tab=gan&section=walk")
+    section(page, "gan.walk")
+    touched = section(page, "gan.mix")
+    named = "name => new URLSearchParams(location.search).get('section') === name"
+    page.mouse.wheel(0, 1)  # what the link named is held no more
+    touched.evaluate("e => scrollBy(0, e.getBoundingClientRect().top - 400)")
+    page.wait_for_function(named, arg="walk")
+    touched.get_by_role("heading").first.click()
+    page.wait_for_function(named, arg="mix")
+    page.mouse.wheel(0, 1)
+    page.wait_for_function(named, arg="walk")
+
+
 def test_the_address_follows_and_leads_back(visit: Callable[..., Page]) -> None:
     """Tab and section; Back, reload and a pasted link arrive at the same place."""
     page = visit("/?tab=vae")

@@ -72,7 +72,7 @@ class Page extends HTMLElement {
     addEventListener('popstate', () => this.fromAddress());
     addEventListener('scroll', () => this.scrolled(), { passive: true });
     for (const move of ['wheel', 'touchmove', 'keydown', 'pointerdown'])
-      addEventListener(move, () => this.tabs[this.current].release(), { passive: true, capture: true });
+      addEventListener(move, (event) => this.tabs[this.current].release(event), { passive: true, capture: true });
   }
 
   /** Marks the section that is read, at most once a frame. */

@@ -441,9 +441,12 @@ class Tab extends HTMLElement {
     section.scrollIntoView({ block: 'start' });
   }
 
-  /** The visitor does something: nothing is moved any more. */
-  release() {
-    this.held = null;
+  /** The visitor does something: nothing is moved any more. What is touched is what is read, wherever it lies. */
+  release({ type, target } = {}) {
+    const touched = type === 'pointerdown' || type === 'keydown' ? target?.closest?.('.gm-section') : null;
+    this.held = this.sections?.includes(touched) ? touched : null;
+    this.heldSince = Number.NEGATIVE_INFINITY;
+    if (this.held) this.chosen();
   }
 
   /** Lights the parts of the machine that a section runs: those that the diagram names for it, or all. */
