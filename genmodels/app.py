@@ -7,7 +7,6 @@ import contextlib
 import os
 from collections.abc import Iterator
 
-from genmodels import checkpoint
 from genmodels.wrappers import apart, core, hub_checkpoints, hub_repos, on_record, race
 
 # before gradio is imported, which reads both: no telemetry, no version check
@@ -55,7 +54,7 @@ footer .divider { display: none !important; }
 """
 
 
-@checkpoint.one_look()
+@core.one_look()
 def build_app() -> gr.Blocks:
     """The whole app: one page that lays itself out from a spec, each family alone at `/<key>`, and an endpoint per section."""
     spec = page.spec()
