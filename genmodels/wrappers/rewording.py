@@ -30,12 +30,18 @@ BEGIN = [["the picture on the pad", PAD], ["a new hero, of the seed", SEED]]
 MOST_STEPS = 50
 SURE = 0.6  # the probability from which on the referee isn't said to be unsure
 SAME = 2 * 16 / 255  # by how much a pixel may differ that is told to be as it was: 16 of 255 levels
+HEEDED = "More follows the words more closely, and keeps less."
 EMPTY = "The picture is empty: draw a hero, choose one or upload one."
 
 
 def models() -> list[str]:
     """The models of captions whose pictures a referee can read."""
-    return [name for name in text_models() if phrases(name)]
+    names = [name for name in text_models() if phrases(name)]
+    return [name for name in names if describe(name)["shape"] == describe(_referee(name))["shape"]]
+
+
+def _referee(name: str) -> str:
+    return f"referee-{describe(name)['data']}"
 
 
 # -- fields ------------------------------------------------------------------------------------------------------------
@@ -66,43 +72,30 @@ class Change(Part):
         return {"default": self.default if self.default in choices else KEEP, "choices": choices, "keep": KEEP}
 
 
+def sentence(label: str, info: str) -> Any:
+    return field(Known(label=label, default="", info=info))
+
+
 def changed(part: str, label: str, default: str = KEEP) -> Any:
     return field(Change(label=label, part=part, default=default))
 
 
 @dataclass(frozen=True)
 class RewordState(State):
-    start: str = choice("Begin with", PAD, BEGIN)
+    start: str = choice("Begin with", PAD, BEGIN, info="Your own must be a hero, 32 by 32 pixels in colour.")
     picture: str = drawing()
     seed: int = seed_field()
-    caption: str = field(
-        Known(label="What it shows", default="", info="As the referee reads it: correct it if it is wrong.")
-    )
-    prompt: str = field(
-        Known(label="Draw it as", default="", info="What it shows with the changes below, or your own words.")
-    )
+    caption: str = sentence("What it shows", "As the referee reads it: correct it if it is wrong.")
+    prompt: str = sentence("Draw it as", "What it shows with the changes below, or your own words.")
     species: str = changed("species", "Who")
     body: str = changed("body", "Dressed in")
     cloak: str = changed("cloak", "Cloak", "a red cloak")
     head: str = changed("head", "On the head")
     weapon: str = changed("weapon", "Weapon")
     shield: str = changed("shield", "Shield")
-    strength: float = real(
-        "Strength",
-        1.0,
-        0.3,
-        1,
-        info="How far back into noise: less keeps more of the picture, and changes less of what is asked.",
-    )
-    guidance_scale: float = real(
-        "Guidance",
-        GUIDANCE,
-        0,
-        MOST_GUIDANCE,
-        info="More follows the words more closely, and keeps less.",
-        advanced=True,
-    )
-    num_inference_steps: int = whole("Steps there, and back", STEPS, 2, MOST_STEPS, advanced=True)  # fmt: skip
+    strength: float = real("Strength", 1.0, 0.3, 1, info="How far back into noise: with less, less changes.")
+    guidance_scale: float = real("Guidance", GUIDANCE, 0, MOST_GUIDANCE, info=HEEDED, advanced=True)
+    num_inference_steps: int = whole("Steps there, and back", STEPS, 2, MOST_STEPS, advanced=True)
 
 
 # -- the section -------------------------------------------------------------------------------------------------------
@@ -115,8 +108,8 @@ def change(state: RewordState) -> Iterator[Answer]:
     read = _read(state.model, x)
     told = _told(state, read)
     yield {**told, "gallery": _gallery(x), "progress": "Read"}
-    steps = state.num_inference_steps
-    for i, ((noise, drawn), ms) in enumerate(locked_steps(timed(_way(state, x, told)))):
+    steps, model = state.num_inference_steps, get_model(state.model, Predicts)  # loaded before the clock runs
+    for i, ((noise, drawn), ms) in enumerate(locked_steps(timed(_way(model, state, x, told)))):
         gallery = _gallery(x, noise, drawn)
         where = "Into noise" if i < steps else "And back"
         if drawn is None or i < 2 * steps:
@@ -132,9 +125,10 @@ def change(state: RewordState) -> Iterator[Answer]:
         yield Whole(new, **told, gallery=gallery)
 
 
-def _way(state: RewordState, x: Tensor, told: dict[str, str]) -> Iterator[tuple[Tensor, Tensor | None]]:
+def _way(
+    model: Predicts, state: RewordState, x: Tensor, told: dict[str, str]
+) -> Iterator[tuple[Tensor, Tensor | None]]:
     """The noise so far, and once that is all there what is drawn from it, a step further each time; the last is the result."""
-    model = get_model(state.model, Predicts)
     before, after = prompt_tokens(state.model, [*told.values()]).split(1)
     for way in invert(model, x, before, strength=state.strength, steps=state.num_inference_steps):
         yield way.noisy[-1], None
@@ -158,7 +152,7 @@ def _begun(state: RewordState) -> Tensor:
 @locked
 def _read(name: str, x: Tensor) -> dict[str, tuple[str, float]]:
     """What the referee sees in a picture: for each part of a sentence a phrase and its probability."""
-    referee = f"referee-{describe(name)['data']}"
+    referee = _referee(name)
     parts = checkpoint.read_config(referee)["data"]["attributes"]
     return captions.read(get_model(referee, Classifies), x, parts)[0]
 
