@@ -1,4 +1,4 @@
-"""The sections of uses in a real Chromium: a data set that is downloaded, a visitor's own pictures that are ranked."""
+"""The sections of uses in a real Chromium: a data set that is downloaded, own pictures that are ranked, a hero told otherwise."""
 
 import zipfile
 from collections.abc import Callable
@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from playwright.sync_api import Page, expect
-from test_browser import CHROMIUM, browser, changed, context, drag, pixels, pytestmark, section, visit  # noqa: F401  fixtures
+from test_browser import CHROMIUM, browser, changed, context, drag, pixels, pytestmark, section, seen_text, visit  # noqa: F401  fixtures
 
 from genmodels.data import to_png
 from genmodels.real_images import real_images
@@ -63,6 +63,9 @@ def test_the_words_of_a_hero_are_changed(visit: Callable[..., Page], size: str) 
     expect(slider).to_have_attribute("aria-valuetext", "20 % before")
     assert "20%" in after.evaluate("canvas => getComputedStyle(canvas).clipPath")
     former = pixels(after)
+    with page.expect_download() as download:
+        place.get_by_role("button", name="Download: after").click()
+    assert seen_text(Path(download.value.path()).read_bytes())["cloak"] == "a red cloak"
     place.get_by_label("Cloak", exact=True).select_option("as it is")
     expect(words).to_contain_text("The same words: the picture comes back. 100 %")
     former = changed(after, former)

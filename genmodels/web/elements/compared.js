@@ -3,6 +3,7 @@
 import { bytesOf } from './bytes.js';
 import { make } from './controls.js';
 import { imageOf } from './picture.js';
+import { download } from './png.js';
 
 /** @param {HTMLElement} view the gm-compared @param {object} value {before, after: pictures, titles: [of before, of after]} */
 export function show(view, { before, after, titles }) {
@@ -28,6 +29,14 @@ function layOut(view) {
   };
   range.addEventListener('input', move);
   move();
+  const save = make('button', {
+    type: 'button',
+    class: 'gm-icon gm-save',
+    title: 'Download as PNG',
+    'aria-label': 'Download: after',
+    onclick: () => download(stage.children[1], 16, view.info(), 'genmodels_after.png'),
+  });
+  view.head.append(save);
   view.append(stage, make('div', { class: 'gm-ends' }, make('span', { textContent: 'before' }), make('span', { textContent: 'after' })));
   return stage;
 }
