@@ -106,7 +106,8 @@ def _parser() -> argparse.ArgumentParser:
         "experiment", _experiment, "compare trainings, write checkpoints/experiments/NAME.json; killed, it goes on"
     )
     command.add_argument(
-        "name", help="attribution, augmentation, transfer, minutes, sketch, anomaly, few-labels or compress"
+        "name",
+        help="attribution, augmentation, transfer, minutes, sketch, anomaly, few-labels, compress, projection, repair or words",
     )
     command.add_argument("--families", nargs="+", default=[], metavar="FAMILY", help="work on these; default: all")
     command.add_argument("--only", nargs="+", default=[], metavar="DATA", help="work on these data sets; default: all")

@@ -15,7 +15,7 @@ from typing_extensions import get_protocol_members  # in typing since Python 3.1
 from genmodels.models.base import Knob, ModelConfig
 
 if TYPE_CHECKING:
-    from genmodels.models.pipeline import Step
+    from genmodels.models.pipeline import Predict, Step
 
 
 @runtime_checkable
@@ -388,6 +388,14 @@ class FollowsSketches(AnyModel, Protocol):
 
     def draw(self, sketch: Tensor, labels: Tensor | None = None, *, generators: Sequence[Generator]) -> Tensor:
         """Images `(B, C, H, W)` that follow sketches `(B, 1, H, W)`, 0 = paper, 1 = ink; see models/sketch.py."""
+
+
+@runtime_checkable
+class Predicts(ReadsCaptions, Protocol):
+    """What diffusion models share beside their abilities: the network, told what to see. It is no ability: it shows nothing."""
+
+    def predictor(self, labels: Tensor, guidance_scale: float | None = None) -> "Predict":
+        """(noisy pictures `(B, C, H, W)`, their training step) -> the velocity, told the labels; see models/pipeline.py."""
 
 
 ABILITIES: dict[str, type[AnyModel]] = {

@@ -263,6 +263,7 @@ def test_one_press_starts_the_race(visit: Callable[..., Page], size: str) -> Non
     expect(lanes.first).to_contain_text("stands by")
     expect(lanes.first).to_contain_text("nothing says which codes are likely")
     blank = pixels(lanes.nth(1).locator("canvas"))
+    expect(place.get_by_label("Model", exact=True)).to_have_count(0)  # it asks all of them
     button = place.get_by_role("button", name="Start the race")
     button.click() if size == "desk" else button.tap()
     expect(place.get_by_role("status").filter(has_text="Done: 5 of 5 arrived")).to_be_visible()

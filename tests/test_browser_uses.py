@@ -1,11 +1,12 @@
-"""The sections of uses in a real Chromium: a data set that is downloaded, a visitor's own pictures that are ranked."""
+"""The sections of uses in a real Chromium: a data set that is downloaded, own pictures that are ranked, a hero told otherwise."""
 
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
 from playwright.sync_api import Page, expect
-from test_browser import CHROMIUM, browser, context, pytestmark, section, visit  # noqa: F401  fixtures
+from test_browser import CHROMIUM, browser, changed, context, drag, pixels, pytestmark, section, seen_text, visit  # noqa: F401  fixtures
 
 from genmodels.data import to_png
 from genmodels.real_images import real_images
@@ -28,8 +29,8 @@ def test_a_data_set_is_made_at_a_press(visit: Callable[..., Page]) -> None:  # n
 def test_own_pictures_are_ranked(visit: Callable[..., Page], tmp_path: Path) -> None:  # noqa: F811
     """On a phone: what can't be read is said, what can be is ranked, and no address gets long by it."""
     files = [tmp_path / f"{i}.png" for i in range(4)]
-    for file, pixels in zip(files, real_images("mnist").pixels, strict=False):
-        file.write_bytes(to_png(pixels))
+    for file, digit in zip(files, real_images("mnist").pixels, strict=False):
+        file.write_bytes(to_png(digit))
     (tmp_path / "none.png").write_text("no picture")
     page = visit("/?only=compare.outsiders&strangers=noise", "phone")
     place = section(page, "compare.outsiders")
@@ -42,3 +43,42 @@ def test_own_pictures_are_ranked(visit: Callable[..., Page], tmp_path: Path) -> 
     expect(place.locator(".gm-ranking").first.locator("canvas")).to_have_count(4)
     assert len(page.url) < 300
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
+
+
+@pytest.mark.parametrize("size", ["desk", "phone"])
+def test_the_words_of_a_hero_are_changed(visit: Callable[..., Page], size: str) -> None:  # noqa: F811
+    """Read, drawn again, compared by a slider; corrected, changed in part, refused; and another picture is read anew."""
+    page = visit("/?only=diffusion.reword", size)
+    place = section(page, "diffusion.reword")
+    shows, drawn = place.get_by_label("What it shows"), place.get_by_label("Draw it as")
+    words, after = place.locator("gm-words"), place.locator("gm-compared canvas").nth(1)
+    expect(words).to_contain_text("The referee sees a red cloak")
+    expect(shows).to_have_value("a deep dwarf in a cyan robe, wearing a horned helmet, holding a flail")
+    expect(drawn).to_have_value(
+        "a deep dwarf in a cyan robe with a red cloak, wearing a horned helmet, holding a flail"
+    )
+    slider = place.get_by_role("slider", name="Before and after")
+    slider.focus()
+    drag(slider, 20)
+    expect(slider).to_have_attribute("aria-valuetext", "20 % before")
+    assert "20%" in after.evaluate("canvas => getComputedStyle(canvas).clipPath")
+    former = pixels(after)
+    with page.expect_download() as download:
+        place.get_by_role("button", name="Download: after").click()
+    assert seen_text(Path(download.value.path()).read_bytes())["cloak"] == "a red cloak"
+    place.get_by_label("Cloak", exact=True).select_option("as it is")
+    expect(words).to_contain_text("The same words: the picture comes back. 100 %")
+    former = changed(after, former)
+    shows.fill("a dwarf in a cyan robe, wearing a horned helmet, holding a flail")
+    shows.press("Tab")
+    expect(drawn).to_have_value("a dwarf in a cyan robe, wearing a horned helmet, holding a flail")
+    drawn.fill("a dwarf on a unicycle")
+    drawn.press("Tab")
+    expect(place.get_by_role("alert").filter(has_text="never read “on”, “unicycle”")).to_be_visible()
+    expect(drawn).to_have_value("a dwarf in a cyan robe, wearing a horned helmet, holding a flail")
+    page.get_by_role("button", name="elf", exact=True).first.click()
+    changed(after, former)
+    expect(shows).to_have_value(
+        "an elf with a red cloak, wearing a black and red wizard hat, holding a dagger and a red tower shield"
+    )
+    assert page.evaluate("document.documentElement.scrollWidth") <= (390 if size == "phone" else 1280)

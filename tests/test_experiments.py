@@ -17,8 +17,9 @@ from helpers import ROOT, encoded, family_named, tiny_images, write_parquet
 
 from genmodels import checkpoint, experiments, metrics
 from genmodels.__main__ import main
+from genmodels.captions import PARTS
 from genmodels.data import SPECIES, Images, to_picture
-from genmodels.experiments import anomaly, attribution, augmentation, common, compress, few_labels, transfer
+from genmodels.experiments import anomaly, attribution, augmentation, common, compress, few_labels, transfer, words
 from genmodels.models.base import TrainingDiverged
 from genmodels.operations import sample
 from genmodels.real_images import kept, real_images
@@ -34,6 +35,7 @@ TINY = {
     "compress": {"pictures": 4, "coded": 1, "known": 10, "bits": [4, 8]},
     "projection": {"n": 3, "timed": 1, "steps": [2, 12]},
     "repair": {"n": 2},
+    "words": {"n": 6, "strengths": [1.0], "steps": 2, "timed": 1},
 }
 
 
@@ -52,6 +54,7 @@ def data_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def data(data_folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     caches = (
         common.split, common.of_test_split, transfer.unseen, anomaly.own, anomaly.strangers, few_labels.pictures, compress.some,
+        words.asked, words.mean_pictures,
     )  # fmt: skip
     for cache in caches:
         cache.cache_clear()
@@ -135,6 +138,24 @@ def test_repair(data, tmp_path):
     assert rows["half", "filter"]["model"] == "bicubic enlargement"
     assert rows["half", "filter"]["psnr"] > rows["half", "nothing"]["psnr"]
     assert {row["n"] for row in result["rows"]} == {2}
+
+
+def test_words(data, tmp_path):
+    result = experiments.run("words", changes=TINY["words"], out=tmp_path)
+    check_format(result)
+    whole = {row["way"]: row for row in result["rows"] if row["asked"] == words.ANY}
+    assert set(whole) == {words.REWORDED, words.PLAIN, words.NEW, words.SAME, words.SAME_PLAIN}
+    assert whole[words.SAME]["error"] == 0
+    assert whole[words.SAME]["outside"] == whole[words.SAME]["all_kept"] == 100
+    assert whole[words.SAME]["changed"] is None
+    assert whole[words.SAME_PLAIN]["error"] > 1
+    assert whole[words.REWORDED]["outside"] > whole[words.NEW]["outside"]
+    parts = [row for row in result["rows"] if row["way"] == words.REWORDED and row["asked"] != words.ANY]
+    assert [(row["asked"], row["n"]) for row in parts] == [(part, 1) for part in PARTS]
+    task = words.asked("heroes", 6, 0)
+    assert ((task.before != task.after).sum(1) == 1).all(), "one part of each"
+    assert 0.3 < float(task.outside.float().mean()) < 1
+    assert "give the picture back with an error of 0 levels" in result["reading"]
 
 
 def test_transfer(data, tmp_path):

@@ -10,13 +10,13 @@ import pytest
 import torch
 from helpers import unpacked
 
-from genmodels import checkpoint, operations
+from genmodels import captions, checkpoint, operations
 from genmodels.data import to_uint8
 from genmodels.models import pipeline
 from genmodels.models.base import seeded
 from genmodels.tabs import diffusion as tab
 from genmodels.tabs import page
-from genmodels.wrappers import core, denoisers, hub_pipelines, hub_repos, prompts
+from genmodels.wrappers import core, denoisers, hub_pipelines, hub_repos
 from genmodels.wrappers.pictures import from_pad
 from genmodels.wrappers.state import Refused
 
@@ -133,7 +133,7 @@ def test_the_same_noise_for_every_class_and_every_sentence() -> None:
     *_, words = steps("same", model="diffusion-heroes-text", num_inference_steps=1, sentences="an elf\na dwarf\n")
     assert [title for title, *_ in words["gallery"]["titles"]] == ["the noise", "an elf", "a dwarf"]
     default = SECTIONS["same"].parse({"model": "diffusion-heroes-text"}).sentences
-    assert len(default.splitlines()) == len(prompts.PARTS)
+    assert len(default.splitlines()) == len(captions.PARTS)
 
 
 def test_the_grid_comes_cell_by_cell_and_then_whole() -> None:

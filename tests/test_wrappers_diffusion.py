@@ -7,7 +7,7 @@ import pytest
 from helpers import build
 from test_wrappers import refused
 
-from genmodels import checkpoint, data
+from genmodels import captions, checkpoint, data
 from genmodels.models import pipeline
 from genmodels.wrappers import core, denoisers, prompts
 
@@ -66,18 +66,18 @@ def test_sentences_are_composed_like_captions(data_root):
     import pyarrow.parquet
 
     (file,) = data_root.glob("heroes/test-*.parquet")
-    table = pyarrow.parquet.read_table(file, columns=["caption", *prompts.PARTS]).to_pylist()
+    table = pyarrow.parquet.read_table(file, columns=["caption", *captions.PARTS]).to_pylist()
     assert len(table) > 1000
     for row in table:
-        assert prompts.compose(**{part: row[part] for part in prompts.PARTS}) == row["caption"]
-    assert data.DATASETS["heroes"].attributes == prompts.PARTS
+        assert captions.compose(**{part: row[part] for part in captions.PARTS}) == row["caption"]
+    assert data.DATASETS["heroes"].attributes == captions.PARTS
 
 
 def test_a_sentence_needs_somebody():
-    assert prompts.compose("elf", "a blue robe", "a red cloak", weapon="a trident") == SENTENCE
-    assert prompts.compose("dwarf", None, None, None, None, "a shield") == "a dwarf, holding a shield"
-    refused(lambda: prompts.compose("", "a blue robe"), "species")
-    refused(lambda: prompts.compose(None, "a blue robe"), "species")
+    assert captions.compose("elf", "a blue robe", "a red cloak", weapon="a trident") == SENTENCE
+    assert captions.compose("dwarf", None, None, None, None, "a shield") == "a dwarf, holding a shield"
+    refused(lambda: captions.compose("", "a blue robe"), "species")
+    refused(lambda: captions.compose(None, "a blue robe"), "species")
 
 
 @pytest.mark.skipif("referee-heroes" not in checkpoint.bundled(), reason="no referee for heroes is bundled")

@@ -43,6 +43,7 @@ NAMES = (
     "compress",
     "projection",
     "repair",
+    "words",
 )
 
 Row = dict[str, Any]

@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from diffusers import ModelMixin
     from transformers import PreTrainedModel
 
-    from genmodels.models.pipeline import Condition, Step
+    from genmodels.models.pipeline import Condition, Predict, Step
 
 # pipeline.py imports diffusers, which takes seconds: so it is imported where a model is built or used, and not above.
 
@@ -404,9 +404,30 @@ class Diffusion(Model):
         closely = config.sketch_scale if sketch_scale is None else sketch_scale
         pipeline.check(steps, scale, eta, strength, closely)
         solver = pipeline.make_scheduler(config.scheduler if scheduler is None else scheduler)
-        n, device = len(labels), labels.device
         if prompt is not None:
-            labels = self._prompted(prompt, n).to(device)
+            labels = self._prompted(prompt, len(labels)).to(labels.device)
+        predict = self.predictor(labels, scale, sketch, closely)
+
+        def edit(clean: Tensor) -> Tensor:
+            return clean if keep is None else torch.where(keep[1], keep[0], clean)
+
+        yield from pipeline.denoise(
+            predict, solver, begin, steps, generator=generators, strength=strength, eta=eta, edit=edit
+        )
+
+    def predictor(
+        self,
+        labels: Tensor,
+        guidance_scale: float | None = None,
+        sketch: Tensor | None = None,
+        sketch_scale: float | None = None,
+    ) -> "Predict":
+        """(noisy pictures `(B, C, H, W)`, their training step) -> the velocity, told the labels and the sketches; as in `draw`."""
+        from genmodels.models import pipeline
+
+        config, n, device = self.config, len(labels), labels.device
+        scale = config.guidance_scale if guidance_scale is None else guidance_scale
+        closely = config.sketch_scale if sketch_scale is None else sketch_scale
         if (labels < 0).all():
             scale = 1.0  # guidance has nothing to go by: no need to ask the network twice
         told_more, scales = [self.condition(given, n, device) for given in (None, labels)], [scale]
@@ -415,14 +436,7 @@ class Diffusion(Model):
                 raise ValueError("This model has not learnt to follow sketches: leave the sketch out.")
             blank = torch.zeros((n, *config.image_shape), device=device)
             told_more, scales = [*told_more, told_more[-1] | pipeline.sketched(sketch, blank)], [scale, closely]
-        predict = pipeline.guided(self.unet, config.patch_size, told_more, scales)
-
-        def edit(clean: Tensor) -> Tensor:
-            return clean if keep is None else torch.where(keep[1], keep[0], clean)
-
-        yield from pipeline.denoise(
-            predict, solver, begin, steps, generator=generators, strength=strength, eta=eta, edit=edit
-        )
+        return pipeline.guided(self.unet, config.patch_size, told_more, scales)
 
     def complete(
         self,

@@ -42,6 +42,11 @@ EXPERIMENTS = {
         "In few bytes",
         "How good is a picture of so many bytes? Codes that are rounded and packed, and exact likelihoods as codes, beside the formats that everybody has.",
     ),
+    "words": (
+        "Change the words",
+        "A picture is drawn again with one part of its sentence changed: how often is that part seen then, and how much of the rest is as it was? Beside it "
+        "what is drawn from the same noise without making good what the steps miss, and from new noise.",
+    ),
     "augmentation": (
         "Augmentation",
         "Do generated pictures help? A classifier learns from a few real pictures of each class, with and without a thousand generated ones. The bundled "
@@ -156,6 +161,7 @@ TAB = Tab(
         ),
         experiment("compress"),
         experiment("few-labels"),
+        experiment("words"),
         experiment("augmentation"),
         Section(
             "compare.dataset", "Make a data set",

@@ -1,9 +1,9 @@
-"""The diffusion tab: noise it yourself, generate, draw from words, fill in, same noise, solvers compared, and the Hub."""
+"""The diffusion tab: noise it yourself, generate, draw from words, change them, fill in, same noise, solvers compared, and the Hub."""
 
 from collections.abc import Callable, Sequence
 
 from genmodels.tabs.base import Accent, Glance, Tab
-from genmodels.wrappers import core, denoisers, diffusion, hub_pictures, repair, sketches, solver_grid
+from genmodels.wrappers import core, denoisers, diffusion, hub_pictures, repair, rewording, sketches, solver_grid
 from genmodels.wrappers.section import Section, View
 
 FAMILY = "diffusion"
@@ -93,6 +93,20 @@ TAB = Tab(
             denoisers.text_models, diffusion.WordsState, diffusion.words,
             (View("words", "words", "", {"place": "side"}), film(8)), element="gm-words-section", verb="Draw",
             task="Ask for something that no caption ever had together.",
+        ),
+        section(
+            "reword", "Change the words",
+            "A picture is read into a sentence, taken back to the noise that it would be drawn from, and drawn again as another "
+            "sentence. What the two have in common stays; what a step misses on the way back is made good, so the same words give the "
+            "same picture. So image editors change one thing of a photograph.",
+            rewording.models, rewording.RewordState, rewording.change,
+            (
+                View("compared", "compared", "Before and after", {"room": [372, 350]}),
+                View("words", "words"),
+                View("gallery", "gallery", "The way there", {"columns": 4, "count": 4, "take": True}),
+            ),
+            element="gm-reworded", verb="Draw it again",
+            task="Give a hero another head; then less strength: what stays first?",
         ),
         Section(
             f"{FAMILY}.sketch", "From a sketch",

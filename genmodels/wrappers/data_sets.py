@@ -9,14 +9,15 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from genmodels import checkpoint, image_folder, operations
+from genmodels import captions, checkpoint, image_folder, operations
+from genmodels.captions import PARTS, compose
 from genmodels.data import to_float
 from genmodels.experiments import results
 from genmodels.image_folder import Caption, Collection, Order, Reader
 from genmodels.operations import reads_captions
 from genmodels.protocols import AnyModel, Classifies, Samples
 from genmodels.wrappers.core import class_index, describe, get_model, load_model, locked, locked_steps
-from genmodels.wrappers.prompts import PARTS, compose, phrases
+from genmodels.wrappers.prompts import phrases
 from genmodels.wrappers.section import Answer, Whole, packed
 from genmodels.wrappers.state import EACH, NOT_TOLD, State, class_label, seed, told_class, whole
 
@@ -61,21 +62,14 @@ def _reader(data: str) -> Reader | None:
     if tuple(parts) != PARTS:
         return None
 
-    @torch.no_grad()
     def read(pixels: Tensor, classes: Sequence[str]) -> list[str]:
-        referee = operations.require(load_model(name), Classifies)
-        x = to_float(pixels).to(operations.device_of(referee))
-        answers = [a.argmax(1).tolist() for a in referee.classify(referee.features(x))]
-        seen = [dict(zip(PARTS, map(_named, parts.values(), each), strict=True)) for each in zip(*answers, strict=True)]
+        seen = captions.read(operations.require(load_model(name), Classifies), to_float(pixels), parts)
+        said = [{part: phrase for part, (phrase, _) in one.items()} for one in seen]
         return [
-            compose(**said | ({"species": label} if label else {})) for said, label in zip(seen, classes, strict=True)
+            compose(**one | ({"species": label} if label else {})) for one, label in zip(said, classes, strict=True)
         ]
 
     return read
-
-
-def _named(values: Sequence[str], index: int) -> str:
-    return values[index]
 
 
 # -- as a section ------------------------------------------------------------------------------------------------------

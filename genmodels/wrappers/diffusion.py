@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from genmodels import operations
+from genmodels.captions import PARTS, compose
 from genmodels.device import here
 from genmodels.metrics import mean_squared_error
 from genmodels.models.base import draw_normal, seeded
@@ -38,8 +39,6 @@ from genmodels.wrappers.examples import known_images
 from genmodels.wrappers.pictures import from_pad
 from genmodels.wrappers.prompts import (
     MAX_PROMPTS,
-    PARTS,
-    compose,
     part,
     prompt_tokens,
     sentence_field,

@@ -10,6 +10,7 @@ from typing import Any
 from torch import Tensor
 
 from genmodels import checkpoint
+from genmodels.captions import PARTS, compose
 from genmodels.device import here
 from genmodels.protocols import ReadsCaptions
 from genmodels.wrappers.core import describe, get_model
@@ -17,7 +18,6 @@ from genmodels.wrappers.denoisers import model_config
 from genmodels.wrappers.state import Choice, Text, field
 
 MAX_CHARACTERS, MAX_PROMPTS = 400, 8
-PARTS = ("species", "body", "cloak", "head", "weapon", "shield")  # of a sentence about a hero
 FIRST_SENTENCE, FIRST_SENTENCES = 2, 4  # seeds of the random parts to begin with
 
 
@@ -71,30 +71,6 @@ def phrases(name: str) -> dict[str, list[str]]:
     if tuple(parts) != PARTS:
         return {}
     return {part: [phrase for phrase in parts[part] if known.issuperset(_words(phrase))] for part in PARTS}
-
-
-def compose(
-    species: str | None,
-    body: str | None = None,
-    cloak: str | None = None,
-    head: str | None = None,
-    weapon: str | None = None,
-    shield: str | None = None,
-) -> str:
-    """A sentence like those of the training set from its parts, "" or None = without. ValueError without a species.
-
-    >>> compose("elf", "a blue robe", "a red cloak", weapon="a trident")
-    'an elf in a blue robe with a red cloak, holding a trident'
-    """
-    if not species:
-        raise ValueError("Say who it is: a sentence needs a species.")
-    article = "an" if species[0] in "aeiou" else "a"
-    on_head = "wearing" if (head or "").startswith(("a ", "an ")) else "with"  # "horns" are not worn
-    worn = (
-        (f" in {body}" if body else "") + (f" with {cloak}" if cloak else "") + (f", {on_head} {head}" if head else "")
-    )
-    held = " and ".join(filter(None, (weapon, shield)))
-    return f"{article} {species}{worn}" + (f", holding {held}" if held else "")
 
 
 # -- as fields of states -----------------------------------------------------------------------------------------------

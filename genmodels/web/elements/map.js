@@ -121,7 +121,7 @@ class MapSection extends Section {
   }
 
   locate() {
-    const picture = this.page.shared('picture');
+    const picture = this.page.shared('picture', this);
     if (picture) return this.locates({ model: this.model, picture });
   }
 

@@ -147,8 +147,9 @@ export class Section extends HTMLElement {
     if (!this.side.children.length) this.classList.add('gm-bare');
   }
 
-  /** Where a data set has several models, which of them. */
+  /** Where a data set has several models, which of them; not where the section asks all of them. */
   variants() {
+    if (this.spec.subject !== 'model') return;
     const same = this.spec.models.filter((name) => this.page.facts[name].data === this.page.data);
     this.variant?.element.remove();
     this.variant = null;

@@ -64,6 +64,9 @@ export class Asked extends Steps {
 
 /** A sentence of parts, or one of the visitor's own: the one that was drawn stands in the field. */
 class Sentence extends Steps {
+  written = ['prompt']; // what stands in a field as it was made up, until the visitor writes there
+  drawn = {};
+
   layOutControls() {
     super.layOutControls();
     this.parts = Object.keys(this.controls).filter((key) => this.spec.fields[key].part);
@@ -89,10 +92,12 @@ class Sentence extends Steps {
     super.change(key, value, final);
   }
 
+  /** Other parts; where they may stay as they are, one of them. */
   surprise() {
+    const one = any(this.parts);
     for (const key of this.parts) {
-      const values = valuesOf(this.fit(key).choices);
-      this.state[key] = values[Math.floor(Math.random() * values.length)];
+      const { keep, choices } = this.fit(key);
+      this.state[key] = keep && key !== one ? keep : any(valuesOf(choices).filter((value) => value !== keep));
       this.controls[key].set(this.state[key]);
     }
     delete this.state.prompt;
@@ -101,17 +106,50 @@ class Sentence extends Steps {
 
   refuse(refusal, state) {
     super.refuse(refusal, state);
-    if (refusal.field === 'prompt') this.controls.prompt.set(this.state.prompt || (this.drawn ?? ''));
+    const { field } = refusal;
+    if (this.written.includes(field)) this.controls[field].set(this.state[field] || (this.drawn[field] ?? ''));
   }
 
   receive(answer, state) {
     super.receive(answer, state);
-    this.drawn = answer.prompt ?? this.drawn;
-    const { element, set } = this.controls.prompt;
-    if (answer.prompt && !state.prompt && !element.contains(document.activeElement)) set(answer.prompt);
+    for (const key of this.written) {
+      const { element, set } = this.controls[key];
+      const typing = element.contains(document.activeElement) && document.activeElement.value !== (this.drawn[key] ?? '');
+      this.drawn[key] = answer[key] ?? this.drawn[key];
+      if (answer[key] && !state[key] && !typing) set(answer[key]);
+    }
   }
 }
+
+/** A picture's sentence, as it was read or corrected, and the one that it is drawn again as. */
+class Reworded extends Sentence {
+  written = ['caption', 'prompt'];
+
+  layOutViews() {
+    Steps.prototype.layOutViews.call(this);
+  }
+
+  /** Another picture: what was said of the former one is forgotten. */
+  forget() {
+    for (const key of this.written) delete this.state[key];
+  }
+
+  change(key, value, final) {
+    if (key === 'start') this.forget();
+    super.change(key, value, final);
+  }
+
+  pageChanged(what) {
+    const of = (this.state.start ?? this.fit('start').default) === 'seed' ? 'seed' : 'picture';
+    if (['picture', 'seed'].includes(what) && what !== of) return;
+    this.forget();
+    super.pageChanged(what);
+  }
+}
+
+const any = (values) => values[Math.floor(Math.random() * values.length)];
 
 customElements.define('gm-steps', Steps);
 customElements.define('gm-asked', Asked);
 customElements.define('gm-words-section', Sentence);
+customElements.define('gm-reworded', Reworded);

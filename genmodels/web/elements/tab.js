@@ -281,10 +281,10 @@ class Tab extends HTMLElement {
     return ours >= 0 ? `#${ours}` : others >= 0 ? `#-${others + 1}` : value;
   }
 
-  shared(key) {
+  /** What a section takes from here; a picture only if it is one for its model. */
+  shared(key, section) {
     if (key === 'seed') return this.seed;
-    const shape = this.picture?.shape?.join();
-    if (!this.picture || shape !== this.shapeNow()) return undefined;
+    if (!this.picture || this.picture.shape.join() !== (this.facts[section.model]?.shape.join() ?? this.shapeNow())) return undefined;
     return key === 'picture' ? this.picture.pixels : this.picture.mask;
   }
 
@@ -316,6 +316,11 @@ class Tab extends HTMLElement {
   /** A picture from somewhere else: a sheet, a gallery, another tab. */
   take({ pixels, shape }) {
     if (!this.pad) return;
+    const of = (name) =>
+      Object.values(this.facts)
+        .find((fact) => fact.data === name)
+        .shape.join();
+    if (shape.join() !== this.shapeNow()) this.pick?.(this.datasets.find((name) => of(name) === shape.join()) ?? this.data);
     const mask = this.covers() ? (this.picture ?? this.pad.props.value)?.mask : '';
     const value = { pixels: typeof pixels === 'string' ? pixels : textOf(pixels), mask, shape };
     this.pad.props.value = value;

@@ -291,6 +291,13 @@ class Many extends View {
   fit() {}
 }
 
+/** Two pictures on one another, and a slider: {before, after, titles}. */
+class Compared extends View {
+  async show(value) {
+    if (value) (await import('./compared.js')).show(this, value);
+  }
+}
+
 const still = matchMedia('(prefers-reduced-motion: reduce)');
 
 /** Frames on a scrubber: {frames: picture with N = frames (each one sheet), captions: [text], start}; plays when `plays`. */
@@ -388,5 +395,6 @@ const VIEWS = {
   'gm-kept': Kept,
   'gm-rankings': Rankings,
   'gm-many': Many,
+  'gm-compared': Compared,
 };
 for (const [name, view] of Object.entries(VIEWS)) customElements.define(name, view);
