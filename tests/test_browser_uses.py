@@ -45,6 +45,14 @@ def test_own_pictures_are_ranked(visit: Callable[..., Page], tmp_path: Path) -> 
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
 
 
+#: The places in a gallery of four: full, while the first of new pictures has come, and when that was all of them.
+PLACES = """() => {
+    const gallery = document.querySelector('gm-gallery'), one = { pictures: { shape: [1, 1, 2, 2], pixels: btoa('1234') }, titles: [['one']] };
+    const places = () => gallery.querySelectorAll('figure').length;
+    return [places(), ...[false, true].map((complete) => (gallery.show(one, { complete }), places()))];
+}"""
+
+
 @pytest.mark.parametrize("size", ["desk", "phone"])
 def test_the_words_of_a_hero_are_changed(visit: Callable[..., Page], size: str) -> None:  # noqa: F811
     """Read, drawn again, compared by a slider; corrected, changed in part, refused; and another picture is read anew."""
@@ -82,3 +90,4 @@ def test_the_words_of_a_hero_are_changed(visit: Callable[..., Page], size: str) 
         "an elf with a red cloak, wearing a black and red wizard hat, holding a dagger and a red tower shield"
     )
     assert page.evaluate("document.documentElement.scrollWidth") <= (390 if size == "phone" else 1280)
+    assert page.evaluate(PLACES) == [4, 4, 1]
