@@ -138,10 +138,10 @@ def _app(options: argparse.Namespace) -> None:
         raise ValueError(f"--port must be between 1 and 65535, not {options.port}.")
     if options.host:
         os.environ["GRADIO_SERVER_NAME"] = options.host  # gradio reads it when it is imported
-    from genmodels import app
+    from genmodels import start
 
     try:
-        app.main(options.port)
+        start.main(options.port)
     except OSError as error:
         host = os.environ.get("GRADIO_SERVER_NAME", "127.0.0.1")
         port = f"port {options.port}" if options.port else "any of the ports"

@@ -7,14 +7,14 @@ import contextlib
 import os
 from collections.abc import Iterator
 
-from genmodels.wrappers import apart, core, hub_checkpoints, hub_repos, on_record, race
+from genmodels import start
+from genmodels.wrappers import core, hub_repos
 
 # before gradio is imported, which reads both: no telemetry, no version check
 os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
 # uploads and pictures on show: Gradio's usual folder may belong to another user of the machine
 os.environ.setdefault("GRADIO_TEMP_DIR", str(core.own_folder()))
 
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -35,9 +35,6 @@ from genmodels.wrappers.section import Section
 PICTURES = "/pictures"
 FOREVER = {"Cache-Control": "max-age=31536000, immutable"}
 FOR_AN_HOUR = {"Cache-Control": "max-age=3600"}
-#: How many events of a queue run at once: those that compute for a second or so, those that compute for many, those that ask
-#: the Hub, and those that keep a large network busy for minutes. None waits for another lane; see also device.turn.
-LANES = {"cpu": 6, "heavy": 2, "network": 4, "large": 1}
 #: Whose copy of the page's components Gradio keeps. Nothing of ours is in them; what an event needs is made again.
 SESSIONS = 64
 #: For where the document isn't ours (an app mounted into another one, a page of another host that shows this one).
@@ -64,7 +61,7 @@ def build_app() -> gr.Blocks:
             for section in page.sections().values():
                 if section.is_ready:
                     endpoint(section)
-            for lane, limit in LANES.items():
+            for lane, limit in page.LANES.items():
                 name = f"work_{lane}"
                 gr.api(
                     page.follow, api_name=name, api_visibility="private", concurrency_id=lane, concurrency_limit=limit
@@ -101,7 +98,7 @@ def endpoint(section: Section) -> None:
         page.polite(section.function()),
         api_name=section.endpoint,
         concurrency_id=section.lane,
-        concurrency_limit=LANES[section.lane],
+        concurrency_limit=page.LANES[section.lane],
     )
 
 
@@ -215,28 +212,9 @@ def main(port: int | None = None) -> None:
         "server_name": os.environ.get("GRADIO_SERVER_NAME", "127.0.0.1"),
         "share": os.environ.get("GRADIO_SHARE", "").lower() == "true",
     }
-    try:
-        core.check_environment()
-        hub_checkpoints.pull()
-    except ValueError as error:
-        raise SystemExit(str(error)) from None
+    start.prepare()
     hub_repos.allow_any_on_loopback(**place)
-    core.few_arenas()
     app = build_app()
-    work_apart()
     app.launch(server_port=port, prevent_thread_lock=True, **place, **launch_options())
-    warm_up(pause=0.05)  # for those who ask meanwhile
+    start.warm_up()
     app.block_thread()
-
-
-def warm_up(pause: float = 0) -> None:
-    """What takes seconds, and should not wait for the first visitor who asks. pause: seconds between two models."""
-    on_record.records()  # reads all weights once, to tell whose figures hold
-    import_module("genmodels.models.pipeline")  # diffusers
-    core.load_all(pause)
-
-
-def work_apart() -> None:
-    """Let work be computed in another process, so much at once as its lanes let in."""
-    at_once = sum(LANES[lane] for lane in apart.LANES)
-    apart.begin(lambda key: page.sections()[key].answer, at_once, shared=warm_up, prepare=race.warm_up)

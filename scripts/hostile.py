@@ -600,7 +600,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as folder:
         log, secret = Path(folder, "log"), Path(folder, "secret.txt")
         secret.write_text(secrets.token_hex(16))
-        never = [token, secret.read_text(), "def work_apart"]
+        never = [token, secret.read_text(), "def build_app"]
         print("| kind of request | sent | refused (4xx, 503) | answered | wrong |\n| --- | ---: | ---: | ---: | ---: |")
         total = 0
         with running_app(log, HF_TOKEN=token, HF_HUB_OFFLINE="1", GRADIO_TEMP_DIR=f"{folder}/gradio") as served:

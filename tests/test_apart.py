@@ -38,7 +38,13 @@ def asked(n):
 def taken():
     return len(steps.read_text().splitlines())
 
-apart.begin({"a": answer}.__getitem__, 2, lambda: None, lambda: None)
+def once(state):
+    if state == "wrong":
+        raise Refused("It can't be wrong.", "n")
+    return {"state": state, "pid": os.getpid()}
+
+found = {"a": answer, "b": apart.one_step(once)}
+apart.begin(found.__getitem__, {apart.WORK: 2, apart.TOUCH: 1}, lambda: None, lambda: None)
 assert os.getpid() == app
 """
 
@@ -98,7 +104,7 @@ def test_who_leaves_ends_the_work_within_a_step(tmp_path):
     )
 
 
-def test_what_was_had_before_is_shared_and_both_have_all_threads(tmp_path):
+def test_two_processes_share_what_is_loaded_and_have_all_threads():
     """A pool of threads that was begun before the fork would hang there."""
     done = python(
         "-c",
@@ -124,12 +130,40 @@ def answer(state):
     torch.set_num_threads(2)  # of this thread
     yield os.getpid(), weights[0].data_ptr(), product()
 
-apart.begin({"a": answer}.__getitem__, 1, share, lambda: None)
-[(other, place, value)] = apart.steps("a", None, answer)
-assert other != os.getpid() and place == weights[0].data_ptr() and value == product() == 500**3
+apart.begin({"a": answer, "b": answer}.__getitem__, {apart.WORK: 1, apart.TOUCH: 1}, share, lambda: None)
+[(worker, place, value)] = apart.steps("a", None, answer)
+other, same, again = apart.at_once("b", None, None)
+assert len({os.getpid(), worker, other}) == 3 and not weights
+assert place == same and value == again == 500**3
 """,
     )
     assert done.returncode == 0, done.stderr
+
+
+def test_what_answers_at_once_has_a_process_of_its_own(tmp_path):
+    play(
+        tmp_path,
+        """
+        walk = asked(10**6)
+        worker, answer = next(walk)["pid"], apart.at_once("b", 7, once)
+        assert answer["state"] == 7 and len({answer["pid"], worker, app}) == 3
+        try:
+            apart.at_once("b", "wrong", once)
+        except Refused as error:
+            assert (str(error), error.field) == ("It can't be wrong.", "n")
+        else:
+            raise AssertionError
+        os.kill(answer["pid"], signal.SIGKILL)
+        try:
+            apart.at_once("b", 7, once)
+        except (EOFError, ConnectionError):
+            pass
+        else:
+            raise AssertionError
+        assert apart.at_once("b", 7, once)["pid"] == app
+        assert next(walk)["pid"] == worker
+        """,
+    )
 
 
 def test_when_it_dies_the_app_computes_itself(tmp_path):

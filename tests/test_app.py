@@ -23,7 +23,7 @@ from gradio_client import Client
 from gradio_client.exceptions import AppError
 from helpers import ROOT, environment, free_port, picture, wait_until_served
 
-from genmodels import app, checkpoint
+from genmodels import app, checkpoint, start
 from genmodels.registry import kin, representatives
 from genmodels.tabs import document, page
 from genmodels.wrappers import core, denoisers, examples, hub_repos
@@ -622,7 +622,8 @@ def test_the_environment_says_where_it_is_served(
     seen: dict[str, Any] = {}
     fake = SimpleNamespace(launch=lambda **options: seen.update(options), block_thread=lambda: None)
     monkeypatch.setattr(app, "build_app", lambda: fake)
-    monkeypatch.setattr(app, "work_apart", lambda: None)  # it would fork the tests
+    monkeypatch.setattr(start, "prepare", lambda: None)  # it would fork the tests
+    monkeypatch.setattr(start, "warm_up", lambda: None)
     for name in ("GRADIO_SERVER_NAME", "GRADIO_SHARE", "GENMODELS_HUB_MODELS", "SPACE_ID"):
         monkeypatch.setenv(name, env.get(name, ""))
         if name not in env:

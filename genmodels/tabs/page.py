@@ -22,6 +22,9 @@ from genmodels.wrappers.state import Refused
 
 PURPOSE = "Try the families of generative image models with your own hands: small networks, live on this computer."
 BROKEN = "Something went wrong on the server; its log says what."
+#: How many events of a queue run at once: those that compute for a second or so, those that compute for many, those that ask
+#: the Hub, and those that keep a large network busy for minutes. None waits for another lane; see also device.turn.
+LANES = {"cpu": 6, "heavy": 2, "network": 4, "large": 1}
 AT_ONCE = 2  # direct calls that compute at the same time; more wait, by the order in which they came
 HUB_MODEL = "page.hub_model"
 MAX_UPLOAD = 14_000_000  # characters of base64: 10 MB
@@ -108,7 +111,7 @@ def answer(question: Any) -> Answer:
         section = sections().get(key)
         if section is None or section.work:
             raise ValueError(f"There is no section {key[:40]!r} that answers at once.")
-        return section.answer(section.parse(state))
+        return section.at_once(section.parse(state))
     except ValueError as error:
         return refusal(error)
     except Exception:

@@ -1,19 +1,21 @@
-"""Work of many steps in a process of its own, so that it doesn't slow down what answers at once.
+"""Processes of their own for what is computed, so that the one that serves stays free, and works don't slow down answers at once.
 
 One process of Python makes little more of two cores than of one, as one thread computes in Python at a time: 400 direct calls
 took 5.4 s one after the other and 4.2 s in two threads, eight pictures by PixelCNN 3.7 s and 4.2 s. So the app forks before it
-serves. What is forked computes the work of LANES; where nothing was forked (a GPU, a single core, an app that another server
-mounts, other systems than Linux), or if it has died, work is computed in the app's own process.
+imports what it serves with. What is forked loads the models, and forks again, so that both share them: one for the work of
+LANES, one for what answers at once. Where nothing was forked (a GPU, a single core, an app that another server mounts, other
+systems than Linux), or if it has died, all is computed in the app's own process.
 """
 
 import gc
+import itertools
 import logging
 import os
 import queue
 import signal
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from multiprocessing import Pipe
 from multiprocessing.connection import Connection
 from typing import Any
@@ -28,42 +30,73 @@ log = logging.getLogger(__name__)
 
 #: Steps of an answer to a state.
 Answers = Callable[[Any], Iterator[Any]]
-#: The free connections to the other process, each for one work at a time.
-_free: "queue.SimpleQueue[Connection] | None" = None
+WORK, TOUCH = "work", "touch"
+#: The free connections to each of the other processes, each for one answer at a time.
+_free: "dict[str, queue.SimpleQueue[Connection]]" = {}
 
 
 def begin(
-    find: Callable[[str], Answers], at_once: int, shared: Callable[[], None], prepare: Callable[[], None]
+    find: Callable[[str], Answers],
+    at_once: Mapping[str, int],
+    load: Callable[[], None],
+    prepare: Callable[[], None],
 ) -> None:
-    """Fork, before there are other threads. find: what answers, by a section's key; at_once: how much work is let in;
-    shared: what takes memory that both may read, done before; prepare: what the other process does first."""
-    global _free
+    """Fork, before there are other threads. find: what answers, by a section's key; at_once: how much is let in, of WORK and of
+    TOUCH; load: what both processes share; prepare: what the one for work does before it begins."""
     if sys.platform != "linux" or device.own_cores() < 2 or any(where.type != "cpu" for where in device.devices()):
         return
-    with device.one_thread():  # a pool of OpenMP's would not survive the fork
-        shared()
-    gc.collect()
-    gc.freeze()  # collecting writes into what is collected, and a page that is written to is shared no longer
-    pipes = [Pipe() for _ in range(at_once)]
+    pipes = {kind: [Pipe() for _ in range(count)] for kind, count in at_once.items()}
     if os.fork():
-        _free = queue.SimpleQueue()
-        for ours, theirs in pipes:
-            theirs.close()
-            _free.put(ours)
+        for kind, ends in pipes.items():
+            _free[kind] = queue.SimpleQueue()
+            for ours, theirs in ends:
+                theirs.close()
+                _free[kind].put(ours)
         return
-    for ours, _ in pipes:
+    for ours, _ in itertools.chain(*pipes.values()):
         ours.close()  # so that the end of the app is seen
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    for _, theirs in pipes:
-        threading.Thread(target=_serve, args=(theirs, find), daemon=True).start()
-    prepare()
+    with device.one_thread():  # a pool of OpenMP's would not survive the next fork
+        load()
+    gc.collect()
+    gc.freeze()  # collecting writes into what is collected, and a page that is written to is shared no longer
+    kind, other = (WORK, TOUCH) if os.fork() else (TOUCH, WORK)
+    for _, theirs in pipes[other]:
+        theirs.close()
+    for _, theirs in pipes[kind]:
+        threading.Thread(target=_serve, args=(theirs, find, kind), daemon=True).start()
+    if kind == WORK:
+        prepare()
     threading.Event().wait()  # until _serve sees the end
+
+
+def begun() -> bool:
+    """Whether there are other processes."""
+    return bool(_free)
+
+
+def at_once(key: str, state: Any, answer: Callable[[Any], Any]) -> Any:
+    """The answer of a section that takes one step, computed there if there is another process."""
+    [found] = _steps(TOUCH, key, state, one_step(answer))
+    return found
+
+
+def one_step(answer: Callable[[Any], Any]) -> Answers:
+    """An answer that takes one step, as steps."""
+
+    def answers(state: Any) -> Iterator[Any]:
+        yield answer(state)
+
+    return answers
 
 
 def steps(key: str, state: Any, answer: Answers) -> Iterator[Any]:
     """The answers of a section, computed there if there is another process; closing them ends the work within a step."""
-    global _free
-    if (free := _free) is None:
+    return _steps(WORK, key, state, answer)
+
+
+def _steps(kind: str, key: str, state: Any, answer: Answers) -> Iterator[Any]:
+    if (free := _free.get(kind)) is None:
         yield from answer(state)
         return
     end = free.get()
@@ -71,8 +104,8 @@ def steps(key: str, state: Any, answer: Answers) -> Iterator[Any]:
         yield from _asked(end, (key, state, dict(checkpoint.JOINED)))
         free.put(end)
     except (EOFError, ConnectionError):
-        log.error("The process of long work has ended; from now on the app computes it itself.")
-        _free = None
+        log.error("The process for %s has ended; from now on the app computes it itself.", kind)
+        _free.pop(kind, None)
         raise
     except BaseException:
         free.put(end)
@@ -97,20 +130,25 @@ def _asked(end: Connection, question: Any) -> Iterator[Any]:
         end.send(True)
 
 
-def _serve(end: Connection, find: Callable[[str], Answers]) -> None:
-    """One work after the other, each step when it is asked for, until the app has ended."""
+def _serve(end: Connection, find: Callable[[str], Answers], kind: str) -> None:
+    """One answer after the other, each step when it is asked for, until the app has ended."""
     try:
         while True:
             key, state, joined = end.recv()
             checkpoint.JOINED.update(joined)
             for name in checkpoint.JOINED.keys() - joined.keys():
                 checkpoint.JOINED.pop(name, None)
-            end_of = _step_by_step(end, find(key)(state))
+            end_of = _step_by_step(end, _found(find, key, state))
             if end_of:
                 end.send(end_of)
-            give_back()
+            if kind == WORK:
+                give_back()
     except (EOFError, ConnectionError):
         os._exit(0)
+
+
+def _found(find: Callable[[str], Answers], key: str, state: Any) -> Iterator[Any]:
+    yield from find(key)(state)
 
 
 def _step_by_step(end: Connection, answers: Iterator[Any]) -> tuple[str, Any] | None:

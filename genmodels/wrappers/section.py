@@ -87,6 +87,10 @@ class Section:
         """The state of untrusted values; see `State.parse`."""
         return self.State.parse(values, self.models())
 
+    def at_once(self, state: AnyState) -> Answer:
+        """The answer of a touch section, computed where such answers are."""
+        return apart.at_once(self.key, state, self.answer)
+
     def steps(self, state: AnyState) -> Iterator[Answer]:
         """The answers of a work section, computed where work of its lane is."""
         return apart.steps(self.key, state, self.answer) if self.lane in apart.LANES else self.answer(state)
@@ -116,7 +120,7 @@ class Section:
 
         def endpoint(*args: Any, **kwargs: Any) -> Any:
             bound = endpoint.__signature__.bind(*args, **kwargs)  # type: ignore[attr-defined]
-            return self.answer(self.parse(dict(bound.arguments)))
+            return self.at_once(self.parse(dict(bound.arguments)))
 
         def endpoint_steps(*args: Any, **kwargs: Any) -> Iterator[Any]:
             bound = endpoint_steps.__signature__.bind(*args, **kwargs)  # type: ignore[attr-defined]

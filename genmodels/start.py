@@ -1,0 +1,47 @@
+"""The start of the app, before Gradio is imported: that takes two seconds, in which other processes load the models."""
+
+import functools
+from importlib import import_module
+
+from genmodels.tabs import page
+from genmodels.wrappers import apart, core, hub_checkpoints, on_record, race
+
+
+def main(port: int | None = None) -> None:
+    """See `genmodels.app.main`."""
+    prepare()
+    from genmodels import app
+
+    app.main(port)
+
+
+@functools.cache
+def prepare() -> None:
+    """Once: checks what the environment says, and begins the processes that compute. Ends with a sentence if something is wrong."""
+    try:
+        core.check_environment()
+        hub_checkpoints.pull()
+    except ValueError as error:
+        raise SystemExit(str(error)) from None
+    core.few_arenas()
+    core.own_folder()  # one for all processes
+    many = {apart.WORK: sum(page.LANES[lane] for lane in apart.LANES), apart.TOUCH: page.AT_ONCE}
+    apart.begin(_answers, many, load=load, prepare=race.warm_up)
+
+
+def _answers(key: str) -> apart.Answers:
+    section = page.sections()[key]
+    return section.answer if section.work else apart.one_step(section.answer)
+
+
+def load(pause: float = 0) -> None:
+    """All that takes seconds when it is first computed with. pause: seconds between two models."""
+    import_module("genmodels.models.pipeline")  # diffusers
+    core.load_all(pause)
+
+
+def warm_up() -> None:
+    """What should not wait for the first visitor who asks."""
+    on_record.records()  # reads all weights once, to tell whose figures hold
+    if not apart.begun():
+        load(pause=0.05)  # for those who ask meanwhile
