@@ -1,4 +1,4 @@
-"""genmodels, or python -m genmodels, {app,list,sample,train,evaluate,convert,experiment,bench,push,push-space}: argument parsing only."""
+"""genmodels, or python -m genmodels, {app,list,sample,train,evaluate,convert,experiment,bench,export,push,push-space}: argument parsing only."""
 
 import argparse
 import contextlib
@@ -118,6 +118,11 @@ def _parser() -> argparse.ArgumentParser:
 
     command = add("bench", _bench, "speed of the models on this machine: a table")
     command.add_argument("models", nargs="*", metavar="model", help="default: all bundled")
+
+    command = add("export", _export, "a model as ONNX graphs, each compared with torch")
+    command.add_argument("model", help="a bundled name, a folder, or a Hub repo user/name")
+    command.add_argument("--out", type=Path, required=True, help="ends in .onnx; of several graphs each adds its name")
+    command.add_argument("--graphs", nargs="+", default=[], metavar="GRAPH", help="default: all that the model has")
 
     command = add("push", _push, "upload a checkpoint to the Hugging Face Hub")
     command.add_argument("model", help="a folder or a bundled name")
@@ -483,6 +488,19 @@ def _bench(options: argparse.Namespace) -> None:
 
     for line in bench_table(options.models or list(checkpoint.bundled())):
         print(line)
+
+
+def _export(options: argparse.Namespace) -> None:
+    from genmodels.export import OPSET, export
+
+    def told(ends: Mapping[str, tuple[Any, ...]]) -> str:
+        return ", ".join(f"{name} ({', '.join(map(str, shape))})" for name, shape in ends.items())
+
+    print(f"opset {OPSET}, computed in float32; the largest error is that against torch")
+    for graph in export(options.model, options.out, options.graphs):
+        weights = "float16" if graph.half else "float32"
+        print(f"{graph.path}: {told(graph.inputs)} -> {told(graph.outputs)}")
+        print(f"    {graph.path.stat().st_size / 1e6:.2f} MB, weights in {weights}, largest error {graph.error:.1e}")
 
 
 def _push(options: argparse.Namespace) -> None:

@@ -44,6 +44,7 @@ from genmodels.models.base import (
     TrainConfig,
     TrainingDiverged,
     draw_normal,
+    refuse_other_than_images,
     start_at_zero,
 )
 
@@ -449,15 +450,20 @@ class Flow(Model):
         return list(self.layers)
 
     def encode(
-        self, x: Tensor, labels: Tensor | None = None, *, generators: Sequence[Generator] | None = None
+        self,
+        x: Tensor,
+        labels: Tensor | None = None,
+        *,
+        generators: Sequence[Generator] | None = None,
+        dtype: torch.dtype = torch.float64,
     ) -> Tensor:
-        """The code z `(B, C, H, W)`, float64, of images, rounded to the nearest grey levels; `decode` gives these back.
+        """The code z `(B, C, H, W)` of images, rounded to the nearest grey levels; in float64 `decode` gives these back.
 
         Without generators, u is 1/2: the code of the middle of each level's bin. Such codes are more regular than noise,
         above all where the picture is flat; with one generator per image, u is drawn from q(u|v), and z looks like N(0, I).
         Raises ValueError for x outside [-1, 1] or NaN.
         """
-        model, labels = self._in(torch.float64), self._labels(labels, len(x), x.device)
+        model, labels = self._in(dtype), self._labels(labels, x.shape[0], x.device)
         return model._states(model._dequantized(x, labels, generators), labels)[-1]
 
     def encode_steps(
@@ -467,7 +473,7 @@ class Flow(Model):
 
         Every frame is `(B, C, H, W)` in [-1, 1], in the picture's own layout: pixels that are noise by now show z / 3.
         """
-        model, labels = self._in(torch.float64), self._labels(labels, len(x), x.device)
+        model, labels = self._in(torch.float64), self._labels(labels, x.shape[0], x.device)
         for depth, state in enumerate(model._states(model._dequantized(x, labels, generators), labels)):
             yield model._frame(state, depth)
 
@@ -478,13 +484,13 @@ class Flow(Model):
         unlike those of the training is stretched so much on its way to z that rounding errors cost it grey levels.
         """
         model = self._in(z.dtype)
-        *_, state = model._states_back(z, self._labels(labels, len(z), z.device))
+        *_, state = model._states_back(z, self._labels(labels, z.shape[0], z.device))
         return model._to_image(state)
 
     def decode_steps(self, z: Tensor, labels: Tensor | None = None) -> Iterator[Tensor]:
         """The frames of `encode_steps` backwards: noise, then one frame per layer undone; the last one is `decode(z)`."""
         model = self._in(z.dtype)
-        for done, state in enumerate(model._states_back(z, self._labels(labels, len(z), z.device))):
+        for done, state in enumerate(model._states_back(z, self._labels(labels, z.shape[0], z.device))):
             yield model._frame(state, len(self.layers) - done)
 
     def sample(self, labels: Tensor, *, generators: Sequence[Generator], temperature: float = 1.0) -> Tensor:
@@ -505,9 +511,9 @@ class Flow(Model):
         grey levels. Raises ValueError for x outside [-1, 1] or NaN.
         """
         refuse_other_than_images(x)
-        labels = self._labels(labels, len(x), x.device)
+        labels = self._labels(labels, x.shape[0], x.device)
         log_density, log_q = self._bound_terms(x.repeat(samples, 1, 1, 1), labels.repeat(samples))
-        return torch.logsumexp((log_density - log_q).view(samples, len(x)), 0) - math.log(samples)
+        return torch.logsumexp((log_density - log_q).view(samples, x.shape[0]), 0) - math.log(samples)
 
     # -- the chain ------------------------------------------------------------------------------------------------
 
@@ -564,14 +570,6 @@ class Flow(Model):
 def log_normal(z: Tensor) -> Tensor:
     """log N(z; 0, I) `(B,)`"""
     return -0.5 * (z.square() + LOG_2PI).flatten(1).sum(1)
-
-
-def refuse_other_than_images(x: Tensor) -> None:
-    """Raises ValueError for values that are NaN or outside [-1, 1] (by more than rounding errors)."""
-    low, high = (float(value) for value in x.aminmax())
-    if not (low >= -1.001 and high <= 1.001):  # NaN compares as False
-        what = "NaN" if math.isnan(low) else f"values from {low:.4g} to {high:.4g}"
-        raise ValueError(f"Images must have values in [-1, 1], not {what}.")
 
 
 def refuse_non_finite(log_dets: dict[str, Tensor]) -> None:
