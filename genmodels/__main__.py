@@ -1,4 +1,4 @@
-"""genmodels, or python -m genmodels, {app,list,sample,train,evaluate,convert,experiment,bench,export,push,push-space}: argument parsing only."""
+"""genmodels, or python -m genmodels, {app,list,sample,train,evaluate,convert,experiment,bench,export,export-site,push,push-space}: argument parsing only."""
 
 import argparse
 import contextlib
@@ -123,6 +123,16 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("model", help="a bundled name, a folder, or a Hub repo user/name")
     command.add_argument("--out", type=Path, required=True, help="ends in .onnx; of several graphs each adds its name")
     command.add_argument("--graphs", nargs="+", default=[], metavar="GRAPH", help="default: all that the model has")
+
+    command = add("export-site", _export_site, "the page as a folder of plain files, whose models run in the browser")
+    command.add_argument("out", type=Path, help="a new folder, or one that this command made")
+    command.add_argument("--sections", nargs="+", default=[], metavar="SECTION", help="such as vae.map; default: all")
+    command.add_argument(
+        "--models", nargs="+", default=[], metavar="MODEL", help="default: all that these sections have"
+    )
+    command.add_argument(
+        "--runtime", type=Path, help="folder of npm's package onnxruntime-web; default: npm fetches it"
+    )
 
     command = add("push", _push, "upload a checkpoint to the Hugging Face Hub")
     command.add_argument("model", help="a folder or a bundled name")
@@ -501,6 +511,15 @@ def _export(options: argparse.Namespace) -> None:
         weights = "float16" if graph.half else "float32"
         print(f"{graph.path}: {told(graph.inputs)} -> {told(graph.outputs)}")
         print(f"    {graph.path.stat().st_size / 1e6:.2f} MB, weights in {weights}, largest error {graph.error:.1e}")
+
+
+def _export_site(options: argparse.Namespace) -> None:
+    from genmodels.export_site import export_site
+
+    made = export_site(options.out, options.sections, models=options.models, runtime=options.runtime, say=print)
+    print(
+        f"{len(made)} files, {sum(file.size for file in made) / 1e6:.1f} MB; serve it: python -m http.server -d {options.out}"
+    )
 
 
 def _push(options: argparse.Namespace) -> None:

@@ -44,7 +44,8 @@ class Graph(NamedTuple):
     """What one ability computes, as a function of named tensors.
 
     inputs: of images `(B, C, H, W)` in [-1, 1], labels `(B,)` int64 (-1: no class; left out where the model has none, tokens
-    `(B, L)` where it reads captions), codes, noise, styles as in the protocols, t `(B,)` from 0 to 999, truncation_psi `()`.
+    `(B, L)` where it reads captions), codes, noise, styles as in the protocols, weights
+    of the classes `(B, num_classes + 1)`, the last one of "no class", t `(B,)` from 0 to 999, truncation_psi `()`.
     """
 
     name: str
@@ -80,6 +81,9 @@ GRAPHS = {
     for graph in (
         Graph("codes", protocols.SamplesCodes, ("noise", "labels"), ("codes",), lambda m, *x: m.codes_of(*x)),
         Graph("decode", protocols.Decodes, ("codes", "labels"), ("images",), lambda m, *x: m.decode(*x)),
+        Graph(
+            "blend", protocols.BlendsClasses, ("codes", "weights"), ("images",), lambda m, *x: m.decode_blend(*x)
+        ),
         Graph("encode", protocols.Encodes, ("images", "labels"), ("codes",), _encode),
         Graph(
             "posterior", protocols.HasPosterior, ("images", "labels"), ("mean", "log_std"), lambda m, *x: m.posterior(*x)
@@ -165,6 +169,8 @@ def _example(model: Any, name: str, images: Tensor) -> Tensor:
         if getattr(model, "vocabulary", ()):
             return cast(Tensor, model.tokenize([""] * len(images)))
         return as_labels(model, len(images), "balanced")
+    if name == "weights":
+        return torch.softmax(torch.randn(len(images), model.num_classes + 1, generator=generators[0]), 1)
     if name == "t":
         return torch.linspace(0, 999, len(images)).round()
     if name == "truncation_psi":
@@ -229,7 +235,7 @@ def _export(model: Model, graph: Graph, images: Tensor, path: Path, told: Mappin
     examples += drawn.noted
     expected = [expected] if isinstance(expected, Tensor) else list(expected)
     proto = _traced(module, names, examples, graph.outputs)
-    for key, value in (told | {"graph": graph.name}).items():
+    for key, value in {**told, "graph": graph.name}.items():
         proto.metadata_props.add(key=key, value=value)
     errors = {}
     for half in (True, False):
@@ -249,13 +255,14 @@ def _traced(module: nn.Module, names: list[str], examples: list[Tensor], outputs
     shapes = tuple({0: batch} if example.ndim else {} for example in examples)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        logging.getLogger("onnxscript").setLevel(logging.ERROR)
+        for name in ("onnxscript", "torch.onnx"):  # they tell of what isn't installed
+            logging.getLogger(name).setLevel(logging.ERROR)
         program = torch.onnx.export(
             module, tuple(examples), dynamo=True, opset_version=OPSET, input_names=names, output_names=list(outputs),
             dynamic_shapes=(shapes,), verbose=False, optimize=True, external_data=False,
         )  # fmt: skip
     assert program is not None
-    return cast("onnx.ModelProto", program.model_proto)
+    return program.model_proto
 
 
 def _halved(proto: "onnx.ModelProto") -> "onnx.ModelProto":

@@ -16,6 +16,7 @@ from genmodels.registry import FAMILIES, get_family
 
 PACKAGE = ROOT / "genmodels"
 APP = PACKAGE / "app.py"
+SITE = PACKAGE / "export_site.py"  # the same page, without a server
 HEAVY = (
     "accelerate",
     "datasets",
@@ -80,10 +81,10 @@ def test_gradio_is_for_the_app_and_its_tabs():
     assert users <= {APP, *files("tabs")}
 
 
-def test_tabs_are_for_the_app():
+def test_tabs_are_for_the_app_and_the_page_without_a_server():
     users = {file for file in files(".") if any(name.startswith("genmodels.tabs") for name in imports(file))}
-    assert APP in users
-    assert users <= {APP, *files("tabs")}
+    assert {APP, SITE} <= users
+    assert users <= {APP, SITE, *files("tabs")}
 
 
 def test_the_app_is_above_all_but_the_command_line():

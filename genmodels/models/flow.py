@@ -198,7 +198,7 @@ class ActNorm(nn.Module):
         if self.training and not self.initialised:
             self._initialise(y.detach())
         log_det = -self.log_std.sum() * y[0, 0].numel()
-        return (y - self.mean) * (-self.log_std).exp(), log_det.expand(len(y))
+        return (y - self.mean) * (-self.log_std).exp(), log_det.expand(y.shape[0])
 
     def from_noise(self, z: Tensor) -> Tensor:
         return z * self.log_std.exp() + self.mean

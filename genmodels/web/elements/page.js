@@ -1,32 +1,7 @@
-// The page: the families' tabs, the address, and what all of them share.
+// The page: the families' tabs, the address, and what all of them share. The elements of its sections are imported beside it.
 import { bare, readable, stateOf, taughtBy, textOf } from './address.js';
 import { chosen, make } from './controls.js';
 import './tab.js';
-import './overview.js';
-import './see.js';
-import './map.js';
-import './second.js';
-// autoencoder and gan
-import './pipeline.js';
-import './board.js';
-import './crossed.js';
-import './films.js';
-// flow and pixelcnn
-import './expected.js';
-import './likelihood.js';
-import './writer.js';
-import './three.js';
-// diffusion
-import './denoiser.js';
-import './noise.js';
-import './sketch.js';
-import './solver-grid.js';
-import './steps.js';
-import './hub.js';
-// all families
-import './table.js';
-import './plot.js';
-import './compare.js';
 
 class Page extends HTMLElement {
   spec = null;

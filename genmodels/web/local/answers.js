@@ -1,0 +1,11 @@
+// What the sections answer, computed here: for each the same as its function in genmodels/wrappers gives for the same state.
+import * as vae from './vae.js';
+
+const SECTIONS = { ...vae.SECTIONS };
+
+/** The answers to a state, one or step by step. @param {object} state checked @param {object} model facts, data, run(graph, inputs) */
+export async function* answers(section, state, model) {
+  const found = SECTIONS[section](state, model);
+  if (found[Symbol.asyncIterator]) yield* found;
+  else yield await found;
+}
