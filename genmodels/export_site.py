@@ -29,7 +29,7 @@ from typing import Any, NamedTuple
 from genmodels import checkpoint, export
 from genmodels.files import take_place
 from genmodels.tabs import page
-from genmodels.wrappers import core, examples, latents, on_record
+from genmodels.wrappers import bottleneck, core, discriminator, examples, latents, on_record, style_mixing
 from genmodels.wrappers.section import Section
 
 RUNTIME, RUNTIME_VERSION = "onnxruntime-web", "1.30.0"
@@ -46,7 +46,7 @@ POLICY = (
     "img-src 'self' data: blob:; base-uri 'none'; form-action 'none'"
 )
 _TIMES = re.compile(r"\d ms\b")
-_DEFINES = re.compile(r"customElements\.define\('([\w-]+)'")
+_DEFINES = re.compile(r"^(?:customElements\.define\(| +)'(gm-[\w-]+)'(?:, |: \w+,$)", re.MULTILINE)
 _IMPORT = re.compile(r"""^(?:import|.*\bfrom) '(\.\.?/[\w./-]+\.js)'""", re.MULTILINE)
 _ANY_IMPORT = re.compile(r"""(?:\bfrom|\bimport)\b *\(? *'(\.\.?/[\w./-]+\.js)'""")
 SHEETS = ("local/theme.css", "elements/page.css")
@@ -83,14 +83,35 @@ def _strongest(name: str) -> Any:
     return latents.strongest_latents(name, min(latents.KNOBS, core.describe(name)["latent_dim"]))
 
 
+def _scores(name: str) -> list[float]:
+    return _sorted(core.calibrated(name, "scores", "anomaly scores"))
+
+
+def _realism(name: str) -> dict[str, Any]:
+    """The critic's scores of test images and of samples, sorted, and their histograms."""
+    test, samples = discriminator.known_scores(name)
+    return {"test": _sorted(test), "samples": _sorted(samples), "histogram": discriminator.histograms(name)}
+
+
+def _sorted(values: Any) -> list[float]:
+    return sorted(round(float(value), 5) for value in values)
+
+
+STYLES = {"num_layers": style_mixing.layer_count}
 #: The sections that `web/local` computes.
 LOCAL: dict[str, Local] = {
+    "autoencoder.bottleneck": Local(("encode", "decode"), {"scores": _scores, "histogram": bottleneck.score_histogram}),
+    "autoencoder.blend": Local(("encode", "decode")),
     "vae.map": Local(("blend",), {"points": latents.points}),
     "vae.where": Local(("posterior",), within="vae.map"),
     "vae.generate": Local(("codes", "blend")),
     "vae.variations": Local(("posterior", "blend")),
     "vae.knobs": Local(("codes", "blend"), {"strongest": _strongest}),
     "vae.walk": Local(("codes", "blend")),
+    "gan.generate": Local(("styles", "synthesize"), STYLES),
+    "gan.walk": Local(("styles", "synthesize"), STYLES),
+    "gan.mix": Local(("styles", "synthesize"), STYLES),
+    "gan.critic": Local(("realism",), {"realism": _realism}),
 }
 
 

@@ -162,7 +162,9 @@ def test_what_is_imported_is_required():
         "tensorboard",
         "spaces",
         "constriction",
-    }  # only if asked for; only on a ZeroGPU Space; the extra "compress"
+        "onnx",
+        "onnxruntime",
+    }  # only if asked for; only on a ZeroGPU Space; the extras "compress" and "export"
     needed = {INSTALLED_AS.get(name, name).replace("_", "-") for name in third_party}
     assert needed == set(requirements("requirements.txt"))
 

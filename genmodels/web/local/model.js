@@ -1,6 +1,6 @@
 // What all families' answers need: labels, noise, and how a model is asked.
 import { Generator } from './random.js';
-import { joined, range } from './tensors.js';
+import { halfToEven, joined, range } from './tensors.js';
 
 export const [EACH, NOT_TOLD] = ['each in turn', 'not told'];
 
@@ -28,3 +28,6 @@ export async function timed(work) {
 
 /** What was made, as sampling.generate says it. */
 export const inWords = (n, ms) => `${n} pictures in **${ms.toFixed(0)} ms**`;
+
+/** A percentage without decimals; halves go to the even number, as in Python. */
+export const percentOf = (percent) => halfToEven(percent).toFixed(0);
