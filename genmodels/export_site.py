@@ -29,9 +29,11 @@ from typing import Any, NamedTuple
 from genmodels import checkpoint, export
 from genmodels.files import take_place
 from genmodels.tabs import page
-from genmodels.wrappers import bottleneck, core, discriminator, examples, latents, on_record, style_mixing
+from genmodels.wrappers import bottleneck, core, denoisers, discriminator, examples, latents, on_record, style_mixing
 from genmodels.wrappers.section import Section
 
+#: Of diffusion, those that web/local/solvers.js has.
+SOLVERS = ("unipc", "dpm++2m", "ddim", "euler")
 RUNTIME, RUNTIME_VERSION = "onnxruntime-web", "1.30.0"
 #: Of the npm package: what is taken -> its name here.
 RUNTIME_FILES = {
@@ -72,11 +74,12 @@ serves files; `python -m genmodels export-site` made them.
 
 class Local(NamedTuple):
     """What a section needs to be computed in a browser: graphs, what is known of the model besides (key -> function of its name),
-    and, where the section is hidden, the one in whose element it is asked for."""
+    where the section is hidden, the one in whose element it is asked for, and which of its models can be there."""
 
     graphs: tuple[str, ...]
     facts: Mapping[str, Callable[[str], Any]] = {}
     within: str = ""
+    models: Callable[[str], bool] = lambda name: True
 
 
 def _strongest(name: str) -> Any:
@@ -112,6 +115,10 @@ LOCAL: dict[str, Local] = {
     "gan.walk": Local(("styles", "synthesize"), STYLES),
     "gan.mix": Local(("styles", "synthesize"), STYLES),
     "gan.critic": Local(("realism",), {"realism": _realism}),
+    "diffusion.noise": Local(("denoise",)),
+    "diffusion.denoise": Local(("denoise",), within="diffusion.noise"),
+    "diffusion.generate": Local(("denoise",)),
+    "diffusion.same": Local(("denoise",), models=lambda name: not denoisers.model_config(name).vocabulary),
 }
 
 
@@ -195,7 +202,8 @@ def _checked(sections: Sequence[str]) -> list[str]:
 
 
 def _models(section: Section, wanted: Sequence[str]) -> list[str]:
-    return [name for name in section.models() if not wanted or name in wanted]
+    fits = LOCAL[section.key].models
+    return [name for name in section.models() if fits(name) and (not wanted or name in wanted)]
 
 
 def _check_folder(out: Path) -> None:
@@ -222,7 +230,11 @@ def _spec(chosen: Mapping[str, Sequence[str]]) -> dict[str, Any]:
 
 def _narrowed(section: Mapping[str, Any], names: Sequence[str]) -> dict[str, Any]:
     """A section's spec for fewer models."""
-    fits = {name: fit for name, fit in section["fits"].items() if name == "*" or name in names}
+    fits = {name: dict(fit) for name, fit in section["fits"].items() if name == "*" or name in names}
+    for fit in fits.values():
+        if "scheduler" in fit:
+            offered = [[title, key] for title, key in fit["scheduler"]["choices"] if key in SOLVERS]
+            fit["scheduler"] = fit["scheduler"] | {"choices": offered}
     return dict(section) | {"models": list(names), "fits": fits}
 
 

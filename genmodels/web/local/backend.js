@@ -56,7 +56,8 @@ export class LocalBackend extends EventTarget {
       return yield* poster;
     }
     await this.make(spec, state.model, signal, waits);
-    yield* this.call({ section, state, model: await this.modelOf(spec, state.model) }, signal);
+    const question = { section, state, work, model: await this.modelOf(spec, state.model) };
+    for await (const answer of this.call(question, signal)) yield work ? { ...answer, complete: Boolean(answer.done) } : answer;
   }
 
   parse(spec, values) {

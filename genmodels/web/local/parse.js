@@ -84,6 +84,12 @@ function choice(value, { choices, what }) {
   return value;
 }
 
+function text(value, { longest, what }) {
+  if (typeof value !== 'string') throw new Refused(`The ${what} must be text, not ${shown(value)}.`);
+  if (value.length > longest) throw new Refused(`The ${what} has ${value.length} characters; at most ${longest} are allowed.`);
+  return value;
+}
+
 function numbers(value, fit) {
   const most = fit.default.length;
   if (!Array.isArray(value) || value.length < 1 || value.length > most)
@@ -164,4 +170,4 @@ function foretold(found, step, row) {
   return found;
 }
 
-const CHECKS = { whole, seed: whole, real, label, choice, numbers, drawing, hidden };
+const CHECKS = { whole, seed: whole, real, label, choice, text, sentences: text, numbers, drawing, hidden };

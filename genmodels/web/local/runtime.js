@@ -60,11 +60,12 @@ export async function fetchedJson(address, what) {
 
 /** Who runs graphs. One for a page, whatever the number of elements on it. */
 export class Runtime {
-  kept = new Map(); // what was asked for, by address: promises
+  kept = new Map(); // what was asked for: promises, by the files' names
+  turn = Promise.resolve(); // one graph runs at a time: there is one thread
 
-  /** @param {URL} base address of the folder @param {object} files its sizes: name -> bytes @param {(bytes: number) => void} came */
-  constructor(base, files, came) {
-    Object.assign(this, { base, files, came });
+  /** @param {URL} base address of the folder */
+  constructor(base) {
+    this.base = base;
   }
 
   once(key, make) {
@@ -76,8 +77,8 @@ export class Runtime {
     return this.kept.get(key);
   }
 
-  /** onnxruntime-web's module, ready. */
-  get ort() {
+  /** onnxruntime-web's module, ready. @param {(bytes: number) => void} [came] told of every part that comes */
+  ort(came) {
     return this.once('runtime', async () => {
       const why = lacking();
       if (why) throw new Refusal(why);
@@ -86,7 +87,7 @@ export class Runtime {
         import(new URL('runtime/ort.mjs', this.base).href).catch(() => {
           throw new Refusal(`${what} is missing on this host.`);
         }),
-        fetched(new URL('runtime/ort.wasm.gz', this.base), what, this.came),
+        fetched(new URL('runtime/ort.wasm.gz', this.base), what, came),
       ]);
       ort.env.logLevel = 'error';
       Object.assign(ort.env.wasm, { numThreads: 1, wasmBinary: wasm });
@@ -94,10 +95,10 @@ export class Runtime {
     });
   }
 
-  /** A graph, ready. @param {string} file of it */
-  session(file, what) {
+  /** A graph, ready. @param {string} file of it @param {string} what to call it */
+  session(file, what, came) {
     return this.once(file, async () => {
-      const [ort, bytes] = await Promise.all([this.ort, fetched(new URL(file, this.base), what, this.came)]);
+      const [ort, bytes] = await Promise.all([this.ort(came), fetched(new URL(file, this.base), what, came)]);
       try {
         return await ort.InferenceSession.create(new Uint8Array(bytes), { executionProviders: ['wasm'], graphOptimizationLevel: 'all' });
       } catch (error) {
@@ -111,15 +112,17 @@ export class Runtime {
    * the graph doesn't have, such as classes of a model that knows none, are left out @returns {Promise<Record<string, Float32Array>>}
    */
   async run(file, what, inputs) {
-    const [ort, session] = await Promise.all([this.ort, this.session(file, what)]);
+    const [ort, session] = await Promise.all([this.ort(), this.session(file, what)]);
     const feeds = {};
     for (const name of session.inputNames) {
       const { data, dims, type = 'float32' } = inputs[name];
       const whole = type === 'int64';
       feeds[name] = new ort.Tensor(type, whole ? BigInt64Array.from(data, BigInt) : Float32Array.from(data), dims);
     }
+    const mine = this.turn.then(() => session.run(feeds));
+    this.turn = mine.catch(() => {});
     try {
-      const found = await session.run(feeds);
+      const found = await mine;
       return Object.fromEntries(Object.entries(found).map(([name, tensor]) => [name, tensor.data]));
     } catch (error) {
       throw new Refusal(saidOf(error, `${what} failed in this browser; reload the page to try again.`));

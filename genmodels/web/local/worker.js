@@ -4,31 +4,31 @@ import { answers } from './answers.js';
 import { Refusal, Runtime } from './runtime.js';
 
 let runtime = null;
-let asking = null; // whose files are coming
 const stopped = new Set();
+/** Lets messages in, a stop say. */
+const pause = () => new Promise((resolve) => setTimeout(resolve));
 
-async function answered({ id, section, state, model }) {
-  asking = id;
+async function answered({ id, section, state, model, work }) {
   try {
-    const given = { ...model, run: (graph, inputs) => runtime.run(model.graphs[graph], `The model ${model.name}`, inputs) };
-    await Promise.all([runtime.ort, ...model.needs.map((graph) => runtime.session(model.graphs[graph], `The model ${model.name}`))]);
-    if (!section) return postMessage({ id, done: true }); // it was to be made ready
-    for await (const answer of answers(section, state, given)) {
+    const came = (bytes) => postMessage({ id, bytes });
+    const what = `The model ${model.name}`;
+    await Promise.all([runtime.ort(came), ...model.needs.map((graph) => runtime.session(model.graphs[graph], what, came))]);
+    const given = { ...model, run: (graph, inputs) => runtime.run(model.graphs[graph], what, inputs) };
+    for await (const answer of section ? answers(section, state, given) : []) {
       if (stopped.has(id)) break;
       postMessage({ id, answer });
+      if (work) await pause();
     }
     postMessage({ id, done: true });
   } catch (error) {
     if (!(error instanceof Refusal)) console.error(error);
     postMessage({ id, error: error instanceof Refusal ? error.message : 'Something went wrong in this browser; its console says what.' });
-  } finally {
-    stopped.delete(id);
   }
+  stopped.delete(id);
 }
 
-let chain = Promise.resolve(); // one after the other: there is one thread
 addEventListener('message', ({ data }) => {
-  if (data.base) runtime = new Runtime(new URL(data.base), data.files, (bytes) => postMessage({ id: asking, bytes }));
+  if (data.base) runtime = new Runtime(new URL(data.base));
   else if (data.stop) stopped.add(data.id);
-  else chain = chain.then(() => answered(data));
+  else answered(data);
 });
