@@ -115,6 +115,8 @@ LOCAL: dict[str, Local] = {
     "gan.walk": Local(("styles", "synthesize"), STYLES),
     "gan.mix": Local(("styles", "synthesize"), STYLES),
     "gan.critic": Local(("realism",), {"realism": _realism}),
+    "pixelcnn.expect": Local(("log_probabilities",)),
+    "pixelcnn.surprise": Local(("log_probabilities",), within="pixelcnn.expect"),
     "diffusion.noise": Local(("denoise",)),
     "diffusion.denoise": Local(("denoise",), within="diffusion.noise"),
     "diffusion.generate": Local(("denoise",)),

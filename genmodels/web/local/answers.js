@@ -2,9 +2,10 @@
 import * as autoencoder from './autoencoder.js';
 import * as diffusion from './diffusion.js';
 import * as gan from './gan.js';
+import * as pixelcnn from './pixelcnn.js';
 import * as vae from './vae.js';
 
-const SECTIONS = { ...autoencoder.SECTIONS, ...vae.SECTIONS, ...gan.SECTIONS, ...diffusion.SECTIONS };
+const SECTIONS = { ...autoencoder.SECTIONS, ...vae.SECTIONS, ...gan.SECTIONS, ...pixelcnn.SECTIONS, ...diffusion.SECTIONS };
 
 /** The answers to a state, one or step by step. @param {object} state checked @param {object} model facts, data, run(graph, inputs) */
 export async function* answers(section, state, model) {
