@@ -12,6 +12,7 @@ that aren't in LOCAL aren't offered. Needs `pip install 'genmodels[export]'`, an
     README.md                    the front matter of a static Space
 """
 
+import base64
 import contextlib
 import gzip
 import hashlib
@@ -34,6 +35,7 @@ from genmodels.wrappers.section import Section
 
 #: Of diffusion, those that web/local/solvers.js has.
 SOLVERS = ("unipc", "dpm++2m", "ddim", "euler")
+WORTH_SEEING = 40  # tenths of a bit, as in web/elements/expected.js
 RUNTIME, RUNTIME_VERSION = "onnxruntime-web", "1.30.0"
 #: Of the npm package: what is taken -> its name here.
 RUNTIME_FILES = {
@@ -74,12 +76,14 @@ serves files; `python -m genmodels export-site` made them.
 
 class Local(NamedTuple):
     """What a section needs to be computed in a browser: graphs, what is known of the model besides (key -> function of its name),
-    where the section is hidden, the one in whose element it is asked for, and which of its models can be there."""
+    where the section is hidden, the one in whose element it is asked for, which of its models can be there, and the state that its
+    element begins with where that isn't the default."""
 
     graphs: tuple[str, ...]
     facts: Mapping[str, Callable[[str], Any]] = {}
     within: str = ""
     models: Callable[[str], bool] = lambda name: True
+    begins: Callable[[str], dict[str, Any]] = lambda name: {}
 
 
 def _strongest(name: str) -> Any:
@@ -100,6 +104,15 @@ def _sorted(values: Any) -> list[float]:
     return sorted(round(float(value), 5) for value in values)
 
 
+def _worth_seeing(name: str) -> dict[str, int]:
+    """The pixel with which web/elements/expected.js begins."""
+    section = page.sections()["pixelcnn.surprise"]
+    bits = base64.b64decode(section.answer(section.parse({"model": name}))["bits"])
+    first = min(range(len(bits)), key=lambda i: abs(bits[i] - WORTH_SEEING))
+    width = core.describe(name)["shape"][2]
+    return {"x": first % width, "y": first // width}
+
+
 STYLES = {"num_layers": style_mixing.layer_count}
 #: The sections that `web/local` computes.
 LOCAL: dict[str, Local] = {
@@ -115,7 +128,7 @@ LOCAL: dict[str, Local] = {
     "gan.walk": Local(("styles", "synthesize"), STYLES),
     "gan.mix": Local(("styles", "synthesize"), STYLES),
     "gan.critic": Local(("realism",), {"realism": _realism}),
-    "pixelcnn.expect": Local(("log_probabilities",)),
+    "pixelcnn.expect": Local(("log_probabilities",), begins=_worth_seeing),
     "pixelcnn.surprise": Local(("log_probabilities",), within="pixelcnn.expect"),
     "diffusion.noise": Local(("denoise",)),
     "diffusion.denoise": Local(("denoise",), within="diffusion.noise"),
@@ -168,7 +181,7 @@ def export_site(
     for name, keys_of in needed.items():
         say(f"{name}: {', '.join(keys_of)}")
         told[name] = {"graphs": _write_graphs(written, name, keys_of), "facts": _write_facts(written, name, keys_of)}
-    posters = {key: {name: _write_poster(written, key, name) for name in names} for key, names in chosen.items()}
+    posters = {key: {name: _write_poster(written, key, name) for name in names} for key, names in everywhere.items()}
     spec = _spec(chosen)
     for tab in spec["tabs"]:
         if tab["is_family"]:
@@ -275,20 +288,23 @@ def _write_facts(written: "_Folder", name: str, keys: Sequence[str]) -> str:
     return written.packed(f"models/{name}.{on_record.weights(name)}.json.gz", facts)
 
 
-def _write_poster(written: "_Folder", key: str, name: str) -> str:
-    """What a section begins with: its answers, without what tells of this machine's speed."""
-    section = page.sections()[key]
-    found = section.answer(section.parse({"model": name}))
+def _write_poster(written: "_Folder", key: str, name: str) -> dict[str, Any]:
+    """What a section begins with: the state beside the model, and the file of the answers to it."""
+    section, begins = page.sections()[key], LOCAL[key].begins(name)
+    found = section.answer(section.parse({"model": name} | begins))
     answers = [found] if isinstance(found, dict) else list(found)
-    return written.packed(f"posters/{key}.{name}.json.gz", [_timeless(getattr(one, "new", one)) for one in answers])
+    timeless = [_timeless(getattr(one, "new", one)) for one in answers]
+    return {"state": begins, "file": written.packed(f"posters/{key}.{name}.json.gz", timeless)}
 
 
-def _timeless(answer: Mapping[str, Any]) -> dict[str, Any]:
-    return {
-        key: v
-        for key, v in answer.items()
-        if not key.startswith("ms") and not (isinstance(v, str) and _TIMES.search(v))
-    }
+def _timeless(answer: Any) -> Any:
+    """An answer without what tells of this machine's speed."""
+    if isinstance(answer, list):
+        return [_timeless(one) for one in answer]
+    if not isinstance(answer, dict):
+        return answer
+    kept = {key: value for key, value in answer.items() if not key.startswith("ms")}
+    return {key: _timeless(v) for key, v in kept.items() if not (isinstance(v, str) and _TIMES.search(v))}
 
 
 # -- the runtime, the modules, the page --------------------------------------------------------------------------------

@@ -53,11 +53,9 @@ export class LocalBackend extends EventTarget {
       if (!this.wait && !this.why)
         this.make(spec, state.model).catch((error) => console.warn(error.message)); // for what is touched next
       else if (!this.why) this.offer(spec, state.model);
-      return yield* poster;
-    }
-    await this.make(spec, state.model, signal, waits);
+    } else await this.make(spec, state.model, signal, waits);
     const question = { section, state, work, model: await this.modelOf(spec, state.model) };
-    for await (const answer of this.call(question, signal)) yield work ? { ...answer, complete: Boolean(answer.done) } : answer;
+    for await (const answer of poster || this.call(question, signal)) yield work ? { ...answer, complete: Boolean(answer.done) } : answer;
   }
 
   parse(spec, values) {
@@ -83,9 +81,9 @@ export class LocalBackend extends EventTarget {
 
   /** The answers that were computed when the page was made, if they are those to this state; else null. */
   async poster(spec, state) {
-    const file = this.site.posters[spec.key]?.[state.model];
-    if (!file || JSON.stringify(state) !== JSON.stringify(await this.parse(spec, { model: state.model }))) return null;
-    return fetchedJson(new URL(file, this.base), 'The poster').catch(() => null);
+    const poster = this.site.posters[spec.key]?.[state.model];
+    if (!poster || JSON.stringify(state) !== JSON.stringify(await this.parse(spec, { model: state.model, ...poster.state }))) return null;
+    return fetchedJson(new URL(poster.file, this.base), 'The poster').catch(() => null);
   }
 
   // -- the worker --------------------------------------------------------------------------------------------------------
