@@ -385,7 +385,8 @@ def _write_page(written: "_Folder", site: Mapping[str, Any]) -> None:
     for file in [*_reached([*begins, WEB / "local/worker.js"], _ANY_IMPORT), *(WEB / sheet for sheet in SHEETS)]:
         written.write(file.relative_to(WEB).as_posix(), file.read_bytes())
     written.write("embed.js", (WEB / "embed.js").read_bytes())
-    written.write("genmodels.js", b"import './local/start.js';\n")
+    keys = json.dumps([one["key"] for tab in site["spec"]["tabs"] for one in tab["sections"]])
+    written.write("genmodels.js", f"import {{ start }} from './local/start.js';\n\nstart({keys});\n".encode())
     family = next((tab["key"] for tab in site["spec"]["tabs"] if tab["is_family"]), "overview")
     written.write("front.webp", (WEB / f"pictures/{family}-still.webp").read_bytes())
     preloads = [file.relative_to(WEB).as_posix() for file in _reached(begins, _IMPORT)]

@@ -10,13 +10,13 @@ import os
 import re
 import shutil
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from helpers import free_port, in_background, wait_until_served
+from helpers import ROOT, free_port, in_background, wait_until_served
 from huggingface_hub import SpaceCard
 from playwright.sync_api import expect
 from test_browser import CHROMIUM, PATIENCE, SIZES, Browser, Page, browser, pytestmark, section  # noqa: F401
@@ -33,7 +33,7 @@ needs_runtime = pytest.mark.skipif(not (RUNTIME or shutil.which("npm")), reason=
 LEVELS = 2  # of 256, by which a picture may differ from the server's
 QUICK = {
     "models": ["vae2d-mnist", "gan-mnist", "diffusion-mnist-fast"],
-    "sections": ["vae.map", "gan.generate", "gan.critic", "diffusion.generate"],
+    "sections": ["vae.map", "gan.generate", "gan.mix", "gan.critic", "diffusion.generate"],
 }
 #: One model for each section that takes no seed from the page, and the values that are asked for besides.
 ASKED: dict[str, dict[str, Any]] = {
@@ -93,7 +93,13 @@ def strictly_served(folder: Path) -> Iterator[str]:
         def log_message(self, *args: object) -> None:
             pass
 
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Strict, directory=str(folder)))
+    with serving(functools.partial(Strict, directory=str(folder))) as found:
+        yield found
+
+
+@contextlib.contextmanager
+def serving(handler: Callable[..., http.server.SimpleHTTPRequestHandler]) -> Iterator[str]:
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     yield f"http://127.0.0.1:{server.server_port}/"
     server.shutdown()
@@ -103,7 +109,7 @@ def strictly_served(folder: Path) -> Iterator[str]:
 class Visit:
     """A page, what its console complained of, and what was asked of other hosts."""
 
-    def __init__(self, browser: Browser, address: str, size: str = "desk", **options: Any) -> None:  # noqa: F811
+    def __init__(self, browser: Browser, hosts: Sequence[str], size: str = "desk", **options: Any) -> None:  # noqa: F811
         width, height = SIZES[size]
         phone = {"has_touch": True, "is_mobile": True} if size != "desk" else {}
         self.context = browser.new_context(viewport={"width": width, "height": height}, **phone, **options)
@@ -115,7 +121,8 @@ class Visit:
         self.page.on("console", lambda said: self.complaints.append(said.text) if said.type == "error" else None)
         self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
         self.page.on(
-            "request", lambda one: None if one.url.startswith((address, "blob:")) else self.complaints.append(one.url)
+            "request",
+            lambda one: None if one.url.startswith((*hosts, "blob:", "data:")) else self.complaints.append(one.url),
         )
         self.page.on("response", lambda one: self._add(int(one.headers.get("content-length", 0))))
 
@@ -129,11 +136,14 @@ def visit(browser: Browser, address: str) -> Iterator[Callable[..., Visit]]:  # 
     visits: list[tuple[Visit, bool]] = []
 
     def open_page(
-        path: str = "", size: str = "desk", at: str = address, script: str = "", quiet: bool = True, **options: Any
+        path: str = "",
+        size: str = "desk",
+        at: str = address,
+        hosts: Sequence[str] = (),
+        quiet: bool = True,
+        **options: Any,
     ) -> Visit:
-        made = Visit(browser, at, size, **options)
-        if script:
-            made.page.add_init_script(script)
+        made = Visit(browser, (at, *hosts), size, **options)
         visits.append((made, quiet))
         made.page.goto(at + path)
         return made
@@ -206,7 +216,7 @@ def test_every_section_computes_what_the_server_does(browser: Browser, tmp_path:
     names = sorted({name for some in models.values() for name in some})
     export_site(tmp_path / "site", models=names, runtime=RUNTIME)
     with served(tmp_path / "site") as address:
-        page = Visit(browser, address).page
+        page = Visit(browser, [address]).page
         page.goto(f"{address}README.md")
         page.evaluate(OPEN)
         for key, some in models.items():
@@ -304,7 +314,7 @@ def test_what_can_not_be_computed_is_told_in_one_sentence(
     said: str,
 ) -> None:
     """And the rest of the page lives: what was computed beforehand is there."""
-    seen = Visit(browser, address)
+    seen = Visit(browser, [address])
     seen.page.add_init_script(script)
     if missing:
         cut = "wasm" in missing
@@ -398,3 +408,84 @@ def test_every_section_that_is_offered_is_computed() -> None:
         assert f"'{key}': " in scripts
         assert laid_out.sections()[key].hidden == bool(one.within)
     assert set(offered()) == {key for key, one in LOCAL.items() if not one.within}
+
+
+# -- in articles -------------------------------------------------------------------------------------------------------
+
+ARTICLE = ROOT / "docs/article.html"
+STATES = "() => [...document.querySelectorAll('.demo')].map((demo) => demo.shadowRoot?.querySelector('.gm-section')?.className ?? '')"
+
+
+@pytest.fixture(scope="module")
+def article(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The article beside the folder, as the address of both."""
+    place = tmp_path_factory.mktemp("article")
+    shutil.copy(ARTICLE, place / "index.html")
+    (place / "site").symlink_to(folder, target_is_directory=True)
+    with served(place) as found:
+        yield found
+
+
+@needs_runtime
+@pytest.mark.parametrize(("size", "theme"), [("desk", "light"), ("phone", "dark")])
+def test_an_article_with_five_elements(visit: Callable[..., Visit], article: str, size: str, theme: str) -> None:
+    """They are drawn when they come near, in the article's colours; all share one runtime."""
+    seen = visit("", size, at=article, color_scheme=theme)
+    asked: list[str] = []
+    seen.page.on("request", lambda one: asked.append(one.url))
+    demos = seen.page.locator(".demo")
+    assert demos.count() == 5
+    for i in range(5):
+        demos.nth(i).scroll_into_view_if_needed()
+        expect(demos.nth(i).locator(".gm-section")).to_have_class(re.compile(r"\bgm-filled\b"))
+    assert demos.first.locator("gm-page").evaluate("page => getComputedStyle(page).colorScheme") == theme
+    assert len([url for url in asked if "ort.wasm" in url]) == (1 if size == "desk" else 0)
+    assert seen.page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+
+
+@needs_runtime
+def test_attributes_are_the_state_and_changes_are_told(visit: Callable[..., Visit], article: str) -> None:
+    page = visit("", at=article).page
+    page.evaluate(
+        "addEventListener('gm-change', ({ target, detail }) => (window.told = { ...detail, by: target.localName }))"
+    )
+    demo = page.locator("gm-gan-generate")
+    demo.scroll_into_view_if_needed()
+    expect(demo.locator(".gm-section")).to_have_class(re.compile(r"\bgm-filled\b"))
+    demo.evaluate("demo => demo.setAttribute('seed', 11)")
+    page.wait_for_function(
+        "window.told?.by === 'gm-gan-generate' && told.state.seed === 11 && told.state.label === '7'"
+    )
+    found = laid_out.sections()["gan.generate"]
+    expected = found.answer(found.parse({"model": "gan-mnist", "seed": 11, "label": "7"}))["samples"]
+    shown = demo.evaluate("demo => demo.shadowRoot.querySelector('.gm-section').answer.samples")
+    compare(shown, expected)
+    demo.evaluate("demo => demo.setAttribute('label', 'seven')")
+    demo.locator(".gm-trouble", has_text="Choose a class: each in turn, 0, 1,").wait_for()
+    demo.evaluate("demo => demo.setAttribute('theme', 'dark')")
+    expect(demo.locator(".dark gm-page")).to_have_count(1)
+
+
+@needs_runtime
+def test_an_article_on_another_host(visit: Callable[..., Visit], folder: Path, tmp_path: Path) -> None:
+    """The worker's script is another origin's there, and starts from a blob."""
+
+    class Open(http.server.SimpleHTTPRequestHandler):
+        def end_headers(self) -> None:
+            self.send_header("Access-Control-Allow-Origin", "*")
+            super().end_headers()
+
+        def log_message(self, *args: object) -> None:
+            pass
+
+    with serving(functools.partial(Open, directory=str(folder))) as elsewhere:
+        text = ARTICLE.read_text("utf-8").replace("site/genmodels.js", f"{elsewhere}genmodels.js")
+        (tmp_path / "index.html").write_text(text, encoding="utf-8")
+        with served(tmp_path) as here:
+            page = visit("", at=here, hosts=(elsewhere,)).page
+            demo = page.locator("gm-gan-generate")
+            demo.scroll_into_view_if_needed()
+            expect(demo.locator(".gm-section")).to_have_class(re.compile(r"\bgm-filled\b"))
+            link = demo.get_by_role("link", name="open the whole page").get_attribute("href")
+            assert link is not None
+            assert link.startswith(elsewhere)

@@ -14,7 +14,7 @@ const HEIGHT = 800; // pixels, enough for most sections in an article's column
 
 /** The panel of a section. @param {(text: string) => void} say */
 export async function embed(section, say) {
-  const host = new URL('./', document.baseURI).href;
+  const host = new URL('./', section.page.page.home).href;
   const asked = new URL(await linkTo(section)).searchParams;
   for (const place of ['tab', 'section']) asked.delete(place);
   for (const [name, value] of Object.entries(section.taught ?? {})) asked.set(name, value); // a lesson goes along

@@ -9,13 +9,19 @@ class Page extends HTMLElement {
   data = null;
   seed = 0;
   picture = null; // a drawing travels from tab to tab
+  query = null; // what is asked for, where that isn't the address: in an article
+  home = document.baseURI; // where the whole page is
 
   connectedCallback() {
     if (this.laidOut) return;
     this.laidOut = true;
-    const asked = new URLSearchParams(location.search);
+    const asked = this.search();
     const lesson = taughtBy(asked) && import('./lesson.js'); // had before the page is laid out, so that nothing hidden is seen
     Promise.all([this.join(bare(asked.get('model'))), lesson]).then(() => this.layOut());
+  }
+
+  search() {
+    return new URLSearchParams(this.query ?? location.search);
   }
 
   /** A link's model of the Hub joins the page's; what it says of a model that can't be, its section tells. */
@@ -41,8 +47,13 @@ class Page extends HTMLElement {
     this.box.append(this.trouble);
     this.append(this.box);
     if (!this.only) this.append(this.foot());
-    this.takeFiles();
     this.go(place);
+    if (this.query === null) this.listen();
+  }
+
+  /** To the address, to files that are dropped, and to the visitor who moves on: the page has the window to itself. */
+  listen() {
+    this.takeFiles();
     history.scrollRestoration = 'manual'; // the address says where to be: the browser's own memory of it comes too late
     addEventListener('popstate', () => this.fromAddress());
     addEventListener('scroll', () => this.scrolled(), { passive: true });
@@ -140,8 +151,9 @@ class Page extends HTMLElement {
 
   /** Another page of the app: in its place, but from the frame of an article in a tab of its own. */
   leave(to) {
-    if (this.only && parent !== window) open(to, '_blank', 'noopener');
-    else location.assign(to);
+    const there = new URL(to, this.home).href;
+    if (this.only && (parent !== window || this.query !== null)) open(there, '_blank', 'noopener');
+    else location.assign(there);
   }
 
   /**
@@ -149,7 +161,7 @@ class Page extends HTMLElement {
    * and in one sentence what of all this there isn't.
    */
   asked() {
-    const asked = new URLSearchParams(location.search);
+    const asked = this.search();
     const [alone, part] = (asked.get('only') || '').split('.');
     const key = this.route ?? (alone || asked.get('tab'));
     const name = alone ? (part ?? '') : asked.get('section');

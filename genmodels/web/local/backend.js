@@ -8,7 +8,7 @@ import { read } from './upload.js';
 const GONE = 'The worker that computes has stopped: this browser may have too little memory; reload the page.';
 const SMALL = matchMedia('(max-width: 900px) and (pointer: coarse)');
 
-/** Tells of 'gm-load': {section, state: 'asks' | 'loads' | 'ready', loaded, total, accept}. */
+/** Tells of 'gm-load': {section, state: 'asks' | 'loads' | 'ready' | 'failed', loaded, total, exact, accept, error}. */
 export class LocalBackend extends EventTarget {
   facts = new Map(); // of models: promises
   ready = new Set(); // models whose files are here
@@ -48,14 +48,15 @@ export class LocalBackend extends EventTarget {
     const spec = this.sections[section];
     if (!spec || spec.work !== work) throw new Refused(`There is no section ${JSON.stringify(section)} on this page.`);
     const state = await this.parse(spec, values);
-    const poster = !this.isReady(spec, state.model) && (await this.poster(spec, state));
-    if (poster) {
-      if (!this.wait && !this.why)
-        this.make(spec, state.model).catch((error) => console.warn(error.message)); // for what is touched next
-      else if (!this.why) this.offer(spec, state.model);
-    } else await this.make(spec, state.model, signal, waits);
+    const poster = this.isReady(spec, state.model) ? null : await this.poster(spec, state);
+    if (poster && !this.why) {
+      if (this.wait) this.offer(spec, state.model, poster.exact);
+      else this.make(spec, state.model).catch((error) => console.warn(error.message)); // for what is touched next
+    }
+    if (!poster) await this.make(spec, state.model, signal, waits);
     const question = { section, state, work, model: await this.modelOf(spec, state.model) };
-    for await (const answer of poster || this.call(question, signal)) yield work ? { ...answer, complete: Boolean(answer.done) } : answer;
+    for await (const answer of poster?.answers ?? this.call(question, signal))
+      yield work ? { ...answer, complete: Boolean(answer.done) } : answer;
   }
 
   parse(spec, values) {
@@ -79,11 +80,17 @@ export class LocalBackend extends EventTarget {
 
   // -- posters -----------------------------------------------------------------------------------------------------------
 
-  /** The answers that were computed when the page was made, if they are those to this state; else null. */
+  /**
+   * The answers that were computed when the page was made, if they are those to this state (exact), or stand in for others until
+   * the visitor has had the model loaded; else null.
+   */
   async poster(spec, state) {
     const poster = this.site.posters[spec.key]?.[state.model];
-    if (!poster || JSON.stringify(state) !== JSON.stringify(await this.parse(spec, { model: state.model, ...poster.state }))) return null;
-    return fetchedJson(new URL(poster.file, this.base), 'The poster').catch(() => null);
+    if (!poster) return null;
+    const exact = JSON.stringify(state) === JSON.stringify(await this.parse(spec, { model: state.model, ...poster.state }));
+    if (!exact && (!this.wait || this.why || this.site.shown[spec.key])) return null;
+    const answers = await fetchedJson(new URL(poster.file, this.base), 'The poster').catch(() => null);
+    return answers && { exact, answers };
   }
 
   // -- the worker --------------------------------------------------------------------------------------------------------
@@ -105,12 +112,16 @@ export class LocalBackend extends EventTarget {
   }
 
   /** Says what would be loaded, and loads it when the visitor accepts. */
-  offer(spec, model) {
-    const accept = () => {
+  offer(spec, model, exact) {
+    const accept = async () => {
       this.wait = false;
-      return this.make(spec, model).catch((error) => this.tell(spec, 'failed', { error: error.message }));
+      try {
+        await this.make(spec, model);
+      } catch (error) {
+        this.tell(spec, 'failed', { error: error.message });
+      }
     };
-    this.tell(spec, 'asks', { total: this.bytesOf(spec, model), accept });
+    this.tell(spec, 'asks', { total: this.bytesOf(spec, model), exact, accept });
   }
 
   /** Has the runtime and what a section needs of a model loaded, after the visitor's tap where that is to be waited for. */
@@ -120,7 +131,7 @@ export class LocalBackend extends EventTarget {
     if (this.wait) {
       const total = this.bytesOf(spec, model);
       waits('Waits for you to load the model.');
-      await new Promise((accept) => this.tell(spec, 'asks', { total, accept }));
+      await new Promise((accept) => this.tell(spec, 'asks', { total, exact: true, accept }));
       this.wait = false;
     }
     const total = this.bytesOf(spec, model);

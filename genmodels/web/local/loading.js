@@ -3,6 +3,7 @@ import { make } from '../elements/controls.js';
 
 const READY = 'Computed in this browser: nothing is sent anywhere.';
 const POSTER = 'Computed beforehand; what you change is computed in this browser.';
+const STAND_IN = 'Computed beforehand, with other settings: yours are computed in this browser.';
 const megabytes = (bytes) => (bytes / 1e6).toFixed(1);
 
 /** @param {EventTarget} backend a LocalBackend @param {ParentNode} root that holds its sections */
@@ -14,7 +15,7 @@ export function showLoading(backend, root) {
 }
 
 function lineOf(section) {
-  section.loading ??= section.querySelector('.gm-heading').appendChild(document.createElement('gm-loading'));
+  section.loading ??= section.querySelector('.gm-heading').appendChild(Object.assign(document.createElement('gm-loading'), { section }));
   return section.loading;
 }
 
@@ -28,13 +29,16 @@ class Loading extends HTMLElement {
     this.note.textContent = POSTER;
   }
 
-  tell({ state, loaded, total, accept, error }) {
+  tell({ state, loaded, total, exact, accept, error }) {
     this.button.hidden = state !== 'asks';
     this.bar.hidden = state !== 'loads';
     if (state === 'asks') {
       this.button.textContent = `Load the model (${megabytes(total)} MB)`;
-      this.button.onclick = accept;
-      this.note.textContent = POSTER;
+      this.button.onclick = async () => {
+        await accept();
+        if (!exact) this.section.refresh();
+      };
+      this.note.textContent = exact ? POSTER : STAND_IN;
     } else if (state === 'loads') {
       Object.assign(this.bar, { max: total, value: loaded });
       this.note.textContent = `${megabytes(loaded)} of ${megabytes(total)} MB`;
