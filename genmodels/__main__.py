@@ -141,7 +141,9 @@ def _parser() -> argparse.ArgumentParser:
 
     command = add("push-space", _push_space, "upload this checkout to the Hugging Face Hub as a Space")
     command.add_argument("repo", help="user/name")
-    command.add_argument("--zero-gpu", action="store_true", help="on ZeroGPU, which free accounts have, too")
+    kind = command.add_mutually_exclusive_group()
+    kind.add_argument("--zero-gpu", action="store_true", help="on ZeroGPU, which free accounts have, too")
+    kind.add_argument("--static", type=Path, metavar="FOLDER", help="what export-site made, as a static Space")
     command.add_argument("--private", action="store_true")
     return parser
 
@@ -531,8 +533,11 @@ def _push(options: argparse.Namespace) -> None:
 
 
 def _push_space(options: argparse.Namespace) -> None:
-    from genmodels.publish import FREE_SPACES, push_space
+    from genmodels.publish import FREE_SPACES, push_site, push_space
 
+    if options.static:
+        print(push_site(options.static, options.repo, private=options.private))
+        return
     if not options.zero_gpu:
         print(FREE_SPACES, flush=True)
     print(push_space(options.repo, zero_gpu=options.zero_gpu, private=options.private))

@@ -387,6 +387,9 @@ def _write_page(written: "_Folder", site: Mapping[str, Any]) -> None:
     written.write("embed.js", (WEB / "embed.js").read_bytes())
     keys = json.dumps([one["key"] for tab in site["spec"]["tabs"] for one in tab["sections"]])
     written.write("genmodels.js", f"import {{ start }} from './local/start.js';\n\nstart({keys});\n".encode())
+    for key in site["posters"]:
+        still = WEB / f"pictures/{key.partition('.')[0]}-still.webp"
+        written.write(f"poster/{key}", still.read_bytes())  # what embed.js shows until a frame answers
     family = next((tab["key"] for tab in site["spec"]["tabs"] if tab["is_family"]), "overview")
     written.write("front.webp", (WEB / f"pictures/{family}-still.webp").read_bytes())
     preloads = [file.relative_to(WEB).as_posix() for file in _reached(begins, _IMPORT)]

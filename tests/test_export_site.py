@@ -309,6 +309,7 @@ NO_SIMD = "WebAssembly.validate = () => false;"
 def test_what_can_not_be_computed_is_told_in_one_sentence(
     browser: Browser,  # noqa: F811
     address: str,
+    folder: Path,
     script: str,
     missing: str,
     said: str,
@@ -317,13 +318,9 @@ def test_what_can_not_be_computed_is_told_in_one_sentence(
     seen = Visit(browser, [address])
     seen.page.add_init_script(script)
     if missing:
-        cut = "wasm" in missing
-
-        def answer(route: Any) -> None:
-            body = route.fetch().body()[:1_000_000] if cut else b""
-            route.fulfill(status=200 if cut else 404, body=body)
-
-        seen.context.route(re.compile(missing), answer)
+        cut = (folder / "runtime/ort.wasm.gz").read_bytes()[:1_000_000] if "wasm" in missing else None
+        told = {"status": 404} if cut is None else {"body": cut}
+        seen.context.route(re.compile(missing), lambda route: route.fulfill(**told))
     seen.page.goto(f"{address}?tab=gan")
     found = section(seen.page, "gan.generate")
     found.locator("select").first.select_option("7")
@@ -397,6 +394,10 @@ def test_a_folder_of_something_else_is_left_alone(tmp_path: Path, capsys) -> Non
     assert main(["export-site", str(tmp_path)]) == 2
     assert "holds something else; choose a new folder, or one that export-site made." in capsys.readouterr().err
     assert [file.name for file in tmp_path.iterdir()] == ["thesis.txt"]
+
+
+def test_the_header_is_documented() -> None:
+    assert POLICY in (ROOT / "docs/hosting.md").read_text("utf-8")
 
 
 def test_every_section_that_is_offered_is_computed() -> None:
