@@ -76,6 +76,7 @@ def _log_likelihood(model: Any, images: Tensor, labels: Tensor | None = None) ->
 
 
 #: The graphs by name. "denoise" gives the velocity v of a noisy picture: the clean one is alpha * noisy - sigma * v.
+#: "encode_drawn" draws where in its grey level's bin a pixel lies; "decode_layers" gives a frame for every layer that is undone.
 GRAPHS = {
     graph.name: graph
     for graph in (
@@ -85,6 +86,14 @@ GRAPHS = {
             "blend", protocols.BlendsClasses, ("codes", "weights"), ("images",), lambda m, *x: m.decode_blend(*x)
         ),
         Graph("encode", protocols.Encodes, ("images", "labels"), ("codes",), _encode),
+        Graph(
+            "encode_drawn", protocols.ShowsLayers, ("images", "uniform", "labels"), ("codes",),
+            lambda m, x, u, y=None: m.encode(x, y, noise=u, dtype=torch.float32),
+        ),
+        Graph(
+            "decode_layers", protocols.ShowsLayers, ("codes", "labels"), ("frames",),
+            lambda m, *x: torch.stack(list(m.decode_steps(*x)), 1),
+        ),
         Graph(
             "posterior", protocols.HasPosterior, ("images", "labels"), ("mean", "log_std"), lambda m, *x: m.posterior(*x)
         ),
@@ -169,6 +178,8 @@ def _example(model: Any, name: str, images: Tensor) -> Tensor:
         if getattr(model, "vocabulary", ()):
             return cast(Tensor, model.tokenize([""] * len(images)))
         return as_labels(model, len(images), "balanced")
+    if name == "uniform":
+        return torch.stack([torch.rand(model.image_shape, generator=generator) for generator in generators])
     if name == "weights":
         return torch.softmax(torch.randn(len(images), model.num_classes + 1, generator=generators[0]), 1)
     if name == "t":

@@ -25,12 +25,23 @@ import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from importlib.resources import files
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 from genmodels import checkpoint, export
 from genmodels.files import take_place
+from genmodels.protocols import ShowsLayers
 from genmodels.tabs import page
-from genmodels.wrappers import bottleneck, core, denoisers, discriminator, examples, latents, on_record, style_mixing
+from genmodels.wrappers import (
+    bottleneck,
+    core,
+    denoisers,
+    discriminator,
+    examples,
+    flows,
+    latents,
+    on_record,
+    style_mixing,
+)
 from genmodels.wrappers.section import Section
 
 #: Of diffusion, those that web/local/solvers.js has.
@@ -43,6 +54,9 @@ RUNTIME_FILES = {
     "dist/ort-wasm-simd-threaded.wasm": "ort.wasm.gz",
 }
 WEB = Path(str(files("genmodels") / "web"))
+#: Graphs of one model that have most of their weights in common.
+SHARED = ("encode_drawn", "decode_layers")
+LARGE = 1024  # bytes of a tensor that is worth its own place
 DIGITS = 8  # of the hashes in the names of files
 #: With this header, or its like in a host's own file, everything works: no inline script, no eval beyond WebAssembly.
 POLICY = (
@@ -113,6 +127,12 @@ def _worth_seeing(name: str) -> dict[str, int]:
     return {"x": first % width, "y": first // width}
 
 
+def _layers(name: str) -> list[str]:
+    """What the layers of a flow turn into noise, in words."""
+    return flows.layer_titles(core.get_model(name, ShowsLayers))
+
+
+LAYERS = {"layers": _layers}
 STYLES = {"num_layers": style_mixing.layer_count}
 #: The sections that `web/local` computes.
 LOCAL: dict[str, Local] = {
@@ -128,6 +148,9 @@ LOCAL: dict[str, Local] = {
     "gan.walk": Local(("styles", "synthesize"), STYLES),
     "gan.mix": Local(("styles", "synthesize"), STYLES),
     "gan.critic": Local(("realism",), {"realism": _realism}),
+    "flow.round_trip": Local(("encode_drawn", "decode_layers"), LAYERS),
+    "flow.generate": Local(("decode_layers",), LAYERS),
+    "flow.layers": Local(("decode_layers",), LAYERS),
     "pixelcnn.expect": Local(("log_probabilities",), begins=_worth_seeing),
     "pixelcnn.surprise": Local(("log_probabilities",), within="pixelcnn.expect"),
     "diffusion.noise": Local(("denoise",)),
@@ -180,7 +203,7 @@ def export_site(
     told = {}
     for name, keys_of in needed.items():
         say(f"{name}: {', '.join(keys_of)}")
-        told[name] = {"graphs": _write_graphs(written, name, keys_of), "facts": _write_facts(written, name, keys_of)}
+        told[name] = _write_graphs(written, name, keys_of) | {"facts": _write_facts(written, name, keys_of)}
     posters = {key: {name: _write_poster(written, key, name) for name in names} for key, names in everywhere.items()}
     spec = _spec(chosen)
     for tab in spec["tabs"]:
@@ -196,12 +219,12 @@ def export_site(
         "models": told,
         "posters": posters,
         "modules": _modules_of(spec),
-        "sizes": {made.path: made.size for made in written.made},
+        "sizes": dict(written.sizes),
     }
     written.packed("site.json.gz", site)
     _write_page(written, site)
     written.clean()
-    return written.made
+    return [Made(path, size) for path, size in written.sizes.items()]
 
 
 # -- which sections and models -----------------------------------------------------------------------------------------
@@ -256,21 +279,57 @@ def _narrowed(section: Mapping[str, Any], names: Sequence[str]) -> dict[str, Any
 # -- a model's files ---------------------------------------------------------------------------------------------------
 
 
-def _write_graphs(written: "_Folder", name: str, keys: Sequence[str]) -> dict[str, str]:
-    """The graphs that the sections need: their files by name."""
-    graphs = dict.fromkeys(graph for key in keys for graph in LOCAL[key].graphs)
-    found = {graph: f"models/{name}.{graph}.{_digest(name, graph)}.onnx.gz" for graph in graphs}
-    missing = [graph for graph, file in found.items() if not written.has(file)]
+def _write_graphs(written: "_Folder", name: str, keys: Sequence[str]) -> dict[str, Any]:
+    """The graphs that the sections need: their files by name, and the file with the weights of those that share them."""
+    graphs = sorted({graph for key in keys for graph in LOCAL[key].graphs})
+    shared = [graph for graph in graphs if graph in SHARED]
+    digest = {graph: _digest(name, [graph]) for graph in graphs} | dict.fromkeys(shared, _digest(name, shared))
+    found = {graph: f"models/{name}.{graph}.{digest[graph]}.onnx.gz" for graph in graphs}
+    weights = f"models/{name}.weights.{_digest(name, shared)}.gz" if shared else ""
+    missing = [graph for graph in graphs if not written.has(found[graph])]
+    if weights and not written.has(weights):
+        missing = sorted({*missing, *shared})
     with tempfile.TemporaryDirectory() as folder:
-        for made in export.export(name, Path(folder) / "model.onnx", missing) if missing else ():
-            written.packed(found[made.name], made.path.read_bytes())
-    return found
+        made = export.export(name, Path(folder) / "model.onnx", missing) if missing else []
+        apart = _Weights()
+        for graph in made:
+            content = graph.path.read_bytes()
+            written.packed(found[graph.name], apart.taken_from(content) if graph.name in SHARED else content)
+        if any(graph.name in SHARED for graph in made):
+            written.packed(weights, bytes(apart.all))
+    return {"graphs": found, "weights": dict.fromkeys(shared, weights)}
 
 
-def _digest(name: str, graph: str) -> str:
-    """By which a graph's file is known: another one for other weights, and for another way to export."""
-    made_by = Path(export.__file__).read_bytes()
-    return hashlib.sha256(f"{checkpoint.weights_hash(name)} {graph}".encode() + made_by).hexdigest()[:DIGITS]
+class _Weights:
+    """What several graphs have in common, once."""
+
+    def __init__(self) -> None:
+        self.all = bytearray()
+        self.places: dict[bytes, int] = {}
+
+    def taken_from(self, content: bytes) -> bytes:
+        """A graph without its large weights, which it finds in the file that browsers have as `weights`."""
+        import onnx
+
+        proto = onnx.load_from_string(content)
+        for tensor in proto.graph.initializer:
+            raw = tensor.raw_data
+            if len(raw) < LARGE:
+                continue
+            place = self.places.setdefault(raw, len(self.all))
+            if place == len(self.all):
+                self.all += raw
+            tensor.ClearField("raw_data")
+            tensor.data_location = onnx.TensorProto.EXTERNAL
+            for key, value in {"location": "weights", "offset": place, "length": len(raw)}.items():
+                tensor.external_data.add(key=key, value=str(value))
+        return cast(bytes, proto.SerializeToString())
+
+
+def _digest(name: str, graphs: Sequence[str]) -> str:
+    """By which files of graphs are known: another one for other weights, and for another way to export."""
+    made_by = b"".join(Path(file).read_bytes() for file in (export.__file__, __file__))
+    return hashlib.sha256(f"{checkpoint.weights_hash(name)} {graphs}".encode() + made_by).hexdigest()[:DIGITS]
 
 
 def _write_facts(written: "_Folder", name: str, keys: Sequence[str]) -> str:
@@ -432,13 +491,14 @@ class _Folder:
     """Writes files, each whole or not at all, and knows which ones there are."""
 
     def __init__(self, folder: Path) -> None:
-        self.folder, self.made = folder, list[Made]()
+        self.folder = folder
+        self.sizes: dict[str, int] = {}
 
     def has(self, path: str) -> bool:
         """Whether a file is there from before; then it stays."""
         file = self.folder / path
         if file.is_file():
-            self.made.append(Made(path, file.stat().st_size))
+            self.sizes[path] = file.stat().st_size
         return file.is_file()
 
     def write(self, path: str, content: bytes) -> str:
@@ -447,7 +507,7 @@ class _Folder:
         aside = file.with_name(f".{file.name}.part")
         aside.write_bytes(content)
         take_place(aside, file)
-        self.made.append(Made(path, len(content)))
+        self.sizes[path] = len(content)
         return path
 
     def packed(self, path: str, content: Any) -> str:
@@ -458,8 +518,7 @@ class _Folder:
 
     def clean(self) -> None:
         """Removes what earlier runs left in our own folders."""
-        kept = {made.path for made in self.made}
-        for name in {path.partition("/")[0] for path in kept if "/" in path}:
+        for name in {path.partition("/")[0] for path in self.sizes if "/" in path}:
             for file in (self.folder / name).rglob("*"):
-                if file.is_file() and file.relative_to(self.folder).as_posix() not in kept:
+                if file.is_file() and file.relative_to(self.folder).as_posix() not in self.sizes:
                     file.unlink()

@@ -21,14 +21,14 @@ FAMILY_GRAPHS = {
     "autoencoder": {"decode", "encode"},
     "vae": {"codes", "decode", "blend", "encode", "posterior", "log_likelihood"},
     "gan": {"codes", "decode", "styles", "synthesize", "realism"},
-    "flow": {"decode", "encode", "log_likelihood"},
+    "flow": {"decode", "decode_layers", "encode", "encode_drawn", "log_likelihood"},
     "pixelcnn": {"log_likelihood", "log_probabilities"},
     "diffusion": {"denoise"},
 }
 #: Tracing takes seconds a graph, so one of a family is exported every time, here or in a test below, and all in slow ones.
 QUICK = {
     "gan": "styles",
-    "flow": "decode",
+    "flow": "decode_layers",
     "pixelcnn": "log_probabilities",
     "diffusion": "denoise",
 }

@@ -455,16 +455,18 @@ class Flow(Model):
         labels: Tensor | None = None,
         *,
         generators: Sequence[Generator] | None = None,
+        noise: Tensor | None = None,
         dtype: torch.dtype = torch.float64,
     ) -> Tensor:
         """The code z `(B, C, H, W)` of images, rounded to the nearest grey levels; in float64 `decode` gives these back.
 
         Without generators, u is 1/2: the code of the middle of each level's bin. Such codes are more regular than noise,
         above all where the picture is flat; with one generator per image, u is drawn from q(u|v), and z looks like N(0, I).
-        Raises ValueError for x outside [-1, 1] or NaN.
+        noise: what the generators would draw, uniform on (0, 1), of x's shape. Raises ValueError for x outside [-1, 1] or NaN.
         """
         model, labels = self._in(dtype), self._labels(labels, x.shape[0], x.device)
-        return model._states(model._dequantized(x, labels, generators), labels)[-1]
+        noise = drawn_uniform(x, generators) if noise is None else noise
+        return model._states(model._dequantized(x, labels, noise), labels)[-1]
 
     def encode_steps(
         self, x: Tensor, labels: Tensor | None = None, *, generators: Sequence[Generator] | None = None
@@ -474,7 +476,8 @@ class Flow(Model):
         Every frame is `(B, C, H, W)` in [-1, 1], in the picture's own layout: pixels that are noise by now show z / 3.
         """
         model, labels = self._in(torch.float64), self._labels(labels, x.shape[0], x.device)
-        for depth, state in enumerate(model._states(model._dequantized(x, labels, generators), labels)):
+        start = model._dequantized(x, labels, drawn_uniform(x, generators))
+        for depth, state in enumerate(model._states(start, labels)):
             yield model._frame(state, depth)
 
     def decode(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
@@ -529,13 +532,12 @@ class Flow(Model):
             self._copy = state, copy.deepcopy(self).to(dtype)
         return self._copy[1]
 
-    def _dequantized(self, x: Tensor, labels: Tensor, generators: Sequence[Generator] | None) -> Tensor:
+    def _dequantized(self, x: Tensor, labels: Tensor, noise: Tensor | None) -> Tensor:
         """The state that the chain starts from, with u = 1/2 or drawn."""
         refuse_other_than_images(x)
         x = x.to(self.norm.mean)
         u = torch.full_like(x, 0.5)
-        if generators is not None:
-            noise = torch.stack([torch.rand(x.shape[1:], generator=g, device=g.device) for g in generators])
+        if noise is not None:
             u, _ = self.dequantizer(x, labels, noise.to(x))
             u = u.clamp(0.05, 0.95)  # off the edges, so that the level survives rounding errors
         return self._to_state(self._levels(x) + u)[0]
@@ -565,6 +567,13 @@ class Flow(Model):
         max_grad_norm=1000.0,
         ema_decay=0.999,
     )
+
+
+def drawn_uniform(x: Tensor, generators: Sequence[Generator] | None) -> Tensor | None:
+    """Noise of the shape of x, uniform on (0, 1), one generator per image; None without generators."""
+    if generators is None:
+        return None
+    return torch.stack([torch.rand(x.shape[1:], generator=g, device=g.device) for g in generators])
 
 
 def log_normal(z: Tensor) -> Tensor:

@@ -75,7 +75,8 @@ export class LocalBackend extends EventTarget {
 
   async modelOf(spec, name) {
     const { strips, ...facts } = await this.factsOf(name);
-    return { ...facts, name, graphs: this.site.models[name].graphs, needs: this.site.needs[spec.key] };
+    const { graphs, weights } = this.site.models[name];
+    return { ...facts, name, graphs, weights, needs: this.site.needs[spec.key] };
   }
 
   // -- posters -----------------------------------------------------------------------------------------------------------
@@ -101,9 +102,10 @@ export class LocalBackend extends EventTarget {
 
   /** Bytes that a section needs and that aren't here yet. */
   bytesOf(spec, model) {
-    const { graphs } = this.site.models[model];
-    const files = [...(this.worker ? [] : ['runtime/ort.wasm.gz']), ...this.site.needs[spec.key].map((graph) => graphs[graph])];
-    return files.reduce((sum, file) => sum + this.site.sizes[file], 0);
+    const { graphs, weights } = this.site.models[model];
+    const needed = this.site.needs[spec.key].flatMap((graph) => [graphs[graph], weights[graph]].filter(Boolean));
+    const files = new Set([...(this.worker ? [] : ['runtime/ort.wasm.gz']), ...needed]);
+    return [...files].reduce((sum, file) => sum + this.site.sizes[file], 0);
   }
 
   tell(spec, state, more = {}) {

@@ -95,12 +95,20 @@ export class Runtime {
     });
   }
 
-  /** A graph, ready. @param {string} file of it @param {string} what to call it */
-  session(file, what, came) {
-    return this.once(file, async () => {
-      const [ort, bytes] = await Promise.all([this.ort(came), fetched(new URL(file, this.base), what, came)]);
+  /** A file, unpacked; graphs may share one. */
+  file(name, what, came) {
+    return this.once(name, () => fetched(new URL(name, this.base), what, came));
+  }
+
+  /** A graph, ready. @param {{file: string, weights?: string}} graph @param {string} what to call it */
+  session({ file, weights }, what, came) {
+    return this.once(`${file} ready`, async () => {
+      const files = [file, weights].filter(Boolean).map((name) => this.file(name, what, came));
+      const [ort, bytes, apart] = await Promise.all([this.ort(came), ...files]);
+      const externalData = apart && [{ path: 'weights', data: new Uint8Array(apart) }];
       try {
-        return await ort.InferenceSession.create(new Uint8Array(bytes), { executionProviders: ['wasm'], graphOptimizationLevel: 'all' });
+        const options = { executionProviders: ['wasm'], graphOptimizationLevel: 'all', ...(externalData ? { externalData } : {}) };
+        return await ort.InferenceSession.create(new Uint8Array(bytes), options);
       } catch (error) {
         throw new Refusal(saidOf(error, `${what} is damaged or was cut off.`));
       }
@@ -111,8 +119,8 @@ export class Runtime {
    * What a graph computes. @param {Record<string, {data: ArrayLike<number>, dims: number[], type?: string}>} inputs; those that
    * the graph doesn't have, such as classes of a model that knows none, are left out @returns {Promise<Record<string, Float32Array>>}
    */
-  async run(file, what, inputs) {
-    const [ort, session] = await Promise.all([this.ort(), this.session(file, what)]);
+  async run(graph, what, inputs) {
+    const [ort, session] = await Promise.all([this.ort(), this.session(graph, what)]);
     const feeds = {};
     for (const name of session.inputNames) {
       const { data, dims, type = 'float32' } = inputs[name];

@@ -12,8 +12,9 @@ async function answered({ id, section, state, model, work }) {
   try {
     const came = (bytes) => postMessage({ id, bytes });
     const what = `The model ${model.name}`;
-    await Promise.all([runtime.ort(came), ...model.needs.map((graph) => runtime.session(model.graphs[graph], what, came))]);
-    const given = { ...model, run: (graph, inputs) => runtime.run(model.graphs[graph], what, inputs) };
+    const file = (graph) => ({ file: model.graphs[graph], weights: model.weights[graph] });
+    await Promise.all([runtime.ort(came), ...model.needs.map((graph) => runtime.session(file(graph), what, came))]);
+    const given = { ...model, run: (graph, inputs) => runtime.run(file(graph), what, inputs) };
     for await (const answer of section ? answers(section, state, given) : []) {
       if (stopped.has(id)) break;
       postMessage({ id, answer });
