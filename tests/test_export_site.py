@@ -332,9 +332,13 @@ def test_what_can_not_be_computed_is_told_in_one_sentence(
 @needs_runtime
 @pytest.mark.parametrize("size", ["desk", "phone"])
 def test_nothing_stands_in_the_way_of_a_screen_reader(visit: Callable[..., Visit], size: str) -> None:
-    axe = pytest.importorskip("axe_playwright_python.sync_playwright").Axe()
     page = visit("?tab=gan", size).page
     section(page, "gan.critic")
+    check_accessible(page)
+
+
+def check_accessible(page: Page) -> None:
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright").Axe()
     found = axe.run(page, options={"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa"]})
     assert found.violations_count == 0, found.generate_report()
 
@@ -441,6 +445,7 @@ def test_an_article_with_five_elements(visit: Callable[..., Visit], article: str
         expect(demos.nth(i).locator(".gm-section")).to_have_class(re.compile(r"\bgm-filled\b"))
     assert demos.first.locator("gm-page").evaluate("page => getComputedStyle(page).colorScheme") == theme
     assert len([url for url in asked if "ort.wasm" in url]) == (1 if size == "desk" else 0)
+    check_accessible(seen.page)
     assert seen.page.evaluate("document.documentElement.scrollWidth <= innerWidth")
 
 
