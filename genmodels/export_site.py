@@ -284,8 +284,8 @@ def _write_graphs(written: "_Folder", name: str, keys: Sequence[str]) -> dict[st
     graphs = sorted({graph for key in keys for graph in LOCAL[key].graphs})
     shared = [graph for graph in graphs if graph in SHARED]
     digest = {graph: _digest(name, [graph]) for graph in graphs} | dict.fromkeys(shared, _digest(name, shared))
-    found = {graph: f"models/{name}.{graph}.{digest[graph]}.onnx.gz" for graph in graphs}
-    weights = f"models/{name}.weights.{_digest(name, shared)}.gz" if shared else ""
+    found = {graph: f"models/{_safe(name)}.{graph}.{digest[graph]}.onnx.gz" for graph in graphs}
+    weights = f"models/{_safe(name)}.weights.{_digest(name, shared)}.gz" if shared else ""
     missing = [graph for graph in graphs if not written.has(found[graph])]
     if weights and not written.has(weights):
         missing = sorted({*missing, *shared})
@@ -298,6 +298,11 @@ def _write_graphs(written: "_Folder", name: str, keys: Sequence[str]) -> dict[st
         if any(graph.name in SHARED for graph in made):
             written.packed(weights, bytes(apart.all))
     return {"graphs": found, "weights": dict.fromkeys(shared, weights)}
+
+
+def _safe(name: str) -> str:
+    """A model's name as part of an address: that of one's own is a folder's."""
+    return re.sub(r"[^\w.-]", "_", name)
 
 
 class _Weights:
@@ -344,7 +349,7 @@ def _write_facts(written: "_Folder", name: str, keys: Sequence[str]) -> str:
         for title, rows in examples.strips(name)
     ]
     facts["strips"] = strips
-    return written.packed(f"models/{name}.{on_record.weights(name)}.json.gz", facts)
+    return written.packed(f"models/{_safe(name)}.{on_record.weights(name)}.json.gz", facts)
 
 
 def _write_poster(written: "_Folder", key: str, name: str) -> dict[str, Any]:
@@ -353,7 +358,7 @@ def _write_poster(written: "_Folder", key: str, name: str) -> dict[str, Any]:
     found = section.answer(section.parse({"model": name} | begins))
     answers = [found] if isinstance(found, dict) else list(found)
     timeless = [_timeless(getattr(one, "new", one)) for one in answers]
-    return {"state": begins, "file": written.packed(f"posters/{key}.{name}.json.gz", timeless)}
+    return {"state": begins, "file": written.packed(f"posters/{key}.{_safe(name)}.json.gz", timeless)}
 
 
 def _timeless(answer: Any) -> Any:

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from helpers import ROOT, free_port, in_background, wait_until_served
+from helpers import ROOT, forget, free_port, in_background, wait_until_served
 from huggingface_hub import SpaceCard
 from playwright.sync_api import expect
 from test_browser import CHROMIUM, PATIENCE, SIZES, Browser, Page, browser, pytestmark, section  # noqa: F401
@@ -223,6 +223,35 @@ def test_every_section_computes_what_the_server_does(browser: Browser, tmp_path:
             for name in some:
                 for seed in range(5):
                     check_equal(page, key, name, 1000 * seed)
+
+
+@needs_runtime
+@pytest.mark.slow
+def test_a_model_of_one_s_own(
+    browser: Browser,  # noqa: F811
+    image_folder: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Trained a moment ago on a folder of pictures."""
+    small = ["steps=1", "batch_size=4", "latent_dim=4", "widths=[4,8]", "prior_layers=2", "prior_width=8"]
+    run = tmp_path / "my run #1"
+    assert (
+        main(["train", "vae", "--data", str(image_folder), "--out", str(run), "--shape", "1,8,8", "--set", *small]) == 0
+    )
+    monkeypatch.setenv("GENMODELS_CHECKPOINTS", str(run))
+    forget()
+    name = next(name for name in laid_out.sections()["vae.generate"].models() if "my run" in name)
+    export_site(tmp_path / "site", ["vae.generate", "vae.walk"], models=[name], runtime=RUNTIME)
+    with served(tmp_path / "site") as address:
+        page = Visit(browser, [address]).page
+        page.goto(f"{address}README.md")
+        page.evaluate(OPEN)
+        for key in ("vae.generate", "vae.walk"):
+            found = laid_out.sections()[key]
+            mine = page.evaluate(ASK, [key, {"model": name}])
+            compare(mine, json.loads(json.dumps(found.answer(found.parse({"model": name})))))
+    forget()
 
 
 # -- the page ----------------------------------------------------------------------------------------------------------
