@@ -35,9 +35,9 @@ if TYPE_CHECKING:
 
 OPSET = 20
 TOLERANCE = 1e-3  # of what torch computes, relative to the largest value where that is above 1
-#: The same for float16 weights where no picture comes out: what is made of codes and styles multiplies their errors.
+#: The same for float16 weights, but for outputs of which nothing else is made: pictures multiply the errors of codes and styles.
 HALF_TOLERANCE = 1e-4
-PICTURES = ("images", "frames")  # outputs
+FINAL = ("images", "frames", "scores", "nats")
 EXAMPLES = 3  # with which a graph is traced and compared
 NEEDED = ("onnx", "onnxscript", "onnxruntime")
 SMALL = 64  # numbers that are worth no cast
@@ -255,7 +255,7 @@ def _export(model: Model, graph: Graph, images: Tensor, path: Path, told: Mappin
     for half in (True, False):
         stored = _halved(proto) if half else proto
         errors[half] = _error(stored, dict(zip(names, examples, strict=True)), expected)
-        strict = half and not set(graph.outputs) <= set(PICTURES)
+        strict = half and not set(graph.outputs) <= set(FINAL)
         if errors[half] <= (HALF_TOLERANCE if strict else TOLERANCE):
             path.write_bytes(stored.SerializeToString())
             shapes = [{one.name: _shape(one) for one in ends} for ends in (stored.graph.input, stored.graph.output)]
