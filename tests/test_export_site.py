@@ -502,6 +502,25 @@ def test_attributes_are_the_state_and_changes_are_told(visit: Callable[..., Visi
 
 
 @needs_runtime
+def test_what_the_page_gives_to_paste_works(visit: Callable[..., Visit], address: str) -> None:
+    """Two lines: the section as it is now, without a frame."""
+    page = visit("?tab=gan&section=generate&model=gan-mnist&seed=77&label=3&n=4").page
+    found = section(page, "gan.generate")
+    found.get_by_text(re.compile(r"4 pictures in")).wait_for()
+    found.get_by_role("button", name="Embed").click()
+    text = found.get_by_role("textbox", name="An element of the article itself").input_value()
+    assert text.splitlines()[0] == f'<script type="module" src="{address}genmodels.js"></script>'
+    shown = found.evaluate("section => section.answer.samples")
+    pasted = f"<!doctype html><html lang=en><title>An article</title><link rel=icon href=data:,>{text}"
+    page.route("**/pasted.html", lambda route: route.fulfill(body=pasted, content_type="text/html"))
+    page.goto(f"{address}pasted.html")
+    demo = page.locator("gm-gan-generate")
+    expect(demo.locator(".gm-section")).to_have_class(re.compile(r"\bgm-filled\b"))
+    demo.get_by_text(re.compile(r"4 pictures in")).wait_for()
+    assert demo.evaluate("demo => demo.shadowRoot.querySelector('.gm-section').answer.samples") == shown
+
+
+@needs_runtime
 def test_an_article_on_another_host(visit: Callable[..., Visit], folder: Path, tmp_path: Path) -> None:
     """The worker's script is another origin's there, and starts from a blob."""
 

@@ -5,8 +5,8 @@ import { stateOf } from '../elements/address.js';
 import { make } from '../elements/controls.js';
 import { Section } from '../elements/section.js';
 import { showLoading } from './loading.js';
+import { elementOf, keyOf } from './names.js';
 
-const ALIASES = { 'vae.map': 'gm-map' }; // as the section's own element is called
 const [NEAR, ATTRIBUTES] = ['300px', ['theme', 'load', 'class', 'style', 'id', 'title', 'slot', 'hidden', 'lang', 'dir']];
 
 /** What page.css says of it; browsers overlook that where the sheet is an element's own. */
@@ -20,16 +20,16 @@ export function defineElements(opened, keys) {
     // it is registered already, or this browser knows no such thing: then the charts are grey
   }
   for (const key of keys) {
-    if (ALIASES[key]) continue;
+    if (keyOf(elementOf(key))) continue;
     class Article extends HTMLElement {
       connectedCallback() {
         stand(this, key, opened);
       }
     }
-    customElements.define(`gm-${key.replace('.', '-')}`, Article);
+    customElements.define(elementOf(key), Article);
   }
   Section.stand = (element) => {
-    const key = Object.keys(ALIASES).find((one) => ALIASES[one] === element.localName);
+    const key = keyOf(element.localName);
     if (key) stand(element, key, opened);
   };
 }

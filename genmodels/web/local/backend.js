@@ -1,6 +1,7 @@
 // A backend without a server (see elements/backend.js): states are checked here, answers computed in a worker. Every section
 // has a poster, its answers to the state that it begins with, so that something is there before anything large is loaded.
 import { bare } from '../elements/address.js';
+import { elementOf } from './names.js';
 import { parsed, Refused } from './parse.js';
 import { fetchedJson, lacking } from './runtime.js';
 import { read } from './upload.js';
@@ -20,6 +21,11 @@ export class LocalBackend extends EventTarget {
     super();
     Object.assign(this, { base, site, wait, why: lacking() });
     this.sections = Object.fromEntries([...site.spec.tabs.flatMap((tab) => tab.sections), ...site.hidden].map((spec) => [spec.key, spec]));
+  }
+
+  /** The element by which an article shows a section without a frame. */
+  elementOf(key) {
+    return elementOf(key);
   }
 
   // -- as a backend ------------------------------------------------------------------------------------------------------
