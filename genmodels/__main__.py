@@ -1,4 +1,4 @@
-"""genmodels, or python -m genmodels, {app,list,sample,train,evaluate,convert,experiment,bench,push,push-space}: argument parsing only."""
+"""genmodels, or python -m genmodels, {app,list,sample,train,evaluate,convert,experiment,bench,export,export-site,push,push-space}: argument parsing only."""
 
 import argparse
 import contextlib
@@ -119,6 +119,21 @@ def _parser() -> argparse.ArgumentParser:
     command = add("bench", _bench, "speed of the models on this machine: a table")
     command.add_argument("models", nargs="*", metavar="model", help="default: all bundled")
 
+    command = add("export", _export, "a model as ONNX graphs, each compared with torch")
+    command.add_argument("model", help="a bundled name, a folder, or a Hub repo user/name")
+    command.add_argument("--out", type=Path, required=True, help="ends in .onnx; of several graphs each adds its name")
+    command.add_argument("--graphs", nargs="+", default=[], metavar="GRAPH", help="default: all that the model has")
+
+    command = add("export-site", _export_site, "the page as a folder of plain files, whose models run in the browser")
+    command.add_argument("out", type=Path, help="a new folder, or one that this command made")
+    command.add_argument("--sections", nargs="+", default=[], metavar="SECTION", help="such as vae.map; default: all")
+    command.add_argument(
+        "--models", nargs="+", default=[], metavar="MODEL", help="default: all that these sections have"
+    )
+    command.add_argument(
+        "--runtime", type=Path, help="folder of npm's package onnxruntime-web; default: npm fetches it"
+    )
+
     command = add("push", _push, "upload a checkpoint to the Hugging Face Hub")
     command.add_argument("model", help="a folder or a bundled name")
     command.add_argument("repo", help="user/name")
@@ -126,7 +141,9 @@ def _parser() -> argparse.ArgumentParser:
 
     command = add("push-space", _push_space, "upload this checkout to the Hugging Face Hub as a Space")
     command.add_argument("repo", help="user/name")
-    command.add_argument("--zero-gpu", action="store_true", help="on ZeroGPU, which free accounts have, too")
+    kind = command.add_mutually_exclusive_group()
+    kind.add_argument("--zero-gpu", action="store_true", help="on ZeroGPU, which free accounts have, too")
+    kind.add_argument("--static", type=Path, metavar="FOLDER", help="what export-site made, as a static Space")
     command.add_argument("--private", action="store_true")
     return parser
 
@@ -485,6 +502,28 @@ def _bench(options: argparse.Namespace) -> None:
         print(line)
 
 
+def _export(options: argparse.Namespace) -> None:
+    from genmodels.export import OPSET, export
+
+    def told(ends: Mapping[str, tuple[Any, ...]]) -> str:
+        return ", ".join(f"{name} ({', '.join(map(str, shape))})" for name, shape in ends.items())
+
+    print(f"opset {OPSET}, computed in float32; the largest error is that against torch")
+    for graph in export(options.model, options.out, options.graphs):
+        weights = "float16" if graph.half else "float32"
+        print(f"{graph.path}: {told(graph.inputs)} -> {told(graph.outputs)}")
+        print(f"    {graph.path.stat().st_size / 1e6:.2f} MB, weights in {weights}, largest error {graph.error:.1e}")
+
+
+def _export_site(options: argparse.Namespace) -> None:
+    from genmodels.export_site import export_site
+
+    made = export_site(options.out, options.sections, models=options.models, runtime=options.runtime, say=print)
+    print(
+        f"{len(made)} files, {sum(file.size for file in made) / 1e6:.1f} MB; serve it: python -m http.server -d {options.out}"
+    )
+
+
 def _push(options: argparse.Namespace) -> None:
     from genmodels.publish import push, to_upload
 
@@ -494,8 +533,11 @@ def _push(options: argparse.Namespace) -> None:
 
 
 def _push_space(options: argparse.Namespace) -> None:
-    from genmodels.publish import FREE_SPACES, push_space
+    from genmodels.publish import FREE_SPACES, push_site, push_space
 
+    if options.static:
+        print(push_site(options.static, options.repo, private=options.private))
+        return
     if not options.zero_gpu:
         print(FREE_SPACES, flush=True)
     print(push_space(options.repo, zero_gpu=options.zero_gpu, private=options.private))

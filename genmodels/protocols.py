@@ -199,6 +199,9 @@ class SamplesCodes(Samples, Decodes, Protocol):
     def sample_codes(self, labels: Tensor, *, generators: Sequence[Generator]) -> Tensor:
         """Codes `(B, D)` drawn from the prior: those whose `decode` is `sample`'s result, where classes are named."""
 
+    def codes_of(self, noise: Tensor, labels: Tensor | None = None) -> Tensor:
+        """What `sample_codes` makes of the standard normal noise `(B, D)` that it draws."""
+
 
 @runtime_checkable
 class BlendsClasses(SamplesCodes, Protocol):

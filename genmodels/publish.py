@@ -55,6 +55,27 @@ def push_space(repo: str, *, zero_gpu: bool = False, private: bool = False, chec
         raise ValueError(f"The Space {repo!r} could not be pushed: {reason(error)} {FREE_SPACES}") from error
 
 
+def push_site(folder: str | Path, repo: str, *, private: bool = False) -> str:
+    """Upload a page without a server, as `export-site` makes it, as the static Space `user/name`; returns its address.
+
+    Static Spaces are free for all, and never sleep. Needs a token with write access. Raises ValueError if it can't be uploaded.
+    """
+    files = site_files(Path(folder))
+    try:
+        return _upload(repo, files, "Upload genmodels", private=private, repo_type="space", space_sdk="static")
+    except _failures() as error:
+        raise ValueError(f"The Space {repo!r} could not be pushed: {reason(error)}") from error
+
+
+def site_files(folder: Path) -> dict[str, bytes | Path]:
+    """The files of a page without a server: path in the Space -> the file that has it."""
+    if not (folder / "site.json.gz").is_file():
+        raise ValueError(f"{folder} holds no page without a server: make one with python -m genmodels export-site.")
+    found = [file for file in sorted(folder.rglob("*")) if file.is_file()]
+    names = {file.relative_to(folder).as_posix(): file for file in found}
+    return {name: file for name, file in names.items() if not any(part.startswith(".") for part in name.split("/"))}
+
+
 def space_files(checkout: Path = CHECKOUT, *, zero_gpu: bool = False) -> dict[str, bytes | Path]:
     """The files of a Space: path in it -> content, or the file that has it."""
     if not (checkout / "app.py").is_file():

@@ -16,6 +16,7 @@ from genmodels.registry import FAMILIES, get_family
 
 PACKAGE = ROOT / "genmodels"
 APP, START = PACKAGE / "app.py", PACKAGE / "start.py"
+SITE = PACKAGE / "export_site.py"  # the same page, without a server
 HEAVY = (
     "accelerate",
     "datasets",
@@ -80,10 +81,10 @@ def test_gradio_is_for_the_app_and_its_tabs():
     assert users <= {APP, START, *files("tabs")}
 
 
-def test_tabs_are_for_the_app():
+def test_tabs_are_for_the_app_and_the_page_without_a_server():
     users = {file for file in files(".") if any(name.startswith("genmodels.tabs") for name in imports(file))}
-    assert APP in users
-    assert users <= {APP, START, *files("tabs")}
+    assert {APP, START, SITE} <= users
+    assert users <= {APP, START, SITE, *files("tabs")}
 
 
 def test_the_app_is_above_all_but_the_command_line():
@@ -163,7 +164,9 @@ def test_what_is_imported_is_required():
         "tensorboard",
         "spaces",
         "constriction",
-    }  # only if asked for; only on a ZeroGPU Space; the extra "compress"
+        "onnx",
+        "onnxruntime",
+    }  # only if asked for; only on a ZeroGPU Space; the extras "compress" and "export"
     needed = {INSTALLED_AS.get(name, name).replace("_", "-") for name in third_party}
     assert needed == set(requirements("requirements.txt"))
 

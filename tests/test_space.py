@@ -169,6 +169,24 @@ def test_what_is_pushed_starts(hub, checkout, tmp_path, start):
     assert list(spec["facts"]) == [MODEL]
 
 
+def test_a_page_without_a_server_is_a_static_space(hub, checkout, tmp_path):
+    """All of its folder but hidden files; another folder is refused."""
+    folder = tmp_path / "site"
+    for name in ("index.html", "site.json.gz", "local/worker.js", ".git/config", ".nojekyll"):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(name)
+    hub.made.clear()
+    hub.files.clear()
+    done = push(hub, checkout, tmp_path, "--static", str(folder))
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == f"{hub.address}/spaces/tester/new\n"
+    assert (hub.made[0]["type"], hub.made[0]["sdk"]) == ("space", "static")
+    assert sorted(hub.files) == ["index.html", "local/worker.js", "site.json.gz"]
+    refused = push(hub, checkout, tmp_path, "--static", str(tmp_path))
+    assert refused.returncode == 2
+    assert "holds no page without a server: make one with python -m genmodels export-site." in refused.stderr
+
+
 # -- what is installed -------------------------------------------------------------------------------------------------
 
 

@@ -19,7 +19,7 @@ import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor, nn
 
-from genmodels.models.base import Knob, Model, ModelConfig, ModuleList, start_at_zero
+from genmodels.models.base import Knob, Model, ModelConfig, ModuleList, refuse_other_than_images, start_at_zero
 
 #: Logits take 0.8 MB per picture and colour: larger batches leave a processor's cache, and are slower.
 LIKELIHOOD_BATCH = 16
@@ -144,7 +144,7 @@ class Autoregressive(Model, ABC):
         """log P of each image `(B,)`"""
         pairs = zip(self._logits(levels, labels), levels.unbind(1), strict=True)
         surprises = (F.cross_entropy(z.flatten(0, 2), v.flatten(), reduction="none") for z, v in pairs)
-        return -functools.reduce(torch.add, surprises).view(len(levels), -1).sum(1)
+        return -functools.reduce(torch.add, surprises).view(levels.shape[0], -1).sum(1)
 
     def _logits(self, levels: Tensor, labels: Tensor) -> list[Tensor]:
         """Logits of every pixel's level, per channel `(B, H, W, grey_levels)`."""
@@ -153,10 +153,7 @@ class Autoregressive(Model, ABC):
 
     def _levels(self, x: Tensor) -> Tensor:
         """Images in [-1, 1] -> the nearest levels. Raises ValueError for other values or NaN."""
-        low, high = (float(value) for value in x.aminmax())
-        if not (low >= -1.001 and high <= 1.001):  # NaN compares as False
-            what = "NaN" if math.isnan(low) else f"values from {low:.4g} to {high:.4g}"
-            raise ValueError(f"Images must have values in [-1, 1], not {what}.")
+        refuse_other_than_images(x)
         top = self.config.grey_levels - 1
         return ((x.float() + 1) * (top / 2)).round().clamp(0, top).long()
 
@@ -170,13 +167,13 @@ class Autoregressive(Model, ABC):
 
         Raises ValueError for x outside [-1, 1] or NaN.
         """
-        labels = self._labels(labels, len(x), x.device)
+        labels = self._labels(labels, x.shape[0], x.device)
         parts = zip(self._levels(x).split(LIKELIHOOD_BATCH), labels.split(LIKELIHOOD_BATCH), strict=True)
         return torch.cat([self._log_likelihood(levels, given) for levels, given in parts])
 
     def log_probabilities(self, x: Tensor, labels: Tensor | None = None) -> Tensor:
         """log P of every level, of every pixel, given the pixels of x before it: `(B, C, H, W, grey_levels)`, nats."""
-        logits = self._logits(self._levels(x), self._labels(labels, len(x), x.device))
+        logits = self._logits(self._levels(x), self._labels(labels, x.shape[0], x.device))
         return torch.stack(logits, 1).log_softmax(-1)
 
     def influence(self, x: Tensor, row: int, column: int, labels: Tensor | None = None) -> Tensor:
@@ -187,7 +184,7 @@ class Autoregressive(Model, ABC):
         """
         with torch.inference_mode(False), torch.enable_grad():
             exact = copy.deepcopy(self).double().requires_grad_(False)
-            levels, given = self._levels(x).clone(), self._labels(labels, len(x), x.device).clone()
+            levels, given = self._levels(x).clone(), self._labels(labels, x.shape[0], x.device).clone()
             pixels = exact.embedding(levels).requires_grad_()
             h, own = exact._features(pixels, given)[:, row, column], levels[:, :, row, column].unbind(1)
             logits = [head(h, own[:c]) for c, head in enumerate(exact.heads)]
@@ -243,7 +240,7 @@ class Autoregressive(Model, ABC):
         shape = (len(x), 1, *self.image_shape[1:])
         if tuple(given.shape) != shape or given.dtype != torch.bool:
             raise ValueError(f"The mask must be {shape} and bool, not {tuple(given.shape)} and {given.dtype}.")
-        labels = self._labels(labels, len(x), x.device)
+        labels = self._labels(labels, x.shape[0], x.device)
         uniforms = self._uniforms(generators, x.device)
         writer = self.writer(torch.where(given, self._levels(x), 0), labels, temperature)
         entropies = x.new_zeros(shape).squeeze(1)

@@ -242,6 +242,16 @@ def seeded(seeds: Sequence[int]) -> list[torch.Generator]:
     return [torch.Generator().manual_seed(seed) for seed in seeds]
 
 
+def refuse_other_than_images(x: Tensor) -> None:
+    """Raises ValueError for values that are NaN or outside [-1, 1] (by more than rounding errors)."""
+    if torch.compiler.is_exporting():  # a graph can't ask
+        return
+    low, high = (float(value) for value in x.aminmax())
+    if not (low >= -1.001 and high <= 1.001):  # NaN compares as False
+        what = "NaN" if math.isnan(low) else f"values from {low:.4g} to {high:.4g}"
+        raise ValueError(f"Images must have values in [-1, 1], not {what}.")
+
+
 def draw_normal(shape: Sequence[int], generators: Sequence[torch.Generator], device: torch.device | str) -> Tensor:
     """Standard normal noise `(len(generators), *shape)`, drawn image by image on the generators' device, then moved."""
     noise = [torch.randn(tuple(shape), generator=g, device=g.device) for g in generators]

@@ -44,6 +44,7 @@ from genmodels.models.base import (
     TrainConfig,
     TrainingDiverged,
     draw_normal,
+    refuse_other_than_images,
     start_at_zero,
 )
 
@@ -197,7 +198,7 @@ class ActNorm(nn.Module):
         if self.training and not self.initialised:
             self._initialise(y.detach())
         log_det = -self.log_std.sum() * y[0, 0].numel()
-        return (y - self.mean) * (-self.log_std).exp(), log_det.expand(len(y))
+        return (y - self.mean) * (-self.log_std).exp(), log_det.expand(y.shape[0])
 
     def from_noise(self, z: Tensor) -> Tensor:
         return z * self.log_std.exp() + self.mean
@@ -449,16 +450,23 @@ class Flow(Model):
         return list(self.layers)
 
     def encode(
-        self, x: Tensor, labels: Tensor | None = None, *, generators: Sequence[Generator] | None = None
+        self,
+        x: Tensor,
+        labels: Tensor | None = None,
+        *,
+        generators: Sequence[Generator] | None = None,
+        noise: Tensor | None = None,
+        dtype: torch.dtype = torch.float64,
     ) -> Tensor:
-        """The code z `(B, C, H, W)`, float64, of images, rounded to the nearest grey levels; `decode` gives these back.
+        """The code z `(B, C, H, W)` of images, rounded to the nearest grey levels; in float64 `decode` gives these back.
 
         Without generators, u is 1/2: the code of the middle of each level's bin. Such codes are more regular than noise,
         above all where the picture is flat; with one generator per image, u is drawn from q(u|v), and z looks like N(0, I).
-        Raises ValueError for x outside [-1, 1] or NaN.
+        noise: what the generators would draw, uniform on (0, 1), of x's shape. Raises ValueError for x outside [-1, 1] or NaN.
         """
-        model, labels = self._in(torch.float64), self._labels(labels, len(x), x.device)
-        return model._states(model._dequantized(x, labels, generators), labels)[-1]
+        model, labels = self._in(dtype), self._labels(labels, x.shape[0], x.device)
+        noise = drawn_uniform(x, generators) if noise is None else noise
+        return model._states(model._dequantized(x, labels, noise), labels)[-1]
 
     def encode_steps(
         self, x: Tensor, labels: Tensor | None = None, *, generators: Sequence[Generator] | None = None
@@ -467,8 +475,9 @@ class Flow(Model):
 
         Every frame is `(B, C, H, W)` in [-1, 1], in the picture's own layout: pixels that are noise by now show z / 3.
         """
-        model, labels = self._in(torch.float64), self._labels(labels, len(x), x.device)
-        for depth, state in enumerate(model._states(model._dequantized(x, labels, generators), labels)):
+        model, labels = self._in(torch.float64), self._labels(labels, x.shape[0], x.device)
+        start = model._dequantized(x, labels, drawn_uniform(x, generators))
+        for depth, state in enumerate(model._states(start, labels)):
             yield model._frame(state, depth)
 
     def decode(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
@@ -478,13 +487,13 @@ class Flow(Model):
         unlike those of the training is stretched so much on its way to z that rounding errors cost it grey levels.
         """
         model = self._in(z.dtype)
-        *_, state = model._states_back(z, self._labels(labels, len(z), z.device))
+        *_, state = model._states_back(z, self._labels(labels, z.shape[0], z.device))
         return model._to_image(state)
 
     def decode_steps(self, z: Tensor, labels: Tensor | None = None) -> Iterator[Tensor]:
         """The frames of `encode_steps` backwards: noise, then one frame per layer undone; the last one is `decode(z)`."""
         model = self._in(z.dtype)
-        for done, state in enumerate(model._states_back(z, self._labels(labels, len(z), z.device))):
+        for done, state in enumerate(model._states_back(z, self._labels(labels, z.shape[0], z.device))):
             yield model._frame(state, len(self.layers) - done)
 
     def sample(self, labels: Tensor, *, generators: Sequence[Generator], temperature: float = 1.0) -> Tensor:
@@ -505,9 +514,9 @@ class Flow(Model):
         grey levels. Raises ValueError for x outside [-1, 1] or NaN.
         """
         refuse_other_than_images(x)
-        labels = self._labels(labels, len(x), x.device)
+        labels = self._labels(labels, x.shape[0], x.device)
         log_density, log_q = self._bound_terms(x.repeat(samples, 1, 1, 1), labels.repeat(samples))
-        return torch.logsumexp((log_density - log_q).view(samples, len(x)), 0) - math.log(samples)
+        return torch.logsumexp((log_density - log_q).view(samples, x.shape[0]), 0) - math.log(samples)
 
     # -- the chain ------------------------------------------------------------------------------------------------
 
@@ -523,13 +532,12 @@ class Flow(Model):
             self._copy = state, copy.deepcopy(self).to(dtype)
         return self._copy[1]
 
-    def _dequantized(self, x: Tensor, labels: Tensor, generators: Sequence[Generator] | None) -> Tensor:
+    def _dequantized(self, x: Tensor, labels: Tensor, noise: Tensor | None) -> Tensor:
         """The state that the chain starts from, with u = 1/2 or drawn."""
         refuse_other_than_images(x)
         x = x.to(self.norm.mean)
         u = torch.full_like(x, 0.5)
-        if generators is not None:
-            noise = torch.stack([torch.rand(x.shape[1:], generator=g, device=g.device) for g in generators])
+        if noise is not None:
             u, _ = self.dequantizer(x, labels, noise.to(x))
             u = u.clamp(0.05, 0.95)  # off the edges, so that the level survives rounding errors
         return self._to_state(self._levels(x) + u)[0]
@@ -561,17 +569,16 @@ class Flow(Model):
     )
 
 
+def drawn_uniform(x: Tensor, generators: Sequence[Generator] | None) -> Tensor | None:
+    """Noise of the shape of x, uniform on (0, 1), one generator per image; None without generators."""
+    if generators is None:
+        return None
+    return torch.stack([torch.rand(x.shape[1:], generator=g, device=g.device) for g in generators])
+
+
 def log_normal(z: Tensor) -> Tensor:
     """log N(z; 0, I) `(B,)`"""
     return -0.5 * (z.square() + LOG_2PI).flatten(1).sum(1)
-
-
-def refuse_other_than_images(x: Tensor) -> None:
-    """Raises ValueError for values that are NaN or outside [-1, 1] (by more than rounding errors)."""
-    low, high = (float(value) for value in x.aminmax())
-    if not (low >= -1.001 and high <= 1.001):  # NaN compares as False
-        what = "NaN" if math.isnan(low) else f"values from {low:.4g} to {high:.4g}"
-        raise ValueError(f"Images must have values in [-1, 1], not {what}.")
 
 
 def refuse_non_finite(log_dets: dict[str, Tensor]) -> None:

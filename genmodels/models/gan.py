@@ -285,13 +285,17 @@ class GAN(Model):
         """Noise z `(B, latent_dim)`, standard normal."""
         return draw_normal((self.config.latent_dim,), generators, labels.device)
 
+    def codes_of(self, noise: Tensor, labels: Tensor | None = None) -> Tensor:
+        """The noise itself: what it becomes is up to `styles`."""
+        return noise
+
     def decode(self, z: Tensor, labels: Tensor | None = None, truncation_psi: float = 1.0) -> Tensor:
         """Images `(B, C, H, W)` in [-1, 1] from z `(B, latent_dim)`, of which only the direction counts."""
         return self.synthesize(self.styles(z, labels, truncation_psi))
 
     def styles(self, z: Tensor, labels: Tensor | None = None, truncation_psi: float = 1.0) -> Tensor:
         """w_mean + truncation_psi * (w - w_mean) of z and class, once per layer: `(B, num_layers, style_dim)`."""
-        labels = self._labels(labels, len(z), z.device)
+        labels = self._labels(labels, z.shape[0], z.device)
         w, mean = self.mapping(z, labels), self.w_mean[labels]
         return self._expand(mean + truncation_psi * (w - mean))
 
@@ -303,7 +307,7 @@ class GAN(Model):
         """The critic's score `(B,)`, higher = more like the training data. Only its rank among other scores means
         something: the objective leaves both its zero and its unit open.
         """
-        return self.discriminator(x, self._labels(labels, len(x), x.device))
+        return self.discriminator(x, self._labels(labels, x.shape[0], x.device))
 
     def critic_features(self, x: Tensor) -> Tensor:
         """What the critic's score is made of `(B, critic_features)`: Radford et al. 2016 (arXiv 1511.06434) classify by them."""

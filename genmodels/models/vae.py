@@ -213,7 +213,7 @@ class VAE(Model):
 
     def _log_prior(self, z: Tensor, labels: Tensor) -> Tensor:
         """log p(z|class) `(B,)`"""
-        total = torch.zeros(len(z), device=z.device)
+        total = torch.zeros(z.shape[0], device=z.device)
         for layer in self.prior:
             z, log_det = layer.to_noise(z, labels)
             total = total + log_det
@@ -254,11 +254,11 @@ class VAE(Model):
 
     def posterior(self, x: Tensor, labels: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Mean and log standard deviation of q(z|x), each `(B, D)`."""
-        return self._posterior(x, self._labels(labels, len(x), x.device))
+        return self._posterior(x, self._labels(labels, x.shape[0], x.device))
 
     def decode(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
         """The mean of p(x|z): images in [-1, 1]."""
-        return self._mean_pixels(z, self._labels(labels, len(z), z.device))
+        return self._mean_pixels(z, self._labels(labels, z.shape[0], z.device))
 
     def decode_blend(self, z: Tensor, weights: Tensor) -> Tensor:
         """The same between classes: weights `(B, num_classes + 1)`, the last of "no class", blend their embeddings."""
@@ -270,8 +270,11 @@ class VAE(Model):
 
     def sample_codes(self, labels: Tensor, *, generators: Sequence[Generator], temperature: float = 1.0) -> Tensor:
         """Codes `(B, D)` drawn from the prior p(z|class)."""
-        z = temperature * draw_normal((self.config.latent_dim,), generators, labels.device)
-        labels = self._labels(labels, len(labels), labels.device)
+        return self.codes_of(temperature * draw_normal((self.config.latent_dim,), generators, labels.device), labels)
+
+    def codes_of(self, noise: Tensor, labels: Tensor | None = None) -> Tensor:
+        """The codes `(B, D)` that the prior makes of standard normal noise `(B, D)`."""
+        z, labels = noise, self._labels(labels, noise.shape[0], noise.device)
         for layer in reversed(self.prior):
             z = layer.from_noise(z, labels)
         return z
@@ -281,12 +284,12 @@ class VAE(Model):
 
         With one sample it is an estimate of the evidence lower bound; it rises to log p(x) as samples grow.
         """
-        labels = self._labels(labels, len(x), x.device)
+        labels = self._labels(labels, x.shape[0], x.device)
         mean, log_std = (p.repeat(samples, 1) for p in self._posterior(x, labels))
         labels = labels.repeat(samples)
         z = mean + log_std.exp() * torch.randn_like(mean)
         log_p = self._log_pixels(self.decoder(z, labels), x.repeat(samples, 1, 1, 1)) + self._log_prior(z, labels)
-        log_weights = (log_p - log_normal(z, mean, log_std)).view(samples, len(x))
+        log_weights = (log_p - log_normal(z, mean, log_std)).view(samples, x.shape[0])
         return torch.logsumexp(log_weights, 0) - math.log(samples)
 
     # -- the recipe ---------------------------------------------------------------------------------------------

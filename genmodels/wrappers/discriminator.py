@@ -33,16 +33,16 @@ def judge(name: str, pad: Pad) -> Judgement:
     """How real the critic finds a picture."""
     model = get_model(name, Judges)
     score = float(model.realism(from_pad(name, pad)[0]))
-    test, samples = _known_scores(name)
+    test, samples = known_scores(name)
     return {
         "score": score,
         "above_test": float((test < score).mean() * 100),
         "above_samples": float((samples < score).mean() * 100),
-        "histogram": _histograms(name),
+        "histogram": histograms(name),
     }
 
 
-def _known_scores(name: str) -> tuple[np.ndarray, np.ndarray]:
+def known_scores(name: str) -> tuple[np.ndarray, np.ndarray]:
     """The critic's scores of the test images and of samples, both sorted."""
     tensors = calibration(name)
     if "realism_test" not in tensors:
@@ -51,9 +51,9 @@ def _known_scores(name: str) -> tuple[np.ndarray, np.ndarray]:
 
 
 @functools.lru_cache(maxsize=MODELS_KEPT)
-def _histograms(name: str) -> ScoreHistograms:
+def histograms(name: str) -> ScoreHistograms:
     """Shares of test images and of samples in 40 bins, over the range that one in two hundred leaves on each side."""
-    both = _known_scores(name)
+    both = known_scores(name)
     low, high = np.quantile(np.concatenate(both), [0.005, 0.995])
     counts = [np.histogram(scores, bins=40, range=(low, high)) for scores in both]
     test, samples = ((found / len(s)).tolist() for (found, _), s in zip(counts, both, strict=True))
@@ -63,7 +63,7 @@ def _histograms(name: str) -> ScoreHistograms:
 @functools.lru_cache(maxsize=MODELS_KEPT)
 def threshold(name: str) -> float:
     """The score below which the critic's best guess is "generated": there it is right most often, if half are."""
-    test, samples = _known_scores(name)
+    test, samples = known_scores(name)
     candidates = np.concatenate([test, samples])
     right = 1 - np.searchsorted(test, candidates) / len(test) + np.searchsorted(samples, candidates) / len(samples)
     return float(candidates[right.argmax()])

@@ -82,7 +82,7 @@ def _noise_histogram(z: Tensor) -> NoiseHistogram:
 
 def _film_there_and_back(name: str, x: Tensor, z: Tensor) -> Film:
     model = get_model(name, ShowsLayers)
-    titles, n = _layer_titles(model), len(model.layer_names)
+    titles, n = layer_titles(model), len(model.layer_names)
     there = [f"There, layer {i} of {n}: {title} became noise" for i, title in enumerate(titles, 1)]
     back = [f"Back, layer {n + 1 - i} undone: {title} came back" for i, title in enumerate(reversed(titles), 1)]
     there[-1] = f"There, layer {n} of {n}: all is noise now; this is z"
@@ -92,7 +92,7 @@ def _film_there_and_back(name: str, x: Tensor, z: Tensor) -> Film:
     return _film(name, [*leaving, *returning], ["The picture", *there, *back])
 
 
-def _layer_titles(model: ShowsLayers) -> list[str]:
+def layer_titles(model: ShowsLayers) -> list[str]:
     """Which pixels each layer turns into noise, in words; from the picture to noise."""
     height, width = model.image_shape[1:]
     titles = []
@@ -121,7 +121,7 @@ def sample_layers(name: str, seed: int = 0, label: int | str | None = None, **kn
     index = class_index(name, label)
     labels = operations.as_labels(model, FILM_PICTURES, "balanced" if index is None else index)
     steps = list(model.sample_steps(labels, generators=seeded(range(seed, seed + FILM_PICTURES)), **knobs))
-    titles, n = _layer_titles(model), len(model.layer_names)
+    titles, n = layer_titles(model), len(model.layer_names)
     captions = [f"Layer {n + 1 - i} undone: {title}" for i, title in enumerate(reversed(titles), 1)]
     captions[-1] = "Layer 1 undone: the pictures are complete"
     return _film(name, steps, ["Noise", *captions])

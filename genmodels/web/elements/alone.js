@@ -7,11 +7,14 @@ export function settle(page) {
   const [section] = page.tabs[page.current].sections;
   const [tab, name] = section.spec.key.split('.');
   const whole = make('a', { textContent: 'open the whole page' });
-  const lead = () => (whole.href = `./?${new URLSearchParams({ tab, section: name, ...textOf(section.told()), ...section.taught })}`);
+  const lead = () => {
+    const query = new URLSearchParams({ tab, section: name, ...textOf(section.told()), ...section.taught });
+    whole.href = new URL(`./?${query}`, page.home).href;
+  };
   lead();
   page.addEventListener('gm-change', lead);
   section.querySelector('.gm-share-ways').append(make('span', { class: 'gm-origin' }, 'genmodels · ', whole));
-  if (parent === window) return;
+  if (parent === window || page.query !== null) return;
   document.head.append(make('base', { target: '_blank' })); // whatever leads elsewhere: the frame is too small for a page
   let last = 0;
   const tell = () => {

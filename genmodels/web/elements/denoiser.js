@@ -119,7 +119,7 @@ class Denoiser extends View {
     const level = sigma ? `xₜ = ${Math.sqrt(1 - sigma ** 2).toFixed(2)} · picture + ${sigma.toFixed(2)} · noise` : 'no noise is left';
     if (this.preview) return `${level}, seen at one look`;
     const where = `Step ${step}${this.total ? ` of ${this.total}` : ''}: ${level}`;
-    return this.finished && i === this.frames.length - 1 ? `${where} (${Math.round(ms)} ms of computing)` : where;
+    return ms !== undefined && this.finished && i === this.frames.length - 1 ? `${where} (${Math.round(ms)} ms of computing)` : where;
   }
 
   play() {

@@ -14,14 +14,16 @@ const HEIGHT = 800; // pixels, enough for most sections in an article's column
 
 /** The panel of a section. @param {(text: string) => void} say */
 export async function embed(section, say) {
-  const host = new URL('./', document.baseURI).href;
+  const host = new URL('./', section.page.page.home).href;
   const asked = new URL(await linkTo(section)).searchParams;
   for (const place of ['tab', 'section']) asked.delete(place);
   for (const [name, value] of Object.entries(section.taught ?? {})) asked.set(name, value); // a lesson goes along
   const { key, title } = section.spec;
-  const told = { key, title, host, state: String(asked).replaceAll('%2C', ',') };
+  const element = section.page.backend.elementOf?.(key);
+  const told = { key, title, host, element, asked, state: String(asked).replaceAll('%2C', ',') };
   const chosen = { theme: THEMES.default, start: STARTS.default };
   const pieces = [
+    ...(element ? [piece('An element of the article itself, which needs no server', asElement)] : []),
     piece('With the script, which fits the height to the demo', withScript),
     piece('A plain frame, which scrolls where its height is too little', plain),
   ];
@@ -48,6 +50,13 @@ export async function embed(section, say) {
     const element = make('div', { class: 'gm-control' }, make('label', {}, label, area), make('div', {}, copy));
     return { area, text, element };
   }
+}
+
+function asElement({ title, host, element, asked }, { theme, start }) {
+  const said = { ...Object.fromEntries(asked), theme: theme === 'auto' ? '' : theme, load: start === 'click' ? 'tap' : '' };
+  const attributes = Object.entries(said).filter(([, value]) => value);
+  const written = attributes.map(([name, value]) => ` ${name}="${escaped(value)}"`).join('');
+  return `<script type="module" src="${escaped(host)}genmodels.js"></script>\n<${element}${written}>${escaped(title)}</${element}>`;
 }
 
 function withScript({ key, title, host, state }, { theme, start }) {

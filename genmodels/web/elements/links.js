@@ -21,7 +21,7 @@ export async function addressOf(page, key, state) {
   };
   const said = async ([name, value]) => [name, (await Promise.all(value.split(',').map(short))).join(',')]; // of several drawings each
   const query = new URLSearchParams({ tab, section, ...Object.fromEntries(await Promise.all(Object.entries(state).map(said))) });
-  return new URL(`./${readable(query)}`, document.baseURI).href;
+  return new URL(`./${readable(query)}`, page.home).href;
 }
 
 export function copyLink(section, say) {

@@ -1,32 +1,7 @@
-// The page: the families' tabs, the address, and what all of them share.
+// The page: the families' tabs, the address, and what all of them share. The elements of its sections are imported beside it.
 import { bare, readable, stateOf, taughtBy, textOf } from './address.js';
 import { chosen, make } from './controls.js';
 import './tab.js';
-import './overview.js';
-import './see.js';
-import './map.js';
-import './second.js';
-// autoencoder and gan
-import './pipeline.js';
-import './board.js';
-import './crossed.js';
-import './films.js';
-// flow and pixelcnn
-import './expected.js';
-import './likelihood.js';
-import './writer.js';
-import './three.js';
-// diffusion
-import './denoiser.js';
-import './noise.js';
-import './sketch.js';
-import './solver-grid.js';
-import './steps.js';
-import './hub.js';
-// all families
-import './table.js';
-import './plot.js';
-import './compare.js';
 
 class Page extends HTMLElement {
   spec = null;
@@ -34,13 +9,19 @@ class Page extends HTMLElement {
   data = null;
   seed = 0;
   picture = null; // a drawing travels from tab to tab
+  query = null; // what is asked for, where that isn't the address: in an article
+  home = document.baseURI; // where the whole page is
 
   connectedCallback() {
     if (this.laidOut) return;
     this.laidOut = true;
-    const asked = new URLSearchParams(location.search);
+    const asked = this.search();
     const lesson = taughtBy(asked) && import('./lesson.js'); // had before the page is laid out, so that nothing hidden is seen
     Promise.all([this.join(bare(asked.get('model'))), lesson]).then(() => this.layOut());
+  }
+
+  search() {
+    return new URLSearchParams(this.query ?? location.search);
   }
 
   /** A link's model of the Hub joins the page's; what it says of a model that can't be, its section tells. */
@@ -66,8 +47,13 @@ class Page extends HTMLElement {
     this.box.append(this.trouble);
     this.append(this.box);
     if (!this.only) this.append(this.foot());
-    this.takeFiles();
     this.go(place);
+    if (this.query === null) this.listen();
+  }
+
+  /** To the address, to files that are dropped, and to the visitor who moves on: the page has the window to itself. */
+  listen() {
+    this.takeFiles();
     history.scrollRestoration = 'manual'; // the address says where to be: the browser's own memory of it comes too late
     addEventListener('popstate', () => this.fromAddress());
     addEventListener('scroll', () => this.scrolled(), { passive: true });
@@ -165,8 +151,9 @@ class Page extends HTMLElement {
 
   /** Another page of the app: in its place, but from the frame of an article in a tab of its own. */
   leave(to) {
-    if (this.only && parent !== window) open(to, '_blank', 'noopener');
-    else location.assign(to);
+    const there = new URL(to, this.home).href;
+    if (this.only && (parent !== window || this.query !== null)) open(there, '_blank', 'noopener');
+    else location.assign(there);
   }
 
   /**
@@ -174,7 +161,7 @@ class Page extends HTMLElement {
    * and in one sentence what of all this there isn't.
    */
   asked() {
-    const asked = new URLSearchParams(location.search);
+    const asked = this.search();
     const [alone, part] = (asked.get('only') || '').split('.');
     const key = this.route ?? (alone || asked.get('tab'));
     const name = alone ? (part ?? '') : asked.get('section');

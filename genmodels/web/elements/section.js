@@ -18,8 +18,12 @@ export class Section extends HTMLElement {
   taught = null; // what a lesson's link says, as text: hide, lock, ask, answer
   excused = null; // after a link that can't be: the question for the default, whose answer leaves the reason standing
 
+  /** What an element does that has no spec because an author wrote it; see local/article.js. */
+  static stand = () => {};
+
   connectedCallback() {
     if (this.laidOut) return;
+    if (!this.spec) return Section.stand(this);
     this.laidOut = true;
     const { key, title, text, task } = this.spec;
     this.id = `section-${key}`;

@@ -1,4 +1,5 @@
 // Starts the page: with the document, where the server put this module into it, or in Gradio's component.
+import './all.js';
 import { GradioBackend } from './backend.js';
 import './page.js';
 

@@ -1,0 +1,529 @@
+"""The page without a server: a folder of plain files for any host, whose models run in the visitor's browser.
+
+The same elements as the app's, laid out from the same spec; `web/local` answers them: states are checked there as
+`wrappers/state.py` checks them, and each section of LOCAL is computed by onnxruntime-web from the graphs of `export.py`. Sections
+that aren't in LOCAL aren't offered. Needs `pip install 'genmodels[export]'`, and npm, or a folder with its package onnxruntime-web.
+
+    index.html, genmodels.js     what a browser opens; elements/, local/: the modules
+    site.json.gz                 the page's spec, and which files there are
+    models/                      graphs, and what is known of a model beside them: classes, examples, figures
+    posters/                     what the sections begin with, computed beforehand
+    runtime/                     onnxruntime-web
+    README.md                    the front matter of a static Space
+"""
+
+import base64
+import contextlib
+import gzip
+import hashlib
+import json
+import re
+import shutil
+import subprocess
+import tarfile
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from importlib.resources import files
+from pathlib import Path
+from typing import Any, NamedTuple, cast
+
+from genmodels import checkpoint, export
+from genmodels.files import take_place
+from genmodels.protocols import ShowsLayers
+from genmodels.tabs import page
+from genmodels.wrappers import (
+    bottleneck,
+    core,
+    denoisers,
+    discriminator,
+    examples,
+    flows,
+    latents,
+    on_record,
+    style_mixing,
+)
+from genmodels.wrappers.section import Section
+
+#: Of diffusion, those that web/local/solvers.js has.
+SOLVERS = ("unipc", "dpm++2m", "ddim", "euler")
+WORTH_SEEING = 40  # tenths of a bit, as in web/elements/expected.js
+RUNTIME, RUNTIME_VERSION = "onnxruntime-web", "1.30.0"
+#: Of the npm package: what is taken -> its name here.
+RUNTIME_FILES = {
+    "dist/ort.wasm.bundle.min.mjs": "ort.mjs",
+    "dist/ort-wasm-simd-threaded.wasm": "ort.wasm.gz",
+}
+WEB = Path(str(files("genmodels") / "web"))
+#: Graphs of one model that have most of their weights in common.
+SHARED = ("encode_drawn", "decode_layers")
+LARGE = 1024  # bytes of a tensor that is worth its own place
+DIGITS = 8  # of the hashes in the names of files
+#: With this header, or its like in a host's own file, everything works: no inline script, no eval beyond WebAssembly.
+POLICY = (
+    "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; worker-src 'self'; connect-src 'self'; style-src 'self'; "
+    "img-src 'self' data: blob:; base-uri 'none'; form-action 'none'"
+)
+_TIMES = re.compile(r"\d ms\b")
+_DEFINES = re.compile(r"^(?:customElements\.define\(| +)'(gm-[\w-]+)'(?:, |: \w+,$)", re.MULTILINE)
+_IMPORT = re.compile(r"""^(?:import|.*\bfrom) '(\.\.?/[\w./-]+\.js)'""", re.MULTILINE)
+_ANY_IMPORT = re.compile(r"""(?:\bfrom|\bimport)\b *\(? *'(\.\.?/[\w./-]+\.js)'""")
+SHEETS = ("local/theme.css", "elements/page.css")
+PURPOSE = "Try the families of generative image models with your own hands: small networks, live in this browser."
+README = """---
+title: "genmodels in the browser"
+emoji: "🎲"
+colorFrom: "gray"
+colorTo: "green"
+sdk: "static"
+app_file: "index.html"
+license: "mit"
+short_description: "Touch VAEs, GANs, flows, diffusion in your browser"
+tags:
+  - generative-models
+  - onnx
+---
+
+Small generative models of images that run in the visitor's browser. The files in this folder need no server beyond one that
+serves files; `python -m genmodels export-site` made them.
+"""
+
+
+class Local(NamedTuple):
+    """What a section needs to be computed in a browser: graphs, what is known of the model besides (key -> function of its name),
+    where the section is hidden, the one in whose element it is asked for, which of its models can be there, and the state that its
+    element begins with where that isn't the default."""
+
+    graphs: tuple[str, ...]
+    facts: Mapping[str, Callable[[str], Any]] = {}
+    within: str = ""
+    models: Callable[[str], bool] = lambda name: True
+    begins: Callable[[str], dict[str, Any]] = lambda name: {}
+
+
+def _strongest(name: str) -> Any:
+    return latents.strongest_latents(name, min(latents.KNOBS, core.describe(name)["latent_dim"]))
+
+
+def _scores(name: str) -> list[float]:
+    return _sorted(core.calibrated(name, "scores", "anomaly scores"))
+
+
+def _realism(name: str) -> dict[str, Any]:
+    """The critic's scores of test images and of samples, sorted, and their histograms."""
+    test, samples = discriminator.known_scores(name)
+    return {"test": _sorted(test), "samples": _sorted(samples), "histogram": discriminator.histograms(name)}
+
+
+def _sorted(values: Any) -> list[float]:
+    return sorted(round(float(value), 5) for value in values)
+
+
+def _worth_seeing(name: str) -> dict[str, int]:
+    """The pixel with which web/elements/expected.js begins."""
+    section = page.sections()["pixelcnn.surprise"]
+    bits = base64.b64decode(section.answer(section.parse({"model": name}))["bits"])
+    first = min(range(len(bits)), key=lambda i: abs(bits[i] - WORTH_SEEING))
+    width = core.describe(name)["shape"][2]
+    return {"x": first % width, "y": first // width}
+
+
+def _layers(name: str) -> list[str]:
+    """What the layers of a flow turn into noise, in words."""
+    return flows.layer_titles(core.get_model(name, ShowsLayers))
+
+
+LAYERS = {"layers": _layers}
+STYLES = {"num_layers": style_mixing.layer_count}
+#: The sections that `web/local` computes.
+LOCAL: dict[str, Local] = {
+    "autoencoder.bottleneck": Local(("encode", "decode"), {"scores": _scores, "histogram": bottleneck.score_histogram}),
+    "autoencoder.blend": Local(("encode", "decode")),
+    "vae.map": Local(("blend",), {"points": latents.points}),
+    "vae.where": Local(("posterior",), within="vae.map"),
+    "vae.generate": Local(("codes", "blend")),
+    "vae.variations": Local(("posterior", "blend")),
+    "vae.knobs": Local(("codes", "blend"), {"strongest": _strongest}),
+    "vae.walk": Local(("codes", "blend")),
+    "gan.generate": Local(("styles", "synthesize"), STYLES),
+    "gan.walk": Local(("styles", "synthesize"), STYLES),
+    "gan.mix": Local(("styles", "synthesize"), STYLES),
+    "gan.critic": Local(("realism",), {"realism": _realism}),
+    "flow.round_trip": Local(("encode_drawn", "decode_layers"), LAYERS),
+    "flow.generate": Local(("decode_layers",), LAYERS),
+    "flow.layers": Local(("decode_layers",), LAYERS),
+    "pixelcnn.expect": Local(("log_probabilities",), begins=_worth_seeing),
+    "pixelcnn.surprise": Local(("log_probabilities",), within="pixelcnn.expect"),
+    "diffusion.noise": Local(("denoise",)),
+    "diffusion.denoise": Local(("denoise",), within="diffusion.noise"),
+    "diffusion.generate": Local(("denoise",)),
+    "diffusion.same": Local(("denoise",), models=lambda name: not denoisers.model_config(name).vocabulary),
+}
+
+
+class Made(NamedTuple):
+    """A file of the folder and its size in bytes."""
+
+    path: str
+    size: int
+
+
+def offered() -> list[str]:
+    """The sections that a page can have, by key, as far as there are models."""
+    return [key for key, section in page.sections().items() if key in LOCAL and not section.hidden and section.is_ready]
+
+
+def export_site(
+    out: str | Path,
+    sections: Sequence[str] = (),
+    *,
+    models: Sequence[str] = (),
+    runtime: str | Path | None = None,
+    say: Callable[[str], None] = lambda text: None,
+) -> list[Made]:
+    """Writes the folder; what is there from an earlier run and still holds is kept, as exporting takes a while.
+
+    sections: keys, such as "vae.map"; default: all that can be. models: names; default: all that these sections have.
+    runtime: a folder with npm's package onnxruntime-web; default: it is fetched by npm. Raises ValueError in one sentence for
+    sections and models that can't be, and for a folder of something else.
+    """
+    out = Path(out)
+    keys = _checked(sections)
+    _check_folder(out)
+    chosen = {key: _models(page.sections()[key], models) for key in keys}
+    if not any(chosen.values()):
+        raise ValueError(f"None of the models {', '.join(models)} is one of these sections.")
+    chosen = {key: names for key, names in chosen.items() if names}
+    everywhere = chosen | {key: chosen[one.within] for key, one in LOCAL.items() if one.within in chosen}
+    written = _Folder(out)
+    _write_runtime(written, runtime)
+    needed: dict[str, list[str]] = {}  # sections by model
+    for key, names in everywhere.items():
+        for name in names:
+            needed.setdefault(name, []).append(key)
+    told = {}
+    for name, keys_of in needed.items():
+        say(f"{name}: {', '.join(keys_of)}")
+        told[name] = _write_graphs(written, name, keys_of) | {"facts": _write_facts(written, name, keys_of)}
+    posters = {key: {name: _write_poster(written, key, name) for name in names} for key, names in everywhere.items()}
+    spec = _spec(chosen)
+    for tab in spec["tabs"]:
+        if tab["is_family"]:
+            written.packed(
+                f"about/{tab['key']}.json.gz", page.answer({"section": "page.about", "state": {"tab": tab["key"]}})
+            )
+    site = {
+        "spec": spec,
+        "hidden": [_narrowed(page.sections()[key].spec(), everywhere[key]) for key in everywhere if LOCAL[key].within],
+        "shown": {key: LOCAL[key].within for key in everywhere if LOCAL[key].within},
+        "needs": {key: list(LOCAL[key].graphs) for key in everywhere},
+        "models": told,
+        "posters": posters,
+        "modules": _modules_of(spec),
+        "sizes": dict(written.sizes),
+    }
+    written.packed("site.json.gz", site)
+    _write_page(written, site)
+    written.clean()
+    return [Made(path, size) for path, size in written.sizes.items()]
+
+
+# -- which sections and models -----------------------------------------------------------------------------------------
+
+
+def _checked(sections: Sequence[str]) -> list[str]:
+    possible = offered()
+    if unknown := [key for key in sections if key not in possible]:
+        raise ValueError(
+            f"There is no section {unknown[0]!r} for a page without a server; there are {', '.join(possible)}."
+        )
+    return [key for key in possible if not sections or key in sections]
+
+
+def _models(section: Section, wanted: Sequence[str]) -> list[str]:
+    fits = LOCAL[section.key].models
+    return [name for name in section.models() if fits(name) and (not wanted or name in wanted)]
+
+
+def _check_folder(out: Path) -> None:
+    if out.exists() and not out.is_dir():
+        raise ValueError(f"{out} is a file; the page needs a folder.")
+    if out.is_dir() and any(out.iterdir()) and not (out / "site.json.gz").is_file():
+        raise ValueError(f"{out} holds something else; choose a new folder, or one that export-site made.")
+
+
+def _spec(chosen: Mapping[str, Sequence[str]]) -> dict[str, Any]:
+    """That of the app's page without what isn't here."""
+    spec = page.spec()
+    for tab in spec["tabs"]:
+        tab["sections"] = [_narrowed(one, chosen[one["key"]]) for one in tab["sections"] if one["key"] in chosen]
+    spec["tabs"] = [tab for tab in spec["tabs"] if tab["sections"]]
+    names = {name for names in chosen.values() for name in names}
+    families = {tab["key"] for tab in spec["tabs"]}
+    spec["facts"] = {name: fact for name, fact in spec["facts"].items() if name in names}
+    data = {fact["data"] for fact in spec["facts"].values()}
+    spec["weights"] = {name: digits for name, digits in spec["weights"].items() if name in data}
+    spec["families"] = {name: card for name, card in spec["families"].items() if name in families}
+    return spec | {"purpose": PURPOSE, "hub": None}
+
+
+def _narrowed(section: Mapping[str, Any], names: Sequence[str]) -> dict[str, Any]:
+    """A section's spec for fewer models."""
+    fits = {name: dict(fit) for name, fit in section["fits"].items() if name == "*" or name in names}
+    for fit in fits.values():
+        if "scheduler" in fit:
+            offered = [[title, key] for title, key in fit["scheduler"]["choices"] if key in SOLVERS]
+            fit["scheduler"] = fit["scheduler"] | {"choices": offered}
+    return dict(section) | {"models": list(names), "fits": fits}
+
+
+# -- a model's files ---------------------------------------------------------------------------------------------------
+
+
+def _write_graphs(written: "_Folder", name: str, keys: Sequence[str]) -> dict[str, Any]:
+    """The graphs that the sections need: their files by name, and the file with the weights of those that share them."""
+    graphs = sorted({graph for key in keys for graph in LOCAL[key].graphs})
+    shared = [graph for graph in graphs if graph in SHARED]
+    digest = {graph: _digest(name, [graph]) for graph in graphs} | dict.fromkeys(shared, _digest(name, shared))
+    found = {graph: f"models/{_safe(name)}.{graph}.{digest[graph]}.onnx.gz" for graph in graphs}
+    weights = f"models/{_safe(name)}.weights.{_digest(name, shared)}.gz" if shared else ""
+    missing = [graph for graph in graphs if not written.has(found[graph])]
+    if weights and not written.has(weights):
+        missing = sorted({*missing, *shared})
+    with tempfile.TemporaryDirectory() as folder:
+        made = export.export(name, Path(folder) / "model.onnx", missing) if missing else []
+        apart = _Weights()
+        for graph in made:
+            content = graph.path.read_bytes()
+            written.packed(found[graph.name], apart.taken_from(content) if graph.name in SHARED else content)
+        if any(graph.name in SHARED for graph in made):
+            written.packed(weights, bytes(apart.all))
+    return {"graphs": found, "weights": dict.fromkeys(shared, weights)}
+
+
+def _safe(name: str) -> str:
+    """A model's name as part of an address: that of one's own is a folder's."""
+    return re.sub(r"[^\w.-]", "_", name)
+
+
+class _Weights:
+    """What several graphs have in common, once."""
+
+    def __init__(self) -> None:
+        self.all = bytearray()
+        self.places: dict[bytes, int] = {}
+
+    def taken_from(self, content: bytes) -> bytes:
+        """A graph without its large weights, which it finds in the file that browsers have as `weights`."""
+        import onnx
+
+        proto = onnx.load_from_string(content)
+        for tensor in proto.graph.initializer:
+            raw = tensor.raw_data
+            if len(raw) < LARGE:
+                continue
+            place = self.places.setdefault(raw, len(self.all))
+            if place == len(self.all):
+                self.all += raw
+            tensor.ClearField("raw_data")
+            tensor.data_location = onnx.TensorProto.EXTERNAL
+            for key, value in {"location": "weights", "offset": place, "length": len(raw)}.items():
+                tensor.external_data.add(key=key, value=str(value))
+        return cast(bytes, proto.SerializeToString())
+
+
+def _digest(name: str, graphs: Sequence[str]) -> str:
+    """By which files of graphs are known: another one for other weights, and for another way to export."""
+    made_by = b"".join(Path(file).read_bytes() for file in (export.__file__, __file__))
+    return hashlib.sha256(f"{checkpoint.weights_hash(name)} {graphs}".encode() + made_by).hexdigest()[:DIGITS]
+
+
+def _write_facts(written: "_Folder", name: str, keys: Sequence[str]) -> str:
+    """What is known of a model beside its graphs: its file."""
+    known = core.describe(name)
+    facts = {key: known[key] for key in ("shape", "classes", "background", "latent_dim", "conditional")}
+    facts["num_classes"] = checkpoint.read_config(name)["config"].get("num_classes", 0)
+    for key in keys:
+        facts |= {fact: function(name) for fact, function in LOCAL[key].facts.items()}
+    strips = [
+        {"label": title, "pictures": [{"label": text, **pad} for text, pad in rows]}
+        for title, rows in examples.strips(name)
+    ]
+    facts["strips"] = strips
+    return written.packed(f"models/{_safe(name)}.{on_record.weights(name)}.json.gz", facts)
+
+
+def _write_poster(written: "_Folder", key: str, name: str) -> dict[str, Any]:
+    """What a section begins with: the state beside the model, and the file of the answers to it."""
+    section, begins = page.sections()[key], LOCAL[key].begins(name)
+    found = section.answer(section.parse({"model": name} | begins))
+    answers = [found] if isinstance(found, dict) else list(found)
+    timeless = [_timeless(getattr(one, "new", one)) for one in answers]
+    return {"state": begins, "file": written.packed(f"posters/{key}.{_safe(name)}.json.gz", timeless)}
+
+
+def _timeless(answer: Any) -> Any:
+    """An answer without what tells of this machine's speed."""
+    if isinstance(answer, list):
+        return [_timeless(one) for one in answer]
+    if not isinstance(answer, dict):
+        return answer
+    kept = {key: value for key, value in answer.items() if not key.startswith("ms")}
+    return {key: _timeless(v) for key, v in kept.items() if not (isinstance(v, str) and _TIMES.search(v))}
+
+
+# -- the runtime, the modules, the page --------------------------------------------------------------------------------
+
+
+def _write_runtime(written: "_Folder", folder: str | Path | None) -> None:
+    names = [f"runtime/{name}" for name in RUNTIME_FILES.values()]
+    if folder is None and (written.folder / "runtime" / RUNTIME_VERSION).is_file() and all(map(written.has, names)):
+        written.has(f"runtime/{RUNTIME_VERSION}")
+        return
+    with _package(folder) as package:
+        version = _version_of(package)
+        for source, name in zip(RUNTIME_FILES, names, strict=True):
+            content = (package / source).read_bytes()
+            if name.endswith(".gz"):
+                written.packed(name, content)
+            else:
+                written.write(name, re.sub(rb"\n//# sourceMappingURL=.*", b"", content))
+        written.write(f"runtime/{version}", f"{RUNTIME} {version}, by Microsoft, MIT license\n".encode())
+
+
+@contextlib.contextmanager
+def _package(folder: str | Path | None) -> Iterator[Path]:
+    """The npm package: in a folder that is named, or fetched for a moment."""
+    if folder is not None:
+        yield Path(folder)
+        return
+    npm = shutil.which("npm")
+    if npm is None:
+        raise ValueError(
+            f"The runtime is npm's package {RUNTIME}: install npm, or name the package's folder (--runtime)."
+        )
+    with tempfile.TemporaryDirectory() as place:
+        command = [npm, "pack", f"{RUNTIME}@{RUNTIME_VERSION}", "--pack-destination", place, "--loglevel", "error"]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        archives = list(Path(place).glob("*.tgz"))
+        if done.returncode or not archives:
+            why = (done.stderr.strip() or "it says nothing").splitlines()[0]
+            raise ValueError(f"npm could not fetch {RUNTIME}@{RUNTIME_VERSION}: {why}")
+        with tarfile.open(archives[0]) as archive:
+            archive.extractall(place, filter="data")
+        yield Path(place) / "package"
+
+
+def _version_of(package: Path) -> str:
+    """Raises ValueError for a folder that isn't the package, or lacks a file of it."""
+    for name in ("package.json", *RUNTIME_FILES):
+        if not (package / name).is_file():
+            raise ValueError(f"{package} is not npm's package {RUNTIME}: it has no {name}.")
+    return str(json.loads((package / "package.json").read_text("utf-8"))["version"])
+
+
+def _modules_of(spec: Mapping[str, Any]) -> list[str]:
+    """The modules, in web/elements, that define the elements of the sections and of their views."""
+    defines = {
+        tag: file.name
+        for file in sorted((WEB / "elements").glob("*.js"))
+        for tag in _DEFINES.findall(file.read_text("utf-8"))
+    }
+    sections = [section for tab in spec["tabs"] for section in tab["sections"]]
+    tags = {section["element"] for section in sections} | {view["element"] for one in sections for view in one["views"]}
+    return sorted({defines[tag] for tag in tags} - {"section.js", "views.js"})
+
+
+def _reached(first: Sequence[Path], pattern: re.Pattern[str]) -> list[Path]:
+    """Modules, and all that they import."""
+    found = list(first)
+    for file in found:
+        imported = [(file.parent / name).resolve() for name in pattern.findall(file.read_text("utf-8"))]
+        found += [one for one in dict.fromkeys(imported) if one not in found]
+    return found
+
+
+def _write_page(written: "_Folder", site: Mapping[str, Any]) -> None:
+    """The modules, as far as they are reached, and what a browser opens."""
+    elements = [WEB / "elements" / name for name in site["modules"]]
+    begins = [WEB / "local/start.js", WEB / "elements/page.js", *elements]
+    for file in [*_reached([*begins, WEB / "local/worker.js"], _ANY_IMPORT), *(WEB / sheet for sheet in SHEETS)]:
+        written.write(file.relative_to(WEB).as_posix(), file.read_bytes())
+    written.write("embed.js", (WEB / "embed.js").read_bytes())
+    keys = json.dumps([one["key"] for tab in site["spec"]["tabs"] for one in tab["sections"]])
+    written.write("genmodels.js", f"import {{ start }} from './local/start.js';\n\nstart({keys});\n".encode())
+    for key in site["posters"]:
+        still = WEB / f"pictures/{key.partition('.')[0]}-still.webp"
+        written.write(f"poster/{key}", still.read_bytes())  # what embed.js shows until a frame answers
+    family = next((tab["key"] for tab in site["spec"]["tabs"] if tab["is_family"]), "overview")
+    written.write("front.webp", (WEB / f"pictures/{family}-still.webp").read_bytes())
+    preloads = [file.relative_to(WEB).as_posix() for file in _reached(begins, _IMPORT)]
+    written.write("index.html", _document(preloads).encode())
+    written.write("README.md", README.encode())
+
+
+def _document(modules: Sequence[str]) -> str:
+    sheets = "\n".join(f'<link rel="stylesheet" href="{sheet}">' for sheet in SHEETS)
+    ahead = "\n".join(f'<link rel="modulepreload" href="{name}">' for name in modules)
+    return f"""<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>genmodels</title>
+<meta name="description" content="{PURPOSE}">
+{sheets}
+<link rel="icon" href="front.webp">
+<link rel="preload" as="fetch" crossorigin href="site.json.gz">
+{ahead}
+<script type="module" src="genmodels.js"></script>
+</head>
+<body>
+<main id="genmodels" class="gm-front">
+<h1>genmodels</h1>
+<p>{PURPOSE}</p>
+<img src="front.webp" alt="Pictures that a model drew">
+<p role="status">The models are small networks that run here, in a browser with JavaScript modules and WebAssembly.</p>
+</main>
+</body>
+</html>
+"""
+
+
+# -- the folder --------------------------------------------------------------------------------------------------------
+
+
+class _Folder:
+    """Writes files, each whole or not at all, and knows which ones there are."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.sizes: dict[str, int] = {}
+
+    def has(self, path: str) -> bool:
+        """Whether a file is there from before; then it stays."""
+        file = self.folder / path
+        if file.is_file():
+            self.sizes[path] = file.stat().st_size
+        return file.is_file()
+
+    def write(self, path: str, content: bytes) -> str:
+        file = self.folder / path
+        file.parent.mkdir(parents=True, exist_ok=True)
+        aside = file.with_name(f".{file.name}.part")
+        aside.write_bytes(content)
+        take_place(aside, file)
+        self.sizes[path] = len(content)
+        return path
+
+    def packed(self, path: str, content: Any) -> str:
+        """Bytes, or JSON, gzipped."""
+        if not isinstance(content, bytes):
+            content = json.dumps(content, ensure_ascii=False, separators=(",", ":")).encode()
+        return self.write(path, gzip.compress(content, 9, mtime=0))
+
+    def clean(self) -> None:
+        """Removes what earlier runs left in our own folders."""
+        for name in {path.partition("/")[0] for path in self.sizes if "/" in path}:
+            for file in (self.folder / name).rglob("*"):
+                if file.is_file() and file.relative_to(self.folder).as_posix() not in self.sizes:
+                    file.unlink()

@@ -1,0 +1,240 @@
+// A backend without a server (see elements/backend.js): states are checked here, answers computed in a worker. Every section
+// has a poster, its answers to the state that it begins with, so that something is there before anything large is loaded.
+import { bare } from '../elements/address.js';
+import { elementOf } from './names.js';
+import { parsed, Refused } from './parse.js';
+import { fetchedJson, lacking } from './runtime.js';
+import { read } from './upload.js';
+
+const GONE = 'The worker that computes has stopped: this browser may have too little memory; reload the page.';
+const SMALL = matchMedia('(max-width: 900px) and (pointer: coarse)');
+
+/** Tells of 'gm-load': {section, state: 'asks' | 'loads' | 'ready' | 'failed', loaded, total, exact, accept, error}. */
+export class LocalBackend extends EventTarget {
+  facts = new Map(); // of models: promises
+  ready = new Set(); // models whose files are here
+  calls = new Map(); // by number: what to do with a message of the worker
+  count = 0;
+
+  /** @param {URL} base of the folder @param {object} site its site.json @param {boolean} [wait] for a tap before anything large is loaded */
+  constructor(base, site, wait = SMALL.matches || Boolean(navigator.connection?.saveData)) {
+    super();
+    Object.assign(this, { base, site, wait, why: lacking() });
+    this.sections = Object.fromEntries([...site.spec.tabs.flatMap((tab) => tab.sections), ...site.hidden].map((spec) => [spec.key, spec]));
+  }
+
+  /** The element by which an article shows a section without a frame. */
+  elementOf(key) {
+    return elementOf(key);
+  }
+
+  // -- as a backend ------------------------------------------------------------------------------------------------------
+
+  async ask(section, state) {
+    let last = { error: 'Nothing was computed.' };
+    try {
+      if (HELPERS[section]) return await HELPERS[section](this, state ?? {});
+      for await (const answer of this.steps(section, state, false)) last = answer;
+    } catch (error) {
+      return refusal(error);
+    }
+    return last;
+  }
+
+  async *follow(section, state, signal, _lane = '', waits = () => {}) {
+    try {
+      yield* this.steps(section, state, true, signal, waits);
+    } catch (error) {
+      if (!signal?.aborted) yield refusal(error);
+    }
+  }
+
+  /** The answers to a state; of touch sections one. */
+  async *steps(section, values, work, signal, waits = () => {}) {
+    const spec = this.sections[section];
+    if (!spec || spec.work !== work) throw new Refused(`There is no section ${JSON.stringify(section)} on this page.`);
+    const state = await this.parse(spec, values);
+    const poster = this.isReady(spec, state.model) ? null : await this.poster(spec, state);
+    if (poster && !this.why) {
+      if (this.wait) this.offer(spec, state.model, poster.exact);
+      else this.make(spec, state.model).catch((error) => console.warn(error.message)); // for what is touched next
+    }
+    if (!poster) await this.make(spec, state.model, signal, waits);
+    const question = { section, state, work, model: await this.modelOf(spec, state.model) };
+    for await (const answer of poster?.answers ?? this.call(question, signal))
+      yield work ? { ...answer, complete: Boolean(answer.done) } : answer;
+  }
+
+  parse(spec, values) {
+    return parsed(spec, values, (model) => this.factsOf(model));
+  }
+
+  /** What is known of a model beside its graphs: classes, shape, examples, figures. */
+  factsOf(model) {
+    if (!this.facts.has(model)) {
+      const found = fetchedJson(new URL(this.site.models[model].facts, this.base), `What is known of ${model}`);
+      found.catch(() => this.facts.delete(model));
+      this.facts.set(model, found);
+    }
+    return this.facts.get(model);
+  }
+
+  async modelOf(spec, name) {
+    const { strips, ...facts } = await this.factsOf(name);
+    const { graphs, weights } = this.site.models[name];
+    return { ...facts, name, graphs, weights, needs: this.site.needs[spec.key] };
+  }
+
+  // -- posters -----------------------------------------------------------------------------------------------------------
+
+  /**
+   * The answers that were computed when the page was made, if they are those to this state (exact), or stand in for others until
+   * the visitor has had the model loaded; else null.
+   */
+  async poster(spec, state) {
+    const poster = this.site.posters[spec.key]?.[state.model];
+    if (!poster) return null;
+    const exact = JSON.stringify(state) === JSON.stringify(await this.parse(spec, { model: state.model, ...poster.state }));
+    if (!exact && (!this.wait || this.why || this.site.shown[spec.key])) return null;
+    const answers = await fetchedJson(new URL(poster.file, this.base), 'The poster').catch(() => null);
+    return answers && { exact, answers };
+  }
+
+  // -- the worker --------------------------------------------------------------------------------------------------------
+
+  isReady(spec, model) {
+    return this.ready.has(`${spec.key} ${model}`);
+  }
+
+  /** Bytes that a section needs and that aren't here yet. */
+  bytesOf(spec, model) {
+    const { graphs, weights } = this.site.models[model];
+    const needed = this.site.needs[spec.key].flatMap((graph) => [graphs[graph], weights[graph]].filter(Boolean));
+    const files = new Set([...(this.worker ? [] : ['runtime/ort.wasm.gz']), ...needed]);
+    return [...files].reduce((sum, file) => sum + this.site.sizes[file], 0);
+  }
+
+  tell(spec, state, more = {}) {
+    const section = this.site.shown[spec.key] ?? spec.key;
+    this.dispatchEvent(new CustomEvent('gm-load', { detail: { section, state, ...more } }));
+  }
+
+  /** Says what would be loaded, and loads it when the visitor accepts. */
+  offer(spec, model, exact) {
+    const accept = async () => {
+      this.wait = false;
+      try {
+        await this.make(spec, model);
+      } catch (error) {
+        this.tell(spec, 'failed', { error: error.message });
+      }
+    };
+    this.tell(spec, 'asks', { total: this.bytesOf(spec, model), exact, accept });
+  }
+
+  /** Has the runtime and what a section needs of a model loaded, after the visitor's tap where that is to be waited for. */
+  async make(spec, model, signal, waits = () => {}) {
+    if (this.why) throw new Refused(this.why);
+    if (this.isReady(spec, model)) return;
+    if (this.wait) {
+      const total = this.bytesOf(spec, model);
+      waits('Waits for you to load the model.');
+      await new Promise((accept) => this.tell(spec, 'asks', { total, exact: true, accept }));
+      this.wait = false;
+    }
+    const total = this.bytesOf(spec, model);
+    let loaded = 0;
+    const came = (bytes) => {
+      loaded += bytes;
+      this.tell(spec, 'loads', { loaded, total });
+      waits(`Loading ${(loaded / 1e6).toFixed(1)} of ${(total / 1e6).toFixed(1)} MB …`);
+    };
+    this.tell(spec, 'loads', { loaded, total });
+    try {
+      for await (const _ of this.call({ model: await this.modelOf(spec, model) }, signal, came));
+      this.ready.add(`${spec.key} ${model}`);
+    } finally {
+      this.tell(spec, 'ready');
+    }
+  }
+
+  /** Starts the worker; a page of another origin may not run its script, but one of its own that imports it. */
+  start() {
+    const script = new URL('local/worker.js', this.base);
+    const own = new Blob([`import ${JSON.stringify(script.href)};`], { type: 'text/javascript' });
+    this.worker = new Worker(script.origin === location.origin ? script : URL.createObjectURL(own), { type: 'module' });
+    this.worker.onmessage = ({ data }) => this.calls.get(data.id)?.(data);
+    this.worker.onerror = () => {
+      for (const told of this.calls.values()) told({ error: GONE });
+      this.worker = null; // the next question starts another one
+      this.ready.clear();
+    };
+    this.worker.postMessage({ base: this.base.href });
+  }
+
+  /** What the worker answers. */
+  async *call(question, signal, came = () => {}) {
+    if (!this.worker) this.start();
+    const id = ++this.count;
+    const told = [];
+    let wake = () => {};
+    this.calls.set(id, (data) => {
+      if (data.bytes) return came(data.bytes);
+      told.push(data);
+      wake();
+    });
+    const stop = () => {
+      told.push({ done: true });
+      wake();
+    };
+    signal?.addEventListener('abort', stop);
+    try {
+      this.worker.postMessage({ id, ...question });
+      for (;;) {
+        while (!told.length) await new Promise((resolve) => (wake = resolve));
+        const { answer, done, error } = told.shift();
+        if (error) throw new Refused(error);
+        if (done) return;
+        yield answer;
+      }
+    } finally {
+      this.calls.delete(id);
+      signal?.removeEventListener('abort', stop);
+      this.worker?.postMessage({ id, stop: true }); // does nothing where it is done
+    }
+  }
+}
+
+function refusal(error) {
+  if (!(error instanceof Refused) && error.name !== 'Refusal') console.error(error);
+  return { error: error.message, field: error.field ?? '' };
+}
+
+// -- what the page itself asks -------------------------------------------------------------------------------------------
+
+async function named(backend, { model }) {
+  if (!backend.site.models[model]) throw new Refused(`There is no model ${JSON.stringify(model)} on this page.`);
+  return backend.factsOf(model);
+}
+
+/** What a link says, checked; note: that the weights here are others than the link's. */
+async function checked(backend, { section, state: values }) {
+  const spec = backend.sections[section];
+  if (!spec) throw new Refused(`There is no section ${JSON.stringify(section)} on this page.`);
+  const state = await backend.parse(spec, values);
+  const [name, told] = [bare(values.model), values.model?.split('@')[1]?.slice(0, 6)];
+  const here = backend.site.spec.facts[name]?.weights;
+  const note =
+    told &&
+    !here.startsWith(told) &&
+    `This was made with other weights of ${name} (${told}); what you see comes from those here (${here}).`;
+  return { state: Object.fromEntries(Object.keys(values).map((key) => [key, state[key]])), ...(note ? { note } : {}) };
+}
+
+const HELPERS = {
+  'page.state': checked,
+  'page.examples': async (...asked) => ({ strips: (await named(...asked)).strips }),
+  'page.points': async (...asked) => (await named(...asked)).points,
+  'page.upload': async (backend, state) => read(state.file, await named(backend, state)),
+  'page.about': async (backend, { tab }) => fetchedJson(new URL(`about/${tab}.json.gz`, backend.base), 'The text'),
+};
