@@ -204,7 +204,8 @@ def export_site(
     for name, keys_of in needed.items():
         say(f"{name}: {', '.join(keys_of)}")
         told[name] = _write_graphs(written, name, keys_of) | {"facts": _write_facts(written, name, keys_of)}
-    posters = {key: {name: _write_poster(written, key, name) for name in names} for key, names in everywhere.items()}
+    begun = {key: names for key, names in everywhere.items() if not (LOCAL[key].within and page.sections()[key].work)}
+    posters = {key: {name: _write_poster(written, key, name) for name in names} for key, names in begun.items()}
     spec = _spec(chosen)
     for tab in spec["tabs"]:
         if tab["is_family"]:
@@ -353,12 +354,13 @@ def _write_facts(written: "_Folder", name: str, keys: Sequence[str]) -> str:
 
 
 def _write_poster(written: "_Folder", key: str, name: str) -> dict[str, Any]:
-    """What a section begins with: the state beside the model, and the file of the answers to it."""
+    """What a section begins with: the state beside the model, and the file of the answers to it; of many steps the last one."""
     section, begins = page.sections()[key], LOCAL[key].begins(name)
     found = section.answer(section.parse({"model": name} | begins))
-    answers = [found] if isinstance(found, dict) else list(found)
-    timeless = [_timeless(getattr(one, "new", one)) for one in answers]
-    return {"state": begins, "file": written.packed(f"posters/{key}.{_safe(name)}.json.gz", timeless)}
+    last = found if isinstance(found, dict) else list(found)[-1]
+    if section.work and "film" in last:
+        last = last | {"film": last["film"] | {"frames": last["film"]["frames"][-1:]}}
+    return {"state": begins, "file": written.packed(f"posters/{key}.{_safe(name)}.json.gz", [_timeless(last)])}
 
 
 def _timeless(answer: Any) -> Any:

@@ -49,7 +49,7 @@ function stand(host, key, opened) {
     },
     { rootMargin: NEAR },
   );
-  seen.observe(host);
+  seen.observe(note); // which has a height before any style is there
 }
 
 async function layOut(host, root, key, { site, backend, base }) {

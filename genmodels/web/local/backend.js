@@ -9,7 +9,7 @@ import { read } from './upload.js';
 const GONE = 'The worker that computes has stopped: this browser may have too little memory; reload the page.';
 const SMALL = matchMedia('(max-width: 900px) and (pointer: coarse)');
 
-/** Tells of 'gm-load': {section, state: 'asks' | 'loads' | 'ready' | 'failed', loaded, total, exact, accept, error}. */
+/** Tells of 'gm-load': {section, state: 'asks' | 'loads' | 'ready' | 'failed', loaded, total, exact, again, accept, error}; again: to be asked again then. */
 export class LocalBackend extends EventTarget {
   facts = new Map(); // of models: promises
   ready = new Set(); // models whose files are here
@@ -57,7 +57,7 @@ export class LocalBackend extends EventTarget {
     const poster = this.isReady(spec, state.model) ? null : await this.poster(spec, state);
     if (poster && !this.why) {
       if (this.wait) this.offer(spec, state.model, poster.exact);
-      else this.make(spec, state.model).catch((error) => console.warn(error.message)); // for what is touched next
+      else this.ahead(spec, state.model);
     }
     if (!poster) await this.make(spec, state.model, signal, waits);
     const question = { section, state, work, model: await this.modelOf(spec, state.model) };
@@ -119,6 +119,16 @@ export class LocalBackend extends EventTarget {
     this.dispatchEvent(new CustomEvent('gm-load', { detail: { section, state, ...more } }));
   }
 
+  /** Loads what is needed for what is touched next; of many steps a poster has the last one alone, so they are asked for again. */
+  async ahead(spec, model) {
+    try {
+      await this.make(spec, model);
+      if (spec.work) this.tell(spec, 'ready', { again: true });
+    } catch (error) {
+      console.warn(error.message); // it is told where something is touched
+    }
+  }
+
   /** Says what would be loaded, and loads it when the visitor accepts. */
   offer(spec, model, exact) {
     const accept = async () => {
@@ -129,7 +139,7 @@ export class LocalBackend extends EventTarget {
         this.tell(spec, 'failed', { error: error.message });
       }
     };
-    this.tell(spec, 'asks', { total: this.bytesOf(spec, model), exact, accept });
+    this.tell(spec, 'asks', { total: this.bytesOf(spec, model), exact, again: !exact || spec.work, accept });
   }
 
   /** Has the runtime and what a section needs of a model loaded, after the visitor's tap where that is to be waited for. */

@@ -29,20 +29,23 @@ class Loading extends HTMLElement {
     this.note.textContent = POSTER;
   }
 
-  tell({ state, loaded, total, exact, accept, error }) {
+  tell({ state, loaded, total, exact, again, accept, error }) {
     this.button.hidden = state !== 'asks';
     this.bar.hidden = state !== 'loads';
     if (state === 'asks') {
       this.button.textContent = `Load the model (${megabytes(total)} MB)`;
       this.button.onclick = async () => {
         await accept();
-        if (!exact) this.section.refresh();
+        if (again) this.section.refresh();
       };
       this.note.textContent = exact ? POSTER : STAND_IN;
     } else if (state === 'loads') {
       Object.assign(this.bar, { max: total, value: loaded });
       this.note.textContent = `${megabytes(loaded)} of ${megabytes(total)} MB`;
-    } else this.note.textContent = error ?? READY;
+    } else {
+      this.note.textContent = error ?? READY;
+      if (again) this.section.refresh();
+    }
   }
 }
 
