@@ -410,9 +410,13 @@ def _package(folder: str | Path | None) -> Iterator[Path]:
         if done.returncode or not archives:
             why = (done.stderr.strip() or "it says nothing").splitlines()[0]
             raise ValueError(f"npm could not fetch {RUNTIME}@{RUNTIME_VERSION}: {why}")
+        package = Path(place) / "package"
         with tarfile.open(archives[0]) as archive:
-            archive.extractall(place, filter="data")
-        yield Path(place) / "package"
+            for name in ("package.json", *RUNTIME_FILES):
+                if f"package/{name}" in archive.getnames() and (file := archive.extractfile(f"package/{name}")):
+                    (package / name).parent.mkdir(parents=True, exist_ok=True)
+                    (package / name).write_bytes(file.read())
+        yield package
 
 
 def _version_of(package: Path) -> str:
