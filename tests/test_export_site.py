@@ -9,6 +9,8 @@ import json
 import os
 import re
 import shutil
+import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -16,7 +18,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from helpers import ROOT, forget, free_port, in_background, wait_until_served
+from helpers import ROOT, forget, free_port, wait_until_served
 from huggingface_hub import SpaceCard
 from playwright.sync_api import expect
 from test_browser import CHROMIUM, PATIENCE, SIZES, Browser, Page, browser, pytestmark, section  # noqa: F401
@@ -74,11 +76,14 @@ def address(folder: Path) -> Iterator[str]:
 @contextlib.contextmanager
 def served(folder: Path) -> Iterator[str]:
     """By Python's own server, which compresses nothing."""
-    port = free_port()
-    with in_background() as start:
-        process = start("-m", "http.server", str(port), "-d", str(folder), "-b", "127.0.0.1")
-        wait_until_served(f"http://127.0.0.1:{port}/", process)
-        yield f"http://127.0.0.1:{port}/"
+    port, unread = free_port(), subprocess.DEVNULL  # what it logs: in a pipe that is full it would wait for a reader
+    command = [sys.executable, "-m", "http.server", str(port), "-d", str(folder), "-b", "127.0.0.1"]
+    with subprocess.Popen(command, stdout=unread, stderr=unread) as process:
+        try:
+            wait_until_served(f"http://127.0.0.1:{port}/", process)
+            yield f"http://127.0.0.1:{port}/"
+        finally:
+            process.terminate()
 
 
 @contextlib.contextmanager

@@ -24,7 +24,8 @@ from genmodels import checkpoint, device
 from genmodels.memory import give_back
 from genmodels.wrappers.state import Refused
 
-LANES = ("cpu", "heavy")
+LANES = ("cpu", "heavy", "network")
+REST = 1.0  # seconds without a question, after which memory goes back
 FAILED = "The work failed; the log says why."
 log = logging.getLogger(__name__)
 
@@ -141,7 +142,7 @@ def _serve(end: Connection, find: Callable[[str], Answers], kind: str) -> None:
             end_of = _step_by_step(end, _found(find, key, state))
             if end_of:
                 end.send(end_of)
-            if kind == WORK:
+            if kind == WORK or not end.poll(REST):
                 give_back()
     except (EOFError, ConnectionError):
         os._exit(0)
