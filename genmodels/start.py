@@ -26,12 +26,7 @@ def prepare() -> None:
     core.few_arenas()
     core.own_folder()  # one for all processes
     many = {apart.WORK: sum(page.LANES[lane] for lane in apart.LANES), apart.TOUCH: page.AT_ONCE}
-    apart.begin(_answers, many, load=load, prepare=race.warm_up)
-
-
-def _answers(key: str) -> apart.Answers:
-    section = page.sections()[key]
-    return section.answer if section.work else apart.one_step(section.answer)
+    apart.begin(page.answers, many, load=load, prepare=race.warm_up)
 
 
 def load(pause: float = 0) -> None:

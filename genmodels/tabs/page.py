@@ -16,7 +16,17 @@ from markdown_it import MarkdownIt
 from genmodels.tabs import TABS
 from genmodels.tabs.base import Tab
 from genmodels.version import __version__
-from genmodels.wrappers import core, examples, hub_checkpoints, latents, metrics_table, on_record, pictures, sketches
+from genmodels.wrappers import (
+    apart,
+    core,
+    examples,
+    hub_checkpoints,
+    latents,
+    metrics_table,
+    on_record,
+    pictures,
+    sketches,
+)
 from genmodels.wrappers.section import Answer, Section, Whole
 from genmodels.wrappers.state import Refused
 
@@ -106,6 +116,8 @@ def answer(question: Any) -> Answer:
         if not isinstance(question, Mapping) or not isinstance(question.get("section"), str):
             raise ValueError("A question is {section, state}.")
         key, state = question["section"], question.get("state") or {}
+        if key in COMPUTED:
+            return apart.at_once(key, state, COMPUTED[key])
         if key in HELPERS:
             return HELPERS[key](state)
         section = sections().get(key)
@@ -260,11 +272,22 @@ def _checked(question: Any) -> Answer:
 
 HELPERS: dict[str, Callable[[Any], Answer]] = {
     HUB_MODEL: _hub_model,
-    "page.examples": _examples,
     "page.upload": _upload,
     "page.sketch": _sketch,
-    "page.sketches": _sketches,
     "page.about": _about,
     "page.state": _checked,
+}
+#: Those that ask models: answered where the models are.
+COMPUTED: dict[str, Callable[[Any], Answer]] = {
+    "page.examples": _examples,
+    "page.sketches": _sketches,
     "page.points": lambda state: latents.points(_model(state)),
 }
+
+
+def answers(key: str) -> apart.Answers:
+    """What answers a section, or the page itself, step by step: for the processes that compute."""
+    if key in COMPUTED:
+        return apart.one_step(COMPUTED[key])
+    section = sections()[key]
+    return section.answer if section.work else apart.one_step(section.answer)
