@@ -289,10 +289,7 @@ class Diffusion(Model):
 
     def unknown_words(self, prompt: str) -> list[str]:
         """The words of a prompt that no caption of the training set had, each once, in order."""
-        tokenizer = build_tokenizer(self.config)
-        words = tokenizer.pre_tokenizer.pre_tokenize_str(tokenizer.normalizer.normalize_str(prompt))
-        known = set(self.config.vocabulary)
-        return list(dict.fromkeys(word for word, _ in words if word not in known and any(map(str.isalnum, word))))
+        return unknown_words(self.config, prompt)
 
     def _prompted(self, prompt: str, n: int) -> Tensor:
         """A prompt as labels of n pictures. Raises ValueError where it is empty, too long, or of unknown words only."""
@@ -654,6 +651,14 @@ def build_text_encoder(config: DiffusionConfig) -> "PreTrainedModel":
             dtype="float32",  # to compute in, however the weights are stored
         )
     )
+
+
+def unknown_words(config: DiffusionConfig, prompt: str) -> list[str]:
+    """The words of a prompt that a model so configured has never read, each once, in order."""
+    tokenizer = build_tokenizer(config)
+    words = tokenizer.pre_tokenizer.pre_tokenize_str(tokenizer.normalizer.normalize_str(prompt))
+    known = set(config.vocabulary)
+    return list(dict.fromkeys(word for word, _ in words if word not in known and any(map(str.isalnum, word))))
 
 
 def build_tokenizer(config: DiffusionConfig) -> Any:

@@ -12,6 +12,7 @@ from torch import Tensor
 from genmodels import checkpoint
 from genmodels.captions import PARTS, compose
 from genmodels.device import here
+from genmodels.models import diffusion
 from genmodels.protocols import ReadsCaptions
 from genmodels.wrappers.core import describe, get_model
 from genmodels.wrappers.denoisers import model_config
@@ -23,17 +24,17 @@ FIRST_SENTENCE, FIRST_SENTENCES = 2, 4  # seeds of the random parts to begin wit
 
 def check_prompt(name: str, prompt: Any) -> str:
     """The prompt, or ValueError that says what is wrong with it: empty, too long, or of unknown words only."""
-    model = get_model(name, ReadsCaptions)
-    if not model.vocabulary:
+    config = model_config(name)  # not the model: this is asked where none is loaded
+    if not config.vocabulary:
         raise ValueError(f"The model {name!r} knows classes and no words.")
     if not isinstance(prompt, str) or not prompt.strip():
         raise ValueError("The sentence is empty: say what to draw.")
     if len(prompt) > MAX_CHARACTERS:
         raise ValueError(f"The sentence has {len(prompt)} characters; at most {MAX_CHARACTERS} are allowed.")
-    count, limit = len(re.findall(r"\w+|[^\w\s]+", prompt)), model_config(name).text_length - 1
+    count, limit = len(re.findall(r"\w+|[^\w\s]+", prompt)), config.text_length - 1
     if count > limit:
         raise ValueError(f"The sentence has {count} words and signs; at most {limit} are allowed.")
-    if set(_words(prompt)) <= set(model.unknown_words(prompt)):
+    if set(_words(prompt)) <= set(diffusion.unknown_words(config, prompt)):
         raise ValueError(f"The model knows none of these words; it knows, for example: {', '.join(_telling(name))}.")
     return prompt
 
@@ -54,7 +55,7 @@ def prompt_tokens(name: str, prompts: Sequence[Any]) -> Tensor:
 
 def unknown_words(name: str, prompt: str) -> list[str]:
     """The words of a prompt that the model has never seen in a caption, each once."""
-    return get_model(name, ReadsCaptions).unknown_words(check_prompt(name, prompt))
+    return diffusion.unknown_words(model_config(name), check_prompt(name, prompt))
 
 
 @functools.lru_cache(maxsize=16)
