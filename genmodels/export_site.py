@@ -36,7 +36,6 @@ from genmodels.wrappers import (
     core,
     denoisers,
     discriminator,
-    examples,
     flows,
     latents,
     on_record,
@@ -345,11 +344,7 @@ def _write_facts(written: "_Folder", name: str, keys: Sequence[str]) -> str:
     facts["num_classes"] = checkpoint.read_config(name)["config"].get("num_classes", 0)
     for key in keys:
         facts |= {fact: function(name) for fact, function in LOCAL[key].facts.items()}
-    strips = [
-        {"label": title, "pictures": [{"label": text, **pad} for text, pad in rows]}
-        for title, rows in examples.strips(name)
-    ]
-    facts["strips"] = strips
+    facts |= page.COMPUTED["page.examples"]({"model": name})
     return written.packed(f"models/{_safe(name)}.{on_record.weights(name)}.json.gz", facts)
 
 

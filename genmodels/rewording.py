@@ -25,6 +25,9 @@ if TYPE_CHECKING:
     from genmodels.models.pipeline import Step
 
 STEPS, GUIDANCE = 8, 2.0
+UNCHANGED = (
+    2 * 16 / 255
+)  # by how much a pixel may differ, in every channel, that is told to be as it was: 16 of 255 levels
 
 
 class Inversion(NamedTuple):

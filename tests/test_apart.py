@@ -39,6 +39,8 @@ def taken():
     return len(steps.read_text().splitlines())
 
 def once(state):
+    if state == "long":
+        time.sleep(60)
     if state == "wrong":
         raise Refused("It can't be wrong.", "n")
     return {"state": state, "pid": os.getpid()}
@@ -162,6 +164,21 @@ def test_what_answers_at_once_has_a_process_of_its_own(tmp_path):
             raise AssertionError
         assert apart.at_once("b", 7, once)["pid"] == app
         assert next(walk)["pid"] == worker
+        """,
+    )
+
+
+def test_who_waits_for_one_that_dies_is_told(tmp_path):
+    play(
+        tmp_path,
+        """
+        from concurrent.futures import ThreadPoolExecutor
+        pid = apart.at_once("b", 7, once)["pid"]
+        with ThreadPoolExecutor(3) as threads:  # and one connection
+            waiting = [threads.submit(apart.at_once, "b", "long", once) for _ in range(3)]
+            time.sleep(0.5)
+            os.kill(pid, signal.SIGKILL)
+            assert all(isinstance(one.exception(5), (EOFError, ConnectionError)) for one in waiting)
         """,
     )
 

@@ -1,14 +1,11 @@
 """Demos in an article of another host: frames as high as what they hold, posters, and what is told when a host is down."""
 
-import functools
-import http.server
 import re
-import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from helpers import ROOT
+from helpers import ROOT, serving
 
 pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 from playwright.sync_api import BrowserContext, FrameLocator, Locator, Page, expect
@@ -25,17 +22,9 @@ MEASURES = """() => [document.documentElement.scrollHeight - innerHeight, docume
     Math.ceil(document.querySelector('gm-page').getBoundingClientRect().height) - innerHeight]"""
 
 
-class Quiet(http.server.SimpleHTTPRequestHandler):
-    def log_message(self, *_: object) -> None:
-        pass
-
-
 @pytest.fixture
 def read(tmp_path: Path, context: Callable[..., BrowserContext], app_address: str) -> Iterator[Callable[..., Page]]:
     """read(html, size): an article on a server of its own; no console error unless expected, and nothing from a third host."""
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Quiet, directory=tmp_path))
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    ours = f"http://127.0.0.1:{server.server_port}"
     complaints: list[str] = []
     pages: list[Page] = []
 
@@ -62,14 +51,13 @@ def read(tmp_path: Path, context: Callable[..., BrowserContext], app_address: st
         pages.append(page)
         if before:
             before(page)
-        page.goto(f"{ours}/article.html")
+        page.goto(f"{ours}article.html")
         return page
 
-    yield open_article
-    for page in pages:
-        page.close()
-    server.shutdown()
-    server.server_close()
+    with serving(tmp_path) as ours:
+        yield open_article
+        for page in pages:
+            page.close()
     assert not complaints
 
 

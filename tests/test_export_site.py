@@ -2,23 +2,20 @@
 
 import base64
 import contextlib
-import functools
 import gzip
-import http.server
 import json
 import os
 import re
 import shutil
 import subprocess
 import sys
-import threading
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from helpers import ROOT, forget, free_port, wait_until_served
+from helpers import ROOT, forget, free_port, script, serving, wait_until_served
 from huggingface_hub import SpaceCard
 from playwright.sync_api import expect
 from test_browser import CHROMIUM, PATIENCE, SIZES, Browser, Page, browser, pytestmark, section  # noqa: F401
@@ -50,12 +47,7 @@ ASKED: dict[str, dict[str, Any]] = {
     "diffusion.noise": {"t": 0.33, "n": 2},
     "diffusion.denoise": {"t": 0.5, "n": 2},
 }
-OPEN = """async () => {
-    const { fetchedJson } = await import('/local/runtime.js');
-    const { LocalBackend } = await import('/local/backend.js');
-    const site = await fetchedJson('/site.json.gz', 'The list');
-    window.backend = new LocalBackend(new URL('/', location.href), { ...site, posters: {} }, false);
-}"""
+OPEN = script("measure_site").OPEN
 ASK = "([key, state]) => backend.ask(key, state)"
 FOLLOW = "async ([key, state]) => { const all = []; for await (const one of backend.follow(key, state)) all.push(one); return all; }"
 
@@ -89,26 +81,8 @@ def served(folder: Path) -> Iterator[str]:
 @contextlib.contextmanager
 def strictly_served(folder: Path) -> Iterator[str]:
     """The same with the header that the README names."""
-
-    class Strict(http.server.SimpleHTTPRequestHandler):
-        def end_headers(self) -> None:
-            self.send_header("Content-Security-Policy", POLICY)
-            super().end_headers()
-
-        def log_message(self, *args: object) -> None:
-            pass
-
-    with serving(functools.partial(Strict, directory=str(folder))) as found:
+    with serving(folder, Content_Security_Policy=POLICY) as found:
         yield found
-
-
-@contextlib.contextmanager
-def serving(handler: Callable[..., http.server.SimpleHTTPRequestHandler]) -> Iterator[str]:
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield f"http://127.0.0.1:{server.server_port}/"
-    server.shutdown()
-    server.server_close()
 
 
 class Visit:
@@ -528,16 +502,7 @@ def test_what_the_page_gives_to_paste_works(visit: Callable[..., Visit], address
 @needs_runtime
 def test_an_article_on_another_host(visit: Callable[..., Visit], folder: Path, tmp_path: Path) -> None:
     """The worker's script is another origin's there, and starts from a blob."""
-
-    class Open(http.server.SimpleHTTPRequestHandler):
-        def end_headers(self) -> None:
-            self.send_header("Access-Control-Allow-Origin", "*")
-            super().end_headers()
-
-        def log_message(self, *args: object) -> None:
-            pass
-
-    with serving(functools.partial(Open, directory=str(folder))) as elsewhere:
+    with serving(folder, Access_Control_Allow_Origin="*") as elsewhere:
         text = ARTICLE.read_text("utf-8").replace("site/genmodels.js", f"{elsewhere}genmodels.js")
         (tmp_path / "index.html").write_text(text, encoding="utf-8")
         with served(tmp_path) as here:

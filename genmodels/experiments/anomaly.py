@@ -12,7 +12,7 @@ from torch import Tensor
 from genmodels import anomaly, checkpoint, metrics
 from genmodels.data import DATASETS, fit_picture, to_float, to_picture
 from genmodels.experiments import Column, Experiment, Lab, Plot, Row, Settings, Unit
-from genmodels.experiments.common import DRAWN_AT_ONCE, able_models, rounded, shuffled, split, unmeasured
+from genmodels.experiments.common import DRAWN_AT_ONCE, able_models, rounded, share, shuffled, split, unmeasured
 from genmodels.protocols import Decodes, Encodes, HasLikelihood, Judges, abilities_of
 from genmodels.registry import get_family
 
@@ -75,8 +75,7 @@ def told(usual: Tensor, strange: Tensor) -> Row:
     area = metrics.roc_auc(usual, strange)
     low, high = metrics.roc_auc_interval(area, len(usual), len(strange))
     above = int((strange > usual.double().quantile(1 - FALSE_ALARMS / 100)).sum())
-    ends = metrics.wilson_interval(above, len(strange))
-    caught = {"caught": 100 * above / len(strange), "caught_low": 100 * ends[0], "caught_high": 100 * ends[1]}
+    caught = share("caught", above, len(strange))
     return {"auc": area, "auc_low": low, "auc_high": high, **caught, "n": len(strange)}
 
 

@@ -26,6 +26,7 @@ from genmodels.experiments.common import (
     generators,
     part,
     rounded,
+    share,
     shuffled,
     split,
     unmeasured,
@@ -188,12 +189,7 @@ def verdict(real: Tensor, fake: Tensor, real_test: Tensor, fake_test: Tensor) ->
     right = int((real_test > threshold).sum() + (fake_test <= threshold).sum())
     n = len(real_test) + len(fake_test)
     taken = int((fake_test > median).sum())
-    return _share("accuracy", right, n) | _share("taken_for_real", taken, len(fake_test)) | {"n": n}
-
-
-def _share(key: str, count: int, n: int) -> Row:
-    low, high = metrics.wilson_interval(count, n)
-    return {key: 100 * count / n, f"{key}_low": 100 * low, f"{key}_high": 100 * high}
+    return share("accuracy", right, n) | share("taken_for_real", taken, len(fake_test)) | {"n": n}
 
 
 def protocol(s: AttributionSettings) -> str:

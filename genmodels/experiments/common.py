@@ -208,6 +208,12 @@ def measured_along(
     return rows
 
 
+def share(key: str, count: int, n: int) -> Row:
+    """How many of n, in %, with Wilson's 95 % interval."""
+    low, high = metrics.wilson_interval(count, n)
+    return {key: 100 * count / n, f"{key}_low": 100 * low, f"{key}_high": 100 * high}
+
+
 def unmeasured(keys: Iterable[str], why: str) -> Row:
     """No figures, and the reason for each."""
     keys = list(keys)

@@ -16,22 +16,21 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from genmodels import checkpoint, metrics
+from genmodels import checkpoint
 from genmodels.captions import PARTS, compose
 from genmodels.data import DATASETS, to_float, to_uint8
 from genmodels.device import to_fast_layout
 from genmodels.experiments import Column, Experiment, Lab, Plot, Row, Settings, Unit
-from genmodels.experiments.common import DRAWN_AT_ONCE, rounded, shuffled, split, unmeasured
+from genmodels.experiments.common import DRAWN_AT_ONCE, rounded, share, shuffled, split, unmeasured
 from genmodels.experiments.projection import cpu_seconds
 from genmodels.models.base import seeded
 from genmodels.operations import require
 from genmodels.protocols import AnyModel, Classifies, Predicts, Samples
-from genmodels.rewording import GUIDANCE, STEPS, invert, reword
+from genmodels.rewording import GUIDANCE, STEPS, UNCHANGED, invert, reword
 
 REWORDED, PLAIN, NEW = "other words", "other words, plain solver", "other words, new noise"
 SAME, SAME_PLAIN = "the same words", "the same words, plain solver"
 ANY = "any"
-UNCHANGED = 2 * 16 / 255  # 16 of 255 levels, in every channel
 APART = 0.1  # of [-1, 1]: by how much the mean pictures of two phrases differ where these are drawn
 FIGURES = ("changed", "kept", "all_kept", "outside", "error")
 
@@ -194,16 +193,11 @@ def figures(task: Asked, y: Tensor, now: Tensor, way: str) -> Row:
     error = float((y - task.x).square().mean(1, keepdim=True)[outside].mean().sqrt()) * 127.5
     right = int((now.gather(1, part) == task.after.gather(1, part)).sum())
     row = (
-        _share("changed", right, n) if way not in (SAME, SAME_PLAIN) else unmeasured(["changed"], "No change is asked.")
+        share("changed", right, n) if way not in (SAME, SAME_PLAIN) else unmeasured(["changed"], "No change is asked.")
     )
-    row |= _share("kept", int((same & others).sum()), int(others.sum()))
-    row |= _share("all_kept", int((same | ~others).all(1).sum()), n)
+    row |= share("kept", int((same & others).sum()), int(others.sum()))
+    row |= share("all_kept", int((same | ~others).all(1).sum()), n)
     return row | {"outside": 100 * float(still.float().mean()), "error": error, "n": n}
-
-
-def _share(key: str, count: int, n: int) -> Row:
-    low, high = metrics.wilson_interval(count, n)
-    return {key: 100 * count / n, f"{key}_low": 100 * low, f"{key}_high": 100 * high}
 
 
 def protocol(s: WordsSettings) -> str:

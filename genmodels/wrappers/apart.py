@@ -38,15 +38,15 @@ _free: "dict[str, queue.SimpleQueue[Connection]]" = {}
 
 def begin(
     find: Callable[[str], Answers],
-    at_once: Mapping[str, int],
+    many: Mapping[str, int],
     load: Callable[[], None],
     prepare: Callable[[], None],
 ) -> None:
-    """Fork, before there are other threads. find: what answers, by a section's key; at_once: how much is let in, of WORK and of
-    TOUCH; load: what both processes share; prepare: what the one for work does before it begins."""
+    """Fork, before there are other threads. find: what answers, by a section's key; many: how much is let in at once, of WORK
+    and of TOUCH; load: what both processes share; prepare: what the one for work does before it begins."""
     if sys.platform != "linux" or device.own_cores() < 2 or any(where.type != "cpu" for where in device.devices()):
         return
-    pipes = {kind: [Pipe() for _ in range(count)] for kind, count in at_once.items()}
+    pipes = {kind: [Pipe() for _ in range(count)] for kind, count in many.items()}
     if os.fork():
         for kind, ends in pipes.items():
             _free[kind] = queue.SimpleQueue()
@@ -103,14 +103,12 @@ def _steps(kind: str, key: str, state: Any, answer: Answers) -> Iterator[Any]:
     end = free.get()
     try:
         yield from _asked(end, (key, state, dict(checkpoint.JOINED)))
-        free.put(end)
     except (EOFError, ConnectionError):
         log.error("The process for %s has ended; from now on the app computes it itself.", kind)
         _free.pop(kind, None)
         raise
-    except BaseException:
-        free.put(end)
-        raise
+    finally:
+        free.put(end)  # also one that is broken: who waits for it is told
 
 
 def _asked(end: Connection, question: Any) -> Iterator[Any]:

@@ -15,7 +15,7 @@ from genmodels.captions import PARTS, compose, parts_of
 from genmodels.data import to_float, to_uint8
 from genmodels.models.base import seeded
 from genmodels.protocols import Classifies, Predicts, Samples
-from genmodels.rewording import GUIDANCE, STEPS, invert, reword
+from genmodels.rewording import GUIDANCE, STEPS, UNCHANGED, invert, reword
 from genmodels.wrappers.core import describe, get_model, locked, locked_steps, timed
 from genmodels.wrappers.denoisers import MOST_GUIDANCE, text_models
 from genmodels.wrappers.pictures import from_pad
@@ -29,7 +29,6 @@ PAD, SEED = "pad", "seed"
 BEGIN = [["the picture on the pad", PAD], ["a new hero, of the seed", SEED]]
 MOST_STEPS = 50
 SURE = 0.6  # the probability from which on the referee isn't said to be unsure
-SAME = 2 * 16 / 255  # by how much a pixel may differ that is told to be as it was: 16 of 255 levels
 HEEDED = "More follows the words more closely, and keeps less."
 EMPTY = "The picture is empty: draw a hero, choose one or upload one."
 
@@ -116,7 +115,7 @@ def change(state: RewordState) -> Iterator[Answer]:
             yield {"gallery": gallery, "progress": f"{where}: step {i % steps + 1} of {steps}"}
             continue
         y = to_float(to_uint8(drawn))
-        kept = 100 * float(((y - x).abs().amax(1) <= SAME).float().mean())
+        kept = 100 * float(((y - x).abs().amax(1) <= UNCHANGED).float().mean())
         new = {
             "compared": {"before": pictures(x), "after": pictures(y), "titles": [*told.values()]},
             "words": _said(state, told, read, _read(state.model, y), kept),

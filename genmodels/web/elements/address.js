@@ -35,6 +35,9 @@ export function textOf(state) {
   return Object.fromEntries(said.map(([key, value]) => [key, Array.isArray(value) ? value.join(',') : String(value)]));
 }
 
+/** Whether two states, or texts of states, say the same. */
+export const same = (a, b) => JSON.stringify(Object.entries(a).sort()) === JSON.stringify(Object.entries(b).sort());
+
 /** What a lesson's link says beside a state, as text: what is hidden, what is fixed, a question, its answer; null if nothing. */
 export function taughtBy(asked) {
   const said = ['hide', 'lock', 'ask', 'answer'].map((key) => [key, asked.get(key)?.trim()]).filter(([, value]) => value);

@@ -1,5 +1,5 @@
 // The page: the families' tabs, the address, and what all of them share. The elements of its sections are imported beside it.
-import { bare, readable, stateOf, taughtBy, textOf } from './address.js';
+import { bare, readable, same, stateOf, taughtBy, textOf } from './address.js';
 import { chosen, make } from './controls.js';
 import './tab.js';
 
@@ -282,8 +282,6 @@ class Page extends HTMLElement {
     if (next !== location.search) history.replaceState(null, '', next);
   }
 }
-
-const same = (a, b) => JSON.stringify(Object.entries(a).sort()) === JSON.stringify(Object.entries(b).sort());
 
 function address(values) {
   const now = new URLSearchParams(location.search);

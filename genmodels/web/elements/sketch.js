@@ -1,4 +1,5 @@
 // A sheet to draw on, and pictures that follow it: a few quick steps while the pen moves, all steps once it rests.
+import { same } from './address.js';
 import { textOf } from './bytes.js';
 import { chosen, make } from './controls.js';
 import './pad.js';
@@ -109,7 +110,7 @@ class Sketch extends Section {
 
   /** A quick answer that comes late gives way to what is drawn in all steps, or was drawn since it was asked for. */
   receive(answer, state) {
-    const late = this.running || (this.answer?.complete && sameState(this.good, state));
+    const late = this.running || (this.answer?.complete && same(this.good, state));
     if (!late || state === this.drawn) super.receive(answer, state);
   }
 
@@ -144,7 +145,5 @@ class Sketch extends Section {
     if (this.running === mine) this.stop();
   }
 }
-
-const sameState = (a, b) => JSON.stringify(a) === JSON.stringify(b);
 
 customElements.define('gm-sketch', Sketch);
