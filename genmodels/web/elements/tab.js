@@ -451,7 +451,7 @@ class Tab extends HTMLElement {
     const touched = type === 'pointerdown' || type === 'keydown' ? target?.closest?.('.gm-section') : null;
     this.held = this.sections?.includes(touched) ? touched : null;
     this.heldSince = Number.NEGATIVE_INFINITY;
-    if (this.held) this.chosen();
+    if (this.held && this.held !== this.current) this.chosen(); // else nothing is measured: this is heard at every key
   }
 
   /** Lights the parts of the machine that a section runs: those that the diagram names for it, or all. */
