@@ -9,7 +9,8 @@ value of one control now and then, wait for the last answer, look at it for two 
 in the middle. Nobody asks the Hub. In the end all hang up at once.
 
 Prints a Markdown table, and ends with 1 if a figure misses what is promised. Light work is all that comes step by step but
-what the app itself calls heavy (the race, the grid of solvers, measuring this host).
+what the app itself calls heavy, as it takes seconds even alone (the race, the grid of solvers, measuring this host, a data set,
+the search for a picture in a GAN).
 """
 
 import argparse

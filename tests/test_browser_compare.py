@@ -9,7 +9,17 @@ from typing import Any
 
 import pytest
 from playwright.sync_api import Locator, Page, expect
-from test_browser import CHROMIUM, browser, changed, context, pixels, pytestmark, section, visit  # noqa: F401  fixtures
+from test_browser import (  # noqa: F401  fixtures
+    CHROMIUM,
+    browser,
+    changed,
+    context,
+    pixels,
+    pytestmark,
+    section,
+    stop_when,
+    visit,
+)
 
 from genmodels.wrappers import on_record
 
@@ -280,8 +290,7 @@ def test_stop_ends_the_race_at_once(visit: Callable[..., Page]) -> None:
     page.get_by_role("radio", name="Heroes").click()
     place = section(page, "compare.race", filled=False)
     place.get_by_role("button", name="Start the race").click()
-    expect(place.locator(".gm-arrived").first).to_be_visible()
-    place.get_by_role("button", name="Stop").click()
+    stop_when(place, r"\b1st\b", place.get_by_role("button", name="Stop"))
     expect(place.get_by_role("button", name="Stop")).to_be_disabled()
     times = place.locator(".gm-lane-time").all_inner_texts()
     page.wait_for_timeout(1000)

@@ -173,7 +173,7 @@ TAB = Tab(
                 View("kept", "file"),
                 View("words", "words"),
             ),
-            element="gm-asked", work=True, verb="Make it",
+            element="gm-asked", work=True, lane="heavy", verb="Make it",
             task="Make one, and train on it: python -m genmodels train vae --data FOLDER --out runs/mine.",
         ),
         *(experiment(name) for name in experiment_results.files() if name not in EXPERIMENTS),

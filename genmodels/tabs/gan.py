@@ -106,7 +106,7 @@ TAB = Tab(
                 View("gallery", "gallery", "Yours, and what the generator makes of it", {"columns": 3, "count": 3, "lines": 2, "take": True}),
                 View("grid", "typical", "From the most typical picture (ψ = 0) to yours (1) and beyond", {"columns": 6, "count": 6, "take": True}),
             ),
-            work=True, element="gm-steps", verb="Search",
+            work=True, lane="heavy", element="gm-steps", verb="Search",
             task="Draw what this GAN has never seen: how close does it come with one style, and how close with one per layer?",
         ),
         Section(
@@ -119,7 +119,7 @@ TAB = Tab(
                 View("crossed", "table", "Styles of both", {"rows": 2, "columns": 6, "take": True}),
                 View("film", "film", "A walk from yours to the other and on", {"loops": True, "plays": True, "interval": 80}),
             ),
-            work=True, element="gm-steps", verb="Mix",
+            work=True, lane="heavy", element="gm-steps", verb="Mix",
             task="Give a boot the fabric of a shirt: which layers must follow whom?",
         ),
         Section(
