@@ -104,11 +104,31 @@ def devices() -> tuple[torch.device, ...]:
     return (device(),)
 
 
-class Work:
-    """What is computed for one visitor: all of it on one device, so many seconds until now, and whether it has ended."""
+#: Seconds of computing after which work is long; those by which what answers at once goes ahead; how long long work gives way
+#: before a step: so many times as long as its last one took, and no longer than PATIENCE.
+LONG, AHEAD, GIVES_WAY, PATIENCE = 1.5, 1.0, 10.0, 2.0
 
-    def __init__(self, where: torch.device) -> None:
-        self.device, self.seconds, self.ended = where, 0.0, False
+
+class Work:
+    """What is computed for one visitor: all of it on one device, so many seconds until now, and whether it has ended.
+
+    ahead: seconds by which it goes before others; long: that it takes seconds, as is known before.
+    """
+
+    def __init__(self, where: torch.device, ahead: float = 0.0, long: bool = False) -> None:
+        self.device, self.ended = where, False
+        self.begun, self.seconds, self.step = time.monotonic() - ahead, 0.0, 0.0
+        self._is_long = long
+
+    @property
+    def is_long(self) -> bool:
+        return self._is_long or self.seconds > LONG
+
+    def due(self) -> float:
+        """When its next step is due: the earliest goes first."""
+        if self.is_long:
+            return time.monotonic() + min(PATIENCE, GIVES_WAY * self.step)
+        return self.begun + self.seconds
 
 
 class _Held(threading.local):
@@ -129,13 +149,13 @@ def here() -> torch.device:
 
 
 @contextlib.contextmanager
-def lent() -> Iterator[Work]:
-    """Work of several turns on the least busy device; within it the same work."""
+def lent(ahead: float = 0.0, long: bool = False) -> Iterator[Work]:
+    """Work of several turns on the least busy device; within it the same work. ahead, long: see `Work`."""
     if _held.work:
         yield _held.work
         return
     with _choosing:
-        work = Work(min(devices(), key=_users.__getitem__))
+        work = Work(min(devices(), key=_users.__getitem__), ahead, long)
         _users[work.device] += 1
     try:
         yield work
@@ -176,19 +196,21 @@ def turn(work: Work) -> Iterator[None]:
             yield
     finally:
         _held.computes = False
-        work.seconds += time.perf_counter() - start
+        work.step = time.perf_counter() - start
+        work.seconds += work.step
         turns.pass_on(work)
 
 
 class _Turns:
-    """Who computes next: who came first, but work gives way to what comes later by as long as it has computed already, up to
-    PATIENCE. So what answers at once, or soon, doesn't wait behind what takes long, which goes on all the same.
+    """Who computes next: the work whose next step is due first.
 
-    Between two of its steps work is nowhere in the line: for GRACE, while its step is sent, none that has computed more takes
-    its place. What has computed for longer than LONG doesn't run beside what hasn't, either, which would be slower for it.
+    That is who came first, but work gives way to what comes later by as long as it has computed already, and what answers at
+    once goes AHEAD. Long work gives way before each of its steps, and goes on all the same; nor does it run beside work that is
+    not long, which would be slower for it. Between two of its steps work is nowhere in the line: for GRACE, while its step is
+    sent, none that is due later takes its place.
     """
 
-    PATIENCE, GRACE, LONG = 2.0, 0.02, 1.5
+    GRACE = 0.02
 
     def __init__(self, count: int) -> None:
         self.free, self.waiting = count, list[tuple[float, int]]()
@@ -199,7 +221,7 @@ class _Turns:
 
     def wait(self, work: Work) -> None:
         with self.changed:
-            mine = time.monotonic() + min(work.seconds, self.PATIENCE), next(self.numbers)
+            mine = work.due(), next(self.numbers)
             heapq.heappush(self.waiting, mine)
             while (pause := self._pause(mine, work)) is None or pause > 0:
                 self.changed.wait(pause)
@@ -213,9 +235,9 @@ class _Turns:
         """Seconds until it is one's turn; None: somebody else's comes before."""
         if not self.free or self.waiting[0] is not mine:
             return None
-        if work.seconds > self.LONG and any(other.seconds <= self.LONG for other in self.running):
+        if work.is_long and not all(other.is_long for other in self.running):
             return mine[0] - time.monotonic()
-        if self.last.ended or self.last is work or self.last.seconds >= work.seconds:
+        if self.last.ended or self.last is work or self.last.due() > mine[0]:
             return 0.0
         return min(mine[0], self.since + self.GRACE) - time.monotonic()
 

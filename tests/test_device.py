@@ -149,7 +149,7 @@ def test_who_has_computed_least_comes_first():
 
     def work(seconds: float) -> device.Work:
         one = device.Work(torch.device("cpu"))
-        one.seconds = seconds
+        one.seconds = one.step = seconds
         return one
 
     def wait(name: str, seconds: float) -> None:
@@ -165,7 +165,7 @@ def test_who_has_computed_least_comes_first():
         threads[-1].start()
         while len(turns.waiting) <= i:
             time.sleep(0.001)
-    assert max(turns.waiting)[0] < time.monotonic() + turns.PATIENCE
+    assert max(turns.waiting)[0] < time.monotonic() + device.PATIENCE
     turns.pass_on(first)
     for thread in threads:
         thread.join(10)
@@ -173,17 +173,39 @@ def test_who_has_computed_least_comes_first():
     assert turns.free == 1
 
 
+def test_work_keeps_its_place_from_step_to_step():
+    """It gives way once, by what it has computed, and not before each of its steps; what answers at once goes ahead."""
+    where = torch.device("cpu")
+    earlier, later, at_once = device.Work(where), device.Work(where), device.Work(where, ahead=device.AHEAD)
+    earlier.begun -= 2.0
+    earlier.seconds = earlier.step = 1.2
+    assert at_once.due() < later.due()
+    assert earlier.due() < later.due() - 0.5
+    earlier.seconds += 0.1
+    assert earlier.due() < later.due() - 0.5
+
+
+def test_long_work_gives_way_by_the_length_of_its_steps():
+    """So that it goes on beside others; its first step waits for nobody."""
+    long = device.Work(torch.device("cpu"), long=True)
+    assert long.due() <= time.monotonic()
+    long.step = 0.01
+    assert 0.05 < long.due() - time.monotonic() <= 0.01 * device.GIVES_WAY
+    long.step = 60.0
+    assert long.due() - time.monotonic() <= device.PATIENCE
+
+
 def test_what_takes_long_does_not_run_beside_what_does_not():
     """Until it has been patient; two of a kind share the cores."""
     turns = device._Turns(2)
     light, other, long = (device.Work(torch.device("cpu")) for _ in range(3))
-    long.seconds = 100.0
+    long.seconds = long.step = 100.0
     turns.wait(light)
     turns.wait(other)
     turns.pass_on(other)
     start = time.monotonic()
     turns.wait(long)
-    assert turns.PATIENCE * 0.9 < time.monotonic() - start < turns.PATIENCE + 2
+    assert device.PATIENCE * 0.9 < time.monotonic() - start < device.PATIENCE + 2
     assert turns.free == 0
 
 
@@ -192,7 +214,7 @@ def test_nobody_who_has_computed_more_steps_in_between_two_steps(monkeypatch):
     monkeypatch.setattr(device._Turns, "GRACE", 0.5)
     turns, order = device._Turns(1), []
     light, heavy = device.Work(torch.device("cpu")), device.Work(torch.device("cpu"))
-    heavy.seconds = 100.0
+    heavy.seconds = heavy.step = 100.0
 
     def wait() -> None:
         turns.wait(heavy)

@@ -18,7 +18,7 @@ from torch import Tensor
 from genmodels import checkpoint, operations, registry
 from genmodels.checkpoint import one_look as one_look
 from genmodels.data import DATASETS
-from genmodels.device import at, devices, here, lent, turn
+from genmodels.device import AHEAD, at, devices, here, lent, turn
 from genmodels.memory import few_arenas as few_arenas
 from genmodels.memory import give_back as give_back
 from genmodels.models.base import Model
@@ -146,22 +146,22 @@ def timed(steps: Iterator[Step]) -> Iterator[tuple[Step, float]]:
 
 
 def placed(answer: Callable[P, R]) -> Callable[P, R]:
-    """All of an answer on one device, the least busy one when it begins; `locked` parts of it take turns there."""
+    """All of an answer on one device, the least busy one when it begins; `locked` parts of it take turns there, ahead of others."""
 
     @functools.wraps(answer)
     def on_one(*args: P.args, **kwargs: P.kwargs) -> R:
-        with lent() as work, at(work):
+        with lent(ahead=AHEAD) as work, at(work):
             return answer(*args, **kwargs)
 
     return on_one
 
 
-def placed_steps(answer: Callable[P, Iterator[Step]]) -> Callable[P, Iterator[Step]]:
-    """`placed` for an answer that comes step by step."""
+def placed_steps(answer: Callable[P, Iterator[Step]], long: bool = False) -> Callable[P, Iterator[Step]]:
+    """`placed` for an answer that comes step by step. long: that it takes seconds even alone, and gives way to what doesn't."""
 
     @functools.wraps(answer)
     def on_one(*args: P.args, **kwargs: P.kwargs) -> Iterator[Step]:
-        with lent() as work:
+        with lent(long=long) as work:
             with at(work):
                 steps = iter(answer(*args, **kwargs))
             while True:

@@ -20,6 +20,7 @@ from genmodels.wrappers.state import State as AnyState
 from genmodels.wrappers.types import Pad
 
 Answer = dict[str, Any]
+HEAVY = "heavy"  # the lane of work that takes seconds even alone
 
 
 class Whole(Answer):
@@ -64,7 +65,8 @@ class Section:
     hidden: bool = False  # asked by another section's element, and not laid out
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "answer", (placed_steps if self.work else placed)(self.answer))
+        placed_answer = placed_steps(self.answer, long=self.lane == HEAVY) if self.work else placed(self.answer)
+        object.__setattr__(self, "answer", placed_answer)
 
     @property
     def tab(self) -> str:
