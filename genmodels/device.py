@@ -179,8 +179,8 @@ def at(work: Work) -> Iterator[None]:
 def turn(work: Work) -> Iterator[None]:
     """A share of the work's device for this thread alone. Within a turn nothing changes.
 
-    On a GPU one computation at a time, in one stream; on the CPU one on each core, with as many threads as
-    OMP_NUM_THREADS says, by itself one. (A second thread makes networks of this size slower rather than faster.)
+    On a GPU one computation at a time, in one stream; on the CPU one on each core (or as many as `take_turns` says), with as many
+    threads as OMP_NUM_THREADS says, by itself one. (A second thread makes networks of this size slower rather than faster.)
     """
     if _held.computes:
         yield
@@ -257,6 +257,12 @@ def _turns_on(where: torch.device) -> _Turns:
         if where not in _turns:
             _turns[where] = _Turns(max(1, own_cores() // _threads_a_turn()) if where.type == "cpu" else 1)
         return _turns[where]
+
+
+def take_turns(count: int) -> None:
+    """From now on let this process compute so much at once on the CPU, whatever the number of cores."""
+    with _choosing:
+        _turns[torch.device("cpu")] = _Turns(count)
 
 
 def _threads_a_turn() -> int:

@@ -62,7 +62,8 @@ class Visitor:
 
     def __init__(self, served: Served, page: dict[str, Any], seen: Seen, number: int) -> None:
         self.dice = random.Random(number)
-        self.http = httpx.AsyncClient(base_url=served.address, timeout=120)
+        # a connection is given up before the server does so, after 5 seconds: a browser would ask once more on another one
+        self.http = httpx.AsyncClient(base_url=served.address, timeout=120, limits=httpx.Limits(keepalive_expiry=4.0))
         self.component, self.spec, self.seen = page["id"], page["props"]["props"]["spec"], seen
         self.visit = f"visitor{number}"
 

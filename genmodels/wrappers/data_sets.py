@@ -2,6 +2,7 @@
 
 import base64
 import random
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -22,6 +23,7 @@ from genmodels.wrappers.section import Answer, Whole, packed
 from genmodels.wrappers.state import EACH, NOT_TOLD, State, class_label, seed, told_class, whole
 
 MOST, PREVIEW = 500, 16
+FEW, A_STEP = 4, 1.0  # pictures at first; seconds that one step should take
 #: How often a sentence says nothing of cloak, head, weapon or shield.
 LEFT_OUT = 0.5
 WHEN = (
@@ -115,8 +117,14 @@ def _begun(state: DataSetState, model: AnyModel, label: int | str | None) -> Col
 
 
 def _filled(archive: image_folder.Zip, n: int) -> Iterator[tuple[int, Tensor]]:
-    for i in image_folder.batches(n):
-        yield i.stop, archive.add(i)
+    """More at a time until that takes A_STEP: others have their turn in between."""
+    done, size = 0, FEW
+    while done < n:
+        start, i = time.perf_counter(), range(done, min(done + size, n))
+        pixels, done = archive.add(i), i.stop
+        if time.perf_counter() - start < A_STEP / 2:
+            size = min(2 * size, image_folder.BATCH)
+        yield done, pixels
 
 
 def verdict() -> str:
