@@ -35,9 +35,11 @@ HOURLY, VISITS = 5, 200
 LANES = ("cpu", "heavy")  # of work that needs no Hub
 WAIT = 120_000  # milliseconds
 
-#: Counts answers, and says when the last one was on the canvas.
+#: Counts answers, and says when the last one was on the canvas; `told`, if somebody waits for the next one, tells so.
 LISTEN = """() => { window.seen = []; document.addEventListener('gm-change', (e) =>
-    requestAnimationFrame(() => window.seen.push([e.detail.section, performance.now()]))); }"""
+    requestAnimationFrame(() => { window.seen.push([e.detail.section, performance.now()]); window.told?.(); })); }"""
+#: Its promise is waited for without a look at every frame, which would count as the page's own work.
+NEXT = "() => { window.next = new Promise((told) => { window.told = told; }); return performance.now(); }"
 #: Whether all has been answered that was asked since a moment: at once, and after that what takes many steps.
 ANSWERED = """(start) => {
     const [see, fill] = ['overview.see', 'overview.fill'].map((key) => seen.findLast(([name]) => name === key)?.[1] ?? 0);
@@ -210,10 +212,9 @@ def moves(page: Page, slider: Any) -> tuple[list[float], float]:
     before, times = task_seconds(session), []
     ways = ("ArrowLeft", "ArrowRight") if slider.evaluate("s => s.value === s.max") else ("ArrowRight", "ArrowLeft")
     for i in range(MOVES):
-        known, start = page.evaluate("[seen.length, performance.now()]")
+        start = page.evaluate(NEXT)
         page.keyboard.press(ways[i % 2])
-        page.wait_for_function(f"seen.length > {known}")
-        times.append(page.evaluate("seen.at(-1)[1]") - start)
+        times.append(page.evaluate("next.then(() => seen.at(-1)[1])") - start)
     return times, 1000 * (task_seconds(session) - before) / MOVES
 
 

@@ -47,6 +47,7 @@ def begin(
     if sys.platform != "linux" or device.own_cores() < 2 or any(where.type != "cpu" for where in device.devices()):
         return
     pipes = {kind: [Pipe() for _ in range(count)] for kind, count in many.items()}
+    _keep_shared()
     if os.fork():
         for kind, ends in pipes.items():
             _free[kind] = queue.SimpleQueue()
@@ -59,8 +60,7 @@ def begin(
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     with device.one_thread():  # a pool of OpenMP's would not survive the next fork
         load()
-    gc.collect()
-    gc.freeze()  # collecting writes into what is collected, and a page that is written to is shared no longer
+    _keep_shared()
     device.take_turns(
         1
     )  # two at once would wait for each other at Python's lock, and keep the cores from the other processes
@@ -75,6 +75,12 @@ def begin(
         )  # two at once would wait for each other at Python's lock, and keep a core from the other processes
         prepare()
     threading.Event().wait()  # until _serve sees the end
+
+
+def _keep_shared() -> None:
+    """Before a fork: collecting writes into what is looked at, and a page that is written to is shared no longer."""
+    gc.collect()
+    gc.freeze()
 
 
 def begun() -> bool:

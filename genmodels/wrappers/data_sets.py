@@ -23,7 +23,7 @@ from genmodels.wrappers.section import Answer, Whole, packed
 from genmodels.wrappers.state import EACH, NOT_TOLD, State, class_label, seed, told_class, whole
 
 MOST, PREVIEW = 500, 16
-FEW, A_STEP = 4, 1.0  # pictures at first; seconds that one step should take
+FEW, A_STEP = 4, 0.4  # pictures at first; seconds that one step should take
 #: How often a sentence says nothing of cloak, head, weapon or shield.
 LEFT_OUT = 0.5
 WHEN = (
