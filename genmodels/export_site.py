@@ -14,6 +14,7 @@ that aren't in LOCAL aren't offered. Needs `pip install 'genmodels[export]'`, an
 
 import base64
 import contextlib
+import dataclasses
 import gzip
 import hashlib
 import json
@@ -27,18 +28,26 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any, NamedTuple, cast
 
+import numpy as np
+
 from genmodels import checkpoint, export
+from genmodels.data import to_uint8
 from genmodels.files import take_place
+from genmodels.models.pixelcnn import PixelCNN
 from genmodels.protocols import ShowsLayers
+from genmodels.registry import get_family
 from genmodels.tabs import page
 from genmodels.wrappers import (
     bottleneck,
     core,
     denoisers,
+    diffusion,
     discriminator,
+    examples,
     flows,
     latents,
     on_record,
+    overview,
     style_mixing,
 )
 from genmodels.wrappers.section import Section
@@ -54,7 +63,10 @@ RUNTIME_FILES = {
 }
 WEB = Path(str(files("genmodels") / "web"))
 #: Graphs of one model that have most of their weights in common.
-SHARED = ("encode_drawn", "decode_layers")
+SHARED = ("encode_drawn", "decode_layers", "log_likelihood")
+#: What may be needed beside graphs: the checkpoint's weights as they are, and what is known of test images, each in a file.
+CHECKPOINT, KNOWN = "checkpoint", "known"
+SEE, FILL = "overview.see", "overview.fill"
 LARGE = 1024  # bytes of a tensor that is worth its own place
 DIGITS = 8  # of the hashes in the names of files
 #: With this header, or its like in a host's own file, everything works: no inline script, no eval beyond WebAssembly.
@@ -88,15 +100,29 @@ serves files; `python -m genmodels export-site` made them.
 
 
 class Local(NamedTuple):
-    """What a section needs to be computed in a browser: graphs, what is known of the model besides (key -> function of its name),
-    where the section is hidden, the one in whose element it is asked for, which of its models can be there, and the state that its
-    element begins with where that isn't the default."""
+    """What a section needs to be computed in a browser: graphs (and CHECKPOINT), what is known of the model besides (key ->
+    function of its name), where the section is hidden, the one in whose element it is asked for, which of its models can be there,
+    the state that its element begins with where that isn't the default, and more that is known, in a file of its own."""
 
     graphs: tuple[str, ...]
     facts: Mapping[str, Callable[[str], Any]] = {}
     within: str = ""
     models: Callable[[str], bool] = lambda name: True
     begins: Callable[[str], dict[str, Any]] = lambda name: {}
+    known: Mapping[str, Callable[[str], Any]] = {}
+
+    @property
+    def needs(self) -> tuple[str, ...]:
+        return (*self.graphs, KNOWN) if self.known else self.graphs
+
+
+class Reading(NamedTuple):
+    """What a family makes of a drawing in SEE, at once and then in FILL: parts by their keys in PARTS. lacks: what the app shows
+    besides, and a browser can't, in one sentence."""
+
+    part: str
+    then: str = ""
+    lacks: str = ""
 
 
 def _strongest(name: str) -> Any:
@@ -131,11 +157,55 @@ def _layers(name: str) -> list[str]:
     return flows.layer_titles(core.get_model(name, ShowsLayers))
 
 
+def _writes(name: str) -> bool:
+    """Whether web/local/writing.js knows the network."""
+    return issubclass(get_family(core.describe(name)["family"]), PixelCNN)
+
+
+def _writer(name: str) -> dict[str, Any]:
+    config = checkpoint.read_config(name)["config"]
+    return {"fold": config["fold"], "dilations": config["dilations"], "levels": config["grey_levels"]}
+
+
+def _bits(name: str) -> list[float]:
+    return _sorted(core.calibrated(name, "bits_per_dim_test", "likelihoods"))
+
+
+def _codes(name: str) -> dict[str, Any] | None:
+    """The codes of test images, among which a drawing lies, and their classes."""
+    tested = latents.test_codes(name)
+    return tested and {"codes": _packed(tested[0].numpy(), np.float32), "labels": tested[1].tolist()}
+
+
+def _own(name: str) -> str:
+    """Pictures of the model's own, which a drawing is compared with."""
+    return _packed(to_uint8(discriminator.own(name)[0]).numpy(), np.uint8)
+
+
+def _packed(values: np.ndarray, dtype: Any) -> str:
+    return base64.b64encode(np.ascontiguousarray(values, dtype=dtype).tobytes()).decode()
+
+
+def _noisy(name: str) -> dict[str, Any]:
+    """With which settings a drawing is noised and denoised."""
+    state = overview.noisy(name, overview.SeeState.parse({"data": core.describe(name)["data"]}, [name]), overview.MADE)
+    return {key: value for key, value in dataclasses.asdict(state).items() if key not in ("model", "picture", "seed")}
+
+
+def _errors(name: str) -> list[float] | None:
+    """How well the network sees test images through as much noise."""
+    return None if examples.known_images(name) is None else diffusion.test_errors(name, overview.NOISE).tolist()
+
+
 LAYERS = {"layers": _layers}
 STYLES = {"num_layers": style_mixing.layer_count}
+REBUILT = {"scores": _scores, "histogram": bottleneck.score_histogram}
+REALISM = {"realism": _realism}
+WRITER = {"writer": _writer}
+NOISY = {"noisy": _noisy, "errors": _errors}
 #: The sections that `web/local` computes.
 LOCAL: dict[str, Local] = {
-    "autoencoder.bottleneck": Local(("encode", "decode"), {"scores": _scores, "histogram": bottleneck.score_histogram}),
+    "autoencoder.bottleneck": Local(("encode", "decode"), REBUILT),
     "autoencoder.blend": Local(("encode", "decode")),
     "vae.map": Local(("blend",), {"points": latents.points}),
     "vae.where": Local(("posterior",), within="vae.map"),
@@ -146,17 +216,46 @@ LOCAL: dict[str, Local] = {
     "gan.generate": Local(("styles", "synthesize"), STYLES),
     "gan.walk": Local(("styles", "synthesize"), STYLES),
     "gan.mix": Local(("styles", "synthesize"), STYLES),
-    "gan.critic": Local(("realism",), {"realism": _realism}),
+    "gan.critic": Local(("realism",), REALISM),
     "flow.round_trip": Local(("encode_drawn", "decode_layers"), LAYERS),
     "flow.generate": Local(("decode_layers",), LAYERS),
     "flow.layers": Local(("decode_layers",), LAYERS),
+    "pixelcnn.write": Local((CHECKPOINT,), WRITER, models=_writes),
+    "pixelcnn.finish": Local((CHECKPOINT,), WRITER, models=_writes),
     "pixelcnn.expect": Local(("log_probabilities",), begins=_worth_seeing),
     "pixelcnn.surprise": Local(("log_probabilities",), within="pixelcnn.expect"),
     "diffusion.noise": Local(("denoise",)),
     "diffusion.denoise": Local(("denoise",), within="diffusion.noise"),
     "diffusion.generate": Local(("denoise",)),
     "diffusion.same": Local(("denoise",), models=lambda name: not denoisers.model_config(name).vocabulary),
+    SEE: Local(()),
+    FILL: Local((), within=SEE),
 }
+#: What the readings of a drawing need of models, by key.
+PARTS: dict[str, Local] = {
+    "see.rebuild": Local(("encode", "decode"), REBUILT),
+    "see.place": Local(("posterior", "blend"), known={"tested": _codes}),
+    "see.map": Local(("posterior",), {"points": latents.points}, known={"tested": _codes}),
+    "see.judge": Local(("realism",), REALISM, known={"own": _own}),
+    "see.invert": Local(("encode_drawn", "decode_layers", "log_likelihood"), LAYERS, known={"bits": _bits}),
+    "see.write": Local(("log_probabilities",), known={"bits": _bits}),
+    "see.write_on": Local((CHECKPOINT,), WRITER),
+    "see.drown": Local(("denoise",), known=NOISY),
+    "see.restore": Local(("denoise",), known=NOISY),
+}
+#: By the function in wrappers/overview.py that does it in the app.
+READINGS = {
+    "rebuild": Reading("see.rebuild"),
+    "place": Reading("see.place"),
+    "judge": Reading(
+        "see.judge",
+        lacks="The closest that its generator can draw takes gradients to find: a server does it, this page can’t.",
+    ),
+    "invert": Reading("see.invert"),
+    "write": Reading("see.write", "see.write_on"),
+    "drown": Reading("see.drown", "see.restore"),
+}
+UNWRITTEN = "It isn’t finished here: this page writes with PixelCNNs alone."
 
 
 class Made(NamedTuple):
@@ -191,21 +290,27 @@ def export_site(
     chosen = {key: _models(page.sections()[key], models) for key in keys}
     if not any(chosen.values()):
         raise ValueError(f"None of the models {', '.join(models)} is one of these sections.")
+    readings = _readings(models) if SEE in chosen else {}
+    if SEE in chosen:
+        chosen[SEE] = [next(iter(of.values()))["model"] for of in readings.values()]
     chosen = {key: names for key, names in chosen.items() if names}
     everywhere = chosen | {key: chosen[one.within] for key, one in LOCAL.items() if one.within in chosen}
     written = _Folder(out)
     _write_runtime(written, runtime)
-    needed: dict[str, list[str]] = {}  # sections by model
-    for key, names in everywhere.items():
-        for name in names:
-            needed.setdefault(name, []).append(key)
+    needed: dict[str, list[str]] = {}  # sections, and parts of SEE, by model
+    for key, name in [*((key, name) for key, names in everywhere.items() for name in names), *_parts(readings)]:
+        needed.setdefault(name, []).append(key)
     told = {}
     for name, keys_of in needed.items():
         say(f"{name}: {', '.join(keys_of)}")
         told[name] = _write_graphs(written, name, keys_of) | {"facts": _write_facts(written, name, keys_of)}
     begun = {key: names for key, names in everywhere.items() if not (LOCAL[key].within and page.sections()[key].work)}
-    posters = {key: {name: _write_poster(written, key, name) for name in names} for key, names in begun.items()}
-    spec = _spec(chosen)
+    posters = {
+        key: {name: _write_poster(written, key, name, LOCAL[key].begins(name)) for name in names}
+        for key, names in begun.items()
+        if key != SEE
+    } | _see_posters(written, readings)
+    spec = _spec(chosen, readings)
     for tab in spec["tabs"]:
         if tab["is_family"]:
             written.packed(
@@ -213,9 +318,12 @@ def export_site(
             )
     site = {
         "spec": spec,
-        "hidden": [_narrowed(page.sections()[key].spec(), everywhere[key]) for key in everywhere if LOCAL[key].within],
+        "hidden": [_narrowed(key, everywhere[key], readings) for key in everywhere if LOCAL[key].within],
         "shown": {key: LOCAL[key].within for key in everywhere if LOCAL[key].within},
-        "needs": {key: list(LOCAL[key].graphs) for key in everywhere},
+        "needs": {
+            key: list(_local(key).needs) for key in dict.fromkeys(key for keys in needed.values() for key in keys)
+        },
+        "readings": readings,
         "models": told,
         "posters": posters,
         "modules": _modules_of(spec),
@@ -244,6 +352,35 @@ def _models(section: Section, wanted: Sequence[str]) -> list[str]:
     return [name for name in section.models() if fits(name) and (not wanted or name in wanted)]
 
 
+def _local(key: str) -> Local:
+    return PARTS.get(key) or LOCAL[key]
+
+
+def _readings(wanted: Sequence[str]) -> dict[str, dict[str, dict[str, str]]]:
+    """By data set and family: the model that reads a drawing, its parts, and what they lack; of a VAE also the model of its map."""
+    found: dict[str, dict[str, dict[str, str]]] = {}
+    for family, reader in overview.readers().items():
+        one = READINGS[reader.at_once.__name__]
+        for name in core.available_of_kin(family):
+            data = found.setdefault(core.describe(name)["data"], {})
+            if family in data or (wanted and name not in wanted):
+                continue
+            able = one if one.then != "see.write_on" or _writes(name) else Reading(one.part, lacks=UNWRITTEN)
+            data[family] = {"model": name} | {key: told for key, told in able._asdict().items() if told}
+            flat = overview.flat_of(name) if one.part == "see.place" else None
+            if flat and (not wanted or flat in wanted):
+                data[family]["map"] = flat
+    return {data: of for data, of in found.items() if of}
+
+
+def _parts(readings: Mapping[str, Mapping[str, Mapping[str, str]]]) -> Iterator[tuple[str, str]]:
+    """(part, model) of all of them."""
+    for one in (one for of in readings.values() for one in of.values()):
+        yield from ((one[key], one["model"]) for key in ("part", "then") if key in one)
+        if "map" in one:
+            yield "see.map", one["map"]
+
+
 def _check_folder(out: Path) -> None:
     if out.exists() and not out.is_dir():
         raise ValueError(f"{out} is a file; the page needs a folder.")
@@ -251,14 +388,15 @@ def _check_folder(out: Path) -> None:
         raise ValueError(f"{out} holds something else; choose a new folder, or one that export-site made.")
 
 
-def _spec(chosen: Mapping[str, Sequence[str]]) -> dict[str, Any]:
+def _spec(chosen: Mapping[str, Sequence[str]], readings: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
     """That of the app's page without what isn't here."""
     spec = page.spec()
     for tab in spec["tabs"]:
-        tab["sections"] = [_narrowed(one, chosen[one["key"]]) for one in tab["sections"] if one["key"] in chosen]
+        keys = [one["key"] for one in tab["sections"] if one["key"] in chosen]
+        tab["sections"] = [_narrowed(key, chosen[key], readings) for key in keys]
     spec["tabs"] = [tab for tab in spec["tabs"] if tab["sections"]]
     names = {name for names in chosen.values() for name in names}
-    families = {tab["key"] for tab in spec["tabs"]}
+    families = {tab["key"] for tab in spec["tabs"]} | {family for of in readings.values() for family in of}
     spec["facts"] = {name: fact for name, fact in spec["facts"].items() if name in names}
     data = {fact["data"] for fact in spec["facts"].values()}
     spec["weights"] = {name: digits for name, digits in spec["weights"].items() if name in data}
@@ -266,22 +404,26 @@ def _spec(chosen: Mapping[str, Sequence[str]]) -> dict[str, Any]:
     return spec | {"purpose": PURPOSE, "hub": None}
 
 
-def _narrowed(section: Mapping[str, Any], names: Sequence[str]) -> dict[str, Any]:
-    """A section's spec for fewer models."""
-    fits = {name: dict(fit) for name, fit in section["fits"].items() if name == "*" or name in names}
-    for fit in fits.values():
-        if "scheduler" in fit:
-            offered = [[title, key] for title, key in fit["scheduler"]["choices"] if key in SOLVERS]
-            fit["scheduler"] = fit["scheduler"] | {"choices": offered}
-    return dict(section) | {"models": list(names), "fits": fits}
+def _narrowed(key: str, names: Sequence[str], readings: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """A section's spec for fewer models, solvers and families."""
+    spec = dataclasses.replace(page.sections()[key], models=lambda: names).spec()
+    read = {family for of in readings.values() for family in of}
+    for fit in spec["fits"].values():
+        for field, here in {"scheduler": SOLVERS, "families": read}.items():
+            if field in fit:
+                fit[field] = fit[field] | {"choices": [one for one in fit[field]["choices"] if one[1] in here]}
+        if "families" in fit:
+            fit["families"]["default"] = [one for one in fit["families"]["default"] if one in read]
+    return spec
 
 
 # -- a model's files ---------------------------------------------------------------------------------------------------
 
 
 def _write_graphs(written: "_Folder", name: str, keys: Sequence[str]) -> dict[str, Any]:
-    """The graphs that the sections need: their files by name, and the file with the weights of those that share them."""
-    graphs = sorted({graph for key in keys for graph in LOCAL[key].graphs})
+    """The graphs that the sections need, and what is beside them: their files by name, and the file with the weights of those
+    that share them."""
+    graphs = sorted({graph for key in keys for graph in _local(key).graphs} - {CHECKPOINT})
     shared = [graph for graph in graphs if graph in SHARED]
     digest = {graph: _digest(name, [graph]) for graph in graphs} | dict.fromkeys(shared, _digest(name, shared))
     found = {graph: f"models/{_safe(name)}.{graph}.{digest[graph]}.onnx.gz" for graph in graphs}
@@ -297,7 +439,20 @@ def _write_graphs(written: "_Folder", name: str, keys: Sequence[str]) -> dict[st
             written.packed(found[graph.name], apart.taken_from(content) if graph.name in SHARED else content)
         if any(graph.name in SHARED for graph in made):
             written.packed(weights, bytes(apart.all))
-    return {"graphs": found, "weights": dict.fromkeys(shared, weights)}
+    return {"files": found | _write_beside(written, name, keys), "weights": dict.fromkeys(shared, weights)}
+
+
+def _write_beside(written: "_Folder", name: str, keys: Sequence[str]) -> dict[str, str]:
+    """What the sections need of a model that is no graph: CHECKPOINT, KNOWN."""
+    found, as_it_is = {}, f"models/{_safe(name)}.{{}}.{on_record.weights(name)}.{{}}.gz"
+    if any(CHECKPOINT in _local(key).graphs for key in keys):
+        file = checkpoint.find(name) / checkpoint.WEIGHTS
+        found[CHECKPOINT] = written.packed(as_it_is.format(CHECKPOINT, "safetensors"), file.read_bytes())
+    known = {fact: function for key in keys for fact, function in _local(key).known.items()}
+    if known:
+        told = {fact: function(name) for fact, function in known.items()}
+        found[KNOWN] = written.packed(as_it_is.format(KNOWN, "json"), told)
+    return found
 
 
 def _safe(name: str) -> str:
@@ -343,19 +498,32 @@ def _write_facts(written: "_Folder", name: str, keys: Sequence[str]) -> str:
     facts = {key: known[key] for key in ("shape", "classes", "background", "latent_dim", "conditional")}
     facts["num_classes"] = checkpoint.read_config(name)["config"].get("num_classes", 0)
     for key in keys:
-        facts |= {fact: function(name) for fact, function in LOCAL[key].facts.items()}
+        facts |= {fact: function(name) for fact, function in _local(key).facts.items()}
     facts |= page.COMPUTED["page.examples"]({"model": name})
     return written.packed(f"models/{_safe(name)}.{on_record.weights(name)}.json.gz", facts)
 
 
-def _write_poster(written: "_Folder", key: str, name: str) -> dict[str, Any]:
+def _write_poster(written: "_Folder", key: str, name: str, begins: Mapping[str, Any]) -> dict[str, Any]:
     """What a section begins with: the state beside the model, and the file of the answers to it; of many steps the last one."""
-    section, begins = page.sections()[key], LOCAL[key].begins(name)
-    found = section.answer(section.parse({"model": name} | begins))
+    section = page.sections()[key]
+    subject = next(subject for subject, model in section.State.subjects([name]).items() if model == name)
+    found = section.answer(section.parse({section.State.subject: subject, **begins}))
     last = found if isinstance(found, dict) else list(found)[-1]
     if section.work and "film" in last:
         last = last | {"film": last["film"] | {"frames": last["film"]["frames"][-1:]}}
     return {"state": begins, "file": written.packed(f"posters/{key}.{_safe(name)}.json.gz", [_timeless(last)])}
+
+
+def _see_posters(written: "_Folder", readings: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
+    """What all families make of the first example, by section and, as for others, by the model that the section begins with."""
+    found: dict[str, dict[str, Any]] = {}
+    for of in readings.values():
+        name = next(iter(of.values()))["model"]
+        for key, part in ((SEE, "part"), (FILL, "then")):
+            families = [family for family, one in of.items() if part in one]
+            if families:
+                found.setdefault(key, {})[name] = _write_poster(written, key, name, {"families": families})
+    return found
 
 
 def _timeless(answer: Any) -> Any:
@@ -422,16 +590,18 @@ def _version_of(package: Path) -> str:
     return str(json.loads((package / "package.json").read_text("utf-8"))["version"])
 
 
-def _modules_of(spec: Mapping[str, Any]) -> list[str]:
-    """The modules, in web/elements, that define the elements of the sections and of their views."""
+def _modules_of(spec: Mapping[str, Any]) -> dict[str, list[str]]:
+    """The modules, in web/elements, that define the elements of each section and of its views."""
     defines = {
         tag: file.name
         for file in sorted((WEB / "elements").glob("*.js"))
         for tag in _DEFINES.findall(file.read_text("utf-8"))
     }
-    sections = [section for tab in spec["tabs"] for section in tab["sections"]]
-    tags = {section["element"] for section in sections} | {view["element"] for one in sections for view in one["views"]}
-    return sorted({defines[tag] for tag in tags} - {"section.js", "views.js"})
+    found = {}
+    for section in (section for tab in spec["tabs"] for section in tab["sections"]):
+        tags = {section["element"], *(view["element"] for view in section["views"])}
+        found[section["key"]] = sorted({defines[tag] for tag in tags} - {"section.js", "views.js"})
+    return found
 
 
 def _reached(first: Sequence[Path], pattern: re.Pattern[str]) -> list[Path]:
@@ -445,9 +615,10 @@ def _reached(first: Sequence[Path], pattern: re.Pattern[str]) -> list[Path]:
 
 def _write_page(written: "_Folder", site: Mapping[str, Any]) -> None:
     """The modules, as far as they are reached, and what a browser opens."""
-    elements = [WEB / "elements" / name for name in site["modules"]]
-    begins = [WEB / "local/start.js", WEB / "elements/page.js", *elements]
-    for file in [*_reached([*begins, WEB / "local/worker.js"], _ANY_IMPORT), *(WEB / sheet for sheet in SHEETS)]:
+    elements = [WEB / "elements" / name for names in site["modules"].values() for name in names]
+    begins = [WEB / "local/start.js", WEB / "elements/page.js"]
+    every = _reached([*begins, WEB / "local/worker.js", *dict.fromkeys(elements)], _ANY_IMPORT)
+    for file in [*every, *(WEB / sheet for sheet in SHEETS)]:
         written.write(file.relative_to(WEB).as_posix(), file.read_bytes())
     written.write("embed.js", (WEB / "embed.js").read_bytes())
     keys = json.dumps([one["key"] for tab in site["spec"]["tabs"] for one in tab["sections"]])

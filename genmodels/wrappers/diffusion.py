@@ -253,12 +253,12 @@ def harder_than(state: DenoiseState) -> tuple[float, int] | None:
         return None
     x, look = from_pad(state.model, state.pad_of("picture"))[0], first_look(state)
     error = float(mean_squared_error(look.clean, x.expand_as(look.clean)).mean())
-    errors = _test_errors(state.model, state.t)
+    errors = test_errors(state.model, state.t)
     return float((errors < error).float().mean() * 100), len(errors)
 
 
 @functools.lru_cache(maxsize=MODELS_KEPT)
-def _test_errors(name: str, t: float) -> Tensor:
+def test_errors(name: str, t: float) -> Tensor:
     """Mean squared errors `(N,)` of what the network sees in MEASURED known test images, each with a noise of its own."""
     images = known_images(name)
     assert images is not None

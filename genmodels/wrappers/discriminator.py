@@ -9,6 +9,7 @@ from torch import Tensor
 from torch.nn.functional import avg_pool2d
 
 from genmodels import operations
+from genmodels.data import to_float, to_uint8
 from genmodels.protocols import Judges, Samples
 from genmodels.wrappers.core import MODELS_KEPT, calibration, get_model, locked
 from genmodels.wrappers.pictures import from_pad
@@ -72,16 +73,16 @@ def threshold(name: str) -> float:
 @locked
 def nearest_own(name: str, pad: Pad, count: int = 4) -> Tensor:
     """Of OWN pictures that the generator makes, the ones closest to a picture, pixel by pixel at half its size."""
-    own, small = _own(name)
+    own_, small = own(name)
     x = avg_pool2d(from_pad(name, pad)[0], 2).cpu()
-    return own[(small - x).square().mean((1, 2, 3)).argsort()[:count]]
+    return own_[(small - x).square().mean((1, 2, 3)).argsort()[:count]]
 
 
 @functools.lru_cache(maxsize=MODELS_KEPT)
 @locked
-def _own(name: str) -> tuple[Tensor, Tensor]:
-    """OWN pictures of every class in turn, and the same at half their size."""
-    x = operations.sample(get_model(name, Samples), OWN).cpu()
+def own(name: str) -> tuple[Tensor, Tensor]:
+    """OWN pictures of every class in turn, in 256 levels as they are shown, and the same at half their size."""
+    x = to_float(to_uint8(operations.sample(get_model(name, Samples), OWN).cpu()))
     return x, avg_pool2d(x, 2)
 
 

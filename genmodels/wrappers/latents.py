@@ -176,7 +176,7 @@ class Neighbours(TypedDict):
 @locked
 def neighbours(name: str, pad: Pad) -> Neighbours | None:
     """Among which test images a picture lies, by the mean of q(z|x); None if there are none to compare it with."""
-    model, tested = get_model(name, HasPosterior), _test_codes(name)
+    model, tested = get_model(name, HasPosterior), test_codes(name)
     if tested is None:
         return None
     codes, labels = tested
@@ -194,7 +194,7 @@ def neighbours(name: str, pad: Pad) -> Neighbours | None:
 
 @functools.lru_cache(maxsize=8)
 @locked
-def _test_codes(name: str) -> tuple[Tensor, Tensor] | None:
+def test_codes(name: str) -> tuple[Tensor, Tensor] | None:
     """Codes `(N, D)` and classes of test images, encoded as a visitor's picture is: without naming the class. What the
     checkpoint keeps was, unless its model knows classes; then they are those of the pictures that we have."""
     if not describe(name)["conditional"]:

@@ -76,8 +76,7 @@ def rebuild(model: str, state: SeeState) -> Answer:
 
 def place(model: str, state: SeeState) -> Answer:
     """On the map of codes, and what else lies in the same cloud. The map is another model's: one of two numbers."""
-    names = _models(core.describe(model)["family"], state.data)
-    flat = next((name for name in names if core.describe(name)["latent_dim"] == 2), None)
+    flat = flat_of(model)
     at, pad = flat or model, state.pad_of("picture")
     near = latents.neighbours(at, pad)
     made = latents.varied(latents.VariationsState(model, state.picture, 3.0, state.seed), MADE)
@@ -94,6 +93,14 @@ def place(model: str, state: SeeState) -> Answer:
         f"**{share(near['farther'])}** of all."
     )
     return reading(model, slots, words, Rank(near["farther"], "in the middle", "far out"))
+
+
+def flat_of(model: str) -> str | None:
+    """Of its family, the model with a map of the same data."""
+    info = core.describe(model)
+    return next(
+        (name for name in _models(info["family"], info["data"]) if core.describe(name)["latent_dim"] == 2), None
+    )
 
 
 def judge(model: str, state: SeeState) -> Answer:
@@ -145,7 +152,7 @@ def write_on(model: str, state: SeeState) -> Iterator[Answer]:
 
 def drown(model: str, state: SeeState) -> Answer:
     """In noise, and what is seen in it at one look."""
-    look = diffusion.first_look(_noisy(model, state, 1))
+    look = diffusion.first_look(noisy(model, state, 1))
     return reading(
         model,
         [slot("With noise", "picture", pictures(look.noisy)), slot("Seen in it", "picture", pictures(look.clean))],
@@ -154,7 +161,7 @@ def drown(model: str, state: SeeState) -> Answer:
 
 def restore(model: str, state: SeeState) -> Iterator[Answer]:
     """What comes back from the noise, and how much harder it was to see than a test image."""
-    begun = _noisy(model, state, MADE)
+    begun = noisy(model, state, MADE)
     for answer in diffusion.denoise(begun):
         frame = answer["film"].get("frame")
         if frame and frame["clean"]:
@@ -167,7 +174,8 @@ def restore(model: str, state: SeeState) -> Iterator[Answer]:
     yield {"model": model, "words": words, "rank": Rank(harder, "easy to see", "hard")._asdict()}
 
 
-def _noisy(model: str, state: SeeState, n: int) -> diffusion.DenoiseState:
+def noisy(model: str, state: SeeState, n: int) -> diffusion.DenoiseState:
+    """How a denoiser is shown the picture."""
     values = {"model": model, "picture": state.picture, "t": NOISE, "n": n, "seed": state.seed}
     return diffusion.DenoiseState.parse(values, [model])
 

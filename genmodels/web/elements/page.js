@@ -11,13 +11,16 @@ class Page extends HTMLElement {
   picture = null; // a drawing travels from tab to tab
   query = null; // what is asked for, where that isn't the address: in an article
   home = document.baseURI; // where the whole page is
+  elements = () => null; // has those of a tab defined, where they don't come with the page: a promise, null if they are there
 
   connectedCallback() {
     if (this.laidOut) return;
     this.laidOut = true;
     const asked = this.search();
     const lesson = taughtBy(asked) && import('./lesson.js'); // had before the page is laid out, so that nothing hidden is seen
-    Promise.all([this.join(bare(asked.get('model'))), lesson]).then(() => this.layOut());
+    Promise.all([this.join(bare(asked.get('model'))), lesson])
+      .then(() => this.elements(this.tabOf(this.asked().key)))
+      .then(() => this.layOut());
   }
 
   search() {
@@ -139,10 +142,12 @@ class Page extends HTMLElement {
   }
 
   /** Opens a tab; one that this page doesn't have, or has only a section of, at its own address. */
-  press(key) {
+  async press(key) {
     if (this.only || !this.spec.tabs.some((tab) => tab.key === key)) return this.leave(`./${address({ tab: key })}`);
     this.trouble.textContent = '';
     if (key === this.current) return;
+    const elements = this.elements(this.tabOf(key));
+    if (elements) await elements;
     history.pushState(null, '', address({ tab: key }));
     this.open(key);
     scrollTo({ top: 0 });
@@ -187,7 +192,9 @@ class Page extends HTMLElement {
     };
   }
 
-  go({ key, section, state, named, error, taught }) {
+  async go({ key, section, state, named, error, taught }) {
+    const elements = this.elements(this.tabOf(key));
+    if (elements) await elements;
     this.open(key, named ? section : null, state);
     this.restore(key, section, state);
     this.teach(key, section, taught);
@@ -199,7 +206,7 @@ class Page extends HTMLElement {
     if (!this.tabs[key]) {
       const tab = document.createElement('gm-tab');
       Object.assign(tab, {
-        spec: this.spec.tabs.find((one) => one.key === key),
+        spec: this.tabOf(key),
         page: this,
         only: this.only,
         id: `panel-${key}`,
@@ -243,6 +250,10 @@ class Page extends HTMLElement {
     if (!section || !taught || (section.taught && same(taught, section.taught))) return;
     section.taught = taught;
     (await import('./lesson.js')).teach(section);
+  }
+
+  tabOf(key) {
+    return this.spec.tabs.find((one) => one.key === key);
   }
 
   /** A section's spec, if it is on this page. */

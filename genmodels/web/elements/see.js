@@ -1,5 +1,5 @@
 // One drawing and what every family makes of it: at once what takes one pass, and after a pause of the pen the rest. Three
-// families are asked together, so that the quick ones need not wait for the others.
+// families are asked together, so that the quick ones need not wait for the others; a backend may ask for other numbers.
 import { latestOnly } from './backend.js';
 import { make } from './controls.js';
 import { plot } from './map.js';
@@ -20,7 +20,8 @@ class See extends Section {
     this.maps = {};
     const keys = this.fit('families').default.filter((key) => page.spec.families[key]);
     this.cards = Object.fromEntries(keys.map((key) => [key, new Reading(key, page.spec.families[key], page)]));
-    this.lines = keys.flatMap((_, i) => (i % TOGETHER ? [] : [this.line(keys.slice(i, i + TOGETHER))]));
+    const { together = TOGETHER } = this.page.backend;
+    this.lines = keys.flatMap((_, i) => (i % together ? [] : [this.line(keys.slice(i, i + together))]));
     this.spoken = make('p', { class: 'gm-unseen', role: 'status' });
     this.main.append(make('div', { class: 'gm-readings' }, ...Object.values(this.cards).map((card) => card.element)), this.spoken);
     this.classList.remove('gm-bare');
@@ -91,6 +92,7 @@ class Reading {
     this.title = title;
     this.slots = [new Slot(), new Slot()];
     this.words = make('p', { class: 'gm-said' });
+    this.note = make('p', { class: 'gm-note' }); // what isn't here of what it makes elsewhere
     this.trouble = make('p', { class: 'gm-trouble' });
     this.dot = make('i');
     this.rank = make('div', { class: 'gm-rank', role: 'img', hidden: true }, make('div', {}, this.dot), make('span'), make('span'));
@@ -101,6 +103,7 @@ class Reading {
       make('div', { class: 'gm-slots' }, ...this.slots.map((slot) => slot.element)),
       this.words,
       this.rank,
+      this.note,
       this.trouble,
     );
   }
@@ -109,13 +112,14 @@ class Reading {
     for (const slot of this.slots) slot.element.classList.add('gm-stale');
   }
 
-  show({ slots = [], words, rank, error, progress }, pointsOf) {
+  show({ slots = [], words, rank, note, error, progress }, pointsOf) {
     this.trouble.textContent = error ?? '';
     this.element.classList.toggle('gm-failed', Boolean(error));
     slots.forEach((slot, i) => this.slots[slot.place ?? i].show(slot, pointsOf));
     if (progress) this.slots.find((slot) => slot.element.classList.contains('gm-stale'))?.note(progress);
     if (words) this.words.replaceChildren(...spoken(words));
     if (rank) this.place(rank);
+    if (note) this.note.textContent = note;
   }
 
   place({ percent, left, right }) {

@@ -3,6 +3,7 @@ import * as autoencoder from './autoencoder.js';
 import * as diffusion from './diffusion.js';
 import * as flow from './flow.js';
 import * as gan from './gan.js';
+import * as overview from './overview.js';
 import * as pixelcnn from './pixelcnn.js';
 import * as vae from './vae.js';
 
@@ -13,6 +14,7 @@ const SECTIONS = {
   ...flow.SECTIONS,
   ...pixelcnn.SECTIONS,
   ...diffusion.SECTIONS,
+  ...overview.SECTIONS,
 };
 
 /** The answers to a state, one or step by step. @param {object} state checked @param {object} model facts, data, run(graph, inputs) */

@@ -12,7 +12,7 @@ const [NEAR, ATTRIBUTES] = ['300px', ['theme', 'load', 'class', 'style', 'id', '
 /** What page.css says of it; browsers overlook that where the sheet is an element's own. */
 const ACCENT = { name: '--gm-accent', syntax: '<color>', inherits: true, initialValue: '#0f766e' };
 
-/** @param {() => Promise<{site: object, backend: object, base: URL}>} opened what the folder has, once it is asked for @param {string[]} keys */
+/** @param {(key: string) => Promise<{site: object, backend: object, base: URL}>} opened what the folder has, with a section's elements ready @param {string[]} keys */
 export function defineElements(opened, keys) {
   try {
     CSS.registerProperty(ACCENT);
@@ -43,7 +43,7 @@ function stand(host, key, opened) {
     (entries) => {
       if (!entries.some((entry) => entry.isIntersecting)) return;
       seen.disconnect();
-      opened()
+      opened(key)
         .then((found) => layOut(host, root, key, found))
         .catch((error) => (note.textContent = error.message));
     },
@@ -85,7 +85,7 @@ async function layOut(host, root, key, { site, backend, base }) {
 /** What the attributes say of the section's state. */
 function stated(host, site, key) {
   const spec = site.spec.tabs.flatMap((tab) => tab.sections).find((one) => one.key === key);
-  const known = [...host.attributes].filter(({ name }) => !ATTRIBUTES.includes(name) && (name === 'model' || name in spec.fields));
+  const known = [...host.attributes].filter(({ name }) => !ATTRIBUTES.includes(name) && (name === spec.subject || name in spec.fields));
   return Object.fromEntries(known.map(({ name, value }) => [name, value]));
 }
 

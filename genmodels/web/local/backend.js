@@ -7,12 +7,17 @@ import { fetchedJson, lacking } from './runtime.js';
 import { read } from './upload.js';
 
 const GONE = 'The worker that computes has stopped: this browser may have too little memory; reload the page.';
+const RUNTIME = 'runtime/ort.wasm.gz';
+const BARE = /\.(safetensors|json)\.gz$/; // files that no runtime is needed for
 const SMALL = matchMedia('(max-width: 900px) and (pointer: coarse)');
 
 /** Tells of 'gm-load': {section, state: 'asks' | 'loads' | 'ready' | 'failed', loaded, total, exact, again, accept, error}; again: to be asked again then. */
 export class LocalBackend extends EventTarget {
+  together = 1; // readings of a drawing that are asked for in one question: each comes when its model is there
   facts = new Map(); // of models: promises
-  ready = new Set(); // models whose files are here
+  ready = new Set(); // models whose files are here, for a section or a part of one
+  coming = new Set(); // files that were asked for
+  loads = new Map(); // by section: {loaded, total, running}
   calls = new Map(); // by number: what to do with a message of the worker
   count = 0;
 
@@ -54,19 +59,29 @@ export class LocalBackend extends EventTarget {
     const spec = this.sections[section];
     if (!spec || spec.work !== work) throw new Refused(`There is no section ${JSON.stringify(section)} on this page.`);
     const state = await this.parse(spec, values);
+    if (spec.subject === 'data') {
+      const { readings } = await import('./readings.js');
+      yield* readings(this, spec, state, signal, waits);
+      return;
+    }
     const poster = this.isReady(spec, state.model) ? null : await this.poster(spec, state);
     if (poster && !this.why) {
       if (this.wait) this.offer(spec, state.model, poster.exact);
       else this.ahead(spec, state.model);
     }
-    if (!poster) await this.make(spec, state.model, signal, waits);
-    const question = { section, state, work, model: await this.modelOf(spec, state.model) };
+    if (!poster) await this.make(spec, [[spec.key, state.model]], signal, waits);
+    const question = { section, state, work, model: await this.modelOf(spec.key, state.model) };
     for await (const answer of poster?.answers ?? this.call(question, signal))
       yield work ? { ...answer, complete: Boolean(answer.done) } : answer;
   }
 
   parse(spec, values) {
-    return parsed(spec, values, (model) => this.factsOf(model));
+    return parsed(
+      spec,
+      values,
+      (model) => this.factsOf(model),
+      (model) => this.site.spec.facts[model].data,
+    );
   }
 
   /** What is known of a model beside its graphs: classes, shape, examples, figures. */
@@ -79,10 +94,11 @@ export class LocalBackend extends EventTarget {
     return this.facts.get(model);
   }
 
-  async modelOf(spec, name) {
+  /** A model as the worker needs it for a section, or a part of one. */
+  async modelOf(key, name) {
     const { strips, ...facts } = await this.factsOf(name);
-    const { graphs, weights } = this.site.models[name];
-    return { ...facts, name, graphs, weights, needs: this.site.needs[spec.key] };
+    const { files, weights } = this.site.models[name];
+    return { ...facts, name, files, weights, needs: this.site.needs[key] };
   }
 
   // -- posters -----------------------------------------------------------------------------------------------------------
@@ -106,12 +122,18 @@ export class LocalBackend extends EventTarget {
     return this.ready.has(`${spec.key} ${model}`);
   }
 
-  /** Bytes that a section needs and that aren't here yet. */
-  bytesOf(spec, model) {
-    const { graphs, weights } = this.site.models[model];
-    const needed = this.site.needs[spec.key].flatMap((graph) => [graphs[graph], weights[graph]].filter(Boolean));
-    const files = new Set([...(this.worker ? [] : ['runtime/ort.wasm.gz']), ...needed]);
-    return [...files].reduce((sum, file) => sum + this.site.sizes[file], 0);
+  /** Files that [section or part, model]s need and that nobody has asked for yet. */
+  missing(parts) {
+    const needed = parts.flatMap(([key, model]) => {
+      const { files, weights } = this.site.models[model];
+      return this.site.needs[key].flatMap((name) => [files[name], weights[name]].filter(Boolean));
+    });
+    const all = new Set([...(needed.every((file) => BARE.test(file)) ? [] : [RUNTIME]), ...needed]);
+    return [...all].filter((file) => !this.coming.has(file));
+  }
+
+  bytesOf(files) {
+    return files.reduce((sum, file) => sum + this.site.sizes[file], 0);
   }
 
   tell(spec, state, more = {}) {
@@ -122,7 +144,7 @@ export class LocalBackend extends EventTarget {
   /** Loads what is needed for what is touched next; of many steps a poster has the last one alone, so they are asked for again. */
   async ahead(spec, model) {
     try {
-      await this.make(spec, model);
+      await this.make(spec, [[spec.key, model]]);
       if (spec.work) this.tell(spec, 'ready', { again: true });
     } catch (error) {
       console.warn(error.message); // it is told where something is touched
@@ -134,38 +156,65 @@ export class LocalBackend extends EventTarget {
     const accept = async () => {
       this.wait = false;
       try {
-        await this.make(spec, model);
+        await this.make(spec, [[spec.key, model]]);
       } catch (error) {
         this.tell(spec, 'failed', { error: error.message });
       }
     };
-    this.tell(spec, 'asks', { total: this.bytesOf(spec, model), exact, again: !exact || spec.work, accept });
+    this.tell(spec, 'asks', { total: this.bytesOf(this.missing([[spec.key, model]])), exact, again: !exact || spec.work, accept });
   }
 
-  /** Has the runtime and what a section needs of a model loaded, after the visitor's tap where that is to be waited for. */
-  async make(spec, model, signal, waits = () => {}) {
+  /**
+   * Has all loaded that is needed, after the visitor's tap where that is to be waited for.
+   * @param {[string, string][]} parts sections, or parts of this one, with their models @param {[string, string][]} [offered] what the tap loads
+   */
+  async make(spec, parts, signal, waits = () => {}, offered = parts) {
     if (this.why) throw new Refused(this.why);
-    if (this.isReady(spec, model)) return;
+    if (parts.every((part) => this.ready.has(part.join(' ')))) return;
     if (this.wait) {
-      const total = this.bytesOf(spec, model);
       waits('Waits for you to load the model.');
-      await new Promise((accept) => this.tell(spec, 'asks', { total, exact: true, accept }));
-      this.wait = false;
+      await this.tapped(spec, this.bytesOf(this.missing(offered)));
     }
-    const total = this.bytesOf(spec, model);
-    let loaded = 0;
+    const files = this.missing(parts);
+    const load = this.loads.get(spec.key) ?? { loaded: 0, total: 0, running: 0 };
+    this.loads.set(spec.key, load);
+    load.running++;
+    load.total += this.bytesOf(files);
+    for (const file of files) this.coming.add(file);
     const came = (bytes) => {
-      loaded += bytes;
-      this.tell(spec, 'loads', { loaded, total });
-      waits(`Loading ${(loaded / 1e6).toFixed(1)} of ${(total / 1e6).toFixed(1)} MB …`);
+      load.loaded += bytes;
+      this.tell(spec, 'loads', load);
+      waits(`Loading ${(load.loaded / 1e6).toFixed(1)} of ${(load.total / 1e6).toFixed(1)} MB …`);
     };
-    this.tell(spec, 'loads', { loaded, total });
+    this.tell(spec, 'loads', load);
     try {
-      for await (const _ of this.call({ model: await this.modelOf(spec, model) }, signal, came));
-      this.ready.add(`${spec.key} ${model}`);
+      for (const [key, name] of parts) {
+        for await (const _ of this.call({ model: await this.modelOf(key, name) }, signal, came));
+        this.ready.add(`${key} ${name}`);
+      }
+    } catch (error) {
+      for (const file of files) this.coming.delete(file);
+      throw error;
     } finally {
-      this.tell(spec, 'ready');
+      load.running--;
+      if (!load.running) {
+        this.loads.delete(spec.key);
+        this.tell(spec, 'ready');
+      }
     }
+  }
+
+  /** The visitor's tap; one for all that wait for it. */
+  tapped(spec, total) {
+    this.taps ??= new Map();
+    if (!this.taps.has(spec.key)) {
+      const tap = new Promise((accept) => this.tell(spec, 'asks', { total, exact: true, accept })).then(() => {
+        this.wait = false;
+        this.taps.delete(spec.key);
+      });
+      this.taps.set(spec.key, tap);
+    }
+    return this.taps.get(spec.key);
   }
 
   /** Starts the worker; a page of another origin may not run its script, but one of its own that imports it. */
@@ -178,6 +227,7 @@ export class LocalBackend extends EventTarget {
       for (const told of this.calls.values()) told({ error: GONE });
       this.worker = null; // the next question starts another one
       this.ready.clear();
+      this.coming.clear();
     };
     this.worker.postMessage({ base: this.base.href });
   }
@@ -227,17 +277,23 @@ async function named(backend, { model }) {
   return backend.factsOf(model);
 }
 
+/** What people call a data set. */
+export const titleOf = ({ site }, data) =>
+  Object.values(site.spec.facts)
+    .find((fact) => fact.data === data)
+    ?.title.toLowerCase() ?? data;
+
 /** What a link says, checked; note: that the weights here are others than the link's. */
 async function checked(backend, { section, state: values }) {
   const spec = backend.sections[section];
   if (!spec) throw new Refused(`There is no section ${JSON.stringify(section)} on this page.`);
   const state = await backend.parse(spec, values);
-  const [name, told] = [bare(values.model), values.model?.split('@')[1]?.slice(0, 6)];
-  const here = backend.site.spec.facts[name]?.weights;
+  const said = values[spec.subject];
+  const [name, told] = [bare(said), said?.split('@')[1]?.slice(0, 6)];
+  const { facts, weights } = backend.site.spec;
+  const [here, which] = facts[name] ? [facts[name].weights, `of ${name}`] : [weights[name], `for ${titleOf(backend, name)}`];
   const note =
-    told &&
-    !here.startsWith(told) &&
-    `This was made with other weights of ${name} (${told}); what you see comes from those here (${here}).`;
+    told && !here.startsWith(told) && `This was made with other weights ${which} (${told}); what you see comes from those here (${here}).`;
   return { state: Object.fromEntries(Object.keys(values).map((key) => [key, state[key]])), ...(note ? { note } : {}) };
 }
 

@@ -76,11 +76,19 @@ async function* generate(state, model) {
   yield* answers(model, trajectory(model, state, labels, noise), stepsOf(state), noise);
 }
 
-async function* denoise(state, model) {
+function redrawing(state, model) {
   const start = fromPad(state.picture, model.shape);
   const noise = noiseOf(range(state.n, state.seed), product(model.shape));
-  const moments = trajectory(model, state, labelsOf(model, state.label, state.n), noise, { start, strength: state.t });
-  yield* answers(model, moments, stepsOf(state, state.t));
+  return trajectory(model, state, labelsOf(model, state.label, state.n), noise, { start, strength: state.t });
+}
+
+async function* denoise(state, model) {
+  yield* answers(model, redrawing(state, model), stepsOf(state, state.t));
+}
+
+/** A picture with noise, and what the network sees in it at one look. */
+export async function firstLook(state, model) {
+  for await (const moment of redrawing(state, model)) return moment;
 }
 
 async function noise(state, model) {

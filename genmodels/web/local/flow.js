@@ -56,14 +56,29 @@ function sheet(picture, paper) {
   return { bytes, shape: [c, high, wide] };
 }
 
-async function roundTrip({ picture }, model) {
-  const x = fromPad(picture, model.shape);
-  const size = product(model.shape);
-  const uniform = new Generator(DEQUANTIZATION_SEED).rand(size);
-  const given = { images: batch(x, ...model.shape), uniform: batch(uniform, ...model.shape), labels: labelled([-1]) };
+/** The code z of a picture, milliseconds, all layers on the way back, milliseconds; and code and picture to be shown. */
+export async function thereAndBack(picture, model) {
+  const uniform = new Generator(DEQUANTIZATION_SEED).rand(product(model.shape));
+  const images = batch(fromPad(picture, model.shape), ...model.shape);
+  const given = { images, uniform: batch(uniform, ...model.shape), labels: labelled([-1]) };
   const [{ codes: z }, there] = await timed(() => model.run('encode_drawn', given));
   const [back, ms_back] = await timed(() => unfolded(model, z, [-1]));
-  const decoded = pictures(back.at(-1), model.shape);
+  const code = pictures(
+    z.map((value) => clamp(value / 3)),
+    model.shape,
+  );
+  return { z, there, back, ms_back, code, decoded: pictures(back.at(-1), model.shape) };
+}
+
+/** The log-likelihood of a picture: its bound, estimated by one draw. */
+export async function nats(picture, model, seed) {
+  const drawn = batch(new Generator(seed).rand(product(model.shape)), ...model.shape);
+  const images = batch(fromPad(picture, model.shape), ...model.shape);
+  return (await model.run('log_likelihood', { images, labels: labelled([-1]), drawn })).nats[0];
+}
+
+async function roundTrip({ picture }, model) {
+  const { z, there, back, ms_back, code, decoded } = await thereAndBack(picture, model);
   const original = bytesOf(picture);
   const difference = bytesOf(decoded.pixels).reduce((most, value, i) => Math.max(most, Math.abs(value - original[i])), 0);
   const titles = model.layers;
@@ -74,10 +89,7 @@ async function roundTrip({ picture }, model) {
   coming[n - 1] = 'Back: the picture again';
   const states = [...back].reverse(); // on the way there they are the same, but for rounding
   return {
-    code: pictures(
-      z.map((value) => clamp(value / 3)),
-      model.shape,
-    ),
+    code,
     decoded,
     numbers: histogram(z),
     words: `Largest difference of any pixel: **${difference}** of 256 grey ${difference === 1 ? 'level' : 'levels'}. There in ${there.toFixed(0)} ms, back in ${ms_back.toFixed(0)} ms.`,

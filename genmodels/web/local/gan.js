@@ -1,5 +1,5 @@
 // The GAN's sections; see genmodels/wrappers/style_mixing.py and discriminator.py.
-import { batch, EACH, inWords, labelled, labelsOf, percentOf, timed } from './model.js';
+import { batch, EACH, inWords, labelled, labelsOf, percentOf, share, timed } from './model.js';
 import { Generator } from './random.js';
 import { clamp, fromPad, joined, lerp, pictures, range, rows, shareBelow } from './tensors.js';
 
@@ -129,12 +129,6 @@ async function critic({ picture }, model) {
     above_test,
     above_samples,
   };
-}
-
-/** A percentage that says 0 % and 100 % only where that is exactly so. */
-function share(percent) {
-  if (percent > 0 && percent < 1) return 'less than 1 %';
-  return percent > 99 && percent < 100 ? 'more than 99 %' : `${percentOf(percent)} %`;
 }
 
 export const SECTIONS = { 'gan.generate': generate, 'gan.walk': walk, 'gan.mix': mix, 'gan.critic': critic };

@@ -31,3 +31,9 @@ export const inWords = (n, ms) => `${n} pictures in **${ms.toFixed(0)} ms**`;
 
 /** A percentage without decimals; halves go to the even number, as in Python. */
 export const percentOf = (percent) => halfToEven(percent).toFixed(0);
+
+/** A percentage that says 0 % and 100 % only where that is exactly so. */
+export function share(percent) {
+  if (percent > 0 && percent < 1) return 'less than 1 %';
+  return percent > 99 && percent < 100 ? 'more than 99 %' : `${percentOf(percent)} %`;
+}

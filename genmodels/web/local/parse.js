@@ -2,6 +2,7 @@
 import { bare, fitOf, valuesOf } from '../elements/address.js';
 import { bytesOf, textOf } from '../elements/bytes.js';
 
+const MOST = 16; // of a few values, as in wrappers/overview.py
 const WEIGHTS = /^[0-9a-f]{6,16}$/;
 const BROKEN = (what) => `The ${what} of this link can’t be read: the link was cut off or changed.`;
 
@@ -22,16 +23,17 @@ export function shown(value) {
 /**
  * The state that untrusted values describe, what they don't say at its default.
  * @param {object} spec of the section @param {any} values @param {(model: string) => Promise<object>} factsOf a model: classes, shape,
- * strips (of examples)
+ * strips (of examples) @param {(model: string) => string} dataOf a model: the data set
  */
-export async function parsed(spec, values, factsOf) {
+export async function parsed(spec, values, factsOf, dataOf) {
   if (!values || typeof values !== 'object' || Array.isArray(values))
     throw new Refused(`A state is an object of values, not ${shown(values)}.`);
-  const keys = ['model', ...Object.keys(spec.fields)];
+  const { subject } = spec;
+  const keys = [subject, ...Object.keys(spec.fields)];
   const unknown = Object.keys(values).find((key) => !keys.includes(key));
   if (unknown !== undefined) throw new Refused(`There is no key ${shown(unknown)}; the keys are ${keys.join(', ')}.`);
-  const model = modelOf(spec, values.model ?? spec.models[0]);
-  const state = { model };
+  const model = modelOf(spec, values[subject], dataOf);
+  const state = subject === 'data' ? { model, data: dataOf(model) } : { model };
   for (const [key, field] of Object.entries(spec.fields)) {
     const fit = fitOf(spec, model, key);
     try {
@@ -48,11 +50,17 @@ export async function parsed(spec, values, factsOf) {
   return state;
 }
 
-function modelOf(spec, value) {
-  if (spec.models.includes(value)) return value;
-  const [name, weights] = typeof value === 'string' ? [bare(value), value.split('@')[1] ?? ''] : ['', ''];
-  if (WEIGHTS.test(weights) && spec.models.includes(name)) return name;
-  throw new Refused(`There is no model ${shown(value)} here; the models are ${spec.models.join(', ')}.`, 'model');
+/** The model to which the other values are fitted: the one that is named, or the first one of a data set. */
+function modelOf({ subject, models }, value, dataOf) {
+  const offered = Object.fromEntries(models.map((name) => [subject === 'data' ? dataOf(name) : name, name]));
+  if (value === undefined || value === null) return models[0];
+  if (typeof value === 'string') {
+    const [name, weights] = [bare(value), value.split('@')[1] ?? ''];
+    if (Object.hasOwn(offered, value)) return offered[value];
+    if (WEIGHTS.test(weights) && Object.hasOwn(offered, name)) return offered[name];
+  }
+  const what = subject === 'data' ? 'data set' : 'model';
+  throw new Refused(`There is no ${what} ${shown(value)} here; the ${what}s are ${Object.keys(offered).join(', ')}.`, subject);
 }
 
 const lower = (label) => label.slice(0, 1).toLowerCase() + label.slice(1);
@@ -82,6 +90,13 @@ function choice(value, { choices, what }) {
   const offered = valuesOf(choices);
   if (!offered.includes(value)) throw new Refused(`The ${what} must be one of ${offered.join(', ')}, not ${shown(value)}.`);
   return value;
+}
+
+function several(value, { choices, what }) {
+  if (!Array.isArray(value) || !value.length || value.length > MOST)
+    throw new Refused(`The ${what} must be 1 to ${MOST} of those offered, not ${shown(value)}.`);
+  for (const one of value) choice(one, { choices, what });
+  return [...new Set(value)];
 }
 
 function text(value, { longest, what }) {
@@ -170,4 +185,4 @@ function foretold(found, step, row) {
   return found;
 }
 
-const CHECKS = { whole, seed: whole, real, label, choice, text, sentences: text, numbers, drawing, hidden };
+const CHECKS = { whole, seed: whole, real, label, choice, choices: several, text, sentences: text, numbers, drawing, hidden };

@@ -1,9 +1,12 @@
 // The sections of models that write pixel by pixel; see genmodels/wrappers/autoregressive.py.
 import { bytesOf, textOf } from '../elements/bytes.js';
-import { batch, labelled } from './model.js';
-import { clamp, fromPad, halfToEven } from './tensors.js';
+import { batch, labelled, labelsOf } from './model.js';
+import { Generator } from './random.js';
+import { clamp, fromPad, halfToEven, product } from './tensors.js';
+import { written } from './writing.js';
 
 const [TENTHS, UNKNOWN] = [10, 255]; // bits travel as bytes: so many to the bit
+const QUICK = 30; // milliseconds: rows that come faster travel together
 
 /** A pointer asks for one pixel after the other of the same picture: the network looks at it once. */
 const kept = { asked: null, found: null };
@@ -34,6 +37,12 @@ async function surprise({ picture }, model) {
   return { picture: { pixels: picture, shape: [1, c, h, w] }, bits: textOf(bytes) };
 }
 
+/** The log-likelihood of a picture, exactly. */
+export async function nats(picture, model) {
+  const { levels, logs, count } = await expectations(picture, model);
+  return levels.reduce((sum, level, i) => sum + logs[i * count + level], 0);
+}
+
 async function expect({ picture, x, y }, model) {
   const { levels, logs, count } = await expectations(picture, model);
   const [c, h, w] = model.shape;
@@ -50,4 +59,85 @@ async function expect({ picture, x, y }, model) {
   return { channels, words };
 }
 
-export const SECTIONS = { 'pixelcnn.expect': expect, 'pixelcnn.surprise': surprise };
+// -- writing -----------------------------------------------------------------------------------------------------------
+
+/** All pixels of the lower half, hidden. */
+export const lowerHalf = ([, h, w]) => textOf(new Uint8Array(h * w).fill(1, Math.floor(h / 2) * w));
+
+const write = (state, model) => answers(state, model, null, new Uint8Array(product(model.shape.slice(1))).fill(1));
+
+function finish(state, model) {
+  const hidden = state.hidden ? bytesOf(state.hidden).map((one) => Math.min(1, one)) : new Uint8Array(product(model.shape.slice(1)));
+  return answers(state, model, bytesOf(state.picture), hidden);
+}
+
+/** Row by row; see _answers in wrappers/autoregressive.py. @param {Uint8Array?} drawing in height, width, channel order @param {Uint8Array} hidden by pixel */
+async function* answers({ label, n, seed, temperature }, model, drawing, hidden) {
+  const { shape } = model;
+  const [channels, height] = shape;
+  const levels = levelsOf(model, drawing, hidden);
+  const classes = labelsOf(model, label, n).map((one) => (one < 0 ? model.num_classes : one));
+  const begun = classes.map((one, i) => ({
+    levels: levels.slice(),
+    label: one,
+    uniforms: new Generator(seed + i).randDouble(product(shape)),
+  }));
+  const given = hidden.map((one) => 1 - one);
+  const start = drawing ? { start: { pixels: textOf(drawing), shape: [1, ...shape] }, hidden: textOf(hidden) } : {};
+  const from = performance.now();
+  let [sent, sentAt] = [0, from];
+  for (const { row, levels: made, unsure } of written(model.checkpoint, model.writer, shape, begun, given, temperature)) {
+    const now = performance.now();
+    const rowsFrom = (first) => part(model, made, unsure, drawing, hidden, first, row + 1);
+    if (row + 1 === height) yield { ...start, ...rowsFrom(0), ...verdict(unsure, hidden, channels), ms: now - from, done: true };
+    else if (!sent || now - sentAt >= QUICK) {
+      yield { ...(sent ? {} : start), ...rowsFrom(sent), progress: `Row ${row + 1} of ${height}` };
+      [sent, sentAt] = [row + 1, now];
+    }
+  }
+}
+
+/** How unsure it was on average of what it wrote. */
+function verdict(unsure, hidden, channels) {
+  const bits = unsure.flatMap((one) => [...one.filter((_, i) => hidden[i])]);
+  if (!bits.length) return { words: 'Nothing was hidden, so nothing was written.', bits_per_pixel: 0 };
+  const mean = bits.reduce((sum, value) => sum + value, 0) / bits.length / channels;
+  return {
+    words: `On average it was unsure by **${mean.toFixed(2)} bits** per pixel${channels > 1 ? ' and colour' : ''}.`,
+    bits_per_pixel: mean,
+  };
+}
+
+/** The levels `(C, H, W)` of what is given; 0 elsewhere. */
+function levelsOf({ shape: [c, h, w], writer: { levels } }, drawing, hidden) {
+  const found = new Uint8Array(c * h * w);
+  if (drawing)
+    for (let i = 0; i < h * w; i++)
+      for (let k = 0; k < c; k++) if (!hidden[i]) found[k * h * w + i] = halfToEven((drawing[i * c + k] * (levels - 1)) / 255);
+  return found;
+}
+
+/** Rows of all pictures: samples, and how unsure the model was of each pixel. */
+function part({ shape: [c, , w], writer: { levels: count } }, made, unsure, drawing, hidden, first, end) {
+  const size = (end - first) * w;
+  const pixels = new Uint8Array(made.length * size * c);
+  const bits = new Uint8Array(made.length * size);
+  made.forEach((levels, p) => {
+    for (let i = 0; i < size; i++) {
+      const at = first * w + i;
+      for (let k = 0; k < c; k++) {
+        const level = halfToEven((levels[(k * levels.length) / c + at] * 255) / (count - 1));
+        pixels[(p * size + i) * c + k] = hidden[at] ? level : drawing[at * c + k];
+      }
+      bits[p * size + i] = hidden[at] ? clamp(halfToEven(unsure[p][at] * TENTHS), 0, UNKNOWN - 1) : UNKNOWN;
+    }
+  });
+  return { row: first, samples: { pixels: textOf(pixels), shape: [made.length, c, end - first, w] }, bits: textOf(bits) };
+}
+
+export const SECTIONS = {
+  'pixelcnn.write': write,
+  'pixelcnn.finish': finish,
+  'pixelcnn.expect': expect,
+  'pixelcnn.surprise': surprise,
+};

@@ -49,10 +49,22 @@ export async function fetched(address, what, came = () => {}) {
 }
 
 /** The same as the JSON that it holds. */
-export async function fetchedJson(address, what) {
-  const bytes = await fetched(address, what);
+export async function fetchedJson(address, what, came) {
+  const bytes = await fetched(address, what, came);
   try {
     return JSON.parse(new TextDecoder().decode(bytes));
+  } catch {
+    throw new Refusal(`${what} is damaged or was cut off.`);
+  }
+}
+
+/** The tensors of a safetensors file, all of float32: {data, shape} by name. @param {ArrayBuffer} bytes */
+function tensorsOf(bytes, what) {
+  try {
+    const start = 8 + Number(new DataView(bytes).getBigUint64(0, true));
+    const { __metadata__, ...told } = JSON.parse(new TextDecoder().decode(new Uint8Array(bytes, 8, start - 8)));
+    const read = ({ shape, data_offsets: [from, to] }) => ({ shape, data: new Float32Array(bytes.slice(start + from, start + to)) });
+    return Object.fromEntries(Object.entries(told).map(([name, one]) => [name, read(one)]));
   } catch {
     throw new Refusal(`${what} is damaged or was cut off.`);
   }
@@ -98,6 +110,16 @@ export class Runtime {
   /** A file, unpacked; graphs may share one. */
   file(name, what, came) {
     return this.once(name, () => fetched(new URL(name, this.base), what, came));
+  }
+
+  /** What a file of JSON says. */
+  json(name, what, came) {
+    return this.once(name, () => fetchedJson(new URL(name, this.base), what, came));
+  }
+
+  /** A checkpoint's weights. */
+  tensors(name, what, came) {
+    return this.once(`${name} ready`, async () => tensorsOf(await this.file(name, what, came), what));
   }
 
   /** A graph, ready. @param {{file: string, weights?: string}} graph @param {string} what to call it */

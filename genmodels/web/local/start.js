@@ -5,7 +5,7 @@ import { fetchedJson } from './runtime.js';
 const BASE = new URL('../', import.meta.url);
 let kept = null;
 
-/** What the folder has, with the elements of its sections ready; once, whoever asks. */
+/** What the folder has, once, whoever asks. */
 function opened() {
   kept ??= open().catch((error) => {
     kept = null;
@@ -16,8 +16,16 @@ function opened() {
 
 async function open() {
   const [site] = await Promise.all([fetchedJson(new URL('site.json.gz', BASE), 'The list of what is here'), import('../elements/page.js')]);
-  await Promise.all(site.modules.map((name) => import(`../elements/${name}`)));
   return { site, backend: new LocalBackend(BASE, site), base: BASE };
+}
+
+const defined = new Set(); // modules of elements
+
+/** Has the elements of sections defined; null if they are. @param {string[]} keys */
+function elementsOf(site, keys) {
+  const missing = new Set(keys.flatMap((key) => site.modules[key]).filter((name) => !defined.has(name)));
+  if (!missing.size) return null;
+  return Promise.all([...missing].map((name) => import(`../elements/${name}`).then(() => defined.add(name))));
 }
 
 /** The folder's own page, in place of what stands there until then. */
@@ -29,7 +37,12 @@ async function showPage(box) {
   night.addEventListener('change', paint);
   try {
     const [{ site, backend }, { showLoading }] = await Promise.all([opened(), import('./loading.js')]);
-    const page = Object.assign(document.createElement('gm-page'), { spec: site.spec, route: null, backend });
+    const elements = (tab) =>
+      elementsOf(
+        site,
+        tab.sections.map(({ key }) => key),
+      );
+    const page = Object.assign(document.createElement('gm-page'), { spec: site.spec, route: null, backend, elements });
     showLoading(backend, page);
     box.replaceWith(page);
   } catch (error) {
@@ -42,6 +55,11 @@ export async function start(keys) {
   const box = document.getElementById('genmodels');
   if (box) return showPage(box);
   const { defineElements } = await import('./article.js');
-  defineElements(opened, keys);
+  const openedFor = async (key) => {
+    const found = await opened();
+    await elementsOf(found.site, [key]);
+    return found;
+  };
+  defineElements(openedFor, keys);
   if (keys.includes('vae.map')) await import('../elements/map.js');
 }

@@ -34,7 +34,7 @@ async function map({ x, y }, model) {
   return { picture: pictures(images, model.shape) };
 }
 
-async function where({ picture }, model) {
+export async function where({ picture }, model) {
   const images = fromPad(picture, model.shape);
   const { mean, log_std } = await model.run('posterior', { images: batch(images, ...model.shape), labels: labelled([-1]) });
   return { mean: [...mean], std: [...log_std].map((value) => round(Math.exp(value))) };
@@ -49,14 +49,16 @@ async function generate({ label, seed, n, temperature }, model) {
   return { samples: pictures(images, model.shape), words: inWords(n, ms), ms };
 }
 
-async function variations({ picture, spread, seed }, model) {
-  const n = 8;
+const variations = async (state, model) => ({ samples: await varied(state, model, 8) });
+
+/** n pictures of codes about that of a drawing. */
+export async function varied({ picture, spread, seed }, model, n) {
   const images = fromPad(picture, model.shape);
   const { mean, log_std } = await model.run('posterior', { images: batch(images, ...model.shape), labels: labelled([-1]) });
   const noise = noiseOf(range(n, seed), model.latent_dim);
   const d = model.latent_dim;
   const codes = noise.map((value, i) => mean[i % d] + round(round(spread * round(Math.exp(log_std[i % d]))) * value));
-  return { samples: pictures(await decoded(model, codes, weightsOf(model, range(n).fill(-1))), model.shape) };
+  return pictures(await decoded(model, codes, weightsOf(model, range(n).fill(-1))), model.shape);
 }
 
 async function knobs({ values, label, seed, swept }, model) {

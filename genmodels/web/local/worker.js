@@ -8,13 +8,25 @@ const stopped = new Set();
 /** Lets messages in, a stop say. */
 const pause = () => new Promise((resolve) => setTimeout(resolve));
 
+/** A model with what it needs: run(graph, inputs), and the files that are no graphs, unpacked. */
+async function ready(model, came) {
+  const what = `The model ${model.name}`;
+  const graph = (name) => ({ file: model.files[name], weights: model.weights[name] });
+  const beside = { known: 'json', checkpoint: 'tensors' };
+  const found = { ...model, run: (name, inputs) => runtime.run(graph(name), what, inputs) };
+  await Promise.all(
+    model.needs.map(async (name) => {
+      if (beside[name]) found[name] = await runtime[beside[name]](model.files[name], what, came);
+      else await runtime.session(graph(name), what, came);
+    }),
+  );
+  if (model.map) found.map = await ready(model.map, came);
+  return found;
+}
+
 async function answered({ id, section, state, model, work }) {
   try {
-    const came = (bytes) => postMessage({ id, bytes });
-    const what = `The model ${model.name}`;
-    const file = (graph) => ({ file: model.graphs[graph], weights: model.weights[graph] });
-    await Promise.all([runtime.ort(came), ...model.needs.map((graph) => runtime.session(file(graph), what, came))]);
-    const given = { ...model, run: (graph, inputs) => runtime.run(file(graph), what, inputs) };
+    const given = await ready(model, (bytes) => postMessage({ id, bytes }));
     for await (const answer of section ? answers(section, state, given) : []) {
       if (stopped.has(id)) break;
       postMessage({ id, answer });
