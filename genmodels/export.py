@@ -38,7 +38,7 @@ OPSET = 20
 TOLERANCE = 1e-3  # of what torch computes, relative to the largest value where that is above 1
 #: The same for float16 weights, but for outputs of which nothing else is made: pictures multiply the errors of codes and styles.
 HALF_TOLERANCE = 1e-4
-FINAL = ("images", "frames", "scores", "nats")
+FINAL = ("images", "frames", "scores", "nats", "log_probabilities")
 EXAMPLES = 3  # with which a graph is traced and compared
 NEEDED = ("onnx", "onnxscript", "onnxruntime")
 SMALL = 64  # numbers that are worth no cast
@@ -125,8 +125,10 @@ class Exported(NamedTuple):
     half: bool
 
 
-def export(source: checkpoint.Source, out: str | Path, names: Sequence[str] = ()) -> list[Exported]:
-    """Writes graphs of a model: all that its abilities give, or those named.
+def export(
+    source: checkpoint.Source, out: str | Path, names: Sequence[str] = (), *, whole: Sequence[str] = ()
+) -> list[Exported]:
+    """Writes graphs of a model: all that its abilities give, or those named; the weights of those that are `whole` stay float32.
 
     source: a bundled name, a folder, or a Hub repo. out: ends in .onnx; of several graphs each file has its graph's name
     before that. Raises ValueError for a graph that the model doesn't have, and one that computes something else than torch.
@@ -143,7 +145,8 @@ def export(source: checkpoint.Source, out: str | Path, names: Sequence[str] = ()
     told = {"genmodels": __version__, "model": str(source), "weights": checkpoint.Checkpoint(folder).weights_hash}
     files = [out if len(graphs) == 1 else out.with_suffix(f".{graph.name}.onnx") for graph in graphs]
     images = _pictures(model, checkpoint.read_config(source))
-    return [_export(model, graph, images, path, told) for graph, path in zip(graphs, files, strict=True)]
+    paths = zip(graphs, files, strict=True)
+    return [_export(model, graph, images, path, told, graph.name in whole) for graph, path in paths]
 
 
 def graphs_of(model: AnyModel) -> dict[str, Graph]:
@@ -238,7 +241,7 @@ class _Module(nn.Module):
 
 
 @torch.no_grad()
-def _export(model: Model, graph: Graph, images: Tensor, path: Path, told: Mapping[str, str]) -> Exported:
+def _export(model: Model, graph: Graph, images: Tensor, path: Path, told: Mapping[str, str], whole: bool) -> Exported:
     classless = not model.num_classes and not getattr(model, "vocabulary", ())
     names = [name for name in graph.inputs if not (name == "labels" and classless)]
     examples = [_example(model, name, images) for name in names]
@@ -253,7 +256,7 @@ def _export(model: Model, graph: Graph, images: Tensor, path: Path, told: Mappin
     for key, value in {**told, "graph": graph.name}.items():
         proto.metadata_props.add(key=key, value=value)
     errors = {}
-    for half in (True, False):
+    for half in (False,) if whole else (True, False):
         stored = _halved(proto) if half else proto
         errors[half] = _error(stored, dict(zip(names, examples, strict=True)), expected)
         strict = half and not set(graph.outputs) <= set(FINAL)
@@ -278,7 +281,20 @@ def _traced(module: nn.Module, names: list[str], examples: list[Tensor], outputs
             dynamic_shapes=(shapes,), verbose=False, optimize=True, external_data=False,
         )  # fmt: skip
     assert program is not None
-    return program.model_proto
+    return _bare(program.model_proto)
+
+
+def _bare(proto: "onnx.ModelProto") -> "onnx.ModelProto":
+    """The same without what tells of its making: paths of this computer among it, and most of the bytes of a graph with many nodes."""
+    for node in (node for nodes in (proto.graph.node, *(f.node for f in proto.functions)) for node in nodes):
+        del node.metadata_props[:]
+        node.doc_string = ""
+    for ends in (proto.graph.input, proto.graph.output, proto.graph.initializer):
+        for one in ends:
+            del one.metadata_props[:]
+    del proto.graph.metadata_props[:]
+    del proto.graph.value_info[:]
+    return proto
 
 
 def _halved(proto: "onnx.ModelProto") -> "onnx.ModelProto":

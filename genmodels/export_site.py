@@ -432,7 +432,7 @@ def _write_graphs(written: "_Folder", name: str, keys: Sequence[str]) -> dict[st
     if weights and not written.has(weights):
         missing = sorted({*missing, *shared})
     with tempfile.TemporaryDirectory() as folder:
-        made = export.export(name, Path(folder) / "model.onnx", missing) if missing else []
+        made = export.export(name, Path(folder) / "model.onnx", missing, whole=shared) if missing else []
         apart = _Weights()
         for graph in made:
             content = graph.path.read_bytes()

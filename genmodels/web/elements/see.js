@@ -92,7 +92,6 @@ class Reading {
     this.title = title;
     this.slots = [new Slot(), new Slot()];
     this.words = make('p', { class: 'gm-said' });
-    this.note = make('p', { class: 'gm-note' }); // what isn't here of what it makes elsewhere
     this.trouble = make('p', { class: 'gm-trouble' });
     this.dot = make('i');
     this.rank = make('div', { class: 'gm-rank', role: 'img', hidden: true }, make('div', {}, this.dot), make('span'), make('span'));
@@ -103,7 +102,6 @@ class Reading {
       make('div', { class: 'gm-slots' }, ...this.slots.map((slot) => slot.element)),
       this.words,
       this.rank,
-      this.note,
       this.trouble,
     );
   }
@@ -119,7 +117,7 @@ class Reading {
     if (progress) this.slots.find((slot) => slot.element.classList.contains('gm-stale'))?.note(progress);
     if (words) this.words.replaceChildren(...spoken(words));
     if (rank) this.place(rank);
-    if (note) this.note.textContent = note;
+    if (note && !this.note) this.rank.after((this.note = make('p', { class: 'gm-note', textContent: note }))); // of what isn't here
   }
 
   place({ percent, left, right }) {

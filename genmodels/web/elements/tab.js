@@ -62,7 +62,7 @@ class Tab extends HTMLElement {
     const beside = shared && !this.only;
     const column = make('div', { class: 'gm-sections' });
     this.append(
-      this.only ? '' : this.sectionNav(specs),
+      this.only || specs.length < 2 ? '' : this.sectionNav(specs),
       make('div', { class: `gm-body${beside ? ' gm-with-panel' : ''}` }, beside ? this.panel : null, column),
     );
     this.watch = new IntersectionObserver((entries) => this.seen(entries), { rootMargin: '240px 0px' });
@@ -94,9 +94,9 @@ class Tab extends HTMLElement {
 
   /** The button that leads to what is to be tried first. */
   start() {
-    const first = this.spec.sections.find(({ key }) => key === `${this.spec.key}.${this.spec.start}`);
+    const first = this.spec.sections.length > 1 && this.spec.sections.find(({ key }) => key === `${this.spec.key}.${this.spec.start}`);
     const go = () => this.goTo(first.key, true);
-    return first && make('button', { type: 'button', class: 'gm-button gm-primary gm-start', textContent: first.title, onclick: go });
+    return first ? make('button', { type: 'button', class: 'gm-button gm-primary gm-start', textContent: first.title, onclick: go }) : null;
   }
 
   sectionNav(specs) {

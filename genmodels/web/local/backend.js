@@ -11,7 +11,10 @@ const RUNTIME = 'runtime/ort.wasm.gz';
 const BARE = /\.(safetensors|json)\.gz$/; // files that no runtime is needed for
 const SMALL = matchMedia('(max-width: 900px) and (pointer: coarse)');
 
-/** Tells of 'gm-load': {section, state: 'asks' | 'loads' | 'ready' | 'failed', loaded, total, exact, again, accept, error}; again: to be asked again then. */
+/**
+ * Tells of 'gm-load': {section, state: 'asks' | 'loads' | 'ready' | 'failed', loaded, total, several: models, exact, again, accept, error};
+ * again: to be asked again then.
+ */
 export class LocalBackend extends EventTarget {
   together = 1; // readings of a drawing that are asked for in one question: each comes when its model is there
   facts = new Map(); // of models: promises
@@ -173,7 +176,7 @@ export class LocalBackend extends EventTarget {
     if (parts.every((part) => this.ready.has(part.join(' ')))) return;
     if (this.wait) {
       waits('Waits for you to load the model.');
-      await this.tapped(spec, this.bytesOf(this.missing(offered)));
+      await this.tapped(spec, { total: this.bytesOf(this.missing(offered)), several: offered.length > 1 });
     }
     const files = this.missing(parts);
     const load = this.loads.get(spec.key) ?? { loaded: 0, total: 0, running: 0 };
@@ -205,10 +208,10 @@ export class LocalBackend extends EventTarget {
   }
 
   /** The visitor's tap; one for all that wait for it. */
-  tapped(spec, total) {
+  tapped(spec, more) {
     this.taps ??= new Map();
     if (!this.taps.has(spec.key)) {
-      const tap = new Promise((accept) => this.tell(spec, 'asks', { total, exact: true, accept })).then(() => {
+      const tap = new Promise((accept) => this.tell(spec, 'asks', { ...more, exact: true, accept })).then(() => {
         this.wait = false;
         this.taps.delete(spec.key);
       });

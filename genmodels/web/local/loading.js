@@ -29,11 +29,11 @@ class Loading extends HTMLElement {
     this.note.textContent = POSTER;
   }
 
-  tell({ state, loaded, total, exact, again, accept, error }) {
+  tell({ state, loaded, total, several, exact, again, accept, error }) {
     this.button.hidden = state !== 'asks';
     this.bar.hidden = state !== 'loads';
     if (state === 'asks') {
-      this.button.textContent = `Load the model (${megabytes(total)} MB)`;
+      this.button.textContent = `Load the model${several ? 's' : ''} (${megabytes(total)} MB)`;
       this.button.onclick = async () => {
         await accept();
         if (again) this.section.refresh();

@@ -4,7 +4,7 @@ import * as autoencoder from './autoencoder.js';
 import * as diffusion from './diffusion.js';
 import * as flow from './flow.js';
 import * as gan from './gan.js';
-import { batch, labelled, percentOf, share } from './model.js';
+import { percentOf, share } from './model.js';
 import * as pixelcnn from './pixelcnn.js';
 import { fromPad, meanSquaredError, pictures, product, range, rows, shareBelow } from './tensors.js';
 import * as vae from './vae.js';
