@@ -205,7 +205,7 @@ WRITER = {"writer": _writer}
 NOISY = {"noisy": _noisy, "errors": _errors}
 #: The sections that `web/local` computes.
 LOCAL: dict[str, Local] = {
-    "autoencoder.bottleneck": Local(("encode", "decode"), REBUILT),
+    "autoencoder.bottleneck": Local(("encode", "decode"), known=REBUILT),
     "autoencoder.blend": Local(("encode", "decode")),
     "vae.map": Local(("blend",), {"points": latents.points}),
     "vae.where": Local(("posterior",), within="vae.map"),
@@ -216,7 +216,7 @@ LOCAL: dict[str, Local] = {
     "gan.generate": Local(("styles", "synthesize"), STYLES),
     "gan.walk": Local(("styles", "synthesize"), STYLES),
     "gan.mix": Local(("styles", "synthesize"), STYLES),
-    "gan.critic": Local(("realism",), REALISM),
+    "gan.critic": Local(("realism",), known=REALISM),
     "flow.round_trip": Local(("encode_drawn", "decode_layers"), LAYERS),
     "flow.generate": Local(("decode_layers",), LAYERS),
     "flow.layers": Local(("decode_layers",), LAYERS),
@@ -233,10 +233,10 @@ LOCAL: dict[str, Local] = {
 }
 #: What the readings of a drawing need of models, by key.
 PARTS: dict[str, Local] = {
-    "see.rebuild": Local(("encode", "decode"), REBUILT),
+    "see.rebuild": Local(("encode", "decode"), known=REBUILT),
     "see.place": Local(("posterior", "blend"), known={"tested": _codes}),
     "see.map": Local(("posterior",), {"points": latents.points}, known={"tested": _codes}),
-    "see.judge": Local(("realism",), REALISM, known={"own": _own}),
+    "see.judge": Local(("realism",), known=REALISM | {"own": _own}),
     "see.invert": Local(("encode_drawn", "decode_layers", "log_likelihood"), LAYERS, known={"bits": _bits}),
     "see.write": Local(("log_probabilities",), known={"bits": _bits}),
     "see.write_on": Local((CHECKPOINT,), WRITER),

@@ -327,7 +327,9 @@ def test_one_drawing_is_read_by_all_families(visit: Callable[..., Visit], size: 
     page, found = seen.page, section(seen.page, SEE)
     assert seen.bytes < 300_000
     assert page.workers == []
-    box = found.locator("gm-pad canvas").bounding_box()
+    pad = found.locator(".gm-pad-canvas")
+    pad.scroll_into_view_if_needed()
+    box = pad.bounding_box()
     page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 4)
     page.mouse.down()
     page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] * 0.8, steps=4)

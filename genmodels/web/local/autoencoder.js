@@ -32,7 +32,7 @@ async function through({ picture, hidden, sigma, seed }, model) {
   });
   const first = rows(rebuilt, size, 0);
   const score = Math.sqrt(meanSquaredError(rows(rebuilt, size, n - 1), x)) * 127.5;
-  const percentile = shareBelow(model.scores, score);
+  const percentile = shareBelow(model.known.scores, score);
   const difference = first.map((value, i) => Math.abs(value - x[i]) - 1);
   return {
     seen: pictures(seen, model.shape),
@@ -40,7 +40,7 @@ async function through({ picture, hidden, sigma, seed }, model) {
     reconstruction: pictures(first, model.shape),
     difference: pictures(difference, model.shape),
     quality: quality(psnr(first, x), damaged ? psnr(seen, x) : null, ms),
-    unusual: { ...model.histogram, mark: score, left: 'easy to rebuild', middle: 'test images', right: 'hard to rebuild' },
+    unusual: { ...model.known.histogram, mark: score, left: 'easy to rebuild', middle: 'test images', right: 'hard to rebuild' },
     words: howUnusual(percentile),
     score,
     percentile,

@@ -17,7 +17,7 @@ const SMALL = matchMedia('(max-width: 900px) and (pointer: coarse)');
  */
 export class LocalBackend extends EventTarget {
   together = 1; // readings of a drawing that are asked for in one question: each comes when its model is there
-  facts = new Map(); // of models: promises
+  facts = new Map(); // of models, and what was computed beforehand: promises
   ready = new Set(); // models whose files are here, for a section or a part of one
   coming = new Set(); // files that were asked for
   loads = new Map(); // by section: {loaded, total, running}
@@ -104,6 +104,16 @@ export class LocalBackend extends EventTarget {
     return { ...facts, name, files, weights, needs: this.site.needs[key] };
   }
 
+  /** What was computed when the page was made; null where it can't be had. */
+  beforehand({ file }) {
+    if (!this.facts.has(file))
+      this.facts.set(
+        file,
+        fetchedJson(new URL(file, this.base), 'The poster').catch(() => null),
+      );
+    return this.facts.get(file);
+  }
+
   // -- posters -----------------------------------------------------------------------------------------------------------
 
   /**
@@ -115,7 +125,7 @@ export class LocalBackend extends EventTarget {
     if (!poster) return null;
     const exact = JSON.stringify(state) === JSON.stringify(await this.parse(spec, { model: state.model, ...poster.state }));
     if (!exact && (!this.wait || this.why || this.site.shown[spec.key])) return null;
-    const answers = await fetchedJson(new URL(poster.file, this.base), 'The poster').catch(() => null);
+    const answers = await this.beforehand(poster);
     return answers && { exact, answers };
   }
 

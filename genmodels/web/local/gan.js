@@ -113,7 +113,7 @@ async function critic({ picture }, model) {
   const images = fromPad(picture, model.shape);
   const { scores } = await model.run('realism', { images: batch(images, ...model.shape), labels: labelled([-1]) });
   const [score] = scores;
-  const { test, samples, histogram } = model.realism;
+  const { test, samples, histogram } = model.known.realism;
   const [above_test, above_samples] = [shareBelow(test, score), shareBelow(samples, score)];
   return {
     realism: {

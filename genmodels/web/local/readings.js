@@ -1,7 +1,6 @@
 // One drawing and what all families make of it (see web/elements/see.js): each family's model is loaded when a drawing asks for
 // it, and its part is computed in the worker by itself, so that one that is missing leaves the others alone.
 import { titleOf } from './backend.js';
-import { fetchedJson } from './runtime.js';
 
 /** The answers to a state, as wrappers/overview.py gives them; `note` beside a family's says what of the app's isn't here. */
 export async function* readings(backend, spec, state, signal, waits) {
@@ -26,7 +25,7 @@ async function poster(backend, spec, state) {
   const begun = await backend.parse(spec, { data: state.data, ...found.state });
   const alike = (one) => JSON.stringify({ ...one, families: null });
   if (alike(begun) !== alike(state)) return null;
-  const answers = await fetchedJson(new URL(found.file, backend.base), 'The poster').catch(() => null);
+  const answers = await backend.beforehand(found);
   const known = answers?.at(-1).families;
   return known && state.families.every((key) => key in known || !reading(backend, state, key)?.[SAYS[spec.key]]) ? known : null;
 }
