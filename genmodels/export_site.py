@@ -99,17 +99,21 @@ serves files; `python -m genmodels export-site` made them.
 """
 
 
+#: What is known of a model: a function of its name.
+Fact = Callable[[str], Any]
+
+
 class Local(NamedTuple):
-    """What a section needs to be computed in a browser: graphs (and CHECKPOINT), what is known of the model besides (key ->
-    function of its name), where the section is hidden, the one in whose element it is asked for, which of its models can be there,
-    the state that its element begins with where that isn't the default, and more that is known, in a file of its own."""
+    """What a section needs to be computed in a browser: graphs (and CHECKPOINT), what the page knows of the model besides, where the
+    section is hidden, the one in whose element it is asked for, which of its models can be there, the state that its
+    element begins with where that isn't the default, and what is known only where it is computed, in a file of its own."""
 
     graphs: tuple[str, ...]
-    facts: Mapping[str, Callable[[str], Any]] = {}
+    facts: Mapping[str, Fact] = {}
     within: str = ""
     models: Callable[[str], bool] = lambda name: True
     begins: Callable[[str], dict[str, Any]] = lambda name: {}
-    known: Mapping[str, Callable[[str], Any]] = {}
+    known: Mapping[str, Fact] = {}
 
     @property
     def needs(self) -> tuple[str, ...]:
@@ -199,10 +203,10 @@ def _errors(name: str) -> list[float] | None:
 
 LAYERS = {"layers": _layers}
 STYLES = {"num_layers": style_mixing.layer_count}
-REBUILT = {"scores": _scores, "histogram": bottleneck.score_histogram}
-REALISM = {"realism": _realism}
+REBUILT: Mapping[str, Fact] = {"scores": _scores, "histogram": bottleneck.score_histogram}
+REALISM: Mapping[str, Fact] = {"realism": _realism}
 WRITER = {"writer": _writer}
-NOISY = {"noisy": _noisy, "errors": _errors}
+NOISY: Mapping[str, Fact] = {"noisy": _noisy, "errors": _errors}
 #: The sections that `web/local` computes.
 LOCAL: dict[str, Local] = {
     "autoencoder.bottleneck": Local(("encode", "decode"), known=REBUILT),
@@ -236,7 +240,7 @@ PARTS: dict[str, Local] = {
     "see.rebuild": Local(("encode", "decode"), known=REBUILT),
     "see.place": Local(("posterior", "blend"), known={"tested": _codes}),
     "see.map": Local(("posterior",), {"points": latents.points}, known={"tested": _codes}),
-    "see.judge": Local(("realism",), known=REALISM | {"own": _own}),
+    "see.judge": Local(("realism",), known={**REALISM, "own": _own}),
     "see.invert": Local(("encode_drawn", "decode_layers", "log_likelihood"), LAYERS, known={"bits": _bits}),
     "see.write": Local(("log_probabilities",), known={"bits": _bits}),
     "see.write_on": Local((CHECKPOINT,), WRITER),
@@ -363,7 +367,7 @@ def _readings(wanted: Sequence[str]) -> dict[str, dict[str, dict[str, str]]]:
         one = READINGS[reader.at_once.__name__]
         for name in core.available_of_kin(family):
             data = found.setdefault(core.describe(name)["data"], {})
-            if family in data or (wanted and name not in wanted):
+            if family in data or (wanted and name not in wanted) or not _is_known(one.part, name):
                 continue
             able = one if one.then != "see.write_on" or _writes(name) else Reading(one.part, lacks=UNWRITTEN)
             data[family] = {"model": name} | {key: told for key, told in able._asdict().items() if told}
@@ -371,6 +375,16 @@ def _readings(wanted: Sequence[str]) -> dict[str, dict[str, dict[str, str]]]:
             if flat and (not wanted or flat in wanted):
                 data[family]["map"] = flat
     return {data: of for data, of in found.items() if of}
+
+
+def _is_known(part: str, name: str) -> bool:
+    """Whether the checkpoint keeps what a drawing is compared with."""
+    try:
+        for function in PARTS[part].known.values():
+            function(name)
+    except ValueError:
+        return False
+    return True
 
 
 def _parts(readings: Mapping[str, Mapping[str, Mapping[str, str]]]) -> Iterator[tuple[str, str]]:
