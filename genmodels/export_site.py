@@ -518,14 +518,17 @@ def _write_facts(written: "_Folder", name: str, keys: Sequence[str]) -> str:
 
 
 def _write_poster(written: "_Folder", key: str, name: str, begins: Mapping[str, Any]) -> dict[str, Any]:
-    """What a section begins with: the state beside the model, and the file of the answers to it; of many steps the last one."""
+    """What a section begins with: the state beside the model, and the file of the answers to it, of many steps the last one; cut:
+    whether there is more to see than that one has."""
     section = page.sections()[key]
     subject = next(subject for subject, model in section.State.subjects([name]).items() if model == name)
     found = section.answer(section.parse({section.State.subject: subject, **begins}))
     last = found if isinstance(found, dict) else list(found)[-1]
-    if section.work and "film" in last:
+    cut = section.work and "film" in last
+    if cut:
         last = last | {"film": last["film"] | {"frames": last["film"]["frames"][-1:]}}
-    return {"state": begins, "file": written.packed(f"posters/{key}.{_safe(name)}.json.gz", [_timeless(last)])}
+    file = written.packed(f"posters/{key}.{_safe(name)}.json.gz", [_timeless(last)])
+    return {"state": begins, "file": file, "cut": cut}
 
 
 def _see_posters(written: "_Folder", readings: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:

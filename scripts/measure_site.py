@@ -21,6 +21,7 @@ from typing import Any
 from playwright.sync_api import Browser, Page, sync_playwright
 
 RUNS = 5
+TABS = ("overview", "vae")
 PHONE = {"viewport": {"width": 390, "height": 844}, "is_mobile": True, "has_touch": True}
 OPEN = """async () => {
     const { fetchedJson } = await import('/local/runtime.js');
@@ -86,13 +87,14 @@ def sizes(folder: Path) -> Iterator[str]:
 
 
 def waits(browser: Browser, address: str) -> Iterator[str]:
-    page = browser.new_context(**PHONE).new_page()
-    sent = []
-    page.on("response", lambda answer: sent.append(int(answer.headers.get("content-length", 0))))
-    page.goto(f"{address}?tab=vae")
-    page.locator(".gm-section.gm-filled").first.wait_for()
-    page.wait_for_timeout(1000)
-    yield f"bytes before anything is pressed, on a phone: {sum(sent) / 1e3:.0f} kB in {len(sent)} files"
+    for tab in TABS:
+        page = browser.new_context(**PHONE).new_page()
+        sent: list[int] = []
+        page.on("response", lambda answer, sent=sent: sent.append(int(answer.headers.get("content-length", 0))))
+        page.goto(f"{address}?tab={tab}")
+        page.locator(".gm-section.gm-filled").first.wait_for()
+        page.wait_for_timeout(1000)
+        yield f"bytes before anything is pressed, on a phone, tab {tab}: {sum(sent) / 1e3:.0f} kB in {len(sent)} files"
     for what, query in (("beforehand", ""), ("here", "&section=map&model=vae2d-mnist&x=1&y=1")):
         times = [first_picture(browser, f"{address}?tab=vae{query}") for _ in range(RUNS)]
         yield f"first picture of the map with an empty cache, computed {what}: {statistics.median(times):.2f} s"
@@ -102,6 +104,18 @@ def waits(browser: Browser, address: str) -> Iterator[str]:
     questions: list[tuple[str, str, list[dict[str, Any]]]] = [
         ("map drag, a picture", "vae.map", [{"model": "vae2d-mnist", "x": i / 10, "y": 0.3} for i in range(40)]),
         ("GAN, 16 pictures", "gan.generate", [{"model": "gan-mnist", "seed": i} for i in range(RUNS + 1)]),
+        (
+            "one digit, written pixel by pixel", "pixelcnn.write",
+            [{"model": "pixelcnn-mnist", "seed": i, "n": 1} for i in range(RUNS + 1)],
+        ),
+        (
+            "one drawing, what all families see at once", "overview.see",
+            [{"data": "mnist", "picture": f"#{i}"} for i in range(RUNS + 1)],
+        ),
+        (
+            "one drawing, what they take steps for", "overview.fill",
+            [{"data": "mnist", "picture": f"#{i}"} for i in range(RUNS + 1)],
+        ),
         (
             "fast diffusion, 4 pictures", "diffusion.generate",
             [{"model": "diffusion-mnist-fast", "seed": i, "n": 4} for i in range(RUNS + 1)],

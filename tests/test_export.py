@@ -191,3 +191,57 @@ def test_the_noise_of_a_seed_is_torch_s() -> None:
     for values in mixed:
         expected = torch.randn(len(values), generator=generator)
         assert float((torch.tensor(values) - expected).abs().max()) < 2e-6
+
+
+# -- pixel by pixel in a browser ---------------------------------------------------------------------------------------
+
+WRITTEN = """
+import { readFileSync } from 'node:fs';
+import { Generator } from '%s/random.js';
+import { tensorsOf } from '%s/runtime.js';
+import { written } from '%s/writing.js';
+const { file, config, labels, given, levels, temperature } = JSON.parse(process.argv[1]);
+const size = config.image_shape.reduce((a, b) => a * b);
+const tensors = tensorsOf(new Uint8Array(readFileSync(file)).buffer, 'The model');
+const begun = labels.map((label, i) => ({ label, levels: Uint16Array.from(levels), uniforms: new Generator(i).randDouble(size) }));
+let last;
+for (const one of written(tensors, config, config.image_shape, begun, given, temperature)) last = one;
+console.log(JSON.stringify([last.levels.map((one) => [...one]), last.unsure.map((one) => [...one])]));
+"""
+
+
+@pytest.mark.parametrize(("channels", "temperature"), [(1, 1.0), (3, 0.7)])
+def test_what_is_written_without_a_graph_is_torch_s(tmp_path: Path, channels: int, temperature: float) -> None:
+    """Level by level, for sizes that are no round numbers and a picture whose beginning is given."""
+    torch.manual_seed(1)
+    kind = get_family("pixelcnn")
+    shape = {"image_shape": (channels, 6, 8), "width": 7, "vertical_width": 10, "grey_levels": 50}
+    config = dataclasses.replace(kind.Config.tiny(), **shape)
+    model = kind(config).eval()
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.add_(0.3 * torch.randn_like(parameter))
+    checkpoint.save(model, tmp_path, data={"name": "stripes", "classes": [], "shape": list(model.image_shape)})
+    given = torch.zeros(3, 1, 6, 8, dtype=torch.bool)
+    given[:, :, :2] = True
+    levels = torch.randint(50, (1, channels, 6, 8)).expand(3, -1, -1, -1)
+    labels = torch.tensor([0, 2, -1])
+    *_, (images, unsure) = model.write(
+        levels / 24.5 - 1, given, labels, generators=seeded(range(3)), temperature=temperature
+    )
+    asked = {
+        "file": str(tmp_path / checkpoint.WEIGHTS),
+        "config": config.to_json(),
+        "labels": [0, 2, config.num_classes],
+        "given": given[0].flatten().int().tolist(),
+        "levels": torch.where(given, levels, 0)[0].flatten().tolist(),
+        "temperature": temperature,
+    }
+    program = WRITTEN % ((RANDOM.parent.as_uri(),) * 3)
+    done = subprocess.run(
+        ["node", "--input-type=module", "-e", program, json.dumps(asked)], capture_output=True, text=True, check=True
+    )
+    mine, doubts = (torch.tensor(values, dtype=torch.float64) for values in json.loads(done.stdout))
+    assert torch.equal(mine.view_as(images), ((images + 1) * 24.5).round().double())
+    assert len({tuple(one) for one in mine.tolist()}) == 3
+    assert float((doubts.view_as(unsure) - unsure).abs().max()) < 1e-5

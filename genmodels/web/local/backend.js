@@ -69,8 +69,8 @@ export class LocalBackend extends EventTarget {
     }
     const poster = this.isReady(spec, state.model) ? null : await this.poster(spec, state);
     if (poster && !this.why) {
-      if (this.wait) this.offer(spec, state.model, poster.exact);
-      else this.ahead(spec, state.model);
+      if (this.wait) this.offer(spec, state.model, poster);
+      else this.ahead(spec, state.model, poster);
     }
     if (!poster) await this.make(spec, [[spec.key, state.model]], signal, waits);
     const question = { section, state, work, model: await this.modelOf(spec.key, state.model) };
@@ -126,7 +126,7 @@ export class LocalBackend extends EventTarget {
     const exact = JSON.stringify(state) === JSON.stringify(await this.parse(spec, { model: state.model, ...poster.state }));
     if (!exact && (!this.wait || this.why || this.site.shown[spec.key])) return null;
     const answers = await this.beforehand(poster);
-    return answers && { exact, answers };
+    return answers && { exact, answers, cut: poster.cut };
   }
 
   // -- the worker --------------------------------------------------------------------------------------------------------
@@ -154,18 +154,18 @@ export class LocalBackend extends EventTarget {
     this.dispatchEvent(new CustomEvent('gm-load', { detail: { section, state, ...more } }));
   }
 
-  /** Loads what is needed for what is touched next; of many steps a poster has the last one alone, so they are asked for again. */
-  async ahead(spec, model) {
+  /** Loads what is needed for what is touched next; a film of which the poster has the end alone is asked for again. */
+  async ahead(spec, model, { cut }) {
     try {
       await this.make(spec, [[spec.key, model]]);
-      if (spec.work) this.tell(spec, 'ready', { again: true });
+      if (cut) this.tell(spec, 'ready', { again: true });
     } catch (error) {
       console.warn(error.message); // it is told where something is touched
     }
   }
 
   /** Says what would be loaded, and loads it when the visitor accepts. */
-  offer(spec, model, exact) {
+  offer(spec, model, { exact, cut }) {
     const accept = async () => {
       this.wait = false;
       try {
@@ -174,7 +174,7 @@ export class LocalBackend extends EventTarget {
         this.tell(spec, 'failed', { error: error.message });
       }
     };
-    this.tell(spec, 'asks', { total: this.bytesOf(this.missing([[spec.key, model]])), exact, again: !exact || spec.work, accept });
+    this.tell(spec, 'asks', { total: this.bytesOf(this.missing([[spec.key, model]])), exact, again: !exact || cut, accept });
   }
 
   /**

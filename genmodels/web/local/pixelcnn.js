@@ -110,7 +110,7 @@ function verdict(unsure, hidden, channels) {
 
 /** The levels `(C, H, W)` of what is given; 0 elsewhere. */
 function levelsOf({ shape: [c, h, w], writer: { levels } }, drawing, hidden) {
-  const found = new Uint8Array(c * h * w);
+  const found = new Uint16Array(c * h * w);
   if (drawing)
     for (let i = 0; i < h * w; i++)
       for (let k = 0; k < c; k++) if (!hidden[i]) found[k * h * w + i] = halfToEven((drawing[i * c + k] * (levels - 1)) / 255);

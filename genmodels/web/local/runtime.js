@@ -59,7 +59,7 @@ export async function fetchedJson(address, what, came) {
 }
 
 /** The tensors of a safetensors file, all of float32: {data, shape} by name. @param {ArrayBuffer} bytes */
-function tensorsOf(bytes, what) {
+export function tensorsOf(bytes, what) {
   try {
     const start = 8 + Number(new DataView(bytes).getBigUint64(0, true));
     const { __metadata__, ...told } = JSON.parse(new TextDecoder().decode(new Uint8Array(bytes, 8, start - 8)));

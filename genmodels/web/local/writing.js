@@ -5,10 +5,10 @@ import { range } from './tensors.js';
 
 const COLDEST = 1e-3; // the lowest temperature that logits are divided by
 
-/** y += W x, row by row; four rows at a time, whose sums don't wait for each other. @param {Float32Array} w `(rows, columns)` */
+/** y += W x, four rows at a time, whose sums don't wait for each other. @param {Float32Array} w `(rows, columns)` */
 function add(y, w, x, rows, columns) {
-  let at = 0;
-  for (let r = 0; r < rows; r += 4, at += 4 * columns) {
+  const fours = rows - (rows % 4);
+  for (let r = 0, at = 0; r < fours; r += 4, at += 4 * columns) {
     let [a, b, c, d] = [y[r], y[r + 1], y[r + 2], y[r + 3]];
     for (let i = 0; i < columns; i++) {
       const v = x[i];
@@ -22,6 +22,7 @@ function add(y, w, x, rows, columns) {
     y[r + 2] = c;
     y[r + 3] = d;
   }
+  for (let r = fours; r < rows; r++) for (let i = 0; i < columns; i++) y[r] += x[i] * w[r * columns + i];
   return y;
 }
 
@@ -32,27 +33,22 @@ function glu(gates, out) {
   return out;
 }
 
-/** A network's layers by the names of its weights. @param {Record<string, {data: Float32Array, shape: number[]}>} tensors */
+/** A network's layers, of the tensors by name. @param {Record<string, {data: Float32Array, shape: number[]}>} tensors */
 class Network {
-  constructor(tensors) {
+  constructor(tensors, { dilations }, channels) {
     const layer = (name) => ({
       weight: tensors[`${name}.weight`].data,
       bias: tensors[`${name}.bias`]?.data,
       shape: tensors[`${name}.weight`].shape,
     });
-    const block = (name) =>
-      Object.fromEntries(
-        ['label', 'above', 'gate', 'last'].flatMap((part) => (tensors[`${name}.${part}.weight`] ? [[part, layer(`${name}.${part}`)]] : [])),
-      );
-    const count = (prefix) =>
-      1 + Math.max(...Object.keys(tensors).flatMap((name) => (name.startsWith(prefix) ? [Number(name.split('.')[1])] : [])));
+    const stack = (name, parts) => dilations.map((_, i) => Object.fromEntries(parts.map((part) => [part, layer(`${name}.${i}.${part}`)])));
     this.table = tensors['embedding.table'].data;
     [, this.levels, this.deep] = tensors['embedding.table'].shape;
     this.rowsAbove = layer('rows_above');
     this.pixelsLeft = layer('pixels_left');
-    this.vertical = range(count('vertical.')).map((i) => block(`vertical.${i}`));
-    this.horizontal = range(count('horizontal.')).map((i) => block(`horizontal.${i}`));
-    this.heads = range(count('heads.')).map((c) => ({
+    this.vertical = stack('vertical', ['label', 'gate', 'last']);
+    this.horizontal = stack('horizontal', ['label', 'above', 'gate', 'last']);
+    this.heads = range(channels).map((c) => ({
       hidden: layer(`heads.${c}.hidden`),
       last: layer(`heads.${c}.last`),
       before: range(c).map((k) => tensors[`heads.${c}.before.${k}.weight`].data),
@@ -67,7 +63,7 @@ const linear = ({ weight, bias, shape: [rows, columns] }, x) =>
 
 /** One picture that is being written. */
 class Picture {
-  /** @param {Network} net @param {{fold: number, dilations: number[]}} config @param {Uint8Array} levels `(C, H, W)`, what is given among them */
+  /** @param {Network} net @param {{fold: number, dilations: number[]}} config @param {Uint16Array} levels `(C, H, W)`, what is given among them */
   constructor(net, config, [channels, height, width], levels, label, temperature) {
     Object.assign(this, { net, config, channels, height, width, levels, label, temperature });
     this.cells = width / config.fold;
@@ -207,10 +203,10 @@ const entropy = (odds) => -odds.reduce((sum, log) => sum + log * Math.exp(log), 
 /**
  * Pictures, written row by row: after each {row, levels: of each picture `(C, H, W)`, unsure: of each the bits `(H, W)`}.
  * @param {object} tensors of the checkpoint @param {{fold: number, dilations: number[]}} config @param {number[]} shape
- * @param {{levels: Uint8Array, label: number, uniforms: Float64Array}[]} begun @param {ArrayLike<number>} given by pixel @param {number} temperature
+ * @param {{levels: Uint16Array, label: number, uniforms: Float64Array}[]} begun @param {ArrayLike<number>} given by pixel @param {number} temperature
  */
 export function* written(tensors, config, shape, begun, given, temperature) {
-  const net = new Network(tensors);
+  const net = new Network(tensors, config, shape[0]);
   const all = begun.map(({ levels, label }) => new Picture(net, config, shape, levels, label, temperature));
   const [, height, width] = shape;
   const unsure = begun.map(() => new Float32Array(height * width));
