@@ -558,6 +558,28 @@ def test_an_article_with_five_elements(visit: Callable[..., Visit], article: str
 
 
 @needs_runtime
+@pytest.mark.slow
+def test_what_is_published(visit: Callable[..., Visit], folder: Path, tmp_path: Path) -> None:
+    """By the script of the workflow: the page, and the article beside it."""
+    out = tmp_path / "public"
+    shutil.copytree(folder, out)
+    arguments = [
+        "--models",
+        *QUICK["models"],
+        "--sections",
+        *QUICK["sections"],
+        *(["--runtime", RUNTIME] if RUNTIME else []),
+    ]
+    subprocess.run(
+        ["bash", ROOT / ".ci/pages", out, *arguments], check=True, env=os.environ | {"PYTHON": sys.executable}
+    )
+    with served(out) as address:
+        section(visit("?tab=overview", at=address).page, SEE)
+        demo = visit("article.html", at=address).page.locator("gm-map")
+        expect(demo.locator(".gm-section")).to_have_class(re.compile(r"\bgm-filled\b"))
+
+
+@needs_runtime
 def test_attributes_are_the_state_and_changes_are_told(visit: Callable[..., Visit], article: str) -> None:
     page = visit("", at=article).page
     page.evaluate(
