@@ -278,7 +278,8 @@ export class LocalBackend extends EventTarget {
   }
 }
 
-function refusal(error) {
+/** What is told of an error; the console tells more of one that nobody foresaw. */
+export function refusal(error) {
   if (!(error instanceof Refused) && error.name !== 'Refusal') console.error(error);
   return { error: error.message, field: error.field ?? '' };
 }

@@ -1,6 +1,6 @@
 // One drawing and what all families make of it (see web/elements/see.js): each family's model is loaded when a drawing asks for
 // it, and its part is computed in the worker by itself, so that one that is missing leaves the others alone.
-import { titleOf } from './backend.js';
+import { refusal, titleOf } from './backend.js';
 
 /** The answers to a state, as wrappers/overview.py gives them; `note` beside a family's says what of the app's isn't here. */
 export async function* readings(backend, spec, state, signal, waits) {
@@ -35,9 +35,12 @@ const SAYS = { 'overview.see': 'part', 'overview.fill': 'then' };
 const reading = ({ site }, { data }, family) => site.readings[data]?.[family];
 
 function noted(backend, state, family, part) {
-  const note = reading(backend, state, family)?.lacks;
-  return part && note ? { ...part, note } : part;
+  const found = reading(backend, state, family);
+  if (!found) return { error: missing(backend, state) };
+  return found.lacks ? { ...part, note: found.lacks } : part;
 }
+
+const missing = (backend, { data }) => `No model of it for ${titleOf(backend, data)} is on this page.`;
 
 /** What takes many steps, of all families in turn, and in the end all of it together. */
 async function* together(backend, spec, state, signal, waits) {
@@ -45,16 +48,20 @@ async function* together(backend, spec, state, signal, waits) {
   const running = new Map(
     state.families.filter((key) => reading(backend, state, key)?.then).map((key) => [key, steps(backend, spec, state, key, signal, waits)]),
   );
-  while (running.size && !signal?.aborted) {
-    for (const [key, parts] of running) {
-      const { value, done } = await parts.next();
-      if (done) {
-        running.delete(key);
-        continue;
+  try {
+    while (running.size && !signal?.aborted) {
+      for (const [key, parts] of running) {
+        const { value, done } = await parts.next();
+        if (done) {
+          running.delete(key);
+          continue;
+        }
+        if (!value.progress) whole[key] = { ...whole[key], ...value };
+        yield { families: { [key]: value } };
       }
-      if (!value.progress) whole[key] = { ...whole[key], ...value };
-      yield { families: { [key]: value } };
     }
+  } finally {
+    for (const parts of running.values()) parts.return(); // who listens no more ends the work
   }
   yield { done: true, families: whole };
 }
@@ -63,7 +70,7 @@ async function* together(backend, spec, state, signal, waits) {
 async function* steps(backend, spec, { data, picture, seed }, family, signal, waits) {
   try {
     const found = reading(backend, { data }, family);
-    if (!found) throw new Error(`No model of it for ${titleOf(backend, data)} is on this page.`);
+    if (!found) return;
     const section = found[SAYS[spec.key]];
     const parts = [[section, found.model], ...(found.map && !spec.work ? [['see.map', found.map]] : [])];
     await backend.make(spec, parts, signal, waits, allParts(backend, data));
@@ -71,7 +78,7 @@ async function* steps(backend, spec, { data, picture, seed }, family, signal, wa
     if (parts[1]) model.map = await backend.modelOf(...parts[1]);
     yield* backend.call({ section, state: { picture, seed }, work: spec.work, model }, signal);
   } catch (error) {
-    yield { error: error.message };
+    yield { error: refusal(error).error };
   }
 }
 
