@@ -64,7 +64,7 @@ RUNTIME_FILES = {
 WEB = Path(str(files("genmodels") / "web"))
 #: Graphs of one model that have most of their weights in common.
 SHARED = ("encode_drawn", "decode_layers", "log_likelihood")
-#: What may be needed beside graphs: the checkpoint's weights as they are, and what is known of test images, each in a file.
+#: What may be needed beside graphs: the checkpoint's weights as they are, and facts ("known.scores", say), each in a file.
 CHECKPOINT, KNOWN = "checkpoint", "known"
 SEE, FILL = "overview.see", "overview.fill"
 LARGE = 1024  # bytes of a tensor that is worth its own place
@@ -106,7 +106,7 @@ Fact = Callable[[str], Any]
 class Local(NamedTuple):
     """What a section needs to be computed in a browser: graphs (and CHECKPOINT), what the page knows of the model besides, where the
     section is hidden, the one in whose element it is asked for, which of its models can be there, the state that its
-    element begins with where that isn't the default, and what is known only where it is computed, in a file of its own."""
+    element begins with where that isn't the default, and what is known only where it is computed, each fact in a file of its own."""
 
     graphs: tuple[str, ...]
     facts: Mapping[str, Fact] = {}
@@ -117,7 +117,7 @@ class Local(NamedTuple):
 
     @property
     def needs(self) -> tuple[str, ...]:
-        return (*self.graphs, KNOWN) if self.known else self.graphs
+        return (*self.graphs, *(f"{KNOWN}.{fact}" for fact in self.known))
 
 
 class Reading(NamedTuple):
@@ -463,9 +463,9 @@ def _write_beside(written: "_Folder", name: str, keys: Sequence[str]) -> dict[st
         file = checkpoint.find(name) / checkpoint.WEIGHTS
         found[CHECKPOINT] = written.packed(as_it_is.format(CHECKPOINT, "safetensors"), file.read_bytes())
     known = {fact: function for key in keys for fact, function in _local(key).known.items()}
-    if known:
-        told = {fact: function(name) for fact, function in known.items()}
-        found[KNOWN] = written.packed(as_it_is.format(KNOWN, "json"), told)
+    for fact, function in known.items():
+        key = f"{KNOWN}.{fact}"
+        found[key] = written.packed(as_it_is.format(key, "json"), {fact: function(name)})
     return found
 
 

@@ -43,6 +43,7 @@ QUICK = {
         "diffusion.generate",
     ],
 }
+PICTURES = ("#3", "#-1", "#7", "#-4", "#1")
 #: Those whose answers come as fast as the machine is: the last one has it all.
 AS_IT_COMES = ("pixelcnn.write", "pixelcnn.finish")
 #: One model for each section that takes no seed from the page, and the values that are asked for besides.
@@ -168,8 +169,8 @@ def compare(mine: Any, server: Any, path: str = "") -> None:
         for i, (one, other) in enumerate(zip(mine, server, strict=True)):
             compare(one, other, f"{path}[{i}]")
     elif isinstance(server, (int, float)) and not isinstance(server, bool):
-        # one of 10,000 test images may be on the other side of weights in float16
-        assert mine == pytest.approx(server, rel=2e-3, abs=0.05 if path.endswith("percent") else 2e-3), path
+        # of a few hundred test images one may be on the other side of what float16 rounds
+        assert mine == pytest.approx(server, rel=2e-3, abs=0.3 if path.endswith("percent") else 2e-3), path
     elif isinstance(server, str):
         assert re.sub(r"\d+ ms", "", mine) == re.sub(r"\d+ ms", "", server), path
     else:
@@ -202,7 +203,7 @@ def check_equal(page: Page, key: str, model: str, seed: int) -> None:
     seeds = [one for one, kind in found.State.kinds().items() if type(kind).__name__ == "Seed"]
     state |= {one: seed + 7 * i for i, one in enumerate(seeds)}
     if (not seeds or key in (SEE, FILL)) and "picture" in found.State.kinds():
-        state["picture"] = f"#{seed % 10}" if seed % 2 else f"#-{1 + seed % 10}"
+        state["picture"] = PICTURES[seed % 7 % len(PICTURES)]
     mine = page.evaluate(FOLLOW if found.work else ASK, [key, state])
     if key in (SEE, FILL):
         return check_readings(page, mine[-1] if found.work else mine, found.parse(state), key)

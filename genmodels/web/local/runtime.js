@@ -73,6 +73,7 @@ export function tensorsOf(bytes, what) {
 /** Who runs graphs. One for a page, whatever the number of elements on it. */
 export class Runtime {
   kept = new Map(); // what was asked for: promises, by the files' names
+  making = Promise.resolve(); // one session is made at a time
   turn = Promise.resolve(); // one graph runs at a time: there is one thread
 
   /** @param {URL} base address of the folder */
@@ -128,9 +129,12 @@ export class Runtime {
       const files = [file, weights].filter(Boolean).map((name) => this.file(name, what, came));
       const [ort, bytes, apart] = await Promise.all([this.ort(came), ...files]);
       const externalData = apart && [{ path: 'weights', data: new Uint8Array(apart) }];
+      const options = { executionProviders: ['wasm'], graphOptimizationLevel: 'all', ...(externalData ? { externalData } : {}) };
+      // one after the other: the runtime knows files by their paths alone, and forgets them when any session that had some is ready
+      const mine = this.making.then(() => ort.InferenceSession.create(new Uint8Array(bytes), options));
+      this.making = mine.catch(() => {});
       try {
-        const options = { executionProviders: ['wasm'], graphOptimizationLevel: 'all', ...(externalData ? { externalData } : {}) };
-        return await ort.InferenceSession.create(new Uint8Array(bytes), options);
+        return await mine;
       } catch (error) {
         throw new Refusal(saidOf(error, `${what} is damaged or was cut off.`));
       }

@@ -12,11 +12,11 @@ const pause = () => new Promise((resolve) => setTimeout(resolve));
 async function ready(model, came) {
   const what = `The model ${model.name}`;
   const graph = (name) => ({ file: model.files[name], weights: model.weights[name] });
-  const beside = { known: 'json', checkpoint: 'tensors' };
-  const found = { ...model, run: (name, inputs) => runtime.run(graph(name), what, inputs) };
+  const found = { ...model, known: {}, run: (name, inputs) => runtime.run(graph(name), what, inputs) };
   await Promise.all(
     model.needs.map(async (name) => {
-      if (beside[name]) found[name] = await runtime[beside[name]](model.files[name], what, came);
+      if (name === 'checkpoint') found.checkpoint = await runtime.tensors(model.files[name], what, came);
+      else if (name.startsWith('known.')) Object.assign(found.known, await runtime.json(model.files[name], what, came));
       else await runtime.session(graph(name), what, came);
     }),
   );
