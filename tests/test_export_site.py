@@ -488,7 +488,7 @@ def test_what_is_there_is_kept(folder: Path, monkeypatch: pytest.MonkeyPatch) ->
     [
         (
             ["--sections", "gan.spot"],
-            "There is no section 'gan.spot' for a page without a server; there are autoencoder.",
+            "There is no section 'gan.spot' for a page without a server; there are overview.see, autoencoder.",
         ),
         (["--models", "gan-cats"], "None of the models gan-cats is one of these sections."),
         (["--runtime", "."], "is not npm's package onnxruntime-web: it has no package.json."),
