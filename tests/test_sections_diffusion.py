@@ -254,3 +254,16 @@ def test_the_page_is_sent_each_frame_once() -> None:
     assert last["done"]
     assert "frames" not in last["film"]
     assert all(len(part["film"]["frame"]) for part in parts)
+
+
+def test_many_steps_are_heavy_work():
+    """The page asks for them where they keep nobody from what takes less, and they give way."""
+    generate, solvers = SECTIONS["generate"], SECTIONS["solvers"]
+    key, value = generate.heavy_from
+    assert generate.spec()["heavyFrom"] == (key, value)
+    assert [generate.takes_long(generate.parse(state)) for state in ({}, {key: value - 1}, {key: value})] == [
+        False,
+        False,
+        True,
+    ]
+    assert solvers.takes_long(solvers.parse({}))

@@ -84,7 +84,7 @@ TAB = Tab(
             "It starts with pure noise; at every step the network says which clean picture it sees, and a part of the noise "
             "gives way to that: first the shape, then the details. The fast models have learnt to do it in a few steps.",
             denoisers.class_models, diffusion.GenerateState, diffusion.generate, (film(16, take=True),),
-            task="Go back to the first step: how much of the picture is settled there?",
+            heavy_from=("num_inference_steps", 20), task="Go back to the first step: how much of the picture is settled there?",
         ),
         section(
             "words", "Pictures from words",

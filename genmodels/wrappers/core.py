@@ -156,12 +156,14 @@ def placed(answer: Callable[P, R]) -> Callable[P, R]:
     return on_one
 
 
-def placed_steps(answer: Callable[P, Iterator[Step]], long: bool = False) -> Callable[P, Iterator[Step]]:
-    """`placed` for an answer that comes step by step. long: that it takes seconds even alone, and gives way to what doesn't."""
+def placed_steps(
+    answer: Callable[P, Iterator[Step]], long: Callable[P, bool] = lambda *_, **__: False
+) -> Callable[P, Iterator[Step]]:
+    """`placed` for an answer that comes step by step. long: whether it takes seconds even alone, and gives way to what doesn't."""
 
     @functools.wraps(answer)
     def on_one(*args: P.args, **kwargs: P.kwargs) -> Iterator[Step]:
-        with lent(long=long) as work:
+        with lent(long=long(*args, **kwargs)) as work:
             with at(work):
                 steps = iter(answer(*args, **kwargs))
             while True:

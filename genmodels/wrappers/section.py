@@ -46,6 +46,7 @@ class Section:
 
     key: "vae.map", and the endpoint "vae_map". models: the names that it works with, asked when the page is laid out; of one
     family or of several, or none if the state is a FreeState.
+    heavy_from: a key, and its value from which on a work section's answers take seconds, and are of the lane HEAVY.
     answer: of a touch section, one network pass, the whole answer; of a work section an iterator of answers, each with
     what is new, the last one (with "done": True) complete. element: what draws the section if not the general one.
     """
@@ -60,13 +61,21 @@ class Section:
     element: str = "gm-section"
     work: bool = False
     lane: str = "cpu"
+    heavy_from: tuple[str, int] | None = None
     task: str = ""  # what to try, one sentence
     verb: str = "Generate"  # on the button of a work section
     hidden: bool = False  # asked by another section's element, and not laid out
 
     def __post_init__(self) -> None:
-        placed_answer = placed_steps(self.answer, long=self.lane == HEAVY) if self.work else placed(self.answer)
+        placed_answer = placed_steps(self.answer, long=self.takes_long) if self.work else placed(self.answer)
         object.__setattr__(self, "answer", placed_answer)
+
+    def takes_long(self, state: AnyState) -> bool:
+        """Whether the answer takes seconds even alone."""
+        if self.heavy_from is None:
+            return self.lane == HEAVY
+        key, value = self.heavy_from
+        return bool(getattr(state, key) >= value)
 
     @property
     def tab(self) -> str:
@@ -108,6 +117,7 @@ class Section:
             "element": "gm-work" if self.work and self.element == "gm-section" else self.element,
             "work": self.work,
             "lane": self.lane,
+            "heavyFrom": self.heavy_from,
             "verb": self.verb,
             "subject": self.State.subject,
             "models": models if self.State.subject else [],

@@ -350,6 +350,12 @@ export class Work extends Section {
     if (going) this.progress.textContent = `Stopped. ${this.progress.textContent.replace(/^.*?· /, '')}`;
   }
 
+  /** Where the answer to a state is computed: what takes seconds doesn't keep others from what doesn't. */
+  laneOf(state) {
+    const [key, value] = this.spec.heavyFrom ?? [];
+    return key && state[key] >= value ? 'heavy' : this.spec.lane;
+  }
+
   async ask() {
     this.running?.abort();
     const mine = (this.running = new AbortController());
@@ -358,7 +364,7 @@ export class Work extends Section {
     this.progress.textContent = 'Starting …';
     for (const view of this.views) view.begin?.(state);
     const waits = (said) => (this.running === mine ? (this.progress.textContent = said) : null);
-    for await (const answer of this.page.backend.follow(this.spec.key, state, mine.signal, this.spec.lane, waits)) {
+    for await (const answer of this.page.backend.follow(this.spec.key, state, mine.signal, this.laneOf(state), waits)) {
       if (this.running !== mine) return;
       this.receive(answer, state);
       if (!answer.error) this.progress.textContent = answer.progress ?? (answer.complete ? 'Done' : '');
