@@ -16,7 +16,6 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor
-from torch.optim import Adam
 
 from genmodels import metrics
 from genmodels.models.base import seeded
@@ -27,7 +26,8 @@ CANDIDATES = 256  # styles that are drawn: a tenth of a second
 #: How many of them go on from which share of the steps: the closest at first is often not the one that gets closest.
 STARTS = {0.0: 8, 0.2: 2, 0.4: 1}
 STEPS = 300
-RATE = 0.2  # of Adam, at its height
+RATE = 0.2  # of the descent, at its height
+BETAS = 0.9, 0.99
 WARMUP = 0.05  # of the steps, in which the rate rises; then it falls, by half a cosine
 MOST_STEPS = 2000
 
@@ -68,18 +68,38 @@ def project(
     if not 0 <= steps <= MOST_STEPS:
         raise ValueError(f"steps must be from 0 to {MOST_STEPS}, not {steps}.")
     labels = as_labels(model, CANDIDATES, "balanced" if label is None else label)
-    styles, x = _start(model, x, labels, seed, each_layer)
-    optimizer = Adam([styles], betas=(0.9, 0.99))
+    descent, x = _start(model, x, labels, seed, each_layer)
     left = {math.ceil(share * steps): count for share, count in STARTS.items()}
     for step in range(steps):
         rate = RATE * min(1, (step + 1) / (WARMUP * steps)) * 0.5 * (1 + math.cos(math.pi * step / steps))
-        yield Projection(step, *_step(model, x, optimizer, rate, left.get(step + 1)))
-    yield Projection(steps, *_step(model, x, optimizer))
+        yield Projection(step, *_step(model, x, descent, rate, left.get(step + 1)))
+    yield Projection(steps, *_step(model, x, descent))
+
+
+class _Adam:
+    """Styles `(B, starts, num_layers or 1, D)` that go downhill, of which some may be left out on the way (Kingma & Ba 2015,
+    arXiv 1412.6980)."""
+
+    def __init__(self, styles: Tensor) -> None:
+        self.styles, self.steps = styles, 0
+        self.mean, self.square = torch.zeros_like(styles), torch.zeros_like(styles)
+
+    def step(self, gradient: Tensor, rate: float) -> None:
+        self.steps += 1
+        self.mean = torch.lerp(gradient, self.mean, BETAS[0])
+        self.square = torch.lerp(gradient.square(), self.square, BETAS[1])
+        mean, square = (m / (1 - beta**self.steps) for m, beta in zip((self.mean, self.square), BETAS, strict=True))
+        self.styles = self.styles - rate * mean / (square.sqrt() + 1e-8)
+
+    def keep(self, which: Tensor) -> None:
+        """Leave these `(B, left)` of each image's styles."""
+        rows = torch.arange(len(which), device=which.device).unsqueeze(1)
+        self.styles, self.mean, self.square = (values[rows, which] for values in (self.styles, self.mean, self.square))
 
 
 @torch.inference_mode(False)
-def _start(model: HasStyles, x: Tensor, labels: Tensor, seed: int, each_layer: bool) -> tuple[Tensor, Tensor]:
-    """What is optimised, (B, starts, num_layers or 1, D): those drawn that come closest to each image; and x, to learn from."""
+def _start(model: HasStyles, x: Tensor, labels: Tensor, seed: int, each_layer: bool) -> tuple[_Adam, Tensor]:
+    """What goes downhill: those drawn that come closest to each image; and x, to learn from."""
     x = x.detach().clone()
     with torch.no_grad():
         codes = model.sample_codes(labels, generators=seeded(range(seed, seed + len(labels))))
@@ -87,38 +107,25 @@ def _start(model: HasStyles, x: Tensor, labels: Tensor, seed: int, each_layer: b
         made = model.synthesize(drawn)
         errors = torch.stack([metrics.mean_squared_error(made, one) for one in x])
     closest = errors.argsort(1)[:, : STARTS[0.0]]
-    return drawn[closest, : None if each_layer else 1].clone().requires_grad_(), x
+    return _Adam(drawn[closest, : None if each_layer else 1].clone()), x
 
 
 @torch.inference_mode(False)
 @torch.enable_grad()
 def _step(
-    model: HasStyles, x: Tensor, optimizer: Adam, rate: float = 0.0, left: int | None = None
+    model: HasStyles, x: Tensor, descent: _Adam, rate: float = 0.0, left: int | None = None
 ) -> tuple[Tensor, Tensor]:
     """The best styles of each image, and what they give; then a step at this rate, after which only so many are left."""
-    (styles,) = optimizer.param_groups[0]["params"]
+    styles = descent.styles.detach().requires_grad_()
     every = styles.expand(-1, -1, model.num_layers, -1)
     images = model.synthesize(every.flatten(0, 1)).unflatten(0, every.shape[:2])
     errors = (images - x.unsqueeze(1)).square().flatten(2).mean(2)
     best = torch.arange(len(x), device=x.device), errors.argmin(1)
     found = every[best].detach().clone(), images[best].detach()
     if rate:
-        optimizer.param_groups[0]["lr"] = rate
-        (styles.grad,) = torch.autograd.grad(errors.sum(), styles)  # none for the model's weights
-        optimizer.step()
+        (gradient,) = torch.autograd.grad(errors.sum(), styles)  # none for the model's weights
+        with torch.no_grad():
+            descent.step(gradient, rate)
     if left:
-        _keep(optimizer, errors.argsort(1)[:, :left])
+        descent.keep(errors.argsort(1)[:, :left])
     return found
-
-
-def _keep(optimizer: Adam, which: Tensor) -> None:
-    """Leave these `(B, left)` of each image's styles, and what Adam remembers of them."""
-
-    def kept(values: Tensor) -> Tensor:
-        return values[torch.arange(len(which), device=which.device).unsqueeze(1), which]
-
-    (styles,) = optimizer.param_groups[0]["params"]
-    state = optimizer.state.pop(styles)
-    fewer = kept(styles.detach()).requires_grad_()
-    optimizer.param_groups[0]["params"] = [fewer]
-    optimizer.state[fewer] = {key: kept(value) if value.ndim > 1 else value for key, value in state.items()}
