@@ -84,7 +84,7 @@ def quick() -> list[Section]:
 
 
 def drawn(model: str, key: str, kind: str) -> str:
-    """A drawing of a few bars, another one for each key; or what hides a patch."""
+    """A drawing, or a sheet, of a few bars, another one for each key; or what hides a patch."""
     channels, height, width = describe(model)["shape"]
     picture = np.full((height, width, channels if kind == "drawing" else 1), 0 if kind == "hidden" else 20, np.uint8)
     picture[5:20, 4 + len(key) : 9 + len(key)] = 1 if kind == "hidden" else 230
@@ -97,7 +97,7 @@ def address_of(one: Section) -> str:
     kinds = {key: kind.spec()["kind"] for key, kind in one.State.kinds().items()}
     values = other_state(one, model)
     for key, kind in kinds.items():
-        if kind in ("drawing", "hidden"):
+        if kind in ("drawing", "hidden", "sheet"):
             values[key] = drawn(model, key, kind)
         elif kind == "choices":
             values[key] = values[key][:1]  # few: each takes its time

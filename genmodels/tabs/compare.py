@@ -47,6 +47,11 @@ EXPERIMENTS = {
         "A picture is drawn again with one part of its sentence changed: how often is that part seen then, and how much of the rest is as it was? Beside it "
         "what is drawn from the same noise without making good what the steps miss, and from new noise.",
     ),
+    "sketch": (
+        "From a sketch",
+        "A model draws what a sketch of a test picture asks for: how much of the lines is found again in its picture? Beside it what is drawn of the class "
+        "alone, and the real pictures that were sketched.",
+    ),
     "augmentation": (
         "Augmentation",
         "Do generated pictures help? A classifier learns from a few real pictures of each class, with and without a thousand generated ones. The bundled "
@@ -70,9 +75,8 @@ def glance(state: FreeState) -> Answer:
 def experiment(name: str) -> Section:
     """A section of an experiment's results, also of one that this page doesn't know."""
     title, text = EXPERIMENTS.get(name) or (experiment_results.told(name, "title") or name, "")
-    desk, phone = experiment_results.room(name)
-    plots = {"room": [desk, phone]}
-    rows = table(*((775, 975) if desk else (32, 50)), unread=True)
+    plots = {"room": list(experiment_results.room(name))}
+    rows = table(*experiment_results.table_room(name), unread=True)
     return Section(
         f"compare.{name}", title, text, tuple, experiment_results.ResultsState, experiment_results.show(name),
         (View("words", "words"), View("plots", "plots", "", plots), *rows),
@@ -162,6 +166,7 @@ TAB = Tab(
         experiment("compress"),
         experiment("few-labels"),
         experiment("words"),
+        experiment("sketch"),
         experiment("augmentation"),
         Section(
             "compare.dataset", "Make a data set",

@@ -47,6 +47,12 @@ def room(name: str) -> tuple[int, int]:
     return desk, phone
 
 
+def table_room(name: str) -> tuple[int, int]:
+    """About how many pixels the table takes on a desk and on a phone, which show so many rows of a longer one."""
+    count = len(_show(name, ResultsState())["table"]["rows"])
+    return (min(775, 106 + 40 * count), min(975, 240 + 45 * count)) if count else (32, 50)
+
+
 def show(name: str) -> Callable[[ResultsState], Answer]:
     return functools.partial(_show, name)
 
