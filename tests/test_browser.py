@@ -101,6 +101,8 @@ new PerformanceObserver((list) => list.getEntries().forEach((e) => { if (!e.hadR
 def section(page: Page, key: str, filled: bool = True) -> Locator:
     """A section, brought into view, and once it has its first answer."""
     found = page.locator(f"[id='section-{key}']")
+    if not found.evaluate("e => e.getBoundingClientRect().top < innerHeight && e.getBoundingClientRect().bottom > 0"):
+        found.dispatch_event("wheel")  # a visitor scrolls, and the page holds its place no longer
     found.scroll_into_view_if_needed()
     if filled:
         expect(found).to_have_class(re.compile(r"\bgm-filled\b"))

@@ -108,7 +108,8 @@ def address_of(one: Section) -> str:
 #: All that a section shows on canvases, once it rests.
 SHOWN = """async (section) => {
     const all = () => [...section.main.querySelectorAll('canvas')].map((one) => `${one.className} ${one.toDataURL()}`);
-    const busy = () => section.halt?.disabled === false || section.answer?.complete === false || !section.good || section.querySelector('.gm-stale, :is(gm-films, gm-gallery):not(.gm-filled)') || !section.classList.contains('gm-filled');
+    const drawsOut = Boolean(section.drawWhenSeen); // in all steps, once the strokes rest
+    const busy = () => section.halt?.disabled === false || section.answer?.complete === false || (drawsOut && !section.answer?.complete) || !section.good || section.querySelector('.gm-stale, :is(gm-films, gm-gallery):not(.gm-filled)') || !section.classList.contains('gm-filled');
     for (let before = null, still = 0; still < 3; before = all().join()) {
         await new Promise((done) => setTimeout(done, 80));
         still = !busy() && all().join() === before ? still + 1 : 0;
