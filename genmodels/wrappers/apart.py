@@ -61,18 +61,14 @@ def begin(
     with device.one_thread():  # a pool of OpenMP's would not survive the next fork
         load()
     _keep_shared()
-    device.take_turns(
-        1
-    )  # two at once would wait for each other at Python's lock, and keep the cores from the other processes
     kind, other = (WORK, TOUCH) if os.fork() else (TOUCH, WORK)
     for _, theirs in pipes[other]:
         theirs.close()
     for _, theirs in pipes[kind]:
         threading.Thread(target=_serve, args=(theirs, find, kind), daemon=True).start()
     if kind == WORK:
-        device.take_turns(
-            1
-        )  # two at once would wait for each other at Python's lock, and keep a core from the other processes
+        # two at once would wait for each other at Python's lock, and keep a core from the other processes
+        device.take_turns(1)
         prepare()
     threading.Event().wait()  # until _serve sees the end
 

@@ -73,9 +73,9 @@ def threshold(name: str) -> float:
 @locked
 def nearest_own(name: str, pad: Pad, count: int = 4) -> Tensor:
     """Of OWN pictures that the generator makes, the ones closest to a picture, pixel by pixel at half its size."""
-    own_, small = own(name)
+    pictures, small = own(name)
     x = avg_pool2d(from_pad(name, pad)[0], 2).cpu()
-    return own_[(small - x).square().mean((1, 2, 3)).argsort()[:count]]
+    return pictures[(small - x).square().mean((1, 2, 3)).argsort()[:count]]
 
 
 @functools.lru_cache(maxsize=MODELS_KEPT)
