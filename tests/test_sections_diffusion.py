@@ -256,14 +256,17 @@ def test_the_page_is_sent_each_frame_once() -> None:
     assert all(len(part["film"]["frame"]) for part in parts)
 
 
-def test_many_steps_are_heavy_work():
-    """The page asks for them where they keep nobody from what takes less, and they give way."""
-    generate, solvers = SECTIONS["generate"], SECTIONS["solvers"]
-    key, value = generate.heavy_from
-    assert generate.spec()["heavyFrom"] == (key, value)
-    assert [generate.takes_long(generate.parse(state)) for state in ({}, {key: value - 1}, {key: value})] == [
+@pytest.mark.parametrize("name", ["generate", "words", "same"])
+def test_many_steps_are_heavy_work(name):
+    """Where many pictures are drawn at once the page asks for them where they keep nobody from what takes less, and they give way."""
+    section, (key, value) = SECTIONS[name], tab.MANY_STEPS
+    assert section.spec()["heavyFrom"] == (key, value)
+    assert [section.takes_long(section.parse(state)) for state in ({}, {key: value - 1}, {key: value})] == [
         False,
         False,
         True,
     ]
-    assert solvers.takes_long(solvers.parse({}))
+
+
+def test_what_is_heavy_is_so_in_every_state():
+    assert SECTIONS["solvers"].takes_long(SECTIONS["solvers"].parse({}))

@@ -28,6 +28,10 @@ def film(count: int, **options: object) -> View:
     return View("denoiser", "film", "What the network sees in it", {"count": count, **options})
 
 
+#: From how many steps on a sheet of pictures takes seconds.
+MANY_STEPS = ("num_inference_steps", 20)
+
+
 def section(
     key: str, title: str, text: str, models: Callable[[], Sequence[str]], *parts: object, **more: object
 ) -> Section:
@@ -84,14 +88,15 @@ TAB = Tab(
             "It starts with pure noise; at every step the network says which clean picture it sees, and a part of the noise "
             "gives way to that: first the shape, then the details. The fast models have learnt to do it in a few steps.",
             denoisers.class_models, diffusion.GenerateState, diffusion.generate, (film(16, take=True),),
-            heavy_from=("num_inference_steps", 20), task="Go back to the first step: how much of the picture is settled there?",
+            heavy_from=MANY_STEPS, task="Go back to the first step: how much of the picture is settled there?",
         ),
         section(
             "words", "Pictures from words",
             "The same, told in a sentence: every part of the picture looks at the words while the noise is removed. Compose "
             "one, or write your own with the words that it has learnt.",
             denoisers.text_models, diffusion.WordsState, diffusion.words,
-            (View("words", "words", "", {"place": "side"}), film(8)), element="gm-words-section", verb="Draw",
+            (View("words", "words", "", {"place": "side"}), film(8)), element="gm-words-section", heavy_from=MANY_STEPS,
+            verb="Draw",
             task="Ask for something that no caption ever had together.",
         ),
         section(
@@ -144,7 +149,7 @@ TAB = Tab(
             "All of these start with the same noise, and only what the network is told differs. What the noise had settled, "
             "such as the slant or the pose, mostly stays alike.",
             told, diffusion.SameState, diffusion.same,
-            (View("gallery", "gallery", "Of the same noise", {"columns": 6, "count": 11}), View("words", "words")), verb="Draw them",
+            (View("gallery", "gallery", "Of the same noise", {"columns": 6, "count": 11}), View("words", "words")), heavy_from=MANY_STEPS, verb="Draw them",
             task="Turn the guidance to 0: what is left of the differences?",
         ),
         section(
