@@ -75,11 +75,10 @@ def glance(state: FreeState) -> Answer:
 def experiment(name: str) -> Section:
     """A section of an experiment's results, also of one that this page doesn't know."""
     title, text = EXPERIMENTS.get(name) or (experiment_results.told(name, "title") or name, "")
-    plots = {"room": list(experiment_results.room(name))}
-    rows = table(*experiment_results.table_room(name), unread=True)
+    plots, rows = experiment_results.rooms(name)
     return Section(
         f"compare.{name}", title, text, tuple, experiment_results.ResultsState, experiment_results.show(name),
-        (View("words", "words"), View("plots", "plots", "", plots), *rows),
+        (View("words", "words"), View("plots", "plots", "", {"room": [*plots]}), *table(*rows, unread=True)),
     )  # fmt: skip
 
 

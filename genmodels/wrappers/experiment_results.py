@@ -30,13 +30,21 @@ def told(name: str, key: str) -> str:
         return ""
 
 
-def room(name: str) -> tuple[int, int]:
-    """About how many pixels the plots of an experiment take on a desk and on a phone, to be kept for them; 0: nothing to draw.
+#: Pixels on a desk and on a phone.
+Room = tuple[int, int]
 
-    Three panels stand side by side on a desk; names along an axis are slanted; the key breaks its lines.
-    """
+
+def rooms(name: str) -> tuple[Room, Room]:
+    """About how much the plots of an experiment and its table take, to be kept for them: as much as where there are no results, if
+    there are none."""
+    answer = _show(name, ResultsState())
+    return _room_of_plots(answer["plots"]), _room_of_table(len(answer["table"]["rows"]))
+
+
+def _room_of_plots(drawn: list[dict[str, Any]]) -> Room:
+    """Three panels stand side by side on a desk; names along an axis are slanted; the key breaks its lines."""
     desk = phone = 0
-    for plot in _show(name, ResultsState())["plots"]:
+    for plot in drawn:
         count, names = len(plot["panels"]), plot["x"]["names"]
         one = 284 + round(4.4 * max(map(len, names))) if names else 310
         keys = sum(
@@ -47,10 +55,9 @@ def room(name: str) -> tuple[int, int]:
     return desk, phone
 
 
-def table_room(name: str) -> tuple[int, int]:
-    """About how many pixels the table takes on a desk and on a phone, which show so many rows of a longer one."""
-    count = len(_show(name, ResultsState())["table"]["rows"])
-    return (min(775, 106 + 40 * count), min(975, 240 + 45 * count)) if count else (32, 50)
+def _room_of_table(rows: int) -> Room:
+    """A long one shows some of its rows, and is scrolled."""
+    return (min(775, 106 + 40 * rows), min(975, 240 + 45 * rows)) if rows else (32, 50)
 
 
 def show(name: str) -> Callable[[ResultsState], Answer]:
