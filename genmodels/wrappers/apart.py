@@ -3,7 +3,7 @@
 One process of Python makes little more of two cores than of one, as one thread computes in Python at a time: 400 direct calls
 took 5.4 s one after the other and 4.2 s in two threads, eight pictures by PixelCNN 3.7 s and 4.2 s. So the app forks before it
 imports what it serves with. What is forked loads the models, and forks again, so that both share them: one for the work of
-LANES, a turn after the other, one for what answers at once. Where nothing was forked (a GPU, a single core, an app that another server mounts, other
+LANES, one for what answers at once; each computes a turn after the other. Where nothing was forked (a GPU, a single core, an app that another server mounts, other
 systems than Linux), or if it has died, all is computed in the app's own process.
 """
 
@@ -61,14 +61,13 @@ def begin(
     with device.one_thread():  # a pool of OpenMP's would not survive the next fork
         load()
     _keep_shared()
+    device.take_turns(1)  # two would wait for each other at Python's lock, and keep a core from the other processes
     kind, other = (WORK, TOUCH) if os.fork() else (TOUCH, WORK)
     for _, theirs in pipes[other]:
         theirs.close()
     for _, theirs in pipes[kind]:
         threading.Thread(target=_serve, args=(theirs, find, kind), daemon=True).start()
     if kind == WORK:
-        # two at once would wait for each other at Python's lock, and keep a core from the other processes
-        device.take_turns(1)
         prepare()
     threading.Event().wait()  # until _serve sees the end
 
