@@ -38,6 +38,19 @@ def test_a_step_is_as_long_as_its_rate_says_whatever_the_gradient() -> None:
         assert spread == pytest.approx(0.02 * 32**-0.5, rel=0.25)
 
 
+def test_decay_takes_its_share_of_a_matrix_at_the_matrix_s_own_rate() -> None:
+    moved = []
+    for decay in (0.0, 0.1):
+        torch.manual_seed(0)
+        layer = nn.Linear(16, 16, bias=False)
+        before = layer.weight.detach().clone()
+        optimizer = Muon([{"params": [layer.weight], "muon": 5.0, "weight_decay": decay}], lr=4e-3)
+        layer.weight.grad = torch.ones(16, 16)
+        optimizer.step()
+        moved.append(layer.weight.detach())
+    torch.testing.assert_close(moved[1], moved[0] - 0.02 * 0.1 * before)
+
+
 @pytest.mark.parametrize("family", FAMILIES)
 def test_embeddings_biases_and_output_layers_stay_with_adamw(family: str) -> None:
     model = get_family(family)(get_family(family).Config.tiny())

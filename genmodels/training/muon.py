@@ -3,6 +3,9 @@
 After Jordan et al. 2024 (https://kellerjordan.github.io/posts/muon), in float32: torch's own takes 2-D weights only and
 computes in bfloat16, which takes twice as long on a processor without bfloat16 units. Kernels of convolutions count as
 matrices, (out, in x height x width). All other weights are AdamW's.
+
+Every step is equally long, however small the gradient, so over thousands of steps the weights of a network without
+normalisation grow until it learns no more: such recipes need a weight decay (0.1; Liu et al. 2025, arXiv 2502.16982).
 """
 
 from collections.abc import Callable
@@ -45,7 +48,9 @@ class Muon(torch.optim.AdamW):
         for group in self.param_groups:
             for weight in group["params"] if group.get("muon") else ():
                 if weight.grad is not None:
-                    self._move(weight, weight.grad, group["lr"] * group["muon"])
+                    rate = group["lr"] * group["muon"]
+                    weight.mul_(1 - rate * group["weight_decay"])
+                    self._move(weight, weight.grad, rate)
                     weight.grad = None
         return super().step()
 

@@ -28,11 +28,13 @@ def optimizer_of(model: Model, parameters: list[nn.Parameter], recipe: TrainConf
     """AdamW, with weight decay on matrices and kernels only; Muon for the hidden ones if the recipe says so."""
     hidden = {id(weight) for weight in hidden_weights(model)} if recipe.muon else set()
     rest = [p for p in parameters if id(p) not in hidden]
+    moved = [p for p in parameters if id(p) in hidden]
+    decay, ratio = recipe.weight_decay, recipe.muon / max(recipe.learning_rate, 1e-12)
     groups = [
-        {"params": [p for p in rest if p.ndim >= 2], "weight_decay": recipe.weight_decay},
+        {"params": [p for p in rest if p.ndim >= 2], "weight_decay": decay},
         {"params": [p for p in rest if p.ndim < 2], "weight_decay": 0.0},
-        {"params": [p for p in parameters if id(p) in hidden], "weight_decay": 0.0, "muon": recipe.muon / max(recipe.learning_rate, 1e-12)},
-    ]  # fmt: skip
+        {"params": moved, "weight_decay": decay, "muon": ratio},
+    ]
     kind = Muon if hidden else torch.optim.AdamW
     return kind([g for g in groups if g["params"]], lr=recipe.learning_rate, betas=recipe.betas, fused=True)
 
