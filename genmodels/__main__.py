@@ -510,9 +510,10 @@ def _export(options: argparse.Namespace) -> None:
 
     print(f"opset {OPSET}, computed in float32; the largest error is that against torch")
     for graph in export(options.model, options.out, options.graphs):
-        weights = "float16" if graph.half else "float32"
         print(f"{graph.path}: {told(graph.inputs)} -> {told(graph.outputs)}")
-        print(f"    {graph.path.stat().st_size / 1e6:.2f} MB, weights in {weights}, largest error {graph.error:.1e}")
+        print(
+            f"    {graph.path.stat().st_size / 1e6:.2f} MB, weights in {graph.weights}, largest error {graph.error:.1e}"
+        )
 
 
 def _export_site(options: argparse.Namespace) -> None:

@@ -1,7 +1,7 @@
 """Models as ONNX graphs, for whatever runs those: browsers, phones, other languages.
 
 A graph for each of a model's abilities: see GRAPHS. Tensors in and out as in `protocols`, the batch of any size, all that is
-computed in float32; weights are stored in float16 where that changes no picture. Noise is an input where the model would draw it. Each graph
+computed in float32; weights are stored in float16 where that changes no picture, else with as few bits as change none. Noise is an input where the model would draw it. Each graph
 is run by onnxruntime beside torch before it is given away. Needs `pip install 'genmodels[export]'`.
 
 >>> from genmodels.export import export
@@ -14,7 +14,7 @@ import copy
 import inspect
 import logging
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
@@ -36,12 +36,14 @@ if TYPE_CHECKING:
 
 OPSET = 20
 TOLERANCE = 1e-3  # of what torch computes, relative to the largest value where that is above 1
-#: The same for float16 weights, but for outputs of which nothing else is made: pictures multiply the errors of codes and styles.
-HALF_TOLERANCE = 1e-4
+#: The same for rounded weights, but for outputs of which nothing else is made: pictures multiply the errors of codes and styles.
+ROUNDED_TOLERANCE = 1e-4
 FINAL = ("images", "frames", "scores", "nats", "log_probabilities")
 EXAMPLES = 3  # with which a graph is traced and compared
 NEEDED = ("onnx", "onnxscript", "onnxruntime")
 SMALL = 64  # numbers that are worth no cast
+WHOLE, MANTISSA = "float32", 24
+BITS = (13, 15, 17)  # of those MANTISSA that are kept where float16's 11 are too few: what is left is packed the better
 
 
 class Graph(NamedTuple):
@@ -115,14 +117,14 @@ GRAPHS = {
 
 
 class Exported(NamedTuple):
-    """A graph's file; inputs and outputs: name -> shape; error: the largest against torch; half: its weights are float16."""
+    """A graph's file; inputs and outputs: name -> shape; error: the largest against torch; weights: how they are stored."""
 
     name: str
     path: Path
     inputs: dict[str, tuple[Any, ...]]
     outputs: dict[str, tuple[Any, ...]]
     error: float
-    half: bool
+    weights: str
 
 
 def export(
@@ -255,17 +257,16 @@ def _export(model: Model, graph: Graph, images: Tensor, path: Path, told: Mappin
     proto = _traced(module, names, examples, graph.outputs)
     for key, value in {**told, "graph": graph.name}.items():
         proto.metadata_props.add(key=key, value=value)
-    errors = {}
-    for half in (False,) if whole else (True, False):
-        stored = _halved(proto) if half else proto
-        errors[half] = _error(stored, dict(zip(names, examples, strict=True)), expected)
-        strict = half and not set(graph.outputs) <= set(FINAL)
-        if errors[half] <= (HALF_TOLERANCE if strict else TOLERANCE):
+    given = dict(zip(names, examples, strict=True))
+    final = set(graph.outputs) <= set(FINAL)
+    for weights, stored in [(WHOLE, proto)] if whole else _ways_to_store(proto):
+        error = _error(stored, given, expected)
+        if error <= (TOLERANCE if final or weights == WHOLE else ROUNDED_TOLERANCE):
             path.write_bytes(stored.SerializeToString())
             shapes = [{one.name: _shape(one) for one in ends} for ends in (stored.graph.input, stored.graph.output)]
-            return Exported(graph.name, path, shapes[0], shapes[1], errors[half], half)
+            return Exported(graph.name, path, shapes[0], shapes[1], error, weights)
     raise ValueError(
-        f"The graph {graph.name!r} differs from torch by {errors[False]:.2g}, more than {TOLERANCE:g}: it was not written."
+        f"The graph {graph.name!r} differs from torch by {error:.2g}, more than {TOLERANCE:g}: it was not written."
     )
 
 
@@ -297,6 +298,38 @@ def _bare(proto: "onnx.ModelProto") -> "onnx.ModelProto":
     return proto
 
 
+def _ways_to_store(proto: "onnx.ModelProto") -> "Iterator[tuple[str, onnx.ModelProto]]":
+    """How the weights are stored, and the graph with them so: the smallest first."""
+    yield "float16", _halved(proto)
+    for bits in BITS:
+        yield f"float32 of {bits} bits", _rounded(proto, bits)
+    yield WHOLE, proto
+
+
+def _weights(proto: "onnx.ModelProto") -> "Iterator[tuple[onnx.TensorProto, np.ndarray]]":
+    """Those that are worth rounding."""
+    import onnx
+
+    for weight in proto.graph.initializer:
+        values = onnx.numpy_helper.to_array(weight)
+        if values.dtype == np.float32 and values.size >= SMALL:
+            yield weight, values
+
+
+def _rounded(proto: "onnx.ModelProto", bits: int) -> "onnx.ModelProto":
+    """The same with its weights rounded to so many significant bits; the others are 0, and gzip leaves them out."""
+    import onnx
+
+    rounded = onnx.ModelProto()
+    rounded.CopyFrom(proto)
+    dropped = MANTISSA - bits
+    for weight, values in _weights(rounded):
+        # half of what is dropped is added, and carries where it has to, into the exponent, too
+        whole = (values.view(np.uint32) + (1 << (dropped - 1))) >> dropped << dropped
+        weight.CopyFrom(onnx.numpy_helper.from_array(whole.view(np.float32), weight.name))
+    return rounded
+
+
 def _halved(proto: "onnx.ModelProto") -> "onnx.ModelProto":
     """The same with its weights in float16, cast to float32 before they are used."""
     import onnx
@@ -304,10 +337,7 @@ def _halved(proto: "onnx.ModelProto") -> "onnx.ModelProto":
     half = onnx.ModelProto()
     half.CopyFrom(proto)
     casts = []
-    for weight in half.graph.initializer:
-        values = onnx.numpy_helper.to_array(weight)
-        if values.dtype != np.float32 or values.size < SMALL:
-            continue
+    for weight, values in _weights(half):
         name = weight.name
         weight.CopyFrom(onnx.numpy_helper.from_array(values.astype(np.float16), f"{name}_half"))
         casts.append(onnx.helper.make_node("Cast", [f"{name}_half"], [name], to=onnx.TensorProto.FLOAT))

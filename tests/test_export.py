@@ -1,9 +1,11 @@
 """Models as ONNX graphs: what onnxruntime makes of them is what torch computes."""
 
 import dataclasses
+import gzip
 import json
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -12,8 +14,9 @@ import pytest
 import torch
 
 from genmodels import checkpoint
+from genmodels import export as export_module
 from genmodels.__main__ import main
-from genmodels.export import SMALL, TOLERANCE, Exported, export, graphs_of
+from genmodels.export import MANTISSA, SMALL, TOLERANCE, WHOLE, Exported, export, graphs_of
 from genmodels.models.base import seeded
 from genmodels.registry import get_family
 
@@ -92,9 +95,29 @@ def check(graph: Exported, folder: Path) -> None:
     assert told["weights"] == checkpoint.Checkpoint(folder).weights_hash
     assert told["graph"] == graph.name
     assert all(shape[0] == "batch" for shape in graph.inputs.values() if shape)
-    if graph.half:
-        kept = [w for w in proto.graph.initializer if w.data_type == onnx.TensorProto.FLOAT]
-        assert all(np.prod(w.dims) < SMALL for w in kept)
+    kept = [onnx.numpy_helper.to_array(w) for w in proto.graph.initializer if w.data_type == onnx.TensorProto.FLOAT]
+    large = [values for values in kept if values.size >= SMALL]
+    if graph.weights == "float16":
+        assert not large
+    elif graph.weights != WHOLE:
+        bits = int(graph.weights.split()[-2])
+        assert not any((values.view(np.uint32) % (1 << (MANTISSA - bits))).any() for values in large)
+
+
+def test_what_float16_would_change_is_rounded_less(tiny, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (whole,) = export_decoder(tiny, tmp_path / "whole.onnx", whole=["decode"])
+    (half,) = export_decoder(tiny, tmp_path / "half.onnx")
+    assert (whole.weights, half.weights) == (WHOLE, "float16")
+    monkeypatch.setattr(export_module, "TOLERANCE", 0.3 * half.error)
+    (rounded,) = export_decoder(tiny, tmp_path / "rounded.onnx")
+    assert rounded.weights == "float32 of 13 bits"
+    assert whole.error < rounded.error < 0.3 * half.error
+    packed = [len(gzip.compress(graph.path.read_bytes())) for graph in (rounded, whole)]
+    assert packed[0] < 0.8 * packed[1]
+
+
+def export_decoder(tiny, path: Path, **options: Any) -> list[Exported]:
+    return export(tiny("vae"), path, ["decode"], **options)
 
 
 def test_noise_from_a_seed_becomes_the_sample_of_that_seed(tiny, tmp_path: Path) -> None:
