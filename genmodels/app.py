@@ -51,7 +51,6 @@ footer .divider { display: none !important; }
 """
 
 
-@core.one_look()
 def build_app() -> gr.Blocks:
     """The whole app: one page that lays itself out from a spec, each family alone at `/<key>`, and an endpoint per section."""
     spec = page.spec()

@@ -14,18 +14,17 @@ pipeline.py                                 the pipeline's code, which this libr
 film.webp, film.json, collapse.webp, collapse.json    optional: training filmed, see scripts/train_film.py
 """
 
-import contextlib
 import functools
 import hashlib
 import json
 import os
 import shutil
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextvars import ContextVar
+import time
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -60,7 +59,7 @@ BUNDLED = _bundled_roots()
 OWN = "GENMODELS_CHECKPOINTS"
 #: Those of the Hub that belong to the app's models while it runs: name -> folder. See wrappers/hub_checkpoints.py.
 JOINED: dict[str, Path] = {}
-_looked: ContextVar[dict[str, dict[str, Any] | str] | None] = ContextVar("looked", default=None)
+LOOK = 0.5  # seconds
 NO_MODELS = "none (pip install genmodels-checkpoints)"
 
 
@@ -147,19 +146,28 @@ def unreadable() -> dict[str, str]:
     return {name: config for name, config in _all_configs().items() if isinstance(config, str)}
 
 
-@contextlib.contextmanager
-def one_look() -> Iterator[None]:
-    """Within it this thread takes the bundled models to stay as they are, for what asks of them a thousand times in a second."""
-    token = _looked.set(_all_configs())
-    try:
-        yield
-    finally:
-        _looked.reset(token)
-
-
 def _all_configs() -> dict[str, dict[str, Any] | str]:
-    if (known := _looked.get()) is not None:
-        return known
+    """As they were LOOK seconds ago, at most, if no checkpoint came or went: a page asks a hundred times in a second."""
+    global _looked
+    places = (*map(str, BUNDLED), os.environ.get(OWN, ""), *JOINED)
+    which = places, [stamp(root) for root in BUNDLED if root.is_dir()]
+    if _looked is None or _looked.which != which or time.monotonic() - _looked.at > LOOK:
+        _looked = _Look(which, time.monotonic(), _read_configs())
+    return _looked.found
+
+
+class _Look(NamedTuple):
+    """What was found when, in which folders."""
+
+    which: Any
+    at: float
+    found: dict[str, dict[str, Any] | str]
+
+
+_looked: _Look | None = None
+
+
+def _read_configs() -> dict[str, dict[str, Any] | str]:
     found: dict[str, dict[str, Any] | str] = {}
     for name, folder in bundled().items():
         try:

@@ -123,15 +123,17 @@ class Collection:
 
     def draw(self, i: range) -> Tensor:
         """These pictures, uint8 `(B, C, H, W)`."""
+        *_, images = self.draw_steps(i)
+        return to_uint8(images).cpu()
+
+    def draw_steps(self, i: range) -> Iterator[Tensor]:
+        """What there is of these pictures in [-1, 1] after each step of a model that takes many; in the end they themselves."""
         what: dict[str, Any] = {}
         if self.order.captions:
             what["captions"] = [caption.text for caption in self.order.captions[i.start : i.stop]]
         else:
             what["label"] = self.labels[i.start : i.stop]
-        knobs = self.order.knobs
-        return to_uint8(
-            operations.sample(self.model, len(i), self.order.seed + i.start, batch_size=BATCH, **what, **knobs)
-        ).cpu()
+        return operations.sample_steps(self.model, len(i), self.order.seed + i.start, **what, **self.order.knobs)
 
     def rows(self, i: range, pixels: Tensor) -> list[dict[str, str]]:
         """The rows of `metadata.jsonl` that say what these pictures are."""
@@ -264,13 +266,17 @@ class Zip:
     def _put(self, path: str, content: bytes | str) -> None:
         self._archive.writestr(zipfile.ZipInfo(path), content)  # of no date: the same order is the same archive
 
-    def add(self, i: range) -> Tensor:
-        """Draw these pictures and put them in; uint8 `(B, C, H, W)`."""
-        pixels = self.collection.draw(i)
+    def add(self, i: range) -> Iterator[Tensor | None]:
+        """Draw these pictures and put them in. None after each step of a model that takes many; in the end they themselves,
+        uint8 `(B, C, H, W)`."""
+        for images in self.collection.draw_steps(i):
+            last = images
+            yield None
+        pixels = to_uint8(last).cpu()
         for k, picture in zip(i, pixels, strict=True):
             self._put(self.collection.path(k), to_png(picture))
         self.rows += self.collection.rows(i, pixels)
-        return pixels
+        yield pixels
 
     def close(self) -> bytes:
         """The whole archive, with rows and manifest."""

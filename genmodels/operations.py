@@ -1,7 +1,7 @@
 """What can be done with any model that has the abilities for it, on tensors. Images are (B, C, H, W) in [-1, 1]."""
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, TypeGuard, TypeVar, get_type_hints
 
 import torch
@@ -17,6 +17,7 @@ from genmodels.protocols import (
     ReadsCaptions,
     Reconstructs,
     Samples,
+    SamplesStepwise,
     abilities,
 )
 
@@ -118,11 +119,7 @@ def sample(
     >>> torch.allclose(alone[0], x[2], atol=1e-5)
     True
     """
-    model = require(model, Samples)
-    if n < 1 or not 0 <= seed < 2**63 - n:
-        raise ValueError(f"n must be at least 1, the seed from 0 to 2**63 - 1 - n; not {n} and {seed}.")
-    knobs = _checked_knobs(model, knobs)
-    labels = as_labels(model, n, label) if captions is None else as_tokens(model, n, captions)
+    model, labels, knobs = _asked(model, n, seed, label, captions, knobs)
     images = [
         model.sample(
             labels[i : i + batch_size], generators=seeded(range(seed + i, seed + min(i + batch_size, n))), **knobs
@@ -130,6 +127,49 @@ def sample(
         for i in range(0, n, batch_size)
     ]
     return torch.cat(images).clamp(-1, 1)
+
+
+def sample_steps(
+    model: AnyModel,
+    n: int = 16,
+    seed: int = 0,
+    label: int | Sequence[int] | str | None = "balanced",
+    *,
+    captions: Sequence[str] | None = None,
+    **knobs: Any,
+) -> Iterator[Tensor]:
+    """`sample`, all at once and step by step: what is there after each step of a model that takes many; the last one is the
+    result. Arguments and errors as there.
+
+    >>> import genmodels
+    >>> from genmodels import operations
+    >>> steps = list(operations.sample_steps(genmodels.load("diffusion-mnist-fast"), n=2))
+    >>> len(steps), steps[-1].shape
+    (4, torch.Size([2, 1, 28, 28]))
+    """
+    model, labels, knobs = _asked(model, n, seed, label, captions, knobs)
+    generators = seeded(range(seed, seed + n))
+    if isinstance(model, SamplesStepwise):
+        steps = model.sample_steps(labels, generators=generators, **knobs)
+    else:
+        steps = iter([model.sample(labels, generators=generators, **knobs)])
+    return (images.clamp(-1, 1) for images in steps)
+
+
+def _asked(
+    model: AnyModel,
+    n: int,
+    seed: int,
+    label: int | Sequence[int] | str | None,
+    captions: Sequence[str] | None,
+    knobs: dict[str, Any],
+) -> tuple[Samples, Tensor, dict[str, Any]]:
+    """The model, its labels or tokens, and its knobs, checked."""
+    model = require(model, Samples)
+    if n < 1 or not 0 <= seed < 2**63 - n:
+        raise ValueError(f"n must be at least 1, the seed from 0 to 2**63 - 1 - n; not {n} and {seed}.")
+    knobs = _checked_knobs(model, knobs)
+    return model, as_labels(model, n, label) if captions is None else as_tokens(model, n, captions), knobs
 
 
 def _checked_knobs(model: Samples, knobs: dict[str, Any]) -> dict[str, Any]:

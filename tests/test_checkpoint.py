@@ -5,6 +5,7 @@ import json
 import math
 import os
 import resource
+import shutil
 import stat
 import sys
 from pathlib import Path
@@ -92,6 +93,7 @@ def test_what_is_put_among_the_bundled_models_is_there_at_once(tmp_path, monkeyp
 def test_configs_are_read_again_once_they_have_changed(folder, monkeypatch):
     """One that broke is among the unreadable ones, until it is whole again; one that is asked for by itself is a copy."""
     monkeypatch.setattr(checkpoint, "BUNDLED", [folder.parent])
+    monkeypatch.setattr(checkpoint, "LOOK", 0)
     values = checkpoint.configs()["model"]
     assert values["data"]["name"] == "bars"
     assert checkpoint.configs()["model"] is values, "not read a second time"
@@ -106,6 +108,19 @@ def test_configs_are_read_again_once_they_have_changed(folder, monkeypatch):
     (folder / "config.json").write_text(whole)
     assert checkpoint.unreadable() == {}
     assert checkpoint.configs()["model"]["data"]["name"] == "other"
+
+
+def test_configs_are_looked_at_once_in_a_while_but_for_what_came_or_went(folder, monkeypatch):
+    monkeypatch.setattr(checkpoint, "BUNDLED", [folder.parent])
+    monkeypatch.setattr(checkpoint, "LOOK", 60)
+    assert checkpoint.configs()["model"]["data"]["name"] == "bars"
+    looks = []
+    monkeypatch.setattr(checkpoint, "_read_configs", lambda: looks.append(1) or {})
+    assert list(checkpoint.configs()) == ["model"]
+    assert not looks
+    shutil.copytree(folder, folder.parent / "another")
+    assert not checkpoint.configs()
+    assert looks
 
 
 def test_what_is_found_is_not_sought_elsewhere(folder, monkeypatch):

@@ -7,6 +7,7 @@ LANES, one for what answers at once; each computes a turn after the other. Where
 systems than Linux), or if it has died, all is computed in the app's own process.
 """
 
+import contextlib
 import gc
 import itertools
 import logging
@@ -85,8 +86,11 @@ def begun() -> bool:
 
 def at_once(key: str, state: Any, answer: Callable[[Any], Any]) -> Any:
     """The answer of a section that takes one step, computed there if there is another process."""
-    [found] = _steps(TOUCH, key, state, one_step(answer))
-    return found
+    if TOUCH not in _free:
+        return answer(state)
+    with _connected(TOUCH) as end:
+        end.send(_question(key, state))
+        return _told(end)
 
 
 def one_step(answer: Callable[[Any], Any]) -> Answers:
@@ -100,16 +104,31 @@ def one_step(answer: Callable[[Any], Any]) -> Answers:
 
 def steps(key: str, state: Any, answer: Answers) -> Iterator[Any]:
     """The answers of a section, computed there if there is another process; closing them ends the work within a step."""
-    return _steps(WORK, key, state, answer)
-
-
-def _steps(kind: str, key: str, state: Any, answer: Answers) -> Iterator[Any]:
-    if (free := _free.get(kind)) is None:
+    if WORK not in _free:
         yield from answer(state)
         return
+    with _connected(WORK) as end:
+        end.send(_question(key, state))
+        while (value := _told(end)) is not None:
+            try:
+                yield value
+            except GeneratorExit:
+                end.send(False)
+                raise
+            end.send(True)
+
+
+def _question(key: str, state: Any) -> Any:
+    return key, state, dict(checkpoint.JOINED)
+
+
+@contextlib.contextmanager
+def _connected(kind: str) -> Iterator[Connection]:
+    """A connection of one's own to a process. If that has died, it is asked no more."""
+    free = _free[kind]
     end = free.get()
     try:
-        yield from _asked(end, (key, state, dict(checkpoint.JOINED)))
+        yield end
     except (EOFError, ConnectionError):
         log.error("The process for %s has ended; from now on the app computes it itself.", kind)
         _free.pop(kind, None)
@@ -118,22 +137,14 @@ def _steps(kind: str, key: str, state: Any, answer: Answers) -> Iterator[Any]:
         free.put(end)  # also one that is broken: who waits for it is told
 
 
-def _asked(end: Connection, question: Any) -> Iterator[Any]:
-    end.send(question)
-    while True:
-        kind, value = end.recv()
-        if kind == "refused":
-            raise Refused(*value)
-        if kind == "failed":
-            raise RuntimeError(FAILED)
-        if kind == "done":
-            return
-        try:
-            yield value
-        except GeneratorExit:
-            end.send(False)
-            raise
-        end.send(True)
+def _told(end: Connection) -> Any:
+    """The next answer; None: there are no more. Raises what it says if there is none."""
+    kind, value = end.recv()
+    if kind == "refused":
+        raise Refused(*value)
+    if kind == "failed":
+        raise RuntimeError(FAILED)
+    return value
 
 
 def _serve(end: Connection, find: Callable[[str], Answers], kind: str) -> None:
@@ -144,35 +155,37 @@ def _serve(end: Connection, find: Callable[[str], Answers], kind: str) -> None:
             checkpoint.JOINED.update(joined)
             for name in checkpoint.JOINED.keys() - joined.keys():
                 checkpoint.JOINED.pop(name, None)
-            end_of = _step_by_step(end, _found(find, key, state))
-            if end_of:
-                end.send(end_of)
+            answers = _found(find, key, state)
+            if kind == TOUCH:
+                end.send(_next(answers))
+            else:
+                _step_by_step(end, answers)
             if kind == WORK or not end.poll(REST):
                 give_back()
     except (EOFError, ConnectionError):
         os._exit(0)
 
 
+def _step_by_step(end: Connection, answers: Iterator[Any]) -> None:
+    """While an answer travels, the next one is computed; until they end, or nobody wants more."""
+    end.send(told := _next(answers))
+    while told[0] == "answer":
+        told = _next(answers)
+        if not end.recv():
+            return answers.close()  # type: ignore[attr-defined]
+        end.send(told)
+
+
+def _next(answers: Iterator[Any]) -> tuple[str, Any]:
+    try:
+        answer = next(answers, None)
+    except ValueError as error:
+        return "refused", (str(error), getattr(error, "field", ""))
+    except Exception:
+        log.exception("A section failed")
+        return "failed", None
+    return ("done", None) if answer is None else ("answer", answer)
+
+
 def _found(find: Callable[[str], Answers], key: str, state: Any) -> Iterator[Any]:
     yield from find(key)(state)
-
-
-def _step_by_step(end: Connection, answers: Iterator[Any]) -> tuple[str, Any] | None:
-    """How it ended; None if nobody wants more. While an answer travels, the next one is computed."""
-    sent = False
-    while True:
-        ended: tuple[str, Any] | None = None
-        try:
-            answer = next(answers, None)
-        except ValueError as error:
-            ended = "refused", (str(error), getattr(error, "field", ""))
-        except Exception:
-            log.exception("A section failed")
-            ended = "failed", None
-        if sent and not end.recv():
-            answers.close()  # type: ignore[attr-defined]
-            return None
-        if ended or answer is None:
-            return ended or ("done", None)
-        end.send(("answer", answer))
-        sent = True

@@ -16,7 +16,6 @@ import torch
 from torch import Tensor
 
 from genmodels import checkpoint, operations, registry
-from genmodels.checkpoint import one_look as one_look
 from genmodels.data import DATASETS
 from genmodels.device import AHEAD, at, devices, here, lent, turn
 from genmodels.memory import few_arenas as few_arenas

@@ -23,7 +23,7 @@ from genmodels.wrappers.section import Answer, Whole, packed
 from genmodels.wrappers.state import EACH, NOT_TOLD, State, class_label, seed, told_class, whole
 
 MOST, PREVIEW = 500, 16
-FEW, A_STEP = 4, 0.4  # pictures at first; seconds that one step should take
+FEW, A_STEP = 4, 0.2  # pictures at first; seconds that one step should take at most
 #: How often a sentence says nothing of cloak, head, weapon or shield.
 LEFT_OUT = 0.5
 WHEN = (
@@ -94,6 +94,8 @@ def make(state: DataSetState) -> Iterator[Answer]:
     archive = image_folder.Zip(_begun(state, model, label))
     shown: list[Tensor] = []
     for done, pixels in locked_steps(_filled(archive, state.n)):
+        if pixels is None:
+            continue
         told: Answer = {"progress": f"{done} of {state.n} drawn"}
         if sum(map(len, shown)) < PREVIEW:
             shown.append(pixels)
@@ -116,15 +118,19 @@ def _begun(state: DataSetState, model: AnyModel, label: int | str | None) -> Col
     return Collection(order(state.model, model, state.n, state.seed, label), model)
 
 
-def _filled(archive: image_folder.Zip, n: int) -> Iterator[tuple[int, Tensor]]:
-    """More at a time until that takes A_STEP: others have their turn in between."""
+def _filled(archive: image_folder.Zip, n: int) -> Iterator[tuple[int, Tensor | None]]:
+    """Step by step, so that others have their turns in between: how many are drawn, and those that are new, if any are.
+    More at a time until a step takes long."""
     done, size = 0, FEW
     while done < n:
-        start, i = time.perf_counter(), range(done, min(done + size, n))
-        pixels, done = archive.add(i), i.stop
-        if time.perf_counter() - start < A_STEP / 2:
+        i, longest, start = range(done, min(done + size, n)), 0.0, time.perf_counter()
+        for pixels in archive.add(i):
+            longest = max(longest, time.perf_counter() - start)
+            done = done if pixels is None else i.stop
+            yield done, pixels
+            start = time.perf_counter()
+        if longest < A_STEP / 2:
             size = min(2 * size, image_folder.BATCH)
-        yield done, pixels
 
 
 def verdict() -> str:
