@@ -104,7 +104,7 @@ def devices() -> tuple[torch.device, ...]:
     return (device(),)
 
 
-#: Seconds of computing after which work is long; those by which what answers at once goes ahead; how long long work gives way
+#: Seconds of computing after which work is long; those by which first steps, and what answers at once, go ahead; how long long work gives way
 #: before a step: so many times as long as its last one took, and no longer than PATIENCE.
 LONG, AHEAD, GIVES_WAY, PATIENCE = 1.5, 1.0, 30.0, 3.0
 
@@ -128,7 +128,7 @@ class Work:
         """When its next step is due: the earliest goes first."""
         if self.is_long:
             return time.monotonic() + min(PATIENCE, GIVES_WAY * self.step)
-        return self.begun + self.seconds
+        return self.begun if self.seconds else self.begun - AHEAD
 
 
 class _Held(threading.local):
@@ -204,13 +204,13 @@ def turn(work: Work) -> Iterator[None]:
 class _Turns:
     """Who computes next: the work whose next step is due first.
 
-    That is who came first, but work gives way to what comes later by as long as it has computed already, and what answers at
-    once goes AHEAD. Long work gives way before each of its steps, and goes on all the same; nor does it run beside work that is
+    That is who came first, so that it is done first, but for first steps, which are soon seen, and what answers at once: these go
+    AHEAD. Long work gives way before each of its steps, and goes on all the same; nor does it run beside work that is
     not long, which would be slower for it. Between two of its steps work is nowhere in the line: for GRACE, while its step is
     sent, none that is due later takes its place.
     """
 
-    GRACE = 0.02
+    GRACE = 0.1  # seconds
 
     def __init__(self, count: int) -> None:
         self.free, self.waiting = count, list[tuple[float, int]]()

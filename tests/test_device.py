@@ -143,8 +143,8 @@ def test_one_computation_at_a_time_on_a_device():
     assert order == ["elsewhere", "before", "after"]
 
 
-def test_who_has_computed_least_comes_first():
-    """Work gives way to what comes later by as long as it has computed already, but not for ever."""
+def test_first_steps_come_first_and_long_work_comes_last():
+    """But not after all that may still come."""
     turns, order, threads = device._Turns(1), [], []
 
     def work(seconds: float) -> device.Work:
@@ -174,15 +174,16 @@ def test_who_has_computed_least_comes_first():
 
 
 def test_work_keeps_its_place_from_step_to_step():
-    """It gives way once, by what it has computed, and not before each of its steps; what answers at once goes ahead."""
+    """Who came first is done first, but for first steps, which are soon seen, and what answers at once."""
     where = torch.device("cpu")
     earlier, later, at_once = device.Work(where), device.Work(where), device.Work(where, ahead=device.AHEAD)
-    earlier.begun -= 2.0
+    earlier.begun -= 0.5
     earlier.seconds = earlier.step = 1.2
-    assert at_once.due() < later.due()
-    assert earlier.due() < later.due() - 0.5
+    assert at_once.due() < later.due() < earlier.due()
+    later.seconds = later.step = 0.1
+    assert earlier.due() < later.due()
     earlier.seconds += 0.1
-    assert earlier.due() < later.due() - 0.5
+    assert earlier.due() < later.due()
 
 
 def test_long_work_gives_way_by_the_length_of_its_steps():

@@ -27,6 +27,7 @@ from genmodels.wrappers.state import Refused
 
 LANES = ("cpu", "heavy", "network")
 REST = 1.0  # seconds without a question, after which memory goes back
+UNDER_WAY = 3  # answers that were sent and not yet taken: the app has others to serve, and work need not wait for it
 FAILED = "The work failed; the log says why."
 log = logging.getLogger(__name__)
 
@@ -35,6 +36,8 @@ Answers = Callable[[Any], Iterator[Any]]
 WORK, TOUCH = "work", "touch"
 #: The free connections to each of the other processes, each for one answer at a time.
 _free: "dict[str, queue.SimpleQueue[Connection]]" = {}
+#: Those of whom somebody left in the middle.
+_left: "set[Connection]" = set()
 
 
 def begin(
@@ -113,6 +116,7 @@ def steps(key: str, state: Any, answer: Answers) -> Iterator[Any]:
             try:
                 yield value
             except GeneratorExit:
+                _left.add(end)
                 end.send(False)
                 raise
             end.send(True)
@@ -128,6 +132,10 @@ def _connected(kind: str) -> Iterator[Connection]:
     free = _free[kind]
     end = free.get()
     try:
+        if end in _left:  # what was under way to who left
+            while end.recv()[0] != "left":
+                pass
+            _left.discard(end)
         yield end
     except (EOFError, ConnectionError):
         log.error("The process for %s has ended; from now on the app computes it itself.", kind)
@@ -167,13 +175,18 @@ def _serve(end: Connection, find: Callable[[str], Answers], kind: str) -> None:
 
 
 def _step_by_step(end: Connection, answers: Iterator[Any]) -> None:
-    """While an answer travels, the next one is computed; until they end, or nobody wants more."""
-    end.send(told := _next(answers))
-    while told[0] == "answer":
-        told = _next(answers)
-        if not end.recv():
-            return answers.close()  # type: ignore[attr-defined]
+    """While answers travel, so many as UNDER_WAY at most, the next one is computed; until they end, or nobody wants more."""
+    under_way, told = 0, _next(answers)
+    while True:
+        while under_way and (under_way == UNDER_WAY or told[0] != "answer" or end.poll()):
+            if not end.recv():
+                answers.close()  # type: ignore[attr-defined]
+                return end.send(("left", None))
+            under_way -= 1
         end.send(told)
+        if told[0] != "answer":
+            return None
+        under_way, told = under_way + 1, _next(answers)
 
 
 def _next(answers: Iterator[Any]) -> tuple[str, Any]:
