@@ -853,9 +853,9 @@ def test_axe_finds_nothing_serious(visit: Callable[..., Page], tab: str) -> None
         for dark in (False, True):
             page.evaluate("dark => document.body.classList.toggle('dark', dark)", dark)
             page.wait_for_timeout(400)
-            found = axe.Axe().run(
-                page, context={"exclude": [["tbody tr:nth-child(n+4)"]]}, options={"resultTypes": ["violations"]}
-            )  # rows are alike
+            # rows are alike; and the other theme has other colours, nothing else
+            options = {"resultTypes": ["violations"]} | ({"runOnly": ["color-contrast"]} if dark else {})
+            found = axe.Axe().run(page, context={"exclude": [["tbody tr:nth-child(n+4)"]]}, options=options)
             serious = [one for one in found.response["violations"] if one["impact"] in ("serious", "critical")]
             assert serious == [], f"{size}, {'dark' if dark else 'light'}"
 
