@@ -151,6 +151,20 @@ def test_as_a_section():
     assert torch.equal(first, to_uint8(operations.sample(model, 1, seed=5, label=6))[0])
 
 
+@pytest.mark.parametrize(("family", "steps"), [("pixelcnn", 8), ("vae", 1)])
+def test_between_the_steps_of_a_picture_others_have_their_turns(tmp_path, family: str, steps: int):
+    """Row by row, of one that writes so; and the pictures are those of one go."""
+    folder = checkpoint.save(
+        build(family), tmp_path / "model", data={"name": "bars", "shape": [1, 8, 8], "classes": NAMES}
+    )
+    filled = collection(str(folder), n=4)
+    *before, (done, pixels) = data_sets._filled(image_folder.Zip(filled), 4)
+    assert before == [(0, None)] * steps
+    assert done == 4
+    assert torch.equal(pixels, filled.draw(range(4)))
+    assert torch.equal(pixels, to_uint8(operations.sample(filled.model, 4)))
+
+
 @needs_models
 def test_more_than_a_zip_holds_is_refused():
     with pytest.raises(ValueError, match="must be a whole number from 1 to 500, not 501"):
