@@ -156,13 +156,14 @@ def placed(answer: Callable[P, R]) -> Callable[P, R]:
 
 
 def placed_steps(
-    answer: Callable[P, Iterator[Step]], long: Callable[P, bool] = lambda *_, **__: False
+    answer: Callable[P, Iterator[Step]], long: Callable[P, bool] = lambda *_, **__: False, threads: int = 1
 ) -> Callable[P, Iterator[Step]]:
-    """`placed` for an answer that comes step by step. long: whether it takes seconds even alone, and gives way to what doesn't."""
+    """`placed` for an answer that comes step by step. long: whether it takes seconds even alone, and gives way to what doesn't.
+    threads: see `device.Work`."""
 
     @functools.wraps(answer)
     def on_one(*args: P.args, **kwargs: P.kwargs) -> Iterator[Step]:
-        with lent(long=long(*args, **kwargs)) as work:
+        with lent(long=long(*args, **kwargs), threads=threads) as work:
             with at(work):
                 steps = iter(answer(*args, **kwargs))
             while True:
