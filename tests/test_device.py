@@ -237,38 +237,6 @@ def test_nobody_who_has_computed_more_steps_in_between_two_steps(monkeypatch):
     assert order == ["light"] * 3 + ["heavy"]
 
 
-@pytest.mark.parametrize(
-    ("setting", "wanted", "long", "threads"),
-    [
-        (None, 1, False, 1),
-        (None, 2, False, 2),
-        (None, 9, False, 4),
-        (None, 2, True, 1),
-        ("3", 2, False, 3),
-        ("1", 2, False, 1),
-    ],
-)
-def test_work_takes_the_threads_that_make_it_faster(setting, wanted, long, threads, monkeypatch):
-    """But no more than there are cores, nor beside others if it is long; what the user says holds for all."""
-    monkeypatch.setattr(device, "_turns", {})
-    monkeypatch.setattr(device, "own_cores", lambda: 4)
-    before = torch.get_num_threads()
-    monkeypatch.delenv("OMP_NUM_THREADS")
-    if setting:
-        monkeypatch.setenv("OMP_NUM_THREADS", setting)
-
-    def answer() -> Iterator[int]:
-        yield from core.locked_steps(iter([0]))
-        yield core.locked(torch.get_num_threads)()
-
-    try:
-        *_, found = core.placed_steps(answer, long=lambda: long, threads=wanted)()
-        assert found == threads
-        assert core.locked(torch.get_num_threads)() == (3 if setting == "3" else 1)
-    finally:
-        torch.set_num_threads(before)
-
-
 @pytest.mark.parametrize(("setting", "threads"), [(None, 1), ("2", 2)])
 def test_a_computation_takes_one_thread_unless_the_user_says_otherwise(setting, threads, monkeypatch):
     """And as many run at once as there are cores for."""

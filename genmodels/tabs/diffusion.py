@@ -35,8 +35,8 @@ MANY_STEPS = ("num_inference_steps", 20)
 def section(
     key: str, title: str, text: str, models: Callable[[], Sequence[str]], *parts: object, **more: object
 ) -> Section:
-    """A section whose answers come step by step; a step is one pass of large convolutions, or two."""
-    settings = {"work": True, "element": "gm-steps", "threads": 2} | more
+    """A section whose answers come step by step."""
+    settings = {"work": True, "element": "gm-steps"} | more
     return Section(f"{FAMILY}.{key}", title, text, models, *parts, **settings)  # type: ignore[arg-type]
 
 
@@ -142,7 +142,7 @@ TAB = Tab(
             "old photographs are restored and small ones enlarged.",
             repair.models, repair.RepairState, repair.repair,
             (View("gallery", "gallery", "Closest to yours", {"columns": 3, "count": 6, "lines": 2, "take": True}), View("words", "words")),
-            verb="Damage and mend", threads=1, task="Find a damage that the filter mends better than any network, and one that it can’t.",
+            verb="Damage and mend", task="Find a damage that the filter mends better than any network, and one that it can’t.",
         ),
         section(
             "same", "Same noise, told otherwise",

@@ -156,14 +156,13 @@ def placed(answer: Callable[P, R]) -> Callable[P, R]:
 
 
 def placed_steps(
-    answer: Callable[P, Iterator[Step]], long: Callable[P, bool] = lambda *_, **__: False, threads: int = 1
+    answer: Callable[P, Iterator[Step]], long: Callable[P, bool] = lambda *_, **__: False
 ) -> Callable[P, Iterator[Step]]:
-    """`placed` for an answer that comes step by step. long: whether it takes seconds even alone, and gives way to what doesn't.
-    threads: see `device.Work`."""
+    """`placed` for an answer that comes step by step. long: whether it takes seconds even alone, and gives way to what doesn't."""
 
     @functools.wraps(answer)
     def on_one(*args: P.args, **kwargs: P.kwargs) -> Iterator[Step]:
-        with lent(long=long(*args, **kwargs), threads=threads) as work:
+        with lent(long=long(*args, **kwargs)) as work:
             with at(work):
                 steps = iter(answer(*args, **kwargs))
             while True:

@@ -47,7 +47,6 @@ class Section:
     key: "vae.map", and the endpoint "vae_map". models: the names that it works with, asked when the page is laid out; of one
     family or of several, or none if the state is a FreeState.
     heavy_from: a key, and its value from which on a work section's answers take seconds, and are of the lane HEAVY.
-    threads: with how many its work is faster than with one, on a CPU of as many cores.
     answer: of a touch section, one network pass, the whole answer; of a work section an iterator of answers, each with
     what is new, the last one (with "done": True) complete. element: what draws the section if not the general one.
     """
@@ -63,17 +62,13 @@ class Section:
     work: bool = False
     lane: str = "cpu"
     heavy_from: tuple[str, int] | None = None
-    threads: int = 1
     task: str = ""  # what to try, one sentence
     verb: str = "Generate"  # on the button of a work section
     hidden: bool = False  # asked by another section's element, and not laid out
 
     def __post_init__(self) -> None:
-        if self.work:
-            answer = placed_steps(self.answer, long=self.takes_long, threads=self.threads)
-        else:
-            answer = placed(self.answer)
-        object.__setattr__(self, "answer", answer)
+        placed_answer = placed_steps(self.answer, long=self.takes_long) if self.work else placed(self.answer)
+        object.__setattr__(self, "answer", placed_answer)
 
     def takes_long(self, state: AnyState) -> bool:
         """Whether the answer takes seconds even alone."""
