@@ -89,9 +89,9 @@ def begun() -> bool:
 
 def at_once(key: str, state: Any, answer: Callable[[Any], Any]) -> Any:
     """The answer of a section that takes one step, computed there if there is another process."""
-    if TOUCH not in _free:
+    if (free := _free.get(TOUCH)) is None:
         return answer(state)
-    with _connected(TOUCH) as end:
+    with _connected(TOUCH, free) as end:
         end.send(_question(key, state))
         return _told(end)
 
@@ -107,10 +107,10 @@ def one_step(answer: Callable[[Any], Any]) -> Answers:
 
 def steps(key: str, state: Any, answer: Answers) -> Iterator[Any]:
     """The answers of a section, computed there if there is another process; closing them ends the work within a step."""
-    if WORK not in _free:
+    if (free := _free.get(WORK)) is None:
         yield from answer(state)
         return
-    with _connected(WORK) as end:
+    with _connected(WORK, free) as end:
         end.send(_question(key, state))
         while (value := _told(end)) is not None:
             try:
@@ -127,9 +127,8 @@ def _question(key: str, state: Any) -> Any:
 
 
 @contextlib.contextmanager
-def _connected(kind: str) -> Iterator[Connection]:
+def _connected(kind: str, free: "queue.SimpleQueue[Connection]") -> Iterator[Connection]:
     """A connection of one's own to a process. If that has died, it is asked no more."""
-    free = _free[kind]
     end = free.get()
     try:
         if end in _left:  # what was under way to who left
