@@ -97,11 +97,28 @@ def test_who_leaves_ends_the_work_within_a_step(tmp_path):
             next(walk)
             walk.close()
         assert [answer["i"] for answer in asked(1)] == [0]
-        time.sleep(0.5)  # the steps under way, of which each closed walk has one
+        time.sleep(0.5)  # the answers under way, and a step of each closed walk
         after = taken()
-        assert after <= 5 * 2 + 1
+        assert after <= 5 * (apart.UNDER_WAY + 1) + 1
         time.sleep(0.3)
         assert taken() == after
+        """,
+    )
+
+
+def test_no_more_is_computed_ahead_than_may_be_under_way(tmp_path):
+    """Whoever takes the answers, takes them all in order."""
+    play(
+        tmp_path,
+        """
+        walk = asked(10**6)
+        assert [next(walk)["i"] for _ in range(10)] == list(range(10))
+        time.sleep(0.5)
+        assert taken() == 9 + apart.UNDER_WAY + 1
+        walk.close()
+        time.sleep(0.3)
+        assert taken() == 9 + apart.UNDER_WAY + 1
+        assert [answer["i"] for answer in asked(4)] == [0, 1, 2, 3]
         """,
     )
 
