@@ -214,6 +214,7 @@ def test_a_family_whose_config_was_mended_reads_again(tmp_path: Path, monkeypatc
     for name in ("vae-mnist", "flow-mnist"):
         shutil.copytree(checkpoint.find(name), tmp_path / name)
     monkeypatch.setattr(checkpoint, "BUNDLED", [tmp_path])
+    monkeypatch.setattr(checkpoint, "LOOK", 0)
     config = tmp_path / "flow-mnist/config.json"
     whole = config.read_text()
     config.write_text("{")

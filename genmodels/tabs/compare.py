@@ -108,7 +108,7 @@ TAB = Tab(
             "Each model by how long sixteen pictures take and how far its pictures are from real ones, both on a scale of "
             "powers of ten. Down and to the left is better.",
             on_record.everyone, tradeoff.TradeoffState, tradeoff.tradeoff,
-            (View("words", "words"), View("plots", "plot", "", {"tall": True, "room": [430, 337]}), View("words", "missing")), element="gm-tradeoff",
+            (View("words", "words"), View("plots", "plot", "", {"tall": True, "room": [477, 337]}), View("words", "missing")), element="gm-tradeoff",
             task="Point at a model to see its pictures; press it to open its family.",
         ),
         Section(
@@ -119,7 +119,7 @@ TAB = Tab(
             (
                 View("many", "pictures", "", {"place": "side"}),
                 View("gallery", "all", "The pictures", {"columns": outsiders.SHOWN, "count": outsiders.PICTURES}),
-                View("rankings", "rankings", "", {"columns": outsiders.SHOWN, "room": [1014, 832]}),
+                View("rankings", "rankings", "", {"columns": outsiders.SHOWN, "room": [1014, 856]}),
                 View("words", "words"),
             ),
             element="gm-steps", work=True, verb="Rank them",
@@ -127,7 +127,7 @@ TAB = Tab(
         ),
         Section("compare.samples", "Pictures of a model", "Some that its checkpoint keeps, without loading it.",
                 on_record.everyone, State, bundled_samples.samples, hidden=True),
-        Section("compare.glance", "At a glance", "", tuple, FreeState, glance, table(810, 920, whole=True)),
+        Section("compare.glance", "At a glance", "", tuple, FreeState, glance, table(810, 942, whole=True)),
         measured("size", "Size", "How large each model is, and how long it was trained.", comparison.size),
         measured(
             "quality", "Quality",

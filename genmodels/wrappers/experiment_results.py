@@ -57,7 +57,7 @@ def _room_of_plots(drawn: list[dict[str, Any]]) -> Room:
 
 def _room_of_table(rows: int) -> Room:
     """A long one shows some of its rows, and is scrolled."""
-    return (min(775, 106 + 40 * rows), min(975, 240 + 45 * rows)) if rows else (32, 50)
+    return (min(775, 106 + 40 * rows), min(990, 240 + 45 * rows)) if rows else (32, 50)
 
 
 def show(name: str) -> Callable[[ResultsState], Answer]:
