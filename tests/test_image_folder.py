@@ -166,6 +166,16 @@ def test_between_the_steps_of_a_picture_others_have_their_turns(tmp_path, family
 
 
 @needs_models
+def test_who_leaves_is_noticed_at_the_next_step():
+    """And not when a whole batch is drawn: there is an answer after each row of a PixelCNN."""
+    section = page.sections()["compare.dataset"]
+    answers = section.answer(section.parse({"model": "pixelcnn-mnist", "n": 4}))
+    assert [next(answers)["progress"] for _ in range(28)] == ["0 of 4 drawn"] * 28
+    assert next(answers)["progress"] == "4 of 4 drawn"
+    answers.close()
+
+
+@needs_models
 def test_more_than_a_zip_holds_is_refused():
     with pytest.raises(ValueError, match="must be a whole number from 1 to 500, not 501"):
         page.sections()["compare.dataset"].parse({"n": 501})

@@ -16,7 +16,7 @@ from genmodels.data import to_float
 from genmodels.experiments import results
 from genmodels.image_folder import Caption, Collection, Order, Reader
 from genmodels.operations import reads_captions
-from genmodels.protocols import AnyModel, Classifies, Samples
+from genmodels.protocols import AnyModel, Classifies, Samples, SamplesStepwise
 from genmodels.wrappers.core import class_index, describe, get_model, load_model, locked, locked_steps
 from genmodels.wrappers.prompts import phrases
 from genmodels.wrappers.section import Answer, Whole, packed
@@ -94,9 +94,11 @@ def make(state: DataSetState) -> Iterator[Answer]:
     archive = image_folder.Zip(_begun(state, model, label))
     shown: list[Tensor] = []
     for done, pixels in locked_steps(_filled(archive, state.n)):
-        if pixels is None:
-            continue
         told: Answer = {"progress": f"{done} of {state.n} drawn"}
+        if pixels is None:
+            if isinstance(model, SamplesStepwise):  # whoever has left is noticed between two answers
+                yield told
+            continue
         if sum(map(len, shown)) < PREVIEW:
             shown.append(pixels)
             told["pictures"] = packed(torch.cat(shown)[:PREVIEW])
