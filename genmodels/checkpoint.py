@@ -438,14 +438,19 @@ def started(source: Source, family: str, changes: Mapping[str, Any]) -> Model:
 
 
 class _Undrawn(TorchFunctionMode):
-    """Leaves out the first weights of a model, which nobody reads: on the meta device normal_ even imports half of torch."""
+    """Leaves out the first weights of a model, which nobody reads, and on the meta device their arithmetic, too: it would
+    import half of torch, and sympy."""
 
     DRAWS = (nn.init.normal_, nn.init.uniform_, nn.init.kaiming_uniform_, Tensor.normal_, Tensor.uniform_)
+    COUNTS = (torch.arange, torch.linspace)
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        options = kwargs or {}
         if func in self.DRAWS:
-            return (kwargs or {}).get("tensor", args[0] if args else None)
-        return func(*args, **(kwargs or {}))
+            return options.get("tensor", args[0] if args else None)
+        if func in self.COUNTS and "device" not in options and torch.get_default_device().type == "meta":
+            return func(*args, **options, device="cpu").to("meta")
+        return func(*args, **options)
 
 
 def _keys_by_file(family: type[Model], keys: Iterable[str]) -> dict[str, dict[str, str]]:

@@ -1,8 +1,8 @@
 """The start of the app, before Gradio is imported: that takes two seconds, in which other processes load the models."""
 
 import functools
-from importlib import import_module
 
+from genmodels import uncompiled
 from genmodels.tabs import page
 from genmodels.wrappers import apart, core, hub_checkpoints, on_record, race
 
@@ -31,7 +31,7 @@ def prepare() -> None:
 
 def load(pause: float = 0) -> None:
     """All that takes seconds when it is first computed with. pause: seconds between two models."""
-    import_module("genmodels.models.pipeline")  # diffusers
+    uncompiled.import_module("genmodels.models.pipeline")  # diffusers
     core.load_all(pause)
 
 

@@ -52,9 +52,11 @@ class Embedding(nn.Module):
 
     def __init__(self, channels: int, grey_levels: int, dim: int) -> None:
         super().__init__()
-        level, harmonic = torch.arange(grey_levels)[:, None] / grey_levels, torch.arange(1, dim + 1)
-        signs = torch.randn(channels, 1, dim).sign()
-        self.table = nn.Parameter((math.pi * level * harmonic).cos() * signs / math.sqrt(channels))
+        self.table = nn.Parameter(torch.empty(channels, grey_levels, dim))
+        if not self.table.is_meta:  # an outline has a shape alone
+            level, harmonic = torch.arange(grey_levels)[:, None] / grey_levels, torch.arange(1, dim + 1)
+            signs = torch.randn(channels, 1, dim).sign()
+            self.table.data = (math.pi * level * harmonic).cos() * signs / math.sqrt(channels)
 
     def forward(self, levels: Tensor) -> Tensor:
         vectors = (F.embedding(level, table) for level, table in zip(levels.unbind(1), self.table, strict=True))

@@ -25,6 +25,7 @@ fine: Reed et al. 2017 (arXiv 1703.03664).
 import copy
 import itertools
 import math
+import weakref
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from types import EllipsisType
@@ -360,6 +361,8 @@ class Flow(Model):
     config: FlowConfig
     likelihood_is_bound = True  # of the 8-bit image; the density of the dequantised one is exact
     knobs: ClassVar[dict[str, Knob]] = {"temperature": Knob("The temperature", 0, 2)}
+    #: Of all flows the one that computed in another precision last, its state, and its copy; see _in.
+    _precise: "ClassVar[tuple[weakref.ref[Flow], object, Flow] | None]" = None
 
     def __init__(self, config: FlowConfig) -> None:
         super().__init__(config)
@@ -373,7 +376,6 @@ class Flow(Model):
             raise ValueError(f"widths and blocks need one number for each of the {config.scales} scales")
         if config.grey_levels < 2:
             raise ValueError(f"grey_levels must be at least 2, not {config.grey_levels}")
-        self._copy: tuple[object, Flow] | None = None  # see _in; in a tuple, so that it is no part of the model
         self.dequantizer = Dequantizer(config)
         self.norm = ActNorm(channels)
         layers: dict[str, Coupling | CoarseCoupling] = {
@@ -521,16 +523,17 @@ class Flow(Model):
     # -- the chain ------------------------------------------------------------------------------------------------
 
     def _in(self, dtype: torch.dtype) -> "Flow":
-        """This model, or a copy of it that computes in `dtype`, which is kept until the weights change."""
+        """This model, or a copy of it that computes in `dtype`, which is kept until the weights change or another flow is asked."""
         if self.norm.mean.dtype == dtype:
             return self
         tensors = itertools.chain(self.parameters(), self.buffers())
         # what was made in inference mode counts no versions, and is not trained
         state = dtype, *((t.data_ptr(), 0 if t.is_inference() else t._version) for t in tensors)
-        if self._copy is None or self._copy[0] != state:
-            self._copy = None  # not to be copied too
-            self._copy = state, copy.deepcopy(self).to(dtype)
-        return self._copy[1]
+        kept = Flow._precise
+        if kept is None or kept[0]() is not self or kept[1] != state:
+            Flow._precise = None  # before there are two
+            Flow._precise = kept = weakref.ref(self), state, copy.deepcopy(self).to(dtype)
+        return kept[2]
 
     def _dequantized(self, x: Tensor, labels: Tensor, noise: Tensor | None) -> Tensor:
         """The state that the chain starts from, with u = 1/2 or drawn."""
