@@ -328,19 +328,23 @@ def test_a_plot_of_rows_by_hand() -> None:
     plot = plots.of_rows(columns, rows, wanted)
     assert [panel["title"] for panel in plot["panels"]] == ["a", "b"]
     (series,) = plot["panels"][0]["series"]
-    assert (series["name"], series["family"]) == ("vae · scratch", "vae")
+    assert (series["name"], series["family"]) == ("VAE · scratch", "vae")
     assert [(p["x"], p["y"], p["low"]) for p in series["points"]] == [(1, 4.0, None), (5, 2.0, 1.5)]
     assert (plot["kind"], plot["x"]["log"], plot["y"]["log"]) == ("curves", False, True)
     words = plots.of_rows(columns, rows, {"x": "family", "y": "frechet", "series": "start"})
-    assert (words["kind"], words["x"]["names"]) == ("points", ["vae", "gan"])
+    assert (words["kind"], words["x"]["names"]) == ("points", ["VAE", "GAN"])
     mixed = plots.of_rows(columns, rows, {"x": "family", "y": "frechet", "series": "target"})
     (first, _) = mixed["panels"][0]["series"]
     assert [first["family"], *(point["family"] for point in first["points"])] == ["vae", "vae", "vae"]
     (both,) = plots.of_rows(columns, rows, {"x": "family", "y": "frechet"})["panels"][0]["series"]
     assert both["family"] is None
     assert [point["family"] for point in both["points"]] == ["vae", "vae", "gan"]
+    data = [{"family": "none", "start": "nothing", "minutes": 1, "frechet": 2.0, "target": "fashion-mnist"}]
+    columns[4]["key"], data[0]["data"] = "data", data[0].pop("target")
+    (panel,) = plots.of_rows(columns, data, wanted | {"facet": "data", "series": ["start", "family"]})["panels"]
+    assert (panel["title"], panel["series"][0]["name"]) == ("Fashion", "nothing")
     with pytest.raises(ValueError, match="There is no column 'speed' to plot; the columns are family, start"):
-        plots.of_rows(columns, rows, wanted | {"y": "speed"})
+        plots.of_rows(columns, data, wanted | {"y": "speed"})
 
 
 # -- the race ----------------------------------------------------------------------------------------------------------
@@ -586,7 +590,7 @@ def test_results_are_shown_as_the_file_says(results: Callable[..., dict[str, Any
     assert "Five minutes each. Measured on 1 thread of AMD EPYC." in table["protocol"]
     assert "missing" not in table
     (plot,) = told["plots"]
-    assert [series["name"] for series in plot["panels"][0]["series"]] == ["vae"]
+    assert [series["name"] for series in plot["panels"][0]["series"]] == ["VAE"]
 
 
 def test_what_is_not_complete_says_what_goes_on(results: Callable[..., dict[str, Any]]) -> None:

@@ -248,7 +248,7 @@ def _influence(state: FieldState) -> Tensor:
 
 
 def three(state: ThreeState) -> Iterator[Answer]:
-    """ways: for each family that writes rows {family, model, bits (per dim of test images), bits_text}, or why it can't; then, as
+    """ways: for each family that writes rows {family, model, bits (per dim of test images), bits_text}, or its title and why it can't; then, as
     it writes, {way: its number, row, ms, picture: so far}. In the end all pictures and ms in ways."""
     ways = [_way(family, state.data) for family in FAMILIES if WritesRows in abilities_of(get_family(family))]
     yield {"ways": [dict(way) for way in ways], "progress": "Begins …"}
@@ -263,7 +263,8 @@ def _way(family: str, data: str) -> Answer:
     """The general model of a family for a data set, and what its test images cost."""
     names = on_record.of_data(data, available(family))
     if not names:
-        return {"family": family, "model": "", "why": on_record.no_model(family, data)}
+        why = on_record.no_model(family, data)
+        return {"family": family, "title": get_family(family).__name__, "model": "", "why": why}
     figures = on_record.records()[names[0]].get("metrics", {})
     if "bits_per_dim" not in figures:
         return {"family": family, "model": names[0], "bits": None, "bits_text": "bits/dim not measured"}

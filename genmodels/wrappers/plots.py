@@ -8,9 +8,12 @@ is one of the families, what draws it takes that family's colour.
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from genmodels.registry import FAMILIES, get_family
+from genmodels.wrappers import on_record
 from genmodels.wrappers.tables import number
 
 Plot = dict[str, Any]
+NOBODY = "none"  # said of a family where no model has a part
 
 
 def axis(title: str, log: bool = False, names: Sequence[str] = ()) -> dict[str, Any]:
@@ -31,13 +34,14 @@ def of_rows(columns: Sequence[Mapping[str, Any]], rows: Sequence[Mapping[str, An
             raise ValueError(f"There is no column {key!r} to plot; the columns are {', '.join(titles)}.")
     x, y = wanted["x"], wanted["y"]
     shown = [row for row in rows if number(row.get(y)) is not None and row.get(x) is not None]
-    names = (
-        [] if all(number(row[x]) is not None for row in shown) else list(dict.fromkeys(str(row[x]) for row in shown))
-    )
+    counted = all(number(row[x]) is not None for row in shown)
+    names = [] if counted else list(dict.fromkeys(_said(x, row[x]) for row in shown))
     panels = []
     for panel in dict.fromkeys(row.get(facet) if facet else "" for row in shown):
         inside = [row for row in shown if not facet or row.get(facet) == panel]
-        panels.append({"title": str(panel or ""), "lines": [], "series": _series(inside, x, y, keys, names)})
+        panels.append(
+            {"title": _said(facet, panel) if panel else "", "lines": [], "series": _series(inside, x, y, keys, names)}
+        )
     return {
         "title": wanted.get("title", ""),
         "kind": "points" if names else "curves",
@@ -52,14 +56,22 @@ def _title(column: Mapping[str, Any]) -> str:
     return f"{title}, {unit}" if unit and unit not in title.lower() else title
 
 
+def _said(key: str | None, value: Any) -> str:
+    """A value as readers know it: families and data sets by name, all others as they are."""
+    if key == "family" and value in FAMILIES:
+        return get_family(value).__name__
+    return on_record.title(value) if key == "data" else str(value)
+
+
 def _series(
     rows: Sequence[Mapping[str, Any]], x: str, y: str, keys: Sequence[str], names: Sequence[str]
 ) -> list[dict[str, Any]]:
     found: dict[str, dict[str, Any]] = {}
     for row in rows:
-        name = " · ".join(str(row[key]) for key in keys if row.get(key) is not None)
+        said = [_said(key, row[key]) for key in keys if row.get(key) is not None]
+        name = " · ".join([word for word in said if word != NOBODY] or said)
         series = found.setdefault(name, {"name": name, "points": []})
-        place = names.index(str(row[x])) if names else float(row[x])
+        place = names.index(_said(x, row[x])) if names else float(row[x])
         interval = {end: number(row.get(f"{y}_{end}")) for end in ("low", "high")}
         told = name if "model" in keys else " · ".join(filter(None, [name, row.get("model")]))
         series["points"].append({"x": place, "y": float(row[y]), "label": told, "family": row.get("family")} | interval)

@@ -41,9 +41,9 @@ class Three extends Steps {
     this.box.replaceChildren(...this.ways.map(({ element }) => element));
   }
 
-  way({ family, model, why, bits_text: bits }) {
+  way({ family, title, model, why, bits_text: bits }) {
     const { page } = this.page;
-    const head = make('div', { class: 'gm-lane-head' }, familyName(page, family));
+    const head = make('div', { class: 'gm-lane-head' }, why ? title : familyName(page, family));
     if (why) return { element: make('article', { class: 'gm-way' }, head, make('p', { class: 'gm-note' }, ...coded(why))) };
     const [, h, w] = page.spec.facts[model].shape;
     const canvas = make('canvas', {
