@@ -7,7 +7,7 @@ import contextlib
 import os
 from collections.abc import Iterator
 
-from genmodels import start
+from genmodels import lean, start
 from genmodels.wrappers import core, hub_repos
 
 # before gradio is imported, which reads both: no telemetry, no version check
@@ -18,7 +18,8 @@ os.environ.setdefault("GRADIO_TEMP_DIR", str(core.own_folder()))
 from pathlib import Path
 from typing import Any
 
-import gradio as gr
+with lean.without("pyarrow"):  # which pandas takes along, and Gradio pandas
+    import gradio as gr
 from gradio.routes import App
 from starlette.middleware import Middleware
 from starlette.middleware.gzip import GZipMiddleware
@@ -152,7 +153,7 @@ def poster(request: Request) -> Response:
 
 def mount(server: Any, path: str) -> Any:
     """The app at a path of another server, e.g. `mount(FastAPI(), "/genmodels")`, for uvicorn and the like; the same server."""
-    core.few_arenas()
+    core.one_arena()
     left_out = ("ssr_mode", "run_history", "state_session_capacity")
     options = {key: value for key, value in launch_options().items() if key not in left_out}
     return gr.mount_gradio_app(server, build_app(), path, ssr_mode=False, run_history=False, **options)

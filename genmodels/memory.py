@@ -9,13 +9,13 @@ import os
 import sys
 
 _ARENA_MAX = -8  # M_ARENA_MAX of malloc.h
-ARENAS = 2  # as many as cores that two visitors compute on
 
 
-def few_arenas() -> None:
-    """Let all threads share a few arenas from now on. A user's own MALLOC_ARENA_MAX wins."""
+def one_arena() -> None:
+    """Let all threads share one arena from now on: each process computes one turn after the other, and a second arena holds 15 MB
+    more in each. A user's own MALLOC_ARENA_MAX wins."""
     if "MALLOC_ARENA_MAX" not in os.environ and (libc := _glibc()):
-        libc.mallopt(_ARENA_MAX, ARENAS)
+        libc.mallopt(_ARENA_MAX, 1)
 
 
 def give_back() -> None:

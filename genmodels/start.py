@@ -2,7 +2,7 @@
 
 import functools
 
-from genmodels import uncompiled
+from genmodels import lean
 from genmodels.tabs import page
 from genmodels.wrappers import apart, core, hub_checkpoints, on_record, race
 
@@ -23,7 +23,7 @@ def prepare() -> None:
         hub_checkpoints.pull()
     except ValueError as error:
         raise SystemExit(str(error)) from None
-    core.few_arenas()
+    core.one_arena()
     core.own_folder()  # one for all processes
     many = {apart.WORK: sum(page.LANES[lane] for lane in apart.LANES), apart.TOUCH: page.AT_ONCE}
     apart.begin(page.answers, many, load=load, prepare=race.warm_up)
@@ -31,7 +31,7 @@ def prepare() -> None:
 
 def load(pause: float = 0) -> None:
     """All that takes seconds when it is first computed with. pause: seconds between two models."""
-    uncompiled.import_module("genmodels.models.pipeline")  # diffusers
+    lean.import_module("genmodels.models.pipeline")  # diffusers
     core.load_all(pause)
 
 

@@ -25,7 +25,7 @@ THREADS = """
 import ctypes, re, threading
 from genmodels import memory
 
-memory.few_arenas()
+memory.one_arena()
 go = threading.Barrier(12)
 
 def work():
@@ -57,6 +57,6 @@ def test_what_was_freed_goes_back_to_the_machine() -> None:
     assert after > 200
 
 
-@pytest.mark.parametrize(("environment", "most"), [({}, 2), ({"MALLOC_ARENA_MAX": "5"}, 5)])
-def test_all_threads_share_a_few_arenas(environment: dict[str, str], most: int) -> None:
+@pytest.mark.parametrize(("environment", "most"), [({}, 1), ({"MALLOC_ARENA_MAX": "5"}, 5)])
+def test_all_threads_share_an_arena(environment: dict[str, str], most: int) -> None:
     assert said(THREADS, **environment).count("<heap nr=") == most

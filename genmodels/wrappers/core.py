@@ -18,8 +18,8 @@ from torch import Tensor
 from genmodels import checkpoint, operations, registry
 from genmodels.data import DATASETS
 from genmodels.device import AHEAD, at, devices, here, lent, turn
-from genmodels.memory import few_arenas as few_arenas
 from genmodels.memory import give_back as give_back
+from genmodels.memory import one_arena as one_arena
 from genmodels.models.base import Model
 from genmodels.places import without_paths as without_paths
 from genmodels.protocols import AnyModel

@@ -8,9 +8,9 @@ from pathlib import Path
 ROOT = Path(__file__).parent.parent
 PICTURES = """
 import sys, json, genmodels
-from genmodels import operations, checkpoint, uncompiled
-if {uncompiled}:
-    uncompiled.import_module("genmodels.models.pipeline")
+from genmodels import operations, checkpoint, lean
+if {lean}:
+    lean.import_module("genmodels.models.pipeline")
 [checkpoint.outline(name) for name in checkpoint.bundled()]
 model = genmodels.load("diffusion-heroes-text", device="cpu")
 pictures = operations.sample(model, 1, seed=1, prompt="an elf in a red robe", num_inference_steps=5)
@@ -18,8 +18,8 @@ print(json.dumps([pictures.flatten().tolist(), "torch._dynamo" in sys.modules, "
 """
 REAL = """
 import sys, torch
-from genmodels import uncompiled
-uncompiled.import_module("genmodels.models.pipeline")
+from genmodels import lean
+lean.import_module("genmodels.models.pipeline")
 from transformers import masking_utils
 assert "torch._dynamo" not in sys.modules
 with masking_utils.TransformGetItemToIndex():
@@ -36,8 +36,8 @@ print(sys.modules["torch._dynamo"].__file__, "sympy" in sys.modules)
 MORE = """
 import sys
 sys.path.insert(0, {folder!r})
-from genmodels import uncompiled
-print(uncompiled.import_module("needs_more").limit)
+from genmodels import lean
+print(lean.import_module("needs_more").limit)
 """
 
 
@@ -48,7 +48,7 @@ def said(code: str) -> str:
 
 
 def test_pictures_are_the_same_and_the_compiler_stays_out_and_sympy() -> None:
-    (usual, _, _), (lean, *compiler) = (json.loads(said(PICTURES.format(uncompiled=lean))) for lean in (False, True))
+    (usual, _, _), (lean, *compiler) = (json.loads(said(PICTURES.format(lean=lean))) for lean in (False, True))
     assert lean == usual
     assert compiler == [False, False]
 
@@ -60,3 +60,8 @@ def test_who_asks_for_the_compiler_gets_the_real_one() -> None:
 def test_who_can_not_do_without_it_gets_it_at_its_import(tmp_path: Path) -> None:
     (tmp_path / "needs_more.py").write_text("import torch._dynamo.config as config\nlimit = config.cache_size_limit")
     assert int(said(MORE.format(folder=str(tmp_path)))) > 0
+
+
+def test_serving_needs_no_arrow_which_is_there_all_the_same() -> None:
+    code = "import sys\nfrom genmodels import app\nbefore = 'pyarrow' in sys.modules\nimport pandas, pyarrow\nprint(before, pyarrow.array([1]).to_pandas().sum())"
+    assert said(code).split() == ["False", "1"]

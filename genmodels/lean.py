@@ -1,8 +1,8 @@
-"""Imports without torch's compiler, for processes that only compute with finished models.
+"""Imports without what an app doesn't use, for processes that only compute with finished models, or only serve.
 
-diffusers and transformers import it, sympy by it, and torch's ways to share a model among machines, all for a few decorators
-and types: 70 MB, half of what they take, and a third of their time. Here they get decorators that change nothing, as theirs
-do until something is compiled. Whoever asks for more of the compiler, then or later, gets the real one.
+diffusers and transformers import torch's compiler, sympy by it, and torch's ways to share a model among machines, all for a few
+decorators and types: 70 MB, half of what they take, and a third of their time. Here they get decorators that change nothing,
+as theirs do until something is compiled. Whoever asks for more of the compiler, then or later, gets the real one.
 """
 
 import contextlib
@@ -35,6 +35,23 @@ def import_module(name: str) -> ModuleType:
     except (ImportError, RuntimeError, AttributeError) as error:  # lazy imports make RuntimeErrors of the others
         log.info("%s is imported with torch's compiler: %s", name, error)
         return importlib.import_module(name)
+
+
+@contextlib.contextmanager
+def without(name: str) -> Iterator[None]:
+    """Imports in here find no module of that name, unless it is there already; for what takes it along only if it is installed.
+
+    >>> with without("pyarrow"):
+    ...     import pandas
+    """
+    if name in sys.modules:
+        yield
+        return
+    sys.modules[name] = None  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        del sys.modules[name]
 
 
 @contextlib.contextmanager
