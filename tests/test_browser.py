@@ -439,6 +439,56 @@ def test_the_front_door_is_the_overview(visit: Callable[..., Page]) -> None:
     expect(page.locator("h1:visible")).to_have_text("Variational autoencoder")
 
 
+SLOWED = """() => {
+    const { backend } = document.querySelector('gm-see').page;
+    const ask = backend.ask.bind(backend);
+    const wait = window.setTimeout.bind(window);
+    window.setTimeout = (then, ms, ...rest) => wait(then, ms === 250 ? 2000 : ms, ...rest); // a test's hand may stop now and then
+    window.questions = [];
+    backend.ask = async (section, state) => {
+        if (section === 'overview.see') questions.push(state.families.join());
+        await new Promise((resolve) => setTimeout(resolve, section === 'overview.see' ? 150 : 0));
+        return ask(section, state);
+    };
+}"""
+
+
+@six
+def test_slow_families_wait_for_the_end_of_a_stroke(visit: Callable[..., Page]) -> None:
+    """Or until the pen keeps still; then all are asked, once."""
+    page = visit("/?tab=overview&section=see")
+    pad = section(page, "overview.see").locator(".gm-pad-canvas")
+    settled(page)
+    page.evaluate(SLOWED)
+    box = pad.bounding_box()
+    assert box
+    place = iter(range(20, 300, 12))
+
+    def move(times: int) -> None:
+        for _ in range(times):
+            page.mouse.move(box["x"] + next(place), box["y"] + 100)
+            page.wait_for_timeout(50)
+
+    move(1)
+    page.mouse.down()
+    move(1)
+    page.mouse.up()
+    page.wait_for_function(
+        "questions.length >= 2 && document.querySelector('gm-see').open === 0"
+    )  # now it knows how slow they are
+    page.evaluate("questions.length = 0")
+    page.mouse.down()
+    move(8)
+    assert page.evaluate("questions") == []
+    page.wait_for_function("questions.length === 2")
+    move(2)
+    page.mouse.up()
+    page.wait_for_function("questions.length === 4 && document.querySelector('gm-see').open === 0")
+    assert page.evaluate(
+        "new Set(questions.slice(0, 2)).size === 2 && questions.slice(2).join() === questions.slice(0, 2).join()"
+    )
+
+
 @six
 def test_a_stroke_changes_what_all_families_say(visit: Callable[..., Page]) -> None:
     """It begins with an example; a stroke, another example and other data change every answer."""

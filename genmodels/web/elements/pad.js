@@ -1,7 +1,8 @@
 // The drawing pad. Its value is {pixels, mask, shape}: base64 of uint8 bytes in height, width, channel order,
 // base64 of one byte per pixel (1 = hidden from the model) or "", and [channels, height, width]. Props: background (0 or 255), tools (names; with keep, a slider hides all rows from some row on), centre (shift strokes
 // into the middle), strips ([{label, pictures}]).
-// Event: "gm-input" while drawing (at most ten a second) and at the end of each stroke.
+// Events: "gm-input" while drawing (at most ten a second) and at the end of each stroke, if it changed something; "gm-lifted" then, in
+// any case. While the pen is down, `drawing` is true.
 import { bytesOf, textOf } from './bytes.js';
 import { centring, compose, FINE, INKS, paint, WIDTHS } from './ink.js';
 import { imageOf, showPicture } from './picture.js';
@@ -312,6 +313,7 @@ class Pad extends Piece {
         };
       }
       mark(null);
+      element.drawing = true;
       extend([point]);
     }
     function extend(points) {
@@ -334,7 +336,9 @@ class Pad extends Piece {
       if (!stroke) return;
       history.push(stroke);
       stroke = null;
+      element.drawing = false;
       send();
+      element.dispatchEvent(new Event('gm-lifted'));
     }
     function pointOf(event) {
       const box = canvas.getBoundingClientRect();

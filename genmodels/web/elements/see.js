@@ -9,9 +9,11 @@ import { Section } from './section.js';
 import { spoken } from './views.js';
 
 const PAUSE = 300; // milliseconds without a stroke, after which the slow ones begin
-const REST = 'overview.fill'; // speaks the same state
+const FILL = 'overview.fill'; // speaks the same state
 const SIDE = 240;
 const TOGETHER = 3;
+const LIVE = 50; // milliseconds within which families answer that follow a moving pen
+const STILL = 250; // without a move, after which the others are asked, too
 
 class See extends Section {
   layOutViews() {
@@ -28,12 +30,33 @@ class See extends Section {
     this.side.append(this.page.panel);
   }
 
-  /** Families that are asked together: a function that takes the question. */
+  /** Families that are asked together: a function that takes the question. Slow ones would still be busy with half a stroke when it
+   * ends, so they wait for its end. */
   line(families) {
-    return latestOnly(
-      (question) => this.page.backend.ask(this.spec.key, { ...question, families }),
+    let took = 0;
+    const asks = latestOnly(
+      async (question) => {
+        const start = performance.now();
+        const answer = await this.page.backend.ask(this.spec.key, { ...question, families });
+        took = performance.now() - start;
+        return answer;
+      },
       (answer, question) => this.heard(answer, question),
     );
+    return async (question) => {
+      if (took > LIVE) await this.rest();
+      if (question === this.asked) await asks(question);
+    };
+  }
+
+  /** Until the pen is lifted or keeps still. */
+  async rest() {
+    const { pad } = this.page;
+    if (!pad?.drawing) return;
+    await new Promise((resolve) => {
+      pad.addEventListener('gm-lifted', resolve, { once: true });
+      setTimeout(resolve, STILL);
+    });
   }
 
   /** Another picture: what is computed of the former one is no longer wanted. */
@@ -58,7 +81,7 @@ class See extends Section {
 
   async fill(state) {
     const mine = (this.running = new AbortController());
-    for await (const answer of this.page.backend.follow(REST, state, mine.signal, this.spec.lane)) {
+    for await (const answer of this.page.backend.follow(FILL, state, mine.signal, this.spec.lane)) {
       if (this.running !== mine || mine.signal.aborted) return;
       if (answer.error) this.trouble.textContent = answer.error;
       for (const [key, part] of Object.entries(answer.families ?? {})) this.tell(key, part);
@@ -67,7 +90,7 @@ class See extends Section {
     this.spoken.textContent = Object.values(this.cards)
       .map((card) => card.sentence())
       .join(' ');
-    this.dispatchEvent(new CustomEvent('gm-change', { bubbles: true, detail: { section: REST, state } }));
+    this.dispatchEvent(new CustomEvent('gm-change', { bubbles: true, detail: { section: FILL, state } }));
   }
 
   tell(key, part) {
