@@ -7,7 +7,7 @@ import contextlib
 import os
 from collections.abc import Iterator
 
-from genmodels import lean, start
+from genmodels import start
 from genmodels.wrappers import core, hub_repos
 
 # before gradio is imported, which reads both: no telemetry, no version check
@@ -18,7 +18,7 @@ os.environ.setdefault("GRADIO_TEMP_DIR", str(core.own_folder()))
 from pathlib import Path
 from typing import Any
 
-with lean.without("pyarrow"):  # which pandas takes along, and Gradio pandas
+with core.without("pyarrow"):  # which pandas takes along, and Gradio pandas
     import gradio as gr
 from gradio.routes import App
 from starlette.middleware import Middleware

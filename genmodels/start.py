@@ -2,7 +2,6 @@
 
 import functools
 
-from genmodels import lean
 from genmodels.tabs import page
 from genmodels.wrappers import apart, core, hub_checkpoints, on_record, race
 
@@ -31,7 +30,7 @@ def prepare() -> None:
 
 def load(pause: float = 0) -> None:
     """All that takes seconds when it is first computed with. pause: seconds between two models."""
-    lean.import_module("genmodels.models.pipeline")  # diffusers
+    core.import_module("genmodels.models.pipeline")  # diffusers
     core.load_all(pause)
 
 

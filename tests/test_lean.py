@@ -11,9 +11,9 @@ import sys, json, genmodels
 from genmodels import operations, checkpoint, lean
 if {lean}:
     lean.import_module("genmodels.models.pipeline")
-[checkpoint.outline(name) for name in checkpoint.bundled()]
+    [checkpoint.outline(name) for name in checkpoint.bundled()]
 model = genmodels.load("diffusion-heroes-text", device="cpu")
-pictures = operations.sample(model, 1, seed=1, prompt="an elf in a red robe", num_inference_steps=5)
+pictures = operations.sample(model, 1, seed=1, prompt="an elf in a red robe", num_inference_steps=2)
 print(json.dumps([pictures.flatten().tolist(), "torch._dynamo" in sys.modules, "sympy" in sys.modules]))
 """
 REAL = """

@@ -18,6 +18,8 @@ from torch import Tensor
 from genmodels import checkpoint, operations, registry
 from genmodels.data import DATASETS
 from genmodels.device import AHEAD, at, devices, here, lent, turn
+from genmodels.lean import import_module as import_module
+from genmodels.lean import without as without
 from genmodels.memory import give_back as give_back
 from genmodels.memory import one_arena as one_arena
 from genmodels.models.base import Model
