@@ -12,8 +12,8 @@ _ARENA_MAX = -8  # M_ARENA_MAX of malloc.h
 
 
 def one_arena() -> None:
-    """Let all threads share one arena from now on: each process computes one turn after the other, and a second arena holds 15 MB
-    more in each. A user's own MALLOC_ARENA_MAX wins."""
+    """Let all threads share one arena from now on: a second one holds 15 MB more in each process that computes, which does so one
+    turn after the other. A user's own MALLOC_ARENA_MAX wins."""
     if "MALLOC_ARENA_MAX" not in os.environ and (libc := _glibc()):
         libc.mallopt(_ARENA_MAX, 1)
 

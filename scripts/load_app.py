@@ -32,7 +32,9 @@ from serving import Served, component, cpu_seconds, memory, running_app
 MOVE, ON_ONE = 0.1, 10.0  # seconds between two moves, and on one section
 LOOKS = (2.0, 8.0)  # seconds at an answer
 LEAVES, CHANGES = 0.05, 0.5  # of all work; of all answers, those to a value that is changed
-LOOKED_AT = 10  # seconds in which memory is looked at, once in each: what is computed in one moment takes up to 100 MB
+LOOKED_AT = (
+    10  # seconds at most in which memory is looked at, once in each: what is computed in one moment takes up to 100 MB
+)
 REST, IDLE = 10.0, 2.0  # seconds after all have left, and in which is measured what still runs then
 HEAVY = "heavy"
 LIGHT_P95, DIRECT_P95, GROWTH = 1.5, 0.2, 5.0  # seconds, seconds, percent: what is promised
@@ -230,9 +232,10 @@ async def visit(served: Served, count: int, seconds: float) -> Visits:
     megabytes, pid = [], served.process.pid
     before = cpu_seconds(pid)
     for part in (warm, seconds - warm):
-        await asyncio.wait(tasks, timeout=max(0.0, part - LOOKED_AT), return_when=asyncio.FIRST_EXCEPTION)
+        looks = max(1, min(LOOKED_AT, int(part / 2)))
+        await asyncio.wait(tasks, timeout=part - looks, return_when=asyncio.FIRST_EXCEPTION)
         seen_now = list[float]()
-        for _ in range(LOOKED_AT):
+        for _ in range(looks):
             await asyncio.wait(tasks, timeout=1, return_when=asyncio.FIRST_EXCEPTION)
             seen_now.append(memory(pid))
         megabytes.append(statistics.median(seen_now))

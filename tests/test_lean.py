@@ -1,11 +1,10 @@
 """Models without torch's compiler: in processes of their own, because what is imported stays."""
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
-ROOT = Path(__file__).parent.parent
+from helpers import python
+
 PICTURES = """
 import sys, json, genmodels
 from genmodels import operations, checkpoint, lean
@@ -42,7 +41,7 @@ print(lean.import_module("needs_more").limit)
 
 
 def said(code: str) -> str:
-    result = subprocess.run([sys.executable, "-W", "ignore", "-c", code], capture_output=True, text=True, cwd=ROOT)
+    result = python("-W", "ignore", "-c", code)
     assert result.returncode == 0, result.stderr
     return result.stdout
 

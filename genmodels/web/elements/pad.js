@@ -52,6 +52,7 @@ class Pad extends Piece {
     let base, hidden; // what lies under the strokes, and the hidden pixels
     let history = []; // {kind: 'load' | 'clear' | 'stroke' | 'hide' | 'keep', …}: everything is redrawn from these
     let stroke = null; // the entry that the pointer is making now
+    Object.defineProperty(element, 'drawing', { get: () => stroke !== null, configurable: true });
     let cursor = null; // the keyboard's position, in pixels
     let sent = '',
       timer = null,
@@ -313,7 +314,6 @@ class Pad extends Piece {
         };
       }
       mark(null);
-      element.drawing = true;
       extend([point]);
     }
     function extend(points) {
@@ -336,7 +336,6 @@ class Pad extends Piece {
       if (!stroke) return;
       history.push(stroke);
       stroke = null;
-      element.drawing = false;
       send();
       element.dispatchEvent(new Event('gm-lifted'));
     }
