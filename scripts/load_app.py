@@ -32,9 +32,7 @@ from serving import Served, component, cpu_seconds, memory, running_app
 MOVE, ON_ONE = 0.1, 10.0  # seconds between two moves, and on one section
 LOOKS = (2.0, 8.0)  # seconds at an answer
 LEAVES, CHANGES = 0.05, 0.5  # of all work; of all answers, those to a value that is changed
-LOOKED_AT = (
-    10  # seconds at most in which memory is looked at, once in each: what is computed in one moment takes up to 100 MB
-)
+LOOKED_AT = 10  # looks at memory at most, one a second: what is computed in one moment takes up to 100 MB
 REST, IDLE = 10.0, 2.0  # seconds after all have left, and in which is measured what still runs then
 HEAVY = "heavy"
 LIGHT_P95, DIRECT_P95, GROWTH = 1.5, 0.2, 5.0  # seconds, seconds, percent: what is promised
