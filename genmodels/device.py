@@ -110,7 +110,8 @@ LONG, AHEAD, GIVES_WAY, PATIENCE = 1.5, 1.0, 30.0, 3.0
 
 
 class Work:
-    """What is computed for one visitor: all of it on one device, so many seconds until now, and whether it has ended.
+    """What is computed for one visitor: all of it on one device, so many seconds until now, and whether it has ended. On the CPU they
+    are its own seconds: on a machine that others slow down, what is short stays so.
 
     ahead: seconds by which it goes before others; long: that it takes seconds, as is known before.
     """
@@ -188,7 +189,8 @@ def turn(work: Work) -> Iterator[None]:
         return
     turns = _turns_on(work.device)
     turns.wait(work)
-    start = time.perf_counter()
+    clock = time.thread_time if work.device.type == "cpu" else time.perf_counter
+    start = clock()
     try:
         with at(work):
             _held.computes = True
@@ -197,7 +199,7 @@ def turn(work: Work) -> Iterator[None]:
             yield
     finally:
         _held.computes = False
-        work.step = time.perf_counter() - start
+        work.step = clock() - start
         work.seconds += work.step
         turns.pass_on(work)
 

@@ -298,8 +298,13 @@ class Autoregressive(Model, ABC):
 
 def draw(logits: Tensor, uniform: Tensor, temperature: float) -> Tensor:
     """The levels `(...)` at which the cumulative distribution of logits `(..., levels)` passes uniform numbers `(...)`."""
-    cumulative = (logits / max(temperature, 1e-3)).softmax(-1).cumsum(-1)
-    return (cumulative[..., :-1] <= uniform.unsqueeze(-1) * cumulative[..., -1:]).sum(-1)
+    cumulative = _tempered(logits, temperature).softmax(-1).cumsum(-1)
+    passed = torch.searchsorted(cumulative, uniform.unsqueeze(-1) * cumulative[..., -1:], right=True)
+    return passed.squeeze(-1).clamp(max=logits.shape[-1] - 1)
+
+
+def _tempered(logits: Tensor, temperature: float) -> Tensor:
+    return logits if temperature == 1 else logits / max(temperature, 1e-3)
 
 
 A = TypeVar("A", bound=Autoregressive)
@@ -334,13 +339,12 @@ class Writer(ABC, Generic[A]):
     @torch.no_grad()
     def write_row(self, row: int, given: Tensor, uniforms: Tensor) -> Tensor:
         """Draws the levels of the row, but where `given` `(B, W)`, by uniform numbers `(B, C, W)` -> entropies `(B, W)`."""
-        logits = []
+        logits, some_given = [], given.any(0).tolist()
         for c, column, odds in self.in_turn(row):
-            level = self.levels[:, c, row, column]
-            drawn = draw(odds, uniforms[:, c, column], self.temperature)
-            self.levels[:, c, row, column] = torch.where(given[:, column], level, drawn)
-            logits.append(odds)
-        log_p = (torch.stack(logits, 1) / max(self.temperature, 1e-3)).log_softmax(-1)  # (B, W C, levels)
+            level, drawn = self.levels[:, c, row, column], draw(odds, uniforms[:, c, column], self.temperature)
+            level.copy_(torch.where(given[:, column], level, drawn) if some_given[column] else drawn)
+            logits.append(odds.float())  # an entropy needs no more, and is found ten times as fast
+        log_p = _tempered(torch.stack(logits, 1), self.temperature).log_softmax(-1)  # (B, W C, levels)
         return -(log_p.exp() * log_p).sum(-1).unflatten(1, (given.shape[1], -1)).sum(2) / math.log(2)
 
     def in_turn(self, row: int) -> Iterator[tuple[int, int, Tensor]]:
