@@ -386,18 +386,22 @@ def _interrupt() -> Iterator[Callable[[], None]]:
 def _evaluate(options: argparse.Namespace) -> None:
     from genmodels.card import write_card
     from genmodels.device import process_state
-    from genmodels.evaluation import evaluate
+    from genmodels.evaluation import evaluate, parts_of
     from genmodels.evaluation.keys import PART_TITLES
 
     names = _named_models(options)
     if options.out and len(names) > 1:
         raise ValueError(f"--out is for one model, not for {len(names)}.")
+    parts = dict.fromkeys(names, options.only)
+    if options.all and options.only:  # of each model what it has, if that is anything
+        has = {name: [part for part in parts_of(name) if part in options.only] for name in names}
+        parts = {name: some for name, some in has.items() if some} or parts
     is_main = process_state().is_main_process
-    for name in names:
+    for name in parts:
         with _progress_bar(f"{name}, ", PART_TITLES, shown=is_main) as show:
             result = evaluate(
                 name, options.n, seed=options.seed, referee=options.referee, inception=options.inception,
-                only=options.only, data=options.data, out=options.out, progress=show,
+                only=parts[name], data=options.data, out=options.out, progress=show,
             )  # fmt: skip
         if is_main:
             write_card(options.out or name)

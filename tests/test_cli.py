@@ -377,6 +377,22 @@ def test_evaluate_what(capsys):
     assert "'nonsense'" in refused(capsys, "evaluate", "nonsense")
 
 
+def test_a_part_of_all_is_measured_where_there_is_such_a_part(model, tmp_path, capsys, monkeypatch):
+    data = checkpoint.read_config(model)["data"]
+    other = checkpoint.save(build("autoencoder"), tmp_path / "an-autoencoder", data=data)
+    monkeypatch.setattr(checkpoint, "BUNDLED", [tmp_path])
+    assert main(["evaluate", "--all"]) == 0
+    before = (other / "metrics.json").read_text()
+    capsys.readouterr()
+    assert main(["evaluate", "--all", "--only", "speed"]) == 0
+    output = capsys.readouterr().out
+    assert "sampling_ms_16_cpu" in output
+    assert "1 thread of" in output
+    assert "an-autoencoder" not in output
+    assert (other / "metrics.json").read_text() == before
+    assert "no part 'nonsense'" in refused(capsys, "evaluate", "--all", "--only", "nonsense")
+
+
 def test_evaluate_without_the_data(model, capsys):
     """What needs no data is measured, and the rest is said, here and on the card."""
     assert main(["evaluate", model]) == 0

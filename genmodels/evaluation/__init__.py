@@ -2,6 +2,6 @@
 
 from genmodels.evaluation.calibration import calibrate
 from genmodels.evaluation.report import measured
-from genmodels.evaluation.run import evaluate
+from genmodels.evaluation.run import evaluate, parts_of
 
-__all__ = ["calibrate", "evaluate", "measured"]
+__all__ = ["calibrate", "evaluate", "measured", "parts_of"]

@@ -9,6 +9,19 @@ from genmodels.evaluation.measurement import DEFAULT_N, LARGEST_N, Evaluation, P
 from genmodels.evaluation.parts import INCEPTION, PARTS
 from genmodels.evaluation.report import Report, read_report
 from genmodels.files import write_json
+from genmodels.protocols import abilities_of
+from genmodels.registry import get_family
+
+
+def parts_of(source: Source) -> list[str]:
+    """Slugs of the PARTS that a checkpoint can be measured by, in order.
+
+    >>> from genmodels.evaluation import parts_of
+    >>> parts_of("ae-mnist")
+    ['size', 'reconstruction']
+    """
+    can = abilities_of(get_family(checkpoint.read_config(source)["family"]))
+    return [part.slug for part in PARTS if {*part.abilities} <= {*can}]
 
 
 def evaluate(
