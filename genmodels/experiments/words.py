@@ -61,7 +61,8 @@ def units(s: WordsSettings) -> Iterator[Unit]:
         config = checkpoint.read_config(folder)
         data = config["data"]["name"]
         referee = f"referee-{data}"
-        if not config["config"].get("vocabulary") or data not in DATASETS or referee not in checkpoint.packaged():
+        reads = config["config"].get("vocabulary") and not config["config"].get("sketch")
+        if not reads or data not in DATASETS or referee not in checkpoint.packaged():
             continue
         if tuple(phrases(referee)) != PARTS:
             continue

@@ -121,7 +121,7 @@ TAB = Tab(
             denoisers.sketch_models, sketches.SketchState, sketches.preview,
             (View("grid", "pictures", "Pictures that follow it", {"count": 4, "take": True}), View("words", "words")),
             element="gm-sketch", verb="Draw them",
-            task="Draw half a shoe, and see who finishes it.",
+            task="Draw half an outline, and see who finishes it.",
         ),
         section(
             "draw", "Draw a sketch", "The pictures of the same state in all their steps, with guidance.",
