@@ -34,6 +34,8 @@ pytestmark = pytest.mark.skipif(not checkpoint.bundled(), reason="no bundled mod
 PATIENCE = 120  # seconds; a busy machine is slow
 NO_PICTURE = "There is no picture yet: draw one, pick an example or upload a file."
 SECTIONS = {key: section for key, section in page.sections().items() if section.is_ready}
+#: What Compare has besides figures.
+USEFUL = {"compare.outsiders", "compare.dataset"}
 #: They ask the Hub: test_hub_pipelines.py serves one.
 OF_THE_HUB = {"diffusion.hub", "diffusion.hub_cost"}
 needs_a_denoiser = pytest.mark.skipif(
@@ -170,6 +172,18 @@ def assert_one_sentence(message: str, where: str) -> None:
 
 
 # -- what the API says -------------------------------------------------------------------------------------------------
+
+
+def test_every_demo_says_what_people_use_it_for():
+    """One sentence, with its source, in what is shown and in what its endpoint says of itself."""
+    tabs = [tab for tab in page.tabs().values() if tab.is_family or tab.key == "compare"]
+    demos = [one for tab in tabs for one in tab.sections if not one.hidden and (tab.is_family or one.key in USEFUL)]
+    assert len(demos) > 30
+    for one in demos:
+        assert re.fullmatch(r"[A-Z][^.!?]*(\.[a-z][^.!?]*)*\.", one.use.text), one.key
+        assert re.search(r" 20\d\d$", one.use.source), one.key
+        assert re.fullmatch(r"arxiv\.org/abs/\d{4}\.\d{5}|doi\.org/10\.\S+", one.use.address), one.key
+        assert f"In the real world: {one.use.text} ({one.use.source}, {one.use.address})" in one.function().__doc__
 
 
 def test_every_section_is_an_endpoint_of_its_states_keys(endpoints: dict[str, Any]) -> None:

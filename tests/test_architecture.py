@@ -106,6 +106,13 @@ def test_import_is_light():
     assert json.loads(result.stdout) == []
 
 
+@pytest.mark.parametrize("family", FAMILIES)
+def test_a_family_says_what_people_use_it_for(family):
+    """And who says so."""
+    told = sys.modules[get_family(family).__module__].__doc__
+    assert re.search(r"In the real world: .*?\([^()]* 20\d\d,\s.*?\)", told, re.DOTALL)
+
+
 def test_every_public_name_exists():
     assert sorted(genmodels.__all__) == sorted(set(genmodels.__all__))
     for name in genmodels.__all__:

@@ -123,11 +123,7 @@ def reading(rows: list[Row]) -> str:
         if best:
             each = ", ".join(f"{row['way']} ({row['psnr']:.1f} dB, {row['data']})" for row in best)
             said.append(f"{kind}: {each}")
-    return (
-        f"What comes closest to the whole picture, of {'; '.join(said)}."
-        if said
-        else "Nothing has been mended yet."
-    )
+    return f"What comes closest to the whole picture, of {'; '.join(said)}." if said else "Nothing has been mended yet."
 
 
 EXPERIMENT = Experiment(

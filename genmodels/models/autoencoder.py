@@ -10,6 +10,9 @@ Objective, to be minimised, with the damage drawn anew every time (noise of a ra
 There is no distribution over codes here: nothing says which codes are likely, so an autoencoder can clean, compress,
 interpolate and notice what is unusual, but it can't invent. That is what the prior of a VAE adds.
 
+In the real world: a camera in a factory finds a fault by what a network of faultless parts cannot rebuild (Bergmann et al. 2019,
+arXiv 1807.02011); learned codecs save pictures in fewer bytes than JPEG (Ballé et al. 2017, arXiv 1611.01704).
+
 Papers: Hinton & Salakhutdinov 2006 (Science 313); denoising: Vincent et al. 2010 (JMLR 11); erased patches: Pathak et
 al. 2016 (arXiv 1604.07379).
 """

@@ -14,6 +14,9 @@ further than it asks for: v = v_none + guidance_scale (v_class - v_none). The so
 ("scheduler") can be chosen freely: all of them follow the same curves, some with fewer steps than others. A few steps
 can also be learnt: a copy of the network is taught to do in one what the guided network does in several (distillation).
 
+In the real world: illustrations are drawn from a sentence (Rombach et al. 2022, Stable Diffusion, arXiv 2112.10752), proteins are
+designed (Watson et al. 2023, Nature 620), the weather is forecast (Price et al. 2025, GenCast, arXiv 2312.15796).
+
 Papers: Ho et al. 2020 (DDPM, arXiv 2006.11239); velocity: Salimans & Ho 2022 (arXiv 2202.00512); cosine schedule: Nichol
 & Dhariwal 2021 (arXiv 2102.09672); guidance: Ho & Salimans 2022 (arXiv 2207.12598); DDIM: Song et al. 2021 (arXiv
 2010.02502); UniPC: Zhao et al. 2023 (arXiv 2302.04867); distillation: Meng et al. 2023 (arXiv 2210.03142).

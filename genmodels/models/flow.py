@@ -14,6 +14,9 @@ the game begins anew. So, backwards, a coarse picture comes first, and finer and
 Pixels are whole numbers v, densities are of real ones: y = (v + u) / 256 with noise u between 0 and 1, which is drawn
 from a learned q(u|v) (variational dequantisation): log P(v) >= E_q[ log p(y) - log q(u|v) ] - dimensions * log 256.
 
+In the real world: noise becomes speech faster than it is spoken (Prenger et al. 2019, WaveGlow, arXiv 1811.00002); parts that are
+unlikely are sorted out, though no faulty one was ever seen (Rudolph et al. 2021, arXiv 2008.12577).
+
 Papers: Dinh et al. 2017 (RealNVP, arXiv 1605.08803); activation normalisation: Kingma & Dhariwal 2018 (Glow, arXiv
 1807.03039); spline couplings: Durkan et al. 2019 (arXiv 1906.04032); variational dequantisation: Ho et al. 2019 (Flow++,
 arXiv 1902.00275); its bound tightened by importance sampling: Burda et al. 2016 (arXiv 1509.00519); pixels from coarse to

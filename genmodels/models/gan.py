@@ -14,6 +14,9 @@ R2 keep the score smooth around real and generated pictures, so that the game se
 z is first mapped to a style w, which steers every layer of the generator by scale and shift. Moving w towards its mean
 (truncation) trades variety for typical pictures; different w in different layers mix the styles of two pictures.
 
+In the real world: small photos are made large and sharp (Ledig et al. 2017, SRGAN, arXiv 1609.04802); generated scans, added to the few
+real ones, help to tell lesions apart (Frid-Adar et al. 2018, arXiv 1803.01229).
+
 Papers: Goodfellow et al. 2014 (arXiv 1406.2661); the objective: Huang et al. 2024 (R3GAN, arXiv 2501.05441); R1:
 Mescheder et al. 2018 (arXiv 1801.04406); styles and truncation: Karras et al. 2019 (arXiv 1812.04948); projection of
 the class: Miyato & Koyama 2018 (arXiv 1802.05637); start without normalisation: Zhang et al. 2019 (arXiv 1901.09321).

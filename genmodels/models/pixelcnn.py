@@ -16,6 +16,9 @@ sampler keeps every layer's activations, so that a pixel costs one column of the
 
 The objective and the loop that draws pixels are those of all autoregressive models: models/autoregressive.py.
 
+In the real world: a likelihood is a lossless code, as short as the model is good (Delétang et al. 2024, arXiv 2309.10668); and a
+PixelCNN writes the codes that another network unfolds into large pictures (Razavi et al. 2019, VQ-VAE-2, arXiv 1906.00446).
+
 Papers: van den Oord et al. 2016 (PixelRNN, arXiv 1601.06759; Gated PixelCNN, arXiv 1606.05328); dilations: Yu & Koltun
 2016 (arXiv 1511.07122); gated linear units: Dauphin et al. 2017 (arXiv 1612.08083); the cache: Ramachandran et al. 2017
 (Fast PixelCNN++, arXiv 1704.06001).

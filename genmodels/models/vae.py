@@ -11,6 +11,9 @@ sums over pixels and latents, never means. p(x|z) is a mixture of logistic distr
 256 grey levels, so the bound is comparable in bits/dim with every other family. The prior is N(0, I), optionally
 bent by a few coupling layers to the shape that the codes really have. What the app shows as a sample is the mean of p(x|z).
 
+In the real world: points of the cloud propose new molecules (Gómez-Bombarelli et al. 2018, arXiv 1610.02415); Stable Diffusion
+draws in the codes of a VAE rather than in pixels (Rombach et al. 2022, arXiv 2112.10752).
+
 Papers: Kingma & Welling 2014 (arXiv 1312.6114); beta: Higgins et al. 2017; discretised logistics: Salimans et al. 2017
 (arXiv 1701.05517); learned prior: Chen et al. 2017 (arXiv 1611.02731); the importance-weighted bound: Burda et al. 2016
 (arXiv 1509.00519).

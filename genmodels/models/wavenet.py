@@ -13,7 +13,7 @@ to the input. All blocks are heard at the end: their *skip* outputs are summed, 
 
 In sampling, a block needs of the past only what it saw `dilation` pixels ago: a pixel costs one place of the network.
 
-In use for speech, its first purpose: the voices of Google's Assistant (van den Oord et al. 2017, arXiv 1711.10433).
+In the real world: it was made for speech, and spoke as Google's Assistant (van den Oord et al. 2017, arXiv 1711.10433).
 
 The objective and the loop that draws pixels are those of all autoregressive models: models/autoregressive.py.
 

@@ -2,7 +2,7 @@
 
 from genmodels.tabs.base import Accent, Glance, Tab
 from genmodels.wrappers import bottleneck, core, few_bytes
-from genmodels.wrappers.section import Section, View
+from genmodels.wrappers.section import Section, Use, View
 
 FAMILY = "autoencoder"
 
@@ -58,6 +58,10 @@ TAB = Tab(
                 View("words", "words"),
             ),
             element="gm-pipeline",
+            use=Use(
+                "Cameras in factories find a fault by what a network of faultless parts cannot rebuild.",
+                "Bergmann et al. 2019", "arxiv.org/abs/1807.02011",
+            ),
             task="Cover half of the picture with the Hide brush, then draw something that is no digit at all.",
         ),
         Section(
@@ -73,6 +77,10 @@ TAB = Tab(
                 View("grid", "other", "The other", ONE),
             ),
             element="gm-pipeline",
+            use=Use(
+                "Musicians mix the codes of two instruments into one that nobody has built.",
+                "Engel et al. 2017", "arxiv.org/abs/1704.01279",
+            ),
             task="Find two pictures whose mixture is a third one that makes sense.",
         ),
         Section(
@@ -83,6 +91,10 @@ TAB = Tab(
             (
                 View("gallery", "gallery", "", {"columns": 4, "count": 8, "lines": 3}),
                 View("words", "words"),
+            ),
+            use=Use(
+                "Learned codecs save pictures in fewer bytes than JPEG needs for the same quality.",
+                "Ballé et al. 2017", "arxiv.org/abs/1611.01704",
             ),
             task="Where does the first lossless one fit in? Then try a picture that is no digit.",
         ),

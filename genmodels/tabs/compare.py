@@ -14,7 +14,7 @@ from genmodels.wrappers import (
     race,
     tradeoff,
 )
-from genmodels.wrappers.section import Answer, Section, View
+from genmodels.wrappers.section import Answer, Section, Use, View
 from genmodels.wrappers.state import DataState, FreeState, State
 
 #: The experiments that this page asks about, whether there are results of them or not: title, question.
@@ -123,6 +123,10 @@ TAB = Tab(
                 View("words", "words"),
             ),
             element="gm-steps", work=True, verb="Rank them",
+            use=Use(
+                "Banks look for fraud, and plants for failing machines, as what is unlike all the rest.",
+                "Ruff et al. 2021", "arxiv.org/abs/2009.11732",
+            ),
             task="Choose the letters: which scores find them, and which takes one for a usual digit?",
         ),
         Section("compare.samples", "Pictures of a model", "Some that its checkpoint keeps, without loading it.",
@@ -178,6 +182,10 @@ TAB = Tab(
                 View("words", "words"),
             ),
             element="gm-asked", work=True, lane="heavy", verb="Make it",
+            use=Use(
+                "A classifier of photos learns more from real and generated pictures than from real ones alone.",
+                "Azizi et al. 2023", "arxiv.org/abs/2304.08466",
+            ),
             task="Make one, and train on it: python -m genmodels train vae --data FOLDER --out runs/mine.",
         ),
         *(experiment(name) for name in experiment_results.files() if name not in EXPERIMENTS),

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 
 from genmodels.tabs.base import Accent, Glance, Tab
 from genmodels.wrappers import core, denoisers, diffusion, hub_pictures, repair, rewording, sketches, solver_grid
-from genmodels.wrappers.section import Section, View
+from genmodels.wrappers.section import Section, Use, View
 
 FAMILY = "diffusion"
 
@@ -77,6 +77,10 @@ TAB = Tab(
             "what was there. See its answer at one look, and let it denoise from there: with little noise it restores, "
             "with much it invents.",
             patient, diffusion.DenoiseState, diffusion.noise, (film(4),), element="gm-noise", verb="Denoise from here",
+            use=Use(
+                "A rough collage becomes a photo: noised until its faults are gone, then denoised.",
+                "Meng et al. 2022", "arxiv.org/abs/2108.01073",
+            ),
             task="Find the t from which on your picture comes back as something else.",
         ),
         section(
@@ -88,6 +92,10 @@ TAB = Tab(
             "It starts with pure noise; at every step the network says which clean picture it sees, and a part of the noise "
             "gives way to that: first the shape, then the details. The fast models have learnt to do it in a few steps.",
             denoisers.class_models, diffusion.GenerateState, diffusion.generate, (film(16, take=True),),
+            use=Use(
+                "Biologists denoise new proteins that bind where they should, and then make them.",
+                "Watson et al. 2023", "doi.org/10.1038/s41586-023-06415-8",
+            ),
             heavy_from=MANY_STEPS, task="Go back to the first step: how much of the picture is settled there?",
         ),
         section(
@@ -97,6 +105,7 @@ TAB = Tab(
             denoisers.text_models, diffusion.WordsState, diffusion.words,
             (View("words", "words", "", {"place": "side"}), film(8)), element="gm-words-section", heavy_from=MANY_STEPS,
             verb="Draw",
+            use=Use("Illustrations are drawn from a sentence.", "Rombach et al. 2022", "arxiv.org/abs/2112.10752"),
             task="Ask for something that no caption ever had together.",
         ),
         section(
@@ -111,6 +120,7 @@ TAB = Tab(
                 View("gallery", "gallery", "The way there", {"columns": 4, "count": 4, "take": True}),
             ),
             element="gm-reworded", verb="Draw it again",
+            use=Use("A photo is edited by saying what should be different.", "Brooks et al. 2023", "arxiv.org/abs/2211.09800"),
             task="Give a hero another head; then less strength: what stays first?",
         ),
         Section(
@@ -121,6 +131,10 @@ TAB = Tab(
             denoisers.sketch_models, sketches.SketchState, sketches.preview,
             (View("grid", "pictures", "Pictures that follow it", {"count": 4, "take": True}), View("words", "words")),
             element="gm-sketch", verb="Draw them",
+            use=Use(
+                "Designers and architects see their sketch as a finished picture.",
+                "Zhang et al. 2023", "arxiv.org/abs/2302.05543",
+            ),
             task="Draw half an outline, and see who finishes it.",
         ),
         section(
@@ -133,6 +147,10 @@ TAB = Tab(
             "back, and a few rounds of noise make the rest fit. Unlike a PixelCNN, it sees all sides.",
             patient, diffusion.FillState, diffusion.fill,
             (View("grid", "given", "What it is given", {"count": 1, "place": "side"}), film(8)), verb="Fill in",
+            use=Use(
+                "Somebody who walked into the photo is taken out, and what was behind is made up.",
+                "Lugmayr et al. 2022", "arxiv.org/abs/2201.09865",
+            ),
             task="Hide the middle of a digit, so that it could be two of them.",
         ),
         section(
@@ -142,6 +160,7 @@ TAB = Tab(
             "old photographs are restored and small ones enlarged.",
             repair.models, repair.RepairState, repair.repair,
             (View("gallery", "gallery", "Closest to yours", {"columns": 3, "count": 6, "lines": 2, "take": True}), View("words", "words")),
+            use=Use("Old photos lose their scratches and stains.", "Wan et al. 2020", "arxiv.org/abs/2004.09484"),
             verb="Damage and mend", task="Find a damage that the filter mends better than any network, and one that it can’t.",
         ),
         section(
@@ -150,6 +169,10 @@ TAB = Tab(
             "such as the slant or the pose, mostly stays alike.",
             told, diffusion.SameState, diffusion.same,
             (View("gallery", "gallery", "Of the same noise", {"columns": 6, "count": 11}), View("words", "words")), heavy_from=MANY_STEPS, verb="Draw them",
+            use=Use(
+                "Services that draw from words set by this guidance how strictly they follow them.",
+                "Nichol et al. 2022", "arxiv.org/abs/2112.10741",
+            ),
             task="Turn the guidance to 0: what is left of the differences?",
         ),
         section(
@@ -166,6 +189,10 @@ TAB = Tab(
                     },
                 ),
             ),
+            use=Use(
+                "A forecast of the weather draws dozens of possible fortnights, each in few steps of a solver.",
+                "Price et al. 2025", "arxiv.org/abs/2312.15796",
+            ),
             element="gm-asked", lane="heavy", verb="Compare", task="Which solver needs the fewest steps for legible pictures?",
         ),
         section(
@@ -175,6 +202,7 @@ TAB = Tab(
             "diffusion model is installed, though it uses none of them.",
             one, hub_pictures.HubState, hub_pictures.picture, (View("photo", "picture", "Picture", {"side": 512}),),
             element="gm-hub", lane="large",
+            use=Use("Open models of this kind run on a graphics card at home.", "Podell et al. 2024", "arxiv.org/abs/2307.01952"),
         ),
         section(
             "hub_cost", "What a picture of the Hub costs here", "Nothing but lists is downloaded for it.",

@@ -2,7 +2,7 @@
 
 from genmodels.tabs.base import Accent, Glance, Tab
 from genmodels.wrappers import core, flows, latents, likelihoods, sampling
-from genmodels.wrappers.section import Section, View
+from genmodels.wrappers.section import Section, Use, View
 
 FAMILY = "flow"
 
@@ -60,6 +60,10 @@ TAB = Tab(
                 View("words", "words"),
                 View("film", "film", "Through the layers, there and back"),
             ),
+            use=Use(
+                "A picture is made small for sending and large again by the same network, run backwards.",
+                "Xiao et al. 2020", "arxiv.org/abs/2005.05650",
+            ),
             task="Draw something that is no such picture: does its z still look like noise, and does the picture come back?",
         ),
         Section(
@@ -68,6 +72,10 @@ TAB = Tab(
             "its strength.",
             models, flows.SamplesState, sampling.generate,
             (View("grid", "samples", "Samples", {"take": True}), View("words", "words")),
+            use=Use(
+                "A flow turns noise into speech, all moments of it at once, faster than it is spoken.",
+                "Prenger et al. 2019", "arxiv.org/abs/1811.00002",
+            ),
             task="Take a sample to the pad by pressing it, and look at its z.",
         ),
         Section(
@@ -76,6 +84,10 @@ TAB = Tab(
             "shown as noise.",
             models, flows.LayersState, flows.layers,
             (View("film", "film", "Eight samples, layer by layer", {"tiles": [4, 2]}),),
+            use=Use(
+                "Photos are enlarged: many sharp pictures fit one small one, and a flow draws any of them.",
+                "Lugmayr et al. 2020", "arxiv.org/abs/2006.14200",
+            ),
             task="Find the layer after which you can tell what each of them will be.",
         ),
         Section(
@@ -85,6 +97,10 @@ TAB = Tab(
             models, latents.PictureState, likelihoods.verdict,
             (View("histogram", "histogram", "Real test images, by bits/dim"), View("words", "words")),
             element="gm-likelihood",
+            use=Use(
+                "Parts that a flow finds unlikely are sorted out, though it has never seen a faulty one.",
+                "Rudolph et al. 2021", "arxiv.org/abs/2008.12577",
+            ),
             task="Draw something that is more likely than every test image.",
         ),
         Section("flow.kinds", "Pictures of other kinds", "", models, likelihoods.KindsState, likelihoods.kinds, hidden=True),
@@ -98,6 +114,10 @@ TAB = Tab(
                 View("grid", "latent", "Codes mixed", {"columns": 9, "count": 9, "take": True}),
                 View("grid", "pixels", "Pixels mixed", {"columns": 9, "count": 9, "take": True}),
             ),
+            use=Use(
+                "Moved along the code, a face smiles, or its hair turns fair.",
+                "Kingma & Dhariwal 2018", "arxiv.org/abs/1807.03039",
+            ),
             task="Take the fifth picture of each row to the pad, and see how likely they are.",
         ),
         Section(
@@ -106,6 +126,10 @@ TAB = Tab(
             "another class, is another thing in the same style.",
             models, flows.SwapState, flows.swap,
             (View("gallery", "gallery", "As every class", {"take": True, "count": 10}), View("words", "words")),
+            use=Use(
+                "The same sentence in somebody else's voice: into noise as one speaker, back as another.",
+                "Serrà et al. 2019", "arxiv.org/abs/1906.00794",
+            ),
             task="Draw a slanted or a bold one: which classes keep the slant, and which the weight?",
         ),
     ],

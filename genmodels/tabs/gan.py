@@ -10,7 +10,7 @@ from genmodels.wrappers import (
     style_mixing,
     training_films,
 )
-from genmodels.wrappers.section import Section, View
+from genmodels.wrappers.section import Section, Use, View
 from genmodels.wrappers.state import State
 
 FAMILY = "gan"
@@ -67,6 +67,10 @@ TAB = Tab(
             "Look closely and pick, then compare yourself with the critic, which has learned nothing but to tell what is "
             "generated from what is real.",
             models, spot_the_fake.SpotState, spot_the_fake.spot, element="gm-spot",
+            use=Use(
+                "In a study, people told generated faces from real ones no better than by tossing a coin.",
+                "Nightingale & Farid 2022", "doi.org/10.1073/pnas.2120481119",
+            ),
             task="Beat the critic in three rounds.",
         ),
         Section(
@@ -75,6 +79,10 @@ TAB = Tab(
             "seed gives the same picture.",
             models, style_mixing.TruncatedState, sampling.generate,
             (View("grid", "samples", "Samples", {"take": True}), View("words", "words")),
+            use=Use(
+                "Generated scans of liver lesions, added to the few real ones, help a classifier to tell their kinds.",
+                "Frid-Adar et al. 2018", "arxiv.org/abs/1803.01229",
+            ),
             task="Move ψ down to 0: all pictures of a class become its most typical one.",
         ),
         Section(
@@ -86,6 +94,10 @@ TAB = Tab(
                 View("film", "film", "The walk", {"loops": True, "plays": True, "interval": 60}),
                 View("grid", "strip", "The seeds on the way", {"columns": 8, "count": 4, "take": True}),
             ),
+            use=Use(
+                "A walk in one direction makes a face older, or smile, and changes little else.",
+                "Shen et al. 2020", "arxiv.org/abs/1907.10786",
+            ),
             task="Pause between two classes: is there a picture that is both?",
         ),
         Section(
@@ -94,6 +106,10 @@ TAB = Tab(
             "the style of the picture on the left, the others that of the picture on top.",
             models, style_mixing.MixState, style_mixing.mix,
             (View("crossed", "table", "Mixed styles", {"rows": 4, "columns": 6, "take": True}),),
+            use=Use(
+                "Shops show a garment on another person: the pose comes from one picture, the cloth from another.",
+                "Lewis et al. 2021", "arxiv.org/abs/2101.02285",
+            ),
             task="Move the slider layer by layer: which one decides on the shape, which one on the colour or stroke?",
         ),
         Section(
@@ -107,6 +123,7 @@ TAB = Tab(
                 View("grid", "typical", "From the most typical picture (ψ = 0) to yours (1) and beyond", {"columns": 6, "count": 6, "take": True}),
             ),
             work=True, lane="heavy", element="gm-steps", verb="Search",
+            use=Use("A photo is brought into a GAN to be edited there.", "Abdal et al. 2019", "arxiv.org/abs/1904.03189"),
             task="Draw what this GAN has never seen: how close does it come with one style, and how close with one per layer?",
         ),
         Section(
@@ -120,6 +137,10 @@ TAB = Tab(
                 View("film", "film", "A walk from yours to the other and on", {"loops": True, "plays": True, "interval": 80}),
             ),
             work=True, lane="heavy", element="gm-steps", verb="Mix",
+            use=Use(
+                "Portraits become cartoons: the coarse layers of one network, the fine ones of another.",
+                "Pinkney & Adler 2020", "arxiv.org/abs/2010.05334",
+            ),
             task="Give a boot the fabric of a shirt: which layers must follow whom?",
         ),
         Section(
@@ -134,6 +155,10 @@ TAB = Tab(
                 ),
                 View("words", "words"),
             ),
+            use=Use(
+                "What a critic of healthy eyes takes for unreal in a scan marks disease.",
+                "Schlegl et al. 2017", "arxiv.org/abs/1703.05921",
+            ),
             task="Press a picture of Generate to take it to the pad, then change a single stroke of it.",
         ),
         Section(
@@ -142,6 +167,10 @@ TAB = Tab(
             "rules that keep the game stable: soon all points give the same picture.",
             filmed, State, training_films.show,
             (View("films", "films", "Step of the training", {"screens": 2, "side": 238}),),
+            use=Use(
+                "Where pictures are few, as in medicine, a critic learns them by heart and training fails; showing it altered ones helps.",
+                "Karras et al. 2020", "arxiv.org/abs/2006.06676",
+            ),
             task="Stop the spoilt run where the last class but one disappears.",
         ),
     ],

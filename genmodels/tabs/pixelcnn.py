@@ -8,7 +8,7 @@ what a scan has lost (van den Oord et al. 2016, arXiv 1601.06759, section 5.6), 
 
 from genmodels.tabs.base import Accent, Glance, Kin, Tab
 from genmodels.wrappers import autoregressive, core, latents, likelihoods
-from genmodels.wrappers.section import Section, View
+from genmodels.wrappers.section import Section, Use, View
 
 FAMILY = "pixelcnn"
 
@@ -56,6 +56,10 @@ TAB = Tab(
             "that stands there. Beside it is how unsure it was: most where a stroke can go either way.",
             models, autoregressive.WriteState, autoregressive.write,
             element="gm-writer", work=True, verb="Write",
+            use=Use(
+                "Large pictures are drawn in this way from a code that another network unfolds.",
+                "Razavi et al. 2019", "arxiv.org/abs/1906.00446",
+            ),
             task="Slow it down, and guess from the first ten rows what each picture will be.",
         ),
         Section(
@@ -65,6 +69,10 @@ TAB = Tab(
             "tells it nothing.",
             models, autoregressive.FinishState, autoregressive.finish,
             element="gm-writer", work=True, verb="Finish it",
+            use=Use(
+                "Programs are finished like this, word by word, while somebody types.",
+                "Chen et al. 2021", "arxiv.org/abs/2107.03374",
+            ),
             task="Leave fewer and fewer rows: when do the endings begin to differ in kind?",
         ),
         Section(
@@ -73,6 +81,10 @@ TAB = Tab(
             "yet. How much the real level surprises it, in bits, is what that pixel costs.",
             models, autoregressive.ExpectState, autoregressive.expect,
             element="gm-expect",
+            use=Use(
+                "The keyboard of a phone suggests the next word by such odds.",
+                "Hard et al. 2018", "arxiv.org/abs/1811.03604",
+            ),
             task="Find the pixel that surprises it most. Why just there?",
         ),
         Section(
@@ -86,6 +98,10 @@ TAB = Tab(
             models, latents.PictureState, likelihoods.verdict,
             (View("histogram", "histogram", "Real test images, by bits/dim"), View("words", "words")),
             element="gm-likelihood",
+            use=Use(
+                "Good odds are short codes: language models pack even pictures and sound smaller than PNG and FLAC do.",
+                "Delétang et al. 2024", "arxiv.org/abs/2309.10668",
+            ),
             task="Draw something that is more likely than every test image.",
         ),
         Section(
@@ -99,6 +115,10 @@ TAB = Tab(
             "what lights up bore on it, the brighter the more, by the gradient.",
             models, autoregressive.ThreeState, autoregressive.three,
             element="gm-three", work=True, verb="Write",
+            use=Use(
+                "WaveNet was made for sound, and spoke as the Google Assistant.",
+                "van den Oord et al. 2017", "arxiv.org/abs/1711.10433",
+            ),
             task="Point at the lower end of a stroke. Who still looks at its upper end?",
         ),
         Section(

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from genmodels.tabs.base import Accent, Glance, Tab
 from genmodels.wrappers import core, latents, sampling
-from genmodels.wrappers.section import Section, View
+from genmodels.wrappers.section import Section, Use, View
 from genmodels.wrappers.state import real
 
 FAMILY = "vae"
@@ -62,6 +62,10 @@ TAB = Tab(
             "This VAE has a code of two numbers, so its whole world fits on a map: each dot is a test image. Draw one, "
             "and the ellipse shows where its code may lie.",
             maps, latents.MapState, latents.map_point, element="gm-map",
+            use=Use(
+                "Biologists lay out thousands of cells on such a map, by which of their genes are at work.",
+                "Lopez et al. 2018", "doi.org/10.1038/s41592-018-0229-2",
+            ),
             task="Move the pointer, or use the arrow keys: can you walk from a 1 to a 7 without meeting a 4?",
         ),
         Section("vae.where", "Where a picture lies", "", maps, latents.PictureState, latents.where, hidden=True),
@@ -70,6 +74,10 @@ TAB = Tab(
             "Its codes fill a simple cloud without holes, so any random point of it decodes to a new picture. The seed "
             "picks the point.",
             plain, Generate, sampling.generate, (View("grid", "samples", "Samples", {"take": True}), View("words", "words")),
+            use=Use(
+                "Chemists draw points of such a cloud to propose molecules that nobody has made yet.",
+                "Gómez-Bombarelli et al. 2018", "arxiv.org/abs/1610.02415",
+            ),
             task="Lower the temperature until all sevens look alike.",
         ),
         Section(
@@ -78,6 +86,10 @@ TAB = Tab(
             "the same picture.",
             plain, latents.VariationsState, latents.variations,
             (View("grid", "samples", "Decodes of z ~ q(z|x)", {"columns": 4, "count": 8, "take": True}),),
+            use=Use(
+                "Where doctors may disagree about a scan, one network gives several outlines of a lesion, each of them plausible.",
+                "Kohl et al. 2018", "arxiv.org/abs/1806.05034",
+            ),
         ),
         Section(
             "vae.knobs", "Turn the knobs",
@@ -87,6 +99,10 @@ TAB = Tab(
             (
                 View("grid", "picture", "The hero", {"count": 1}),
                 View("grid", "strip", "The chosen number through its range", {"columns": 9, "count": 9}),
+            ),
+            use=Use(
+                "A robot that sees the world by a few such numbers finds its way in a place that looks different.",
+                "Higgins et al. 2017", "arxiv.org/abs/1707.08475",
             ),
             task="Find the number that takes the weapon away.",
         ),
@@ -98,6 +114,7 @@ TAB = Tab(
                 View("film", "film", "The walk", {"loops": True, "plays": True, "interval": 80}),
                 View("grid", "strip", "On the way", {"columns": 12, "count": 12, "take": True}),
             ),
+            use=Use("Composers let one melody turn into another, bar by bar.", "Roberts et al. 2018", "arxiv.org/abs/1803.05428"),
         ),
     ],
 )  # fmt: skip

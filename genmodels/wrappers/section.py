@@ -40,6 +40,17 @@ class View(NamedTuple):
     options: dict[str, Any] = {}  # noqa: RUF012  nobody writes into it
 
 
+class Use(NamedTuple):
+    """What people use it for, one sentence, and who says so: authors and year, and the address without https://."""
+
+    text: str
+    source: str
+    address: str
+
+    def spec(self) -> dict[str, str]:
+        return {"text": self.text, "source": self.source, "address": f"https://{self.address}"}
+
+
 @dataclass(frozen=True)
 class Section:
     """One idea that can be touched.
@@ -63,6 +74,7 @@ class Section:
     lane: str = "cpu"
     heavy_from: tuple[str, int] | None = None
     task: str = ""  # what to try, one sentence
+    use: Use | None = None  # in the real world
     verb: str = "Generate"  # on the button of a work section
     hidden: bool = False  # asked by another section's element, and not laid out
 
@@ -114,6 +126,7 @@ class Section:
             "title": self.title,
             "text": self.text,
             "task": self.task,
+            "use": self.use and self.use.spec(),
             "element": "gm-work" if self.work and self.element == "gm-section" else self.element,
             "work": self.work,
             "lane": self.lane,
@@ -140,7 +153,8 @@ class Section:
 
         function: Any = endpoint_steps if self.work else endpoint
         function.__name__ = self.endpoint
-        function.__doc__ = f"{self.title}. {self.text}\n\n{_arguments(self.State, subjects)}"
+        used = f" In the real world: {self.use.text} ({self.use.source}, {self.use.address})" if self.use else ""
+        function.__doc__ = f"{self.title}. {self.text}{used}\n\n{_arguments(self.State, subjects)}"
         subject = self.State.subject
         parameters = [_parameter(subject, str, next(iter(subjects), ""))] if subject else []
         hints = get_type_hints(self.State)

@@ -8,6 +8,12 @@ import './views.js';
 
 const FROM_HUB = ' '; // no model's name
 
+/** What people use it for, and who says so. */
+function inUse({ text, source, address }) {
+  const link = make('a', { href: address, target: '_blank', rel: 'noopener', textContent: source });
+  return make('p', { class: 'gm-use' }, make('b', { textContent: 'In the real world: ' }), `${text} `, link);
+}
+
 export class Section extends HTMLElement {
   /** @type {object} see Section.spec in wrappers/section.py */ spec = null;
   /** @type {object} the page: data, picture, hidden, seed, backend, facts */ page = null;
@@ -25,7 +31,7 @@ export class Section extends HTMLElement {
     if (this.laidOut) return;
     if (!this.spec) return Section.stand(this);
     this.laidOut = true;
-    const { key, title, text, task } = this.spec;
+    const { key, title, text, task, use } = this.spec;
     this.id = `section-${key}`;
     this.classList.add('gm-section');
     this.controls = {};
@@ -46,6 +52,7 @@ export class Section extends HTMLElement {
     this.layOutControls();
     this.layOutViews();
     this.main.append(this.trouble);
+    if (use) this.append(inUse(use));
     this.append(Object.assign(document.createElement('gm-share'), { section: this }));
     this.asks = latestOnly(
       (state) => this.page.backend.ask(key, state),
