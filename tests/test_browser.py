@@ -302,8 +302,10 @@ def test_a_pixel_pointed_at_shows_what_each_network_looked_at(visit: Callable[..
     page.mouse.move(2, 2)
     changed(plane, lit)
     assert pixels(plane) == whole
+    expect(words).to_have_text("")
     plane.focus()
     page.keyboard.press("ArrowDown")
+    expect(words).to_contain_text("pixels before it reach it")
     said, before = words.inner_text(), changed(plane, whole)
     page.keyboard.press("ArrowRight")
     expect(words).not_to_have_text(said)
@@ -329,6 +331,8 @@ def test_an_upload_is_shown_and_a_broken_one_explained(visit: Callable[..., Page
     page.get_by_label("Upload a picture").set_input_files(bad)
     expect(page.get_by_role("alert").filter(has_text="can't be read as a picture")).to_be_visible()
     assert pixels(seen) == former, "a refused upload leaves everything as it was"
+    page.locator(".gm-pad-strips .gm-thumb").nth(3).click()
+    expect(page.get_by_role("alert").filter(has_text="can't be read as a picture")).to_have_count(0)
 
 
 @pytest.mark.parametrize(
@@ -736,6 +740,7 @@ BAD = {
     "gan.spot": ["round=-1", "picks=99", "colour=3"],
     "pixelcnn.expect": ["x=300", "x=3&y=left", "picture=AAAA", "z=1"],
     "pixelcnn.write": ["temperature=9", "n=1.5"],
+    "diffusion.sketch": ["n=0"],
     "diffusion.solvers": ["steps=3", "schedulers=euler!", "steps="],
     "diffusion.hub": ["width=1", "repo=nonsense"],
 }

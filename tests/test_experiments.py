@@ -125,7 +125,7 @@ def test_projection(data, tmp_path):
     assert searched == set(itertools.product(["w", "w+"], [2, 12]))
     assert rows["gan-mnist", "w+", 12]["psnr"] > rows["gan-mnist", "w+", 2]["psnr"]
     assert rows["ae-mnist", "encoder", 0]["psnr"] > 20
-    assert "of mnist to" in result["reading"]
+    assert "Digits: " in result["reading"]
 
 
 def test_repair(data, tmp_path):

@@ -171,6 +171,9 @@ def test_what_fits_into_few_bytes():
     titles = {title[0]: title[-1] for title in many["gallery"]["titles"]}
     assert titles["PNG"] == titles["pixelcnn-mnist"] == "lossless"
     assert many["bytes"]["pixelcnn-mnist"] < many["bytes"]["PNG"]
+    lossless = [name for name, said in titles.items() if said == "lossless"]
+    smallest = min(lossless, key=many["bytes"].__getitem__)
+    assert f"**{smallest}** comes closest, in {many['bytes'][smallest]}." in many["words"]
     (none,) = ask("autoencoder.bytes", model="ae-fashion-mnist", budget=4)
     n = none["gallery"]["pictures"]["shape"][0]
     shown = np.frombuffer(base64.b64decode(none["gallery"]["pictures"]["pixels"]), np.uint8).reshape(n, -1)

@@ -125,10 +125,10 @@ def reading(rows: list[Row]) -> str:
         others = [row for row in rows if row["data"] == data and row["way"] == ENCODER]
         best = max(others, key=lambda row: row["psnr"], default=None)
         dB = " and ".join(f"{row['psnr']:.1f} dB in {way}" for way, row in of.items())
-        beside = f" ({best['model']}: {best['psnr']:.1f})" if best else ""
+        beside = f" ({best['model']}, which has an encoder: {best['psnr']:.1f})" if best else ""
         if dB:
-            each.append(f"{data} to {dB}{beside}")
-    return f"With {most} steps the generators come to test pictures of {', '.join(each)}."
+            each.append(f"{DATASETS[data].title}: {dB}{beside}")
+    return f"How close the generators come to test pictures with {most} steps. {'; '.join(each)}."
 
 
 EXPERIMENT = Experiment(

@@ -19,6 +19,7 @@ from genmodels.repair import DAMAGES, HALF, Damaged, by_hand, damage, mend
 
 NOTHING, HAND = "nothing", "filter"
 AT_ONCE = 20
+SAID = {kind: kind.capitalize() for kind in DAMAGES} | {HALF: "Half the resolution"}
 FIGURES = ("psnr", "worst", "seconds")
 
 
@@ -121,9 +122,9 @@ def reading(rows: list[Row]) -> str:
             if (group := [r for r in known if r["data"] == data])
         ]
         if best:
-            each = ", ".join(f"{row['way']} ({row['psnr']:.1f} dB, {row['data']})" for row in best)
-            said.append(f"{kind}: {each}")
-    return f"What comes closest to the whole picture, of {'; '.join(said)}." if said else "Nothing has been mended yet."
+            each = ", ".join(f"{row['way']} ({row['psnr']:.1f} dB, {DATASETS[row['data']].title})" for row in best)
+            said.append(f"{SAID[kind]}: {each}")
+    return f"What comes closest to the whole picture. {'; '.join(said)}." if said else "Nothing has been mended yet."
 
 
 EXPERIMENT = Experiment(

@@ -52,6 +52,15 @@ EXPERIMENTS = {
         "A model draws what a sketch of a test picture asks for: how much of the lines is found again in its picture? Beside it what is drawn of the class "
         "alone, and the real pictures that were sketched.",
     ),
+    "projection": (
+        "The way back into a GAN",
+        "How close does a GAN come to a real picture when its styles are searched for, one for all layers (w) or one for each (w+)? Beside it the models "
+        "that have an encoder.",
+    ),
+    "repair": (
+        "Repair",
+        "A test picture is damaged, and each family mends it: who comes closest to what it was? Beside them a filter that knows nothing of pictures.",
+    ),
     "augmentation": (
         "Augmentation",
         "Do generated pictures help? A classifier learns from a few real pictures of each class, with and without a thousand generated ones. The bundled "
@@ -118,7 +127,7 @@ TAB = Tab(
             outsiders.tellers, outsiders.OutsidersState, outsiders.rank,
             (
                 View("many", "pictures", "", {"place": "side"}),
-                View("gallery", "all", "The pictures", {"columns": outsiders.SHOWN, "count": outsiders.PICTURES}),
+                View("gallery", "all", "The pictures", {"columns": outsiders.SHOWN, "count": outsiders.PICTURES, "whole": True}),
                 View("rankings", "rankings", "", {"columns": outsiders.SHOWN, "room": [1014, 856]}),
                 View("words", "words"),
             ),
@@ -170,6 +179,8 @@ TAB = Tab(
         experiment("few-labels"),
         experiment("words"),
         experiment("sketch"),
+        experiment("projection"),
+        experiment("repair"),
         experiment("augmentation"),
         Section(
             "compare.dataset", "Make a data set",

@@ -109,7 +109,7 @@ def make(state: DataSetState) -> Iterator[Answer]:
         "type": "application/zip",
         "bytes": base64.b64encode(content).decode(),
     }
-    said = f"Done: {state.n} pictures, {len(content) / 1000:,.0f} kB"
+    said = f"Done: {state.n} picture{'s' * (state.n > 1)}, {len(content) / 1000:,.0f} kB"
     yield Whole(
         {"progress": said, "file": file, "words": verdict(), "done": True}, pictures=packed(torch.cat(shown)[:PREVIEW])
     )

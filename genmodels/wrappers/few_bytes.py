@@ -63,11 +63,11 @@ def fit(state: BytesState) -> Answer:
     for name, size, again in rows:
         shown.append(empty if again is None else to_uint8(again))
         titles.append([name, f"{size} bytes", "too many" if again is None else _quality(again, x)])
-    fitting = [(name, finite_psnr(again, x)) for name, _, again in rows if again is not None]
-    best = max(fitting, key=lambda row: row[1], default=None)
+    fitting = [(name, finite_psnr(again, x), -size) for name, size, again in rows if again is not None]
+    best = max(fitting, key=lambda row: row[1:], default=None)  # of equals the smallest
     return {
         "gallery": {"pictures": packed(torch.cat(shown)), "titles": titles, "marked": [i > 0 and best is not None and rows[i - 1][0] == best[0] for i in range(len(titles))]},
-        "words": f"In {state.budget} of {raw} bytes: **{best[0]}** comes closest." if best else f"Nothing fits into {state.budget} bytes.",
+        "words": f"In {state.budget} bytes, of {raw} as it is: **{best[0]}** comes closest, in {-best[2]}." if best else f"Nothing fits into {state.budget} bytes.",
         "bytes": {name: None if again is None else size for name, size, again in rows},
     }  # fmt: skip
 

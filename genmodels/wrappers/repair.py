@@ -108,4 +108,4 @@ def _told(seen: dict[str, Tensor], cannot: list[str]) -> Answer:
         "titles": titles,
         "marked": [title == best for title in seen],
     }
-    return {"gallery": gallery, "words": " ".join(cannot) or "Decibels of PSNR against your picture: more is closer."}
+    return {"gallery": gallery, "words": " ".join(["Decibels of PSNR against your picture: more is closer.", *cannot])}

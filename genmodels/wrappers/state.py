@@ -96,11 +96,16 @@ class Range(Kind):
     def fit(self, model: str) -> dict[str, Any]:
         return super().fit(model) | {"low": fitted(self.low, model), "high": fitted(self.high, model)}
 
+    @property
+    def called(self) -> str:
+        """In a sentence: the temperature; but “How many”."""
+        return f"“{self.label}”" if self.label.startswith("How ") else f"The {_lower(self.label)}"
+
 
 @dataclass(frozen=True, kw_only=True)
 class Whole(Range):
     def check(self, value: Any, model: str) -> int:
-        return check_int(f"The {_lower(self.label)}", value, fitted(self.low, model), fitted(self.high, model))
+        return check_int(self.called, value, fitted(self.low, model), fitted(self.high, model))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -108,7 +113,7 @@ class Real(Range):
     step: float = 0.05
 
     def check(self, value: Any, model: str) -> float:
-        return check_float(f"The {_lower(self.label)}", value, fitted(self.low, model), fitted(self.high, model))
+        return check_float(self.called, value, fitted(self.low, model), fitted(self.high, model))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -17,13 +17,15 @@ const MARKS = [
   'M0-5.6 5.6 0 0 5.6-5.6 0Z',
   'M0 5.2 5-4H-5Z',
   'M-1.6-5H1.6V-1.6H5V1.6H1.6V5H-1.6V1.6H-5V-1.6H-1.6Z',
+  'M-5-4H5L-5 4H5Z',
+  'M-5.5 2.5A5.5 5.5 0 0 1 5.5 2.5Z',
 ];
 
-/** Where the marks of an axis stand: powers of ten, with 2 and 5 between them where there is room; else round steps. */
-export function ticks(low, high, log, pixels = 400) {
+/** Where the marks of an axis stand: powers of ten, with 2 and 5 between them where these have room, in pixels; else round steps. */
+export function ticks(low, high, log, pixels = 400, room = 70) {
   const all = [];
   if (log) {
-    const wide = pixels / Math.log10(high / low) < 70;
+    const wide = pixels / Math.log10(high / low) < room;
     for (let power = Math.floor(Math.log10(low)); power <= Math.ceil(Math.log10(high)); power++)
       for (const step of wide ? [1] : [1, 2, 5]) all.push(step * 10 ** power);
   } else {
@@ -79,8 +81,16 @@ class Plots extends View {
     const distinct = plot.panels
       .flatMap((panel) => panel.series)
       .filter(({ name }, i, all) => all.findIndex((one) => one.name === name) === i);
-    const panels = plot.panels.map((panel) => this.panel(plot, panel, distinct, wide, few ? high : 240));
-    const keys = plot.kind === 'curves' || !this.options.tall ? distinct.map((one) => this.key(one, distinct, plot.x.names.length)) : [];
+    const words = plot.x.names.length;
+    // curves of which each panel has its own are told apart there
+    const apart = !few && !words && distinct.length === plot.panels.flatMap((panel) => panel.series).length;
+    const keysOf = (all) => all.map((one) => this.key(one, all, words));
+    const panels = plot.panels.map((panel) => {
+      const drawn = this.panel(plot, panel, apart ? panel.series : distinct, wide, few ? high : 240);
+      if (apart) drawn.querySelector('svg').before(make('div', { class: 'gm-plot-keys' }, ...keysOf(panel.series)));
+      return drawn;
+    });
+    const keys = !apart && (plot.kind === 'curves' || !this.options.tall) ? keysOf(distinct) : [];
     return make(
       'figure',
       { class: 'gm-figure-box' },
@@ -114,7 +124,13 @@ class Plots extends View {
       ...panel.lines.map((line) => level(line, y, width)),
     );
     const note = make('div', { class: 'gm-point-note', hidden: true });
-    const box = make('div', { class: 'gm-panel-plot' }, panel.title ? make('h3', { textContent: panel.title }) : null, drawing, note);
+    const box = make(
+      'div',
+      { class: 'gm-panel-plot', style: `max-width: ${width}px` },
+      panel.title ? make('h3', { textContent: panel.title }) : null,
+      drawing,
+      note,
+    );
     const points = [];
     for (const series of panel.series) {
       const group = svg('g', { class: 'gm-series', style: this.colour(series, distinct) });
@@ -132,7 +148,7 @@ class Plots extends View {
         if (Number.isFinite(point.low) && Number.isFinite(point.high))
           group.append(svg('line', { class: 'gm-interval', style, x1: px, x2: px, y1: y.at(point.low), y2: y.at(point.high) }));
         const radius = plot.size ? (Number.isFinite(point.size) ? 5 + 13 * Math.sqrt(Math.max(0, point.size)) : 5) : 4.5;
-        const circle = mark(px, py, radius, ax.names.length ? place : 0, {
+        const circle = mark(px, py, radius, ax.names.length ? place : alone(series, panel.series), {
           class: 'gm-point',
           style,
           tabindex: -1,
@@ -160,7 +176,9 @@ class Plots extends View {
     const place = distinct.indexOf(series);
     const line = words
       ? mark(11, 6, 4.5, place, { class: 'gm-point' })
-      : svg('line', { x1: 0, x2: 22, y1: 5, y2: 5, 'stroke-dasharray': dashOf(series, distinct) });
+      : alone(series, distinct)
+        ? mark(11, 6, 4.5, alone(series, distinct), { class: 'gm-point' })
+        : svg('line', { x1: 0, x2: 22, y1: 5, y2: 5, 'stroke-dasharray': dashOf(series, distinct) });
     const style = words ? `--gm-family: ${PLAIN[0]}` : this.colour(series, distinct);
     return make('span', { style }, svg('svg', { width: 22, height: 12, 'aria-hidden': true }, line), series.name);
   }
@@ -228,6 +246,12 @@ function dashOf({ name }, distinct) {
   return DASHES[distinct.filter((one) => one.family === named.family).indexOf(named) % DASHES.length];
 }
 
+/** Which mark a curve of a single point has among those of its family, which no dashes tell apart; 0 for others. */
+function alone(series, all) {
+  if (series.points.length > 1) return 0;
+  return 1 + all.filter((one) => one.points.length < 2 && one.family === series.family).indexOf(series);
+}
+
 /** A circle, or another mark of about its size. */
 function mark(x, y, radius, place, more) {
   const outline = MARKS[place % MARKS.length];
@@ -242,7 +266,7 @@ function grid(x, y, ax, ay, width, { height, bottom, slanted }) {
     svg('line', { class: 'gm-grid', x1: EDGE.left, x2: right, y1: y.at(value), y2: y.at(value) }),
     svg('text', { x: EDGE.left - 8, y: y.at(value) + 4, 'text-anchor': 'end' }, shown(value)),
   ]);
-  const places = ax.names.length ? ax.names.map((_, i) => i) : ticks(x.low, x.high, x.log, x.pixels);
+  const places = ax.names.length ? ax.names.map((_, i) => i) : ticks(x.low, x.high, x.log, x.pixels, 130);
   const across = places.flatMap((value) => [
     svg('line', { class: 'gm-grid', x1: x.at(value), x2: x.at(value), y1: EDGE.top, y2: bottom }),
     slanted

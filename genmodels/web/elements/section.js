@@ -1,6 +1,6 @@
 // A section: its two sentences, the controls of its state, and the views of its answers. It knows no model: it has a
 // `spec` from the server, a `page` that shares data, drawing and seed, and a `backend` that computes.
-import { fitOf, textOf, valuesOf } from './address.js';
+import { fitOf, same, textOf, valuesOf } from './address.js';
 import { latestOnly } from './backend.js';
 import { control, make } from './controls.js';
 import './share.js';
@@ -279,7 +279,8 @@ export class Section extends HTMLElement {
 
   receive(answer, state) {
     if (this.excused === true) this.excused = state;
-    if (this.excused !== state) {
+    if (!this.excused || !same(this.excused, state)) {
+      this.excused = null;
       for (const one of Object.values(this.controls)) one.refuse('');
       this.trouble.textContent = '';
     }

@@ -17,7 +17,10 @@ class Sketch extends Section {
     this.hideUnused();
     this.sheet = document.createElement('gm-pad');
     Object.assign(this.sheet.props, { tools: ['pen', 'erase'], label: 'Your sketch', background: 255, strips: [] });
-    this.sheet.addEventListener('gm-input', () => this.change('sketch', this.named(this.sheet.props.value.pixels)));
+    this.sheet.addEventListener('gm-input', () => {
+      this.unread.textContent = '';
+      this.change('sketch', this.named(this.sheet.props.value.pixels));
+    });
     const file = make('input', { type: 'file', accept: 'image/*', onchange: ({ target }) => chosen(target, (one) => this.uploaded(one)) });
     const upload = make('label', { class: 'gm-button gm-upload' }, 'Upload a drawing or a photo', file);
     this.run = make('button', { type: 'button', class: 'gm-button gm-primary', textContent: this.spec.verb, onclick: () => this.draw() });

@@ -133,7 +133,10 @@ class Tab extends HTMLElement {
         centre: this.data === 'mnist',
         strips: [],
       });
-      this.pad.addEventListener('gm-input', () => this.drawn(this.pad.props.value));
+      this.pad.addEventListener('gm-input', () => {
+        this.padTrouble.textContent = '';
+        this.drawn(this.pad.props.value);
+      });
       this.upload = make(
         'label',
         { class: 'gm-button gm-upload' },

@@ -28,6 +28,7 @@ class Three extends Steps {
     if (!way) return;
     way.picture = answer.picture;
     way.bytes = bytesOf(answer.picture.pixels);
+    way.rows = answer.row;
     way.time.textContent = `${Math.round(answer.ms)} ms`;
     this.draw(way);
     if (this.at) this.look(way);
@@ -105,13 +106,24 @@ class Three extends Steps {
   leave() {
     this.at = null;
     for (const way of this.ways) {
-      way.field = null;
+      this.forget(way, '');
       this.draw(way);
     }
   }
 
+  forget(way, words) {
+    way.field = null;
+    way.words?.show(words);
+  }
+
+  stop() {
+    super.stop();
+    for (const { time } of this.ways) if (time?.textContent === '…') time.textContent = '';
+  }
+
   look(way) {
     if (!way.picture) return;
+    if (this.at.y >= way.rows) return this.forget(way, 'This pixel is not written yet.');
     const { label } = this.asked;
     way.asks({ model: way.model, picture: way.picture.pixels, ...this.at, ...(label === undefined ? {} : { label }) });
   }

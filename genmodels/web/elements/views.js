@@ -206,13 +206,13 @@ class Gallery extends View {
     this.rooms = (n) => Array.from({ length: Math.max(0, n) }, room);
     this.box.append(...this.rooms(count)); // until the first answer
   }
-  /** While pictures are still to come, their places stay, so that nothing below moves. */
+  /** While pictures are still to come, their places stay, so that nothing below moves; but those that come as a whole. */
   show(value, { complete = true } = {}) {
     if (!value) return;
     const { pictures, titles, marked = [] } = value;
     const [n, c, h, w] = pictures.shape;
     const bytes = bytesOf(pictures.pixels);
-    const places = complete ? 0 : this.box.childElementCount;
+    const places = complete || this.options.whole ? 0 : this.box.childElementCount;
     this.box.replaceChildren(
       ...Array.from({ length: n }, (_, i) => {
         const canvas = make('canvas', { width: w, height: h, role: 'img', 'aria-label': titles[i].join(', ') });
