@@ -69,7 +69,7 @@ EXPERIMENTS = {
 }  # fmt: skip
 
 
-def table(desk: int = 370, phone: int = 440, **more: Any) -> tuple[View]:
+def table(desk: int = 430, phone: int = 500, **more: Any) -> tuple[View]:
     """A section's table alone, and the pixels that it takes on a desk and on a phone. more: other options."""
     return (View("table", "table", "", {"room": [desk, phone], **more}),)
 
@@ -84,10 +84,13 @@ def glance(state: FreeState) -> Answer:
 def experiment(name: str) -> Section:
     """A section of an experiment's results, also of one that this page doesn't know."""
     title, text = EXPERIMENTS.get(name) or (experiment_results.told(name, "title") or name, "")
-    plots, rows = experiment_results.rooms(name)
+    words, plots, rows = experiment_results.rooms(name)
     return Section(
         f"compare.{name}", title, text, tuple, experiment_results.ResultsState, experiment_results.show(name),
-        (View("words", "words"), View("plots", "plots", "", {"room": [*plots]}), *table(*rows, unread=True)),
+        (
+            View("words", "words", "", {"room": [*words]}), View("plots", "plots", "", {"room": [*plots]}),
+            *table(*rows, unread=True),
+        ),
     )  # fmt: skip
 
 
@@ -128,7 +131,7 @@ TAB = Tab(
             (
                 View("many", "pictures", "", {"place": "side"}),
                 View("gallery", "all", "The pictures", {"columns": outsiders.SHOWN, "count": outsiders.PICTURES, "whole": True}),
-                View("rankings", "rankings", "", {"columns": outsiders.SHOWN, "room": [1014, 856]}),
+                View("rankings", "rankings", "", {"columns": outsiders.SHOWN, "room": [1590, 1336]}),
                 View("words", "words"),
             ),
             element="gm-steps", work=True, verb="Rank them",
@@ -140,13 +143,13 @@ TAB = Tab(
         ),
         Section("compare.samples", "Pictures of a model", "Some that its checkpoint keeps, without loading it.",
                 on_record.everyone, State, bundled_samples.samples, hidden=True),
-        Section("compare.glance", "At a glance", "", tuple, FreeState, glance, table(810, 942, whole=True)),
+        Section("compare.glance", "At a glance", "", tuple, FreeState, glance, table(1040, 1157, whole=True)),
         measured("size", "Size", "How large each model is, and how long it was trained.", comparison.size),
         measured(
             "quality", "Quality",
             "How near the pictures are to real ones, as a classifier sees them that was trained on real ones alone: the "
             "referee. The first rows put real pictures in the place of generated ones.",
-            comparison.quality, table(494, 780),
+            comparison.quality, table(556, 780),
         ),
         measured(
             "diversity", "Diversity",
@@ -157,7 +160,7 @@ TAB = Tab(
         measured(
             "speed", "Time", "How long one picture and sixteen take, on every machine that was measured, and on the one "
             "that serves this page.",
-            comparison.speed, table(370, 490), element="gm-speed",
+            comparison.speed, table(427, 552), element="gm-speed",
         ),
         Section("compare.measure", "Measure this host", "How long one picture and sixteen take here.", on_record.samplers,
                 DataState, host_speed.measure, table(), work=True, lane="heavy", hidden=True),
@@ -165,7 +168,7 @@ TAB = Tab(
         Section(
             "compare.domains", "Data sets",
             "The same family with other pictures: what is hard for one need not be for the next.",
-            tuple, FreeState, comparison.domains, table(810, 880, whole=True),
+            tuple, FreeState, comparison.domains, table(1030, 1066, whole=True),
         ),
         experiment("attribution"),
         experiment("anomaly"),
@@ -173,7 +176,7 @@ TAB = Tab(
             "likelihood", "Likelihood",
             "How many bits a test picture costs, per pixel and colour, with the model as a compressor: exact, or an upper bound. "
             "Published figures stand beside ours; theirs were told no class.",
-            comparison.likelihood, table(494, 780),
+            comparison.likelihood, table(550, 810),
         ),
         experiment("compress"),
         experiment("few-labels"),

@@ -34,11 +34,19 @@ def told(name: str, key: str) -> str:
 Room = tuple[int, int]
 
 
-def rooms(name: str) -> tuple[Room, Room]:
-    """About how much the plots of an experiment and its table take, to be kept for them: as much as where there are no results, if
-    there are none."""
+def rooms(name: str) -> tuple[Room, Room, Room]:
+    """About how much what is read from an experiment, its plots and its table take, to be kept for them: as much as where there are no
+    results, if there are none."""
     answer = _show(name, ResultsState())
-    return _room_of_plots(answer["plots"]), _room_of_table(len(answer["table"]["rows"]))
+    return (
+        _room_of_words(answer["words"]),
+        _room_of_plots(answer["plots"]),
+        _room_of_table(len(answer["table"]["rows"])),
+    )
+
+
+def _room_of_words(words: str) -> Room:
+    return 24 * -(-len(words) // 150), 24 * -(-len(words) // 44)
 
 
 def _room_of_plots(drawn: list[dict[str, Any]]) -> Room:
@@ -47,9 +55,14 @@ def _room_of_plots(drawn: list[dict[str, Any]]) -> Room:
     for plot in drawn:
         count, names = len(plot["panels"]), plot["x"]["names"]
         one = 284 + round(4.4 * max(map(len, names))) if names else 310
-        keys = sum(
-            45 + 7 * len(key) for key in {series["name"] for panel in plot["panels"] for series in panel["series"]}
-        )
+        named = [[series["name"] for series in panel["series"]] for panel in plot["panels"]]
+        widths = [sum(45 + 7 * len(key) for key in keys) for keys in named]
+        all_keys = {key for keys in named for key in keys}
+        if count > 1 and not names and len(all_keys) == sum(map(len, named)):  # each panel has its own
+            desk += -(-count // 3) * (one + 24 * (1 + max(widths) // 340)) + 45
+            phone += sum(one + 24 * (1 + width // 320) for width in widths) + 30
+            continue
+        keys = sum(45 + 7 * len(key) for key in all_keys)
         desk += -(-count // 3) * one + 75 + 24 * (keys // 620)
         phone += count * one + 30 + 24 * (keys // 200)
     return desk, phone

@@ -148,7 +148,7 @@ class Plots extends View {
         if (Number.isFinite(point.low) && Number.isFinite(point.high))
           group.append(svg('line', { class: 'gm-interval', style, x1: px, x2: px, y1: y.at(point.low), y2: y.at(point.high) }));
         const radius = plot.size ? (Number.isFinite(point.size) ? 5 + 13 * Math.sqrt(Math.max(0, point.size)) : 5) : 4.5;
-        const circle = mark(px, py, radius, ax.names.length ? place : alone(series, panel.series), {
+        const circle = mark(px, py, radius, ax.names.length ? place : plot.kind === 'curves' ? alone(series, panel.series) : 0, {
           class: 'gm-point',
           style,
           tabindex: -1,
