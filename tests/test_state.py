@@ -76,7 +76,7 @@ def test_a_state_says_itself():
     ("key", "value", "says"),
     [
         ("seed", -1, "The seed must be a whole number from 0 to 2147483647, not -1."),
-        ("n", 65, "“How many” must be a whole number from 1 to 64, not 65."),
+        ("n", 65, "The value of “How many” must be a whole number from 1 to 64, not 65."),
         ("n", 2.5, "whole number"),
         ("temperature", math.nan, "The temperature must be a number from 0 to 1.5, not nan."),
         ("side", 29, "from 1 to 28"),

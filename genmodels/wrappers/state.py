@@ -98,8 +98,8 @@ class Range(Kind):
 
     @property
     def called(self) -> str:
-        """In a sentence: the temperature; but “How many”."""
-        return f"“{self.label}”" if self.label.startswith("How ") else f"The {_lower(self.label)}"
+        """In a sentence: the temperature, or the value of “How many”."""
+        return f"The value of “{self.label}”" if self.label.startswith("How ") else f"The {_lower(self.label)}"
 
 
 @dataclass(frozen=True, kw_only=True)
