@@ -666,7 +666,7 @@ def test_stock_diffusers_opens_what_is_bundled(name):
     labels = model.tokenize(asked) if model.config.vocabulary else torch.tensor(asked)
     p, t = model.config.patch_size, torch.tensor([400.0, 999.0])
     x = noise(2, *model.image_shape)
-    condition = pipe._condition(asked)
+    condition = pipe._condition(asked) | (pipeline.sketched(None, x) if model.follows_sketches else {})
     theirs = pipeline.velocity(pipe.unet, p, x, t, condition)
     assert torch.equal(theirs, model.velocity(x, t, model.condition(labels, 2, x.device)))
     mine = model.sample(labels, generators=seeded([0, 1]))
