@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from genmodels import checkpoint
 from genmodels.device import process_state, set_threads
-from genmodels.evaluation.measurement import DEFAULT_N, LARGEST_N, Evaluation, Progress, Source
+from genmodels.evaluation.measurement import DEFAULT_N, LARGEST_N, Evaluation, Part, Progress, Source
 from genmodels.evaluation.parts import INCEPTION, PARTS
 from genmodels.evaluation.report import Report, read_report
 from genmodels.files import write_json
@@ -20,8 +20,13 @@ def parts_of(source: Source) -> list[str]:
     >>> parts_of("ae-mnist")
     ['size', 'reconstruction']
     """
-    can = abilities_of(get_family(checkpoint.read_config(source)["family"]))
-    return [part.slug for part in PARTS if {*part.abilities} <= {*can}]
+    return [part.slug for part in _fitting(PARTS, get_family(checkpoint.read_config(source)["family"]))]
+
+
+def _fitting(parts: Sequence[Part], family: type) -> list[Part]:
+    """Those whose abilities the models of a family have."""
+    can = {*abilities_of(family)}
+    return [part for part in parts if {*part.abilities} <= can]
 
 
 def evaluate(
@@ -68,7 +73,7 @@ def evaluate(
     if data is not None:
         len(evaluation.test)  # what the caller names is refused before anything is measured
     wanted = [*PARTS, INCEPTION] if inception else PARTS
-    parts = [part for part in wanted if all(isinstance(evaluation.model, ability) for ability in part.abilities)]
+    parts = _fitting(wanted, type(evaluation.model))
     former: Report = evaluation.measured_before() if only else {}
     if unknown := set(only) - {part.slug for part in parts}:
         raise ValueError(f"There is no part {min(unknown)!r}; this model has {', '.join(part.slug for part in parts)}.")

@@ -6,6 +6,7 @@ same noise, and drawing from new noise, which has nothing of the picture but its
 """
 
 import functools
+import itertools
 import random
 import statistics
 from collections.abc import Iterator
@@ -21,7 +22,7 @@ from genmodels.captions import PARTS, compose
 from genmodels.data import DATASETS, to_float, to_uint8
 from genmodels.device import to_fast_layout
 from genmodels.experiments import Column, Experiment, Lab, Plot, Row, Settings, Unit
-from genmodels.experiments.common import DRAWN_AT_ONCE, rounded, share, shuffled, split, unmeasured
+from genmodels.experiments.common import DRAWN_AT_ONCE, generators, rounded, share, shuffled, split, unmeasured
 from genmodels.experiments.projection import cpu_seconds
 from genmodels.models.base import seeded
 from genmodels.operations import require
@@ -57,12 +58,11 @@ class Asked(NamedTuple):
 
 
 def units(s: WordsSettings) -> Iterator[Unit]:
-    for name, folder in checkpoint.packaged().items():
-        config = checkpoint.read_config(folder)
+    for name in itertools.chain.from_iterable(map(generators, DATASETS)):
+        config = checkpoint.read_config(name)
         data = config["data"]["name"]
         referee = f"referee-{data}"
-        reads = config["config"].get("vocabulary") and not config["config"].get("sketch")
-        if not reads or data not in DATASETS or referee not in checkpoint.packaged():
+        if not config["config"].get("vocabulary") or referee not in checkpoint.packaged():
             continue
         if tuple(phrases(referee)) != PARTS:
             continue

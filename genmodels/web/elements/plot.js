@@ -81,10 +81,9 @@ class Plots extends View {
     const distinct = plot.panels
       .flatMap((panel) => panel.series)
       .filter(({ name }, i, all) => all.findIndex((one) => one.name === name) === i);
-    const words = plot.x.names.length;
     // curves of which each panel has its own are told apart there
-    const apart = !few && !words && distinct.length === plot.panels.flatMap((panel) => panel.series).length;
-    const keysOf = (all) => all.map((one) => this.key(one, all, words));
+    const apart = !few && !plot.x.names.length && distinct.length === plot.panels.flatMap((panel) => panel.series).length;
+    const keysOf = (all) => all.map((one) => this.key(one, all, plot));
     const panels = plot.panels.map((panel) => {
       const drawn = this.panel(plot, panel, apart ? panel.series : distinct, wide, few ? high : 240);
       if (apart) drawn.querySelector('svg').before(make('div', { class: 'gm-plot-keys' }, ...keysOf(panel.series)));
@@ -135,7 +134,7 @@ class Plots extends View {
     for (const series of panel.series) {
       const group = svg('g', { class: 'gm-series', style: this.colour(series, distinct) });
       const dash = dashOf(series, distinct);
-      const place = distinct.findIndex(({ name }) => name === series.name);
+      const place = markOf(series, distinct, plot);
       const among = (panel.series.indexOf(series) + 0.5) / panel.series.length - 0.5;
       const aside = ax.names.length ? 0.72 * slot * among : 0; // series of one word side by side
       if (plot.kind === 'curves')
@@ -148,7 +147,7 @@ class Plots extends View {
         if (Number.isFinite(point.low) && Number.isFinite(point.high))
           group.append(svg('line', { class: 'gm-interval', style, x1: px, x2: px, y1: y.at(point.low), y2: y.at(point.high) }));
         const radius = plot.size ? (Number.isFinite(point.size) ? 5 + 13 * Math.sqrt(Math.max(0, point.size)) : 5) : 4.5;
-        const circle = mark(px, py, radius, ax.names.length ? place : plot.kind === 'curves' ? alone(series, panel.series) : 0, {
+        const circle = mark(px, py, radius, place, {
           class: 'gm-point',
           style,
           tabindex: -1,
@@ -172,12 +171,12 @@ class Plots extends View {
     return `--gm-family: ${family in (this.closest('gm-page')?.spec.families ?? {}) ? `var(--gm-${family}, ${plain})` : plain}`;
   }
 
-  key(series, distinct, words) {
-    const place = distinct.indexOf(series);
-    const line = words
-      ? mark(11, 6, 4.5, place, { class: 'gm-point' })
-      : alone(series, distinct)
-        ? mark(11, 6, 4.5, alone(series, distinct), { class: 'gm-point' })
+  key(series, distinct, plot) {
+    const place = markOf(series, distinct, plot);
+    const words = plot.x.names.length;
+    const line =
+      words || place
+        ? mark(11, 6, 4.5, place, { class: 'gm-point' })
         : svg('line', { x1: 0, x2: 22, y1: 5, y2: 5, 'stroke-dasharray': dashOf(series, distinct) });
     const style = words ? `--gm-family: ${PLAIN[0]}` : this.colour(series, distinct);
     return make('span', { style }, svg('svg', { width: 22, height: 12, 'aria-hidden': true }, line), series.name);
@@ -246,10 +245,13 @@ function dashOf({ name }, distinct) {
   return DASHES[distinct.filter((one) => one.family === named.family).indexOf(named) % DASHES.length];
 }
 
-/** Which mark a curve of a single point has among those of its family, which no dashes tell apart; 0 for others. */
-function alone(series, all) {
-  if (series.points.length > 1) return 0;
-  return 1 + all.filter((one) => one.points.length < 2 && one.family === series.family).indexOf(series);
+/** Which mark the points of a series have: its own on an axis of words; a circle on curves, but for those of a single point, which
+ * no dashes tell from others of their family. */
+function markOf({ name }, distinct, plot) {
+  const named = distinct.find((one) => one.name === name);
+  if (plot.x.names.length) return distinct.indexOf(named);
+  if (plot.kind !== 'curves' || named.points.length > 1) return 0;
+  return 1 + distinct.filter((one) => one.points.length < 2 && one.family === named.family).indexOf(named);
 }
 
 /** A circle, or another mark of about its size. */
