@@ -133,10 +133,11 @@ class Work:
 
 
 class _Held(threading.local):
-    """The work that a thread prepares, and whether it has its turn."""
+    """The work that a thread prepares, whether it has its turn, and whether it takes no other thread's help, see `one_thread`."""
 
     work: Work | None = None
     computes = False
+    alone = False
 
 
 _held, _users = _Held(), Counter[torch.device]()
@@ -269,6 +270,8 @@ def take_turns(count: int) -> None:
 
 
 def _threads_a_turn() -> int:
+    if _held.alone:
+        return 1
     return int(os.environ["OMP_NUM_THREADS"]) if os.environ.get("OMP_NUM_THREADS", "").isdigit() else 1
 
 
@@ -299,11 +302,13 @@ def set_threads() -> int:
 @contextlib.contextmanager
 def one_thread() -> Iterator[None]:
     """What this thread computes on the CPU within it takes no other thread's help."""
-    threads = torch.get_num_threads()
+    threads, alone = torch.get_num_threads(), _held.alone
     torch.set_num_threads(1)
+    _held.alone = True
     try:
         yield
     finally:
+        _held.alone = alone
         torch.set_num_threads(threads)
 
 

@@ -24,7 +24,8 @@ def prepare() -> None:
         raise SystemExit(str(error)) from None
     core.one_arena()
     core.own_folder()  # one for all processes
-    many = {apart.WORK: sum(page.LANES[lane] for lane in apart.LANES), apart.TOUCH: page.AT_ONCE}
+    work = sum(page.LANES[lane] for lane in apart.LANES)  # all of which may be of one kind
+    many = {apart.TOUCH: page.AT_ONCE} | dict.fromkeys((apart.WORK, apart.MORE, apart.LONG), work)
     apart.begin(page.answers, many, load=load, prepare=race.warm_up)
 
 

@@ -74,9 +74,17 @@ def processes(pid: int) -> list[psutil.Process]:
 
 def memory(pid: int) -> float:
     """Megabytes that the app takes, what its processes share counted once."""
-    return float(sum(process.memory_full_info().pss for process in processes(pid)) / 1e6)
+    total = 0
+    for process in processes(pid):
+        with contextlib.suppress(psutil.NoSuchProcess):  # one for long work has just ended
+            total += process.memory_full_info().pss
+    return total / 1e6
 
 
 def cpu_seconds(pid: int) -> float:
-    """That the app has computed so far."""
-    return float(sum(sum(process.cpu_times()[:2]) for process in processes(pid)))
+    """That the app has computed so far, processes that have ended included."""
+    total = 0.0
+    for process in processes(pid):
+        with contextlib.suppress(psutil.NoSuchProcess):
+            total += sum(process.cpu_times()[:4])  # its own, and those of its ended children
+    return total

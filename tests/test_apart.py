@@ -1,5 +1,6 @@
 """Work in a process of its own: its answers, its refusals and failures, who leaves, and what happens when it dies."""
 
+import os
 import subprocess
 import sys
 import textwrap
@@ -8,6 +9,8 @@ from pathlib import Path
 
 import pytest
 from helpers import python
+
+from genmodels.wrappers.apart import LONG, WORK
 
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="it forks on Linux alone")
 #: Sections of work, and a visitor of them. A process of its own, because it forks.
@@ -32,8 +35,8 @@ def answer(state):
     if state == 3:
         raise RuntimeError("a secret")
 
-def asked(n):
-    return apart.steps("a", n, answer)
+def asked(n, *kinds):
+    return apart.steps("a", n, answer, kinds or (apart.WORK,))
 
 def taken():
     return len(steps.read_text().splitlines())
@@ -46,7 +49,7 @@ def once(state):
     return {"state": state, "pid": os.getpid()}
 
 found = {"a": answer, "b": apart.one_step(once)}
-apart.begin(found.__getitem__, {apart.WORK: 2, apart.TOUCH: 1}, lambda: None, lambda: None)
+apart.begin(found.__getitem__, {apart.TOUCH: 1, apart.WORK: 2, apart.MORE: 2, apart.LONG: 2}, lambda: None, lambda: None)
 assert os.getpid() == app
 """
 
@@ -123,7 +126,7 @@ def test_no_more_is_computed_ahead_than_may_be_under_way(tmp_path):
     )
 
 
-def test_two_processes_share_what_is_loaded_and_have_all_threads():
+def test_all_share_what_is_loaded_and_have_all_threads():
     """A pool of threads that was begun before the fork would hang there."""
     done = python(
         "-c",
@@ -149,14 +152,91 @@ def answer(state):
     torch.set_num_threads(2)  # of this thread
     yield os.getpid(), weights[0].data_ptr(), product()
 
-apart.begin({"a": answer, "b": answer}.__getitem__, {apart.WORK: 1, apart.TOUCH: 1}, share, lambda: None)
-[(worker, place, value)] = apart.steps("a", None, answer)
-other, same, again = apart.at_once("b", None, None)
-assert len({os.getpid(), worker, other}) == 3 and not weights
-assert place == same and value == again == 500**3
+def prepare():
+    with device.lent() as work, device.turn(work):  # which takes OMP_NUM_THREADS elsewhere
+        assert torch.get_num_threads() == 1
+        weights[0] @ weights[0]
+
+many = dict.fromkeys((apart.TOUCH, apart.WORK, apart.MORE, apart.LONG), 1)
+apart.begin({"a": answer, "b": answer}.__getitem__, many, share, prepare)
+[(worker, *told)] = apart.steps("a", None, answer)
+[(long, *same)] = apart.steps("a", None, answer, [apart.LONG])
+other, *again = apart.at_once("b", None, None)
+assert len({os.getpid(), worker, long, other}) == 4 and not weights
+assert told == same == again and told[1] == 500**3
 """,
     )
     assert done.returncode == 0, done.stderr
+
+
+def test_long_work_has_a_process_that_stands_back_and_ends_when_it_rests(tmp_path):
+    """It is there again for whoever asks next."""
+    play(
+        tmp_path,
+        """
+        def ended(pid):
+            deadline = time.monotonic() + 10
+            while Path(f"/proc/{pid}").exists() and time.monotonic() < deadline:
+                time.sleep(0.05)
+            return not Path(f"/proc/{pid}").exists()
+
+        nice = lambda pid: os.getpriority(os.PRIO_PROCESS, pid) - os.getpriority(os.PRIO_PROCESS, app)
+        worker = next(asked(1))["pid"]
+        first = asked(10**6, apart.LONG)
+        pid, other = next(first)["pid"], next(asked(1, apart.LONG))["pid"]
+        assert pid == other and pid not in (worker, app) and (nice(pid), nice(worker)) == (apart.NICE[apart.LONG], 0)
+        time.sleep(2.5 * apart.REST)
+        assert next(first)["pid"] == pid, "somebody still wants answers"
+        first.close()
+        assert ended(pid)
+        for n, failure in ((2, Refused), (3, RuntimeError), (1, None)):
+            try:
+                *_, answer = asked(n, apart.LONG)
+            except Exception as error:
+                assert failure and type(error) is failure, error
+            else:
+                assert not failure
+        assert answer["pid"] not in (pid, worker, app) and nice(answer["pid"]) == apart.NICE[apart.LONG]
+        assert ended(answer["pid"])
+        """,
+    )
+
+
+def test_work_beside_other_work_has_a_process_of_its_own_meanwhile(tmp_path):
+    play(
+        tmp_path,
+        """
+        both = apart.WORK, apart.MORE
+        alone = {next(asked(1, *both))["pid"] for _ in range(3)}
+        first, second, third = (asked(10**6, *both) for _ in range(3))
+        one, two, three = (next(walk)["pid"] for walk in (first, second, third))
+        assert {one} == alone and two not in (one, app) and three == one
+        first.close()
+        third.close()
+        assert next(asked(1, *both))["pid"] == one, "who left is counted no longer"
+        assert next(second)["pid"] == two
+        """,
+    )
+
+
+def test_when_the_process_for_long_work_dies_whoever_waits_is_told_and_the_app_computes_itself(tmp_path):
+    play(
+        tmp_path,
+        """
+        walks = [asked(10**6, apart.LONG) for _ in range(2)]
+        [pid] = {next(walk)["pid"] for walk in walks}
+        os.kill(pid, signal.SIGKILL)
+        for walk in walks:
+            try:
+                list(walk)
+            except (EOFError, ConnectionError):
+                pass
+            else:
+                raise AssertionError
+        assert [answer["pid"] for answer in asked(1, apart.LONG)] == [app]
+        assert next(asked(1))["pid"] not in (app, pid)
+        """,
+    )
 
 
 def test_what_answers_at_once_has_a_process_of_its_own(tmp_path):
@@ -217,11 +297,25 @@ def test_when_it_dies_the_app_computes_itself(tmp_path):
     )
 
 
-def test_it_ends_with_the_app(tmp_path):
-    said = play(tmp_path, "print(next(asked(1))['pid'])").stdout
-    pid = int(said)
-    state = Path(f"/proc/{pid}/stat")
-    deadline = time.monotonic() + 10
-    while state.exists() and state.read_text().split()[2] != "Z" and time.monotonic() < deadline:
+@pytest.mark.parametrize("kind", [WORK, LONG])
+def test_it_ends_with_the_app(tmp_path, kind):
+    """Those that only fork, too: no process is left that was the app's."""
+    play(tmp_path, f"next(asked(1, {kind!r}))")
+    assert not of_the_app(tmp_path, deadline=time.monotonic() + 10)
+
+
+def of_the_app(tmp_path, deadline: float) -> list[int]:
+    """The processes that know this test's folder, once there are none or the time is up."""
+    while True:
+        left = [pid for pid in map(int, filter(str.isdigit, os.listdir("/proc"))) if knows(pid, str(tmp_path))]
+        if not left or time.monotonic() > deadline:
+            return left
         time.sleep(0.05)
-    assert not state.exists() or state.read_text().split()[2] == "Z"
+
+
+def knows(pid: int, folder: str) -> bool:
+    """Whether a process was started with this folder in its environment, and has not ended."""
+    try:
+        return folder.encode() in Path(f"/proc/{pid}/environ").read_bytes()
+    except OSError:
+        return False

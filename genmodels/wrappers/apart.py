@@ -2,9 +2,12 @@
 
 One process of Python makes little more of two cores than of one, as one thread computes in Python at a time: 400 direct calls
 took 5.4 s one after the other and 4.2 s in two threads, eight pictures by PixelCNN 3.7 s and 4.2 s. So the app forks before it
-imports what it serves with. What is forked loads the models, and forks again, so that both share them: one for the work of
-LANES, one for what answers at once; each computes a turn after the other. Where nothing was forked (a GPU, a single core, an app that another server mounts, other
-systems than Linux), or if it has died, all is computed in the app's own process.
+imports what it serves with. What is forked loads the models, and forks again, so that all share them: one for what answers at once,
+one for WORK; each computes a turn after the other. Two more are there only while they are asked: one for MORE work, where there is work
+under way already, and one for LONG work, which gets what time the others leave. For each of the two a process waits that does nothing but fork;
+what it forked ends when it rests, so that no memory stays with it.
+Where nothing was forked (a GPU, a single core, an app that another server mounts, other systems than Linux), or if a process has died, all
+or its part is computed in the app's own process.
 """
 
 import contextlib
@@ -16,9 +19,10 @@ import queue
 import signal
 import sys
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from multiprocessing import Pipe
-from multiprocessing.connection import Connection
+from multiprocessing.connection import Connection, wait
 from typing import Any
 
 from genmodels import checkpoint, device
@@ -33,11 +37,16 @@ log = logging.getLogger(__name__)
 
 #: Steps of an answer to a state.
 Answers = Callable[[Any], Iterator[Any]]
-WORK, TOUCH = "work", "touch"
+TOUCH, WORK, MORE, LONG = "touch", "work", "more", "long"
+#: Those that are there only while they are asked, and how far they stand back where all want to compute: at 10 a process gets a tenth of
+#: what each other one gets.
+NICE = {MORE: 0, LONG: 10}
 #: The free connections to each of the other processes, each for one answer at a time.
 _free: "dict[str, queue.SimpleQueue[Connection]]" = {}
 #: Those of whom somebody left in the middle.
 _left: "set[Connection]" = set()
+#: How many works of each process are under way.
+_under_way, _counting = Counter[str](), threading.Lock()
 
 
 def begin(
@@ -46,8 +55,8 @@ def begin(
     load: Callable[[], None],
     prepare: Callable[[], None],
 ) -> None:
-    """Fork, before there are other threads. find: what answers, by a section's key; many: how much is let in at once, of WORK
-    and of TOUCH; load: what both processes share; prepare: what the one for work does before it begins."""
+    """Fork, before there are other threads. find: what answers, by a section's key; many: how much each process lets in at once;
+    load: what all of them share; prepare: what is done besides for LONG, in one thread, before it is asked."""
     if sys.platform != "linux" or device.own_cores() < 2 or any(where.type != "cpu" for where in device.devices()):
         return
     pipes = {kind: [Pipe() for _ in range(count)] for kind, count in many.items()}
@@ -64,16 +73,41 @@ def begin(
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     with device.one_thread():  # a pool of OpenMP's would not survive the next fork
         load()
-    _keep_shared()
+        _keep_shared()
+        kind = _divided()
+        if kind == LONG:
+            prepare()
+            _keep_shared()
     device.take_turns(1)  # two would wait for each other at Python's lock, and keep a core from the other processes
-    kind, other = (WORK, TOUCH) if os.fork() else (TOUCH, WORK)
-    for _, theirs in pipes[other]:
-        theirs.close()
-    for _, theirs in pipes[kind]:
-        threading.Thread(target=_serve, args=(theirs, find, kind), daemon=True).start()
-    if kind == WORK:
-        prepare()
+    for other in pipes.keys() - {kind}:
+        for _, theirs in pipes[other]:
+            theirs.close()
+    mine = [theirs for _, theirs in pipes[kind]]
+    if kind in NICE:
+        os.nice(NICE[kind])
+        _fork_when_asked(mine)
+    busy = _Busy()
+    for end in mine:
+        threading.Thread(target=_serve, args=(end, find, kind, busy), daemon=True).start()
     threading.Event().wait()  # until _serve sees the end
+
+
+def _divided() -> str:
+    """Fork for each kind but one: which of them this process is."""
+    for kind in (TOUCH, *NICE):
+        if not os.fork():
+            return kind
+    return WORK
+
+
+def _fork_when_asked(ends: list[Connection]) -> None:
+    """Returns in a process that is forked whenever somebody asks while none serves; ends with the app, or when such a one failed."""
+    while wait(ends):
+        if not os.fork():
+            return
+        _, status = os.wait()
+        if status:
+            os._exit(0)  # and with it the connections' last holder, so that whoever waits at them is told
 
 
 def _keep_shared() -> None:
@@ -105,12 +139,31 @@ def one_step(answer: Callable[[Any], Any]) -> Answers:
     return answers
 
 
-def steps(key: str, state: Any, answer: Answers) -> Iterator[Any]:
-    """The answers of a section, computed there if there is another process; closing them ends the work within a step."""
-    if (free := _free.get(WORK)) is None:
+def steps(key: str, state: Any, answer: Answers, kinds: Sequence[str] = (WORK,)) -> Iterator[Any]:
+    """The answers of a section, computed there if there are other processes, by the first of these kinds that has least to do; closing
+    them ends the work within a step."""
+    with _taken(kinds) as kind:
+        yield from _steps_of(kind, key, state, answer)
+
+
+@contextlib.contextmanager
+def _taken(kinds: Sequence[str]) -> Iterator[str]:
+    """One of these kinds of processes; it has more to do within."""
+    with _counting:
+        kind = min(kinds, key=_under_way.__getitem__)
+        _under_way[kind] += 1
+    try:
+        yield kind
+    finally:
+        with _counting:
+            _under_way[kind] -= 1
+
+
+def _steps_of(kind: str, key: str, state: Any, answer: Answers) -> Iterator[Any]:
+    if (free := _free.get(kind)) is None:
         yield from answer(state)
         return
-    with _connected(WORK, free) as end:
+    with _connected(kind, free) as end:
         end.send(_question(key, state))
         while (value := _told(end)) is not None:
             try:
@@ -154,10 +207,32 @@ def _told(end: Connection) -> Any:
     return value
 
 
-def _serve(end: Connection, find: Callable[[str], Answers], kind: str) -> None:
+class _Busy:
+    """Which connections of a process have a question under way."""
+
+    def __init__(self) -> None:
+        self.ends, self.changed = set[Connection](), threading.Lock()
+
+    def wait(self, end: Connection, kind: str) -> None:
+        """Until a question is there. A process that was forked for it ends if none is under way for REST: whoever asks just then finds
+        another one forked, which reads it."""
+        while kind in NICE and not end.poll(REST):
+            with self.changed:
+                if not self.ends:
+                    os._exit(0)
+        with self.changed:
+            self.ends.add(end)
+
+    def rests(self, end: Connection) -> None:
+        with self.changed:
+            self.ends.discard(end)
+
+
+def _serve(end: Connection, find: Callable[[str], Answers], kind: str, busy: _Busy) -> None:
     """One answer after the other, each step when it is asked for, until the app has ended."""
     try:
         while True:
+            busy.wait(end, kind)
             key, state, joined = end.recv()
             checkpoint.JOINED.update(joined)
             for name in checkpoint.JOINED.keys() - joined.keys():
@@ -167,10 +242,11 @@ def _serve(end: Connection, find: Callable[[str], Answers], kind: str) -> None:
                 end.send(_next(answers))
             else:
                 _step_by_step(end, answers)
-            if kind == WORK or not end.poll(REST):
+            busy.rests(end)
+            if kind != TOUCH or not end.poll(REST):
                 give_back()
     except (EOFError, ConnectionError):
-        os._exit(0)
+        os._exit(kind in NICE)  # so that no other one is forked
 
 
 def _step_by_step(end: Connection, answers: Iterator[Any]) -> None:

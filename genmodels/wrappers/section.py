@@ -116,7 +116,15 @@ class Section:
 
     def steps(self, state: AnyState) -> Iterator[Answer]:
         """The answers of a work section, computed where work of its lane is."""
-        return apart.steps(self.key, state, self.answer) if self.lane in apart.LANES else self.answer(state)
+        if self.lane not in apart.LANES:
+            return self.answer(state)
+        return apart.steps(self.key, state, self.answer, self._kinds(state))
+
+    def _kinds(self, state: AnyState) -> tuple[str, ...]:
+        """Of which processes one computes the answer; what waits for the Hub keeps what it fetched."""
+        if self.takes_long(state):
+            return (apart.LONG,)
+        return (apart.WORK, apart.MORE) if self.lane == "cpu" else (apart.WORK,)
 
     def spec(self) -> dict[str, Any]:
         """What the browser lays the section out from: JSON."""
