@@ -32,6 +32,7 @@ def prepare() -> None:
 def load(pause: float = 0) -> None:
     """All that takes seconds when it is first computed with. pause: seconds between two models."""
     core.import_module("genmodels.models.pipeline")  # diffusers
+    page.sections()
     core.load_all(pause)
 
 
