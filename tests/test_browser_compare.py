@@ -216,7 +216,7 @@ def test_a_point_opens_a_family_that_the_page_does_not_have(visit: Callable[...,
 
 
 def test_keys_go_from_point_to_point(visit: Callable[..., Page]) -> None:
-    """One stop for Tab, arrows from left to right, Enter opens."""
+    """One stop for Tab, arrows from left to right; Enter opens a family, where keys go on."""
     page = visit("/?tab=compare&section=tradeoff")
     plot = plot_of(page)
     expect(plot.locator(".gm-point[tabindex='0']")).to_have_count(1)
@@ -234,6 +234,7 @@ def test_keys_go_from_point_to_point(visit: Callable[..., Page]) -> None:
     page.keyboard.press("Enter")
     tab = page.get_by_role("tab", selected=True)
     expect(tab).to_have_attribute("value", re.compile(name.split("-")[0].removesuffix("2d")))
+    page.wait_for_function("document.activeElement.tagName == 'H1'")
 
 
 def test_the_first_tap_shows_and_the_button_opens(visit: Callable[..., Page]) -> None:
@@ -302,11 +303,10 @@ def test_stop_ends_the_race_at_once(visit: Callable[..., Page]) -> None:
     assert place.locator(".gm-lane-time").all_inner_texts() == times
     expect(place.locator(".gm-verdict")).to_have_text("")
     status = place.get_by_role("status").filter(has_text="Stopped.")
-    said = status.inner_text()
+    assert status.inner_text().count("Stopped.") == 1
     page.get_by_role("button", name="Another seed").first.click()
-    page.wait_for_timeout(500)
-    assert status.inner_text() == said
-    assert said.count("Stopped.") == 1
+    expect(status).to_have_count(0)
+    assert set(place.locator(".gm-lane-time").all_inner_texts()) == {"ready", "stands by"}, "another race's start line"
 
 
 def test_a_link_says_who_races(visit: Callable[..., Page]) -> None:
@@ -320,6 +320,12 @@ def test_a_link_says_who_races(visit: Callable[..., Page]) -> None:
     place.get_by_role("button", name="Start the race").click()
     expect(place.get_by_role("status").filter(has_text="Done: 2 of 2 arrived")).to_be_visible()
     assert page.evaluate("document.querySelector('gm-race').good.label") == "bag"
+    expect(place.locator(".gm-verdict")).to_contain_text("won in")
+    place.get_by_label("Class").select_option(label="coat")
+    expect(place.locator(".gm-verdict")).to_have_text("")
+    expect(place.locator(".gm-arrived")).to_have_count(0)
+    names = place.locator(".gm-lane-name").all_inner_texts()
+    assert [name for name in names if name.strip()] == ["vae2d-fashion-mnist", "gan-fashion-mnist"], "they race again"
 
 
 def test_another_class_waits_for_the_button(visit: Callable[..., Page]) -> None:

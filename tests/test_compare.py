@@ -44,7 +44,7 @@ def row_of(table: dict[str, Any], model: str) -> dict[str, Any]:
 
 def forget() -> None:
     """Nothing that was read before: a test changes what is there."""
-    for cached in (core._on, core._description, race._steps, race._reads_captions, on_record._records):
+    for cached in (core._on, core._description, race._steps, on_record.reads_captions, on_record._records):
         cached.cache_clear()
 
 
@@ -651,6 +651,14 @@ def own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     yield run
     monkeypatch.delenv(checkpoint.OWN)
     forget()
+
+
+def test_who_reads_captions_is_told_more_than_others() -> None:
+    told, others = (ask("quality", data=data)["table"]["reading"] for data in ("heroes", "mnist"))
+    nearest = told.rpartition("of the others, ")[2].partition(" ")[0]
+    assert "told the captions" in told
+    assert nearest in on_record.of_data("heroes", race.entrants())
+    assert "captions" not in others
 
 
 def test_ones_own_model_joins_tab_tables_and_race(own: Path) -> None:

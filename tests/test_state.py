@@ -85,7 +85,7 @@ def test_a_state_says_itself():
         ("label", "unicorn", "There is no class 'unicorn'"),
         ("label", 10, "The class must be a whole number from 0 to 9"),
         ("values", [1, 2, 3], "a list of 1 to 2 numbers"),
-        ("values", [9], "Number 1 of the knobs must be a number from -3 to 3, not 9."),
+        ("values", [9], "Number 1 of “Knobs” must be a number from -3 to 3, not 9."),
         ("picture", 3, "There is no picture yet"),
         ("picture", "AAAA", "must have [1, 28, 28] bytes, not 3"),
         ("picture", "é", "in base64"),

@@ -114,7 +114,7 @@ def protocol(s: AnomalySettings) -> str:
     return (
         f"Every bundled model scores {s.usual} test pictures of its own data and {s.strange} of each other kind, brought to its "
         "shape and on its background, without being told a class. ROC AUC: how often a strange picture scores above a usual "
-        "one (50 % is guessing, less is the wrong way round), with the 95 % interval of Hanley and McNeil; caught: strange pictures above all but "
+        "one (0.5 is guessing, less is the wrong way round), with the 95 % interval of Hanley and McNeil; caught: strange pictures above all but "
         f"{FALSE_ALARMS} % of the usual ones, with Wilson's interval. Scores: the reconstruction error of what passes through a code; bits per dimension (of a VAE or a flow a bound, from one draw); the "
         "same less those that PNG takes for the picture (Serrà et al. 2020); minus a critic's score. Noise and grey levels are uniform; shuffled pictures share one permutation."
     )

@@ -12,7 +12,17 @@ from genmodels.protocols import AnyModel, HasLikelihood, Samples, abilities_of
 from genmodels.registry import FAMILIES, get_family
 from genmodels.wrappers import bundled_samples
 from genmodels.wrappers.core import available, describe
-from genmodels.wrappers.on_record import Records, able, can, everyone, no_model, of_data, title, why_missing
+from genmodels.wrappers.on_record import (
+    Records,
+    able,
+    can,
+    everyone,
+    no_model,
+    of_data,
+    reads_captions,
+    title,
+    why_missing,
+)
 from genmodels.wrappers.published import LIKELIHOODS, Published
 from genmodels.wrappers.section import Answer
 from genmodels.wrappers.state import DataState, FreeState
@@ -192,7 +202,15 @@ def _quality_reading(data: str, rows: Sequence[Row], real: Sequence[Row]) -> str
         sharper = sum(_by_distance(row) < blurred[RANKED_BY] for row in rows)
         beat = "beats" if sharper == 1 else "beat"
         reading += f", and {sharper or 'none'} of {len(rows)} models {beat} images blurred by half a pixel"
-    return f"{reading}."
+    return f"{reading}.{_told_more(best, rows)}"
+
+
+def _told_more(best: Row, rows: Sequence[Row]) -> str:
+    """What is to be known where the nearest model is told what to draw: it may come nearer than other real images do."""
+    nearest = least([row for row in rows if not reads_captions(row["model"])], RANKED_BY)
+    if not reads_captions(best["model"]) or not nearest:
+        return ""
+    return f" It is told the captions of the test images; of the others, {_best(nearest, RANKED_BY)} comes nearest."
 
 
 def _by_distance(row: Row) -> float:

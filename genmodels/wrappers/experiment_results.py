@@ -92,6 +92,7 @@ def _show(name: str, state: ResultsState) -> Answer:
         return {"words": "Not measured.", "plots": [], "table": table([], [], "Not measured.", missing=missing)}
     if not values.get("complete", True):
         answer["missing"] = f"Not complete yet: `{values.get('command') or command}` goes on with it."
+        answer["reading"] = f"Not complete yet, so far: {answer['reading']}"
     return {"words": answer["reading"], "plots": drawn, "table": answer}
 
 

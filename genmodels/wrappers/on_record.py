@@ -29,6 +29,12 @@ def everyone() -> list[str]:
     return [name for family in FAMILIES for name in available(family)]
 
 
+@functools.lru_cache(maxsize=64)
+def reads_captions(name: str) -> bool:
+    """Whether a model is told captions, and not classes."""
+    return bool(checkpoint.read_config(name)["config"].get("vocabulary"))
+
+
 def samplers() -> list[str]:
     """Those that draw new pictures."""
     return [name for name in everyone() if can(name, Samples)]

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from genmodels import checkpoint, operations
+from genmodels import operations
 from genmodels.models.base import seeded
 from genmodels.protocols import Samples, SamplesStepwise, abilities_of
 from genmodels.registry import FAMILIES, get_family
@@ -30,12 +30,7 @@ log = logging.getLogger(__name__)
 
 def entrants() -> list[str]:
     """All models that can race: those that sample and are told a class or nothing."""
-    return [name for name in on_record.samplers() if not _reads_captions(name)]
-
-
-@functools.lru_cache(maxsize=64)
-def _reads_captions(name: str) -> bool:
-    return bool(checkpoint.read_config(name)["config"].get("vocabulary"))
+    return [name for name in on_record.samplers() if not on_record.reads_captions(name)]
 
 
 def usual(model: str) -> list[str]:

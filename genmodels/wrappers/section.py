@@ -203,8 +203,8 @@ def _shared(fits: dict[str, dict[str, Any]]) -> dict[str, Any]:
 def share(percent: float) -> str:
     """A percentage that says 0 % and 100 % only where that is exactly so."""
     if 0 < percent < 1:
-        return "less than 1 %"
-    return "more than 99 %" if 99 < percent < 100 else f"{percent:.0f} %"
+        return "under 1 %"
+    return "over 99 %" if 99 < percent < 100 else f"{percent:.0f} %"
 
 
 # -- pictures in answers -----------------------------------------------------------------------------------------------

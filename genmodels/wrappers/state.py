@@ -31,6 +31,22 @@ from genmodels.wrappers.types import Pad
 EACH, NOT_TOLD = "each in turn", "not told"
 SHOWN_CLASSES = 30  # by name, where arguments are described
 WEIGHTS = re.compile("[0-9a-f]{6,16}")  # the first digits of a hash
+#: How labels begin after which no sentence goes on: "the how many must be …".
+NO_NOUNS = (
+    "As",
+    "Begin ",
+    "Draw ",
+    "Dressed ",
+    "Encode ",
+    "From ",
+    "How ",
+    "In ",
+    "On ",
+    "Size shows",
+    "To ",
+    "What ",
+    "Who",
+)
 LONGEST = 200_000  # characters of any value; a drawing of 256x256 pixels in colour would not fit, and none is asked for
 #: A bound or a default: a value, or what a model makes of it.
 Fitted = Any | Callable[[str], Any]
@@ -61,6 +77,12 @@ class Kind:
     info: str = ""
     advanced: bool = False
     shown: bool = True
+
+    @property
+    def called(self) -> str:
+        """In a sentence: the temperature, or the value of “How many”."""
+        label = self.label
+        return f"The value of “{label}”" if label.startswith(NO_NOUNS) else f"The {label[:1].lower()}{label[1:]}"
 
     def check(self, value: Any, model: str) -> Any:
         """The value as its type, or ValueError in one sentence."""
@@ -95,11 +117,6 @@ class Range(Kind):
 
     def fit(self, model: str) -> dict[str, Any]:
         return super().fit(model) | {"low": fitted(self.low, model), "high": fitted(self.high, model)}
-
-    @property
-    def called(self) -> str:
-        """In a sentence: the temperature, or the value of “How many”."""
-        return f"The value of “{self.label}”" if self.label.startswith("How ") else f"The {_lower(self.label)}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -166,9 +183,7 @@ class Choice(Kind):
 
     def _among(self, offered: Sequence[Any], value: Any) -> Any:
         if isinstance(value, (list, dict)) or value not in offered or isinstance(value, bool):
-            raise ValueError(
-                f"The {_lower(self.label)} must be one of {', '.join(map(str, offered))}, not {shown(value)}."
-            )
+            raise ValueError(f"{self.called} must be one of {', '.join(map(str, offered))}, not {shown(value)}.")
         return value
 
     def fit(self, model: str) -> dict[str, Any]:
@@ -186,7 +201,7 @@ class Choices(Choice):
 
     def check(self, value: Any, model: str) -> list[Any]:
         if not isinstance(value, (list, tuple)) or not 1 <= len(value) <= self.most:
-            raise ValueError(f"The {_lower(self.label)} must be 1 to {self.most} of those offered, not {shown(value)}.")
+            raise ValueError(f"{self.called} must be 1 to {self.most} of those offered, not {shown(value)}.")
         offered = [v for _, v in fitted(self.choices, model)]
         return list(dict.fromkeys(self._among(offered, item) for item in value))
 
@@ -200,13 +215,11 @@ class Text(Kind):
 
     def check(self, value: Any, model: str) -> str:
         if not isinstance(value, str):
-            raise ValueError(f"The {_lower(self.label)} must be text, not {shown(value)}.")
+            raise ValueError(f"{self.called} must be text, not {shown(value)}.")
         if len(value) > self.longest:
-            raise ValueError(
-                f"The {_lower(self.label)} has {len(value)} characters; at most {self.longest} are allowed."
-            )
+            raise ValueError(f"{self.called} has {len(value)} characters; at most {self.longest} are allowed.")
         if any("\ud800" <= character <= "\udfff" for character in value):
-            raise ValueError(f"The {_lower(self.label)} must be text, and has half a character.")
+            raise ValueError(f"{self.called} must be text, and has half a character.")
         return value
 
     def spec(self) -> dict[str, Any]:
@@ -225,9 +238,9 @@ class Numbers(Range):
     def check(self, value: Any, model: str) -> list[float]:
         most = len(fitted(self.default, model))
         if not isinstance(value, (list, tuple)) or not 1 <= len(value) <= most:
-            raise ValueError(f"The {_lower(self.label)} must be a list of 1 to {most} numbers.")
+            raise ValueError(f"{self.called} must be a list of 1 to {most} numbers.")
         low, high = fitted(self.low, model), fitted(self.high, model)
-        return [check_float(f"Number {i + 1} of the {_lower(self.label)}", v, low, high) for i, v in enumerate(value)]
+        return [check_float(f"Number {i + 1} of “{self.label}”", v, low, high) for i, v in enumerate(value)]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -298,10 +311,6 @@ class Hidden(Kind):
         if value == "lower half":
             return base64.b64encode(bytes(int(i >= height // 2) for i in range(height) for _ in range(width))).decode()
         return base64_of(value, (1, height, width), "mask", f"The mask must have {height}x{width} bytes")
-
-
-def _lower(label: str) -> str:
-    return label[:1].lower() + label[1:]
 
 
 def _classes(model: str) -> list[str]:
@@ -439,7 +448,7 @@ class State:
             value = kind.fit(model)["default"]
         try:
             if isinstance(value, str) and len(value) > LONGEST:
-                raise ValueError(f"The {_lower(kind.label)} is too long: at most {LONGEST} characters are allowed.")
+                raise ValueError(f"{kind.called} is too long: at most {LONGEST} characters are allowed.")
             return kind.check(value, model)
         except ValueError as error:
             raise Refused(str(error), key) from error

@@ -54,8 +54,8 @@ def _words(points: list[Answer]) -> str:
         return comparison.NOTHING
     front = [p for p in points if not any(q["x"] <= p["x"] and q["y"] <= p["y"] and q is not p for q in points)]
     *most, last = [f"**{p['label']}**" for p in sorted(front, key=lambda p: p["x"])]
-    names = f"{', '.join(most)} and {last}" if most else last
-    return f"Of {names}, no other model is both faster and nearer to real images."
+    names = f"{', '.join(most)} or {last}" if most else last
+    return f"No other model is both faster and nearer to real images than {names}."
 
 
 def _missing(reports: on_record.Records, known: on_record.Records) -> str:

@@ -3,6 +3,7 @@ import { make } from './controls.js';
 import { drawSheet, fit } from './picture.js';
 import { Section } from './section.js';
 import { Asked } from './steps.js';
+import { goTo } from './overview.js';
 import { familyName } from './table.js';
 import { coded } from './views.js';
 
@@ -80,7 +81,7 @@ class Race extends Asked {
 
   change(key, value) {
     super.change(key, value);
-    if (key === 'racers') this.line();
+    this.again();
   }
 
   pageChanged(what) {
@@ -88,19 +89,27 @@ class Race extends Asked {
     if (what !== 'data' || !this.lanes) return;
     this.stop();
     delete this.state.racers;
-    this.order.textContent = this.progress.textContent = '';
-    this.line();
+    this.clear();
   }
 
-  /** Another data set, class or seed is another race: it waits for the button. */
+  /** Another data set, class or seed is another race: it waits for the button, at the start line. */
   again() {
     this.stop();
+    this.clear();
+  }
+
+  clear() {
+    this.order.textContent = this.progress.textContent = '';
+    this.line();
   }
 
   receive(answer, state) {
     super.receive(answer, state);
     if (answer.error) return;
-    if (answer.racers && !answer.done) this.lay(answer.racers);
+    if (answer.racers && !answer.done) {
+      this.order.textContent = ''; // of the race before
+      this.lay(answer.racers);
+    }
     const lane = this.rows[answer.racer];
     if (lane) this.advance(lane, answer);
     if (answer.done) this.finish();
@@ -144,7 +153,7 @@ class Tradeoff extends Section {
   }
 
   open(family) {
-    this.page.page.press(this.page.page.spec.families[family].of || family);
+    goTo(this.page.page.spec.families[family].of || family, this.page.page);
   }
 
   async picture({ point, note }) {

@@ -10,10 +10,15 @@ export function linkTo(key, page, properties, ...children) {
   const go = (event) => {
     if (event.ctrlKey || event.metaKey || event.shiftKey) return;
     event.preventDefault();
-    page.press(key);
-    page.querySelector(`#panel-${key} h1`)?.focus({ preventScroll: true });
+    goTo(key, page);
   };
   return make('a', { ...properties, href: `./?tab=${key}`, onclick: go }, ...children);
+}
+
+/** Opens a tab, and lets keys and screen readers go on there. */
+export async function goTo(key, page) {
+  await page.press(key);
+  page.querySelector(`#panel-${key} h1`)?.focus({ preventScroll: true });
 }
 
 class Cards extends Section {

@@ -34,6 +34,6 @@ export const percentOf = (percent) => halfToEven(percent).toFixed(0);
 
 /** A percentage that says 0 % and 100 % only where that is exactly so. */
 export function share(percent) {
-  if (percent > 0 && percent < 1) return 'less than 1 %';
-  return percent > 99 && percent < 100 ? 'more than 99 %' : `${percentOf(percent)} %`;
+  if (percent > 0 && percent < 1) return 'under 1 %';
+  return percent > 99 && percent < 100 ? 'over 99 %' : `${percentOf(percent)} %`;
 }
