@@ -946,14 +946,18 @@ def test_a_picture_is_taken_to_the_pad_by_keys(visit: Callable[..., Page], key: 
 def test_the_pad_is_drawn_on_by_keys(visit: Callable[..., Page]) -> None:
     page = visit("/?tab=autoencoder")
     seen = section(page, "autoencoder.bottleneck").get_by_role("img", name="What it sees", exact=True)
-    page.get_by_role("button", name="Clear").click()
     former = pixels(seen)
+    page.get_by_role("button", name="Clear").click()
+    blank = changed(seen, former)
     page.get_by_role("application", name="Your picture").focus()
-    for key in ("ArrowRight", "Space", "ArrowDown", "Space"):
+    for key in ("ArrowRight", "Space"):
         page.keyboard.press(key)
-    former = changed(seen, former)
+    one = changed(seen, blank)
+    for key in ("ArrowDown", "Space"):
+        page.keyboard.press(key)
+    two = changed(seen, one)
     page.keyboard.press("Control+z")
-    changed(seen, former)
+    assert changed(seen, two) == one
 
 
 @pytest.mark.parametrize("key", ["flow.layers", "gan.walk", "gan.training", "diffusion.generate"])
@@ -985,12 +989,13 @@ def test_every_film_can_be_paused_and_rests_where_less_motion_is_preferred(
 # -- phones ------------------------------------------------------------------------------------------------------------
 
 
-def swipe(page: Page, x: float, y: float, up: float) -> None:
-    """A finger goes up by so many pixels."""
+def swipe(page: Page, x: float, y: float, up: float, right: float = 0) -> None:
+    """A finger goes up, and to the right, by so many pixels."""
     session = page.context.new_cdp_session(page)
     session.send("Input.dispatchTouchEvent", {"type": "touchStart", "touchPoints": [{"x": x, "y": y}]})
     for i in range(1, 9):
-        session.send("Input.dispatchTouchEvent", {"type": "touchMove", "touchPoints": [{"x": x, "y": y - up * i / 8}]})
+        point = {"x": x + right * i / 8, "y": y - up * i / 8}
+        session.send("Input.dispatchTouchEvent", {"type": "touchMove", "touchPoints": [point]})
         page.wait_for_timeout(16)
     session.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
     page.wait_for_timeout(300)
@@ -1056,6 +1061,52 @@ def test_the_pad_opens_from_below_and_draws_after_a_tap(visit: Callable[..., Pag
     assert page.get_by_role("tab").evaluate_all("all => all.every((e) => e.checkVisibility())")
     page.get_by_label("Section", exact=True).select_option(label="Swap the class")
     page.wait_for_function("location.search.includes('section=swap')")
+
+
+@six
+def test_a_finger_is_told_to_tap_before_it_draws(visit: Callable[..., Page]) -> None:
+    """Over the picture and to who comes to it by ear, until the pad is armed, and again once it no longer is."""
+    page = visit("/?tab=overview&section=see", "phone")
+    place = section(page, "overview.see")
+    settled(page)
+    pad, hint = place.locator(".gm-pad-canvas"), place.get_by_text("Tap, then draw")
+    pad.evaluate("e => scrollBy(0, e.getBoundingClientRect().top - 300)")
+    page.wait_for_timeout(400)
+
+    def at(x: float, y: float) -> tuple[float, float]:
+        box = pad.bounding_box()
+        assert box
+        return box["x"] + x * box["width"], box["y"] + y * box["height"]
+
+    expect(hint).to_be_visible()
+    expect(pad).to_have_accessible_description("Tap, then draw")
+    blank, before = pixels(pad), page.evaluate("scrollY")
+    swipe(page, *at(0.5, 0.7), 120)
+    assert page.evaluate("scrollY") > before + 60
+    assert pixels(pad) == blank
+    expect(hint).to_be_visible()
+    page.touchscreen.tap(*at(0.5, 0.9))  # the hint lets it through
+    expect(hint).to_be_hidden()
+    expect(pad).to_have_accessible_description("")
+    before = page.evaluate("scrollY")
+    swipe(page, *at(0.5, 0.7), 100)
+    drawn = changed(pad, blank)
+    assert page.evaluate("scrollY") == before
+    place.get_by_role("heading").first.tap()
+    expect(hint).to_be_visible()
+    assert pixels(pad) == drawn
+    before = page.evaluate("scrollY")
+    swipe(page, *at(0.1, 0.3), -40, right=120)
+    expect(hint).to_be_hidden()
+    changed(pad, drawn)
+    assert page.evaluate("scrollY") == before
+
+
+def test_a_mouse_is_told_nothing_of_taps(visit: Callable[..., Page]) -> None:
+    page = visit("/?tab=autoencoder")
+    pad = page.get_by_role("application", name="Your picture")
+    expect(pad).to_have_accessible_description("")
+    expect(page.get_by_text("Tap, then draw")).to_be_hidden()
 
 
 def test_keys_scroll_the_table_of_figures(visit: Callable[..., Page]) -> None:

@@ -339,6 +339,8 @@ def test_a_plot_of_rows_by_hand() -> None:
     (both,) = plots.of_rows(columns, rows, {"x": "family", "y": "frechet"})["panels"][0]["series"]
     assert both["family"] is None
     assert [point["family"] for point in both["points"]] == ["vae", "vae", "gan"]
+    (named, other) = plots.of_rows(columns, [{"start": "gan", "minutes": 1, "frechet": 2.0}, rows[0] | {"family": None}], wanted | {"series": "start", "facet": None})["panels"][0]["series"]  # fmt: skip
+    assert [(one["name"], one["family"]) for one in (named, other)] == [("gan", "gan"), ("scratch", None)]
     data = [{"family": "none", "start": "nothing", "minutes": 1, "frechet": 2.0, "target": "fashion-mnist"}]
     columns[4]["key"], data[0]["data"] = "data", data[0].pop("target")
     (panel,) = plots.of_rows(columns, data, wanted | {"facet": "data", "series": ["start", "family"]})["panels"]

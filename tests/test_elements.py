@@ -19,6 +19,8 @@ from test_browser import CHROMIUM, browser  # noqa: F401  a fixture
 
 from genmodels.real_images import real_images
 from genmodels.tabs import page as laid_out
+from genmodels.wrappers import experiment_results
+from genmodels.wrappers.experiment_results import ResultsState
 from genmodels.wrappers.packing import unpacked
 from genmodels.wrappers.section import Section
 
@@ -330,10 +332,10 @@ def test_a_series_has_the_same_dashes_in_the_key_and_in_every_panel(run):
 
 
 def test_points_over_words_are_told_apart_by_marks_and_stand_side_by_side(run):
-    """Each in the colour of its own family, the same mark in the key; what is no family's is grey; long names are slanted."""
+    """In the key as in the plot, all points of a series in its colour; long names are slanted."""
     body = """
-        const point = (x, family) => ({ x, y: 50 + x, label: family, family });
-        const series = (name) => ({ name, family: null, points: [point(0, 'real pictures'), point(1, 'vae')] });
+        const point = (x) => ({ x, y: 50 + x, label: 'one', family: 'vae' });
+        const series = (name) => ({ name, family: name === 'b' ? 'vae' : null, points: [point(0), point(1)] });
         const names = ['real pictures that are long', 'variational autoencoder'];
         const page = document.createElement('div');
         const plots = document.createElement('gm-plots');
@@ -347,13 +349,182 @@ def test_points_over_words_are_told_apart_by_marks_and_stand_side_by_side(run):
         const marks = [...plots.querySelectorAll('.gm-panel-plot .gm-point')];
         const found = [marks.map((one) => one.localName), [...plots.querySelectorAll('.gm-plot-keys .gm-point')].map((one) => one.localName)];
         const lefts = marks.map((one) => one.getBoundingClientRect().left);
-        const style = marks.map((one) => one.getAttribute('style').includes('--gm-vae'));
+        const style = marks.map((one) => one.closest('g').getAttribute('style').includes('--gm-vae'));
         const slanted = plots.querySelectorAll('text[transform*="rotate(-45)"]').length;
         page.remove();
         return [...found, style, lefts[0] < lefts[2], lefts[1] < lefts[3], slanted];
     """
     shapes = ["circle", "circle", "path", "path"]
-    assert run("plot.js", body) == [shapes, ["circle", "path"], [False, True, False, True], True, True, 2]
+    assert run("plot.js", body) == [shapes, ["circle", "path"], [False, False, True, True], True, True, 2]
+
+
+#: drawn(plot): the signs of each key of a plot and of its series in the panels below, {name: colour, outline, dash}.
+SIGNS = """
+    const sign = (element, line) => {
+        const mark = element.querySelector('.gm-point');
+        const outline = mark.getAttribute('d') ?? mark.localName;
+        return [getComputedStyle(mark).getPropertyValue('--gm-family'), outline, line?.getAttribute('stroke-dasharray') ?? null].join(' | ');
+    };
+    const drawn = (plot) => {
+        const page = document.createElement('div');
+        const plots = document.createElement('gm-plots');
+        page.append(plots);
+        document.body.append(page);
+        plots.closest = () => ({ spec: { families: FAMILIES } });
+        for (const one of [...Object.keys(FAMILIES), 'muted']) page.style.setProperty(`--gm-${one}`, one);
+        page.style.width = '900px';
+        plots.style.display = 'block';
+        plots.show(plot);
+        const panels = [...plots.querySelectorAll('.gm-panel-plot')];
+        const keys = (place) => [...place.querySelectorAll('.gm-plot-keys span')].map((key) => [key.textContent, sign(key, key.querySelector('line'))]);
+        const groups = (panel) => [...panel.querySelectorAll('.gm-series')].map((group) => sign(group, group.querySelector('polyline')));
+        const named = (i) => groups(panels[i]).map((found, j) => [plot.panels[i].series[j].name, found]);
+        const own = panels.some((panel) => panel.querySelector('.gm-plot-keys'));
+        const all = panels.map((panel, i) => ({ keys: keys(own ? panel : plots), series: named(i) }));
+        const spots = [...plots.querySelectorAll('.gm-panel-plot .gm-point')];
+        const alone = spots.every((one) => !one.getAttribute('style')); // nothing but its series colours a point
+        page.remove();
+        return { all, alone };
+    };
+"""
+
+
+def test_every_series_of_an_experiment_is_told_apart_and_drawn_as_its_key_says(run):
+    families = laid_out.families()
+    every = [
+        plot for name in experiment_results.files() for plot in experiment_results.show(name)(ResultsState())["plots"]
+    ]
+    assert len(every) > 5
+    script = SIGNS.replace("FAMILIES", json.dumps(families)) + f"return {json.dumps(every)}.map(drawn);"
+    for plot, found in zip(every, run("plot.js", script), strict=True):
+        assert found["alone"]
+        for place, panel in zip(found["all"], plot["panels"], strict=True):
+            keys = dict(place["keys"])
+            assert len(set(keys.values())) == len(keys) >= len(panel["series"]), plot["title"]
+            assert place["series"] == [[one["name"], keys[one["name"]]] for one in panel["series"]], plot["title"]
+            for one in panel["series"]:
+                colour = one["family"] if one["family"] in families else "muted"
+                assert keys[one["name"]].split(" | ")[0] == colour, (plot["title"], one["name"])
+
+
+@pytest.mark.parametrize(("names", "count"), [([], 20), (["a", "b"], 10)], ids=["curves", "words"])
+def test_many_series_of_one_colour_are_told_apart(run, names, count):
+    points = [{"x": x, "y": x, "label": "one"} for x in (0, 1)]
+    axes = {"x": {"title": "x", "log": False, "names": names}, "y": {"title": "y", "log": False, "names": []}}
+    series = [{"name": str(i), "family": "vae", "points": points} for i in range(count)]
+    plot = {
+        "title": "P",
+        "kind": "points" if names else "curves",
+        "panels": [{"title": "", "lines": [], "series": series}],
+    }
+    script = SIGNS.replace("FAMILIES", "{ vae: {} }") + f"return drawn({json.dumps(plot | axes)});"
+    (place,) = run("plot.js", script)["all"]
+    assert place["keys"] == place["series"]
+    assert len({sign for _, sign in place["keys"]}) == count
+
+
+def test_a_curve_has_the_values_that_series_share_along_its_axis(run):
+    """The last one in any case, others where they have room."""
+    points = [{"x": x, "y": x, "label": "one"} for x in (1, 10, 100, 480, 500)]
+    series = [{"name": name, "family": None, "points": points} for name in "abc"]
+    axes = {"x": {"title": "x", "log": True, "names": []}, "y": {"title": "y", "log": False, "names": []}}
+    plot = {"title": "P", "kind": "curves", "panels": [{"title": "", "lines": [], "series": series}]}
+    body = f"""
+        const plots = document.createElement('gm-plots');
+        document.body.append(plots);
+        plots.style.display = 'block';
+        plots.style.width = '400px';
+        plots.show({json.dumps(plot | axes)});
+        const said = [...plots.querySelectorAll('text[text-anchor=middle]:not(.gm-axis)')].map((one) => one.textContent);
+        plots.remove();
+        return said;
+    """
+    assert sorted(run("plot.js", body), key=float) == ["1", "10", "100", "500"]
+
+
+#: A pad with props; stroke(points), in pixels of the picture, and what is on it; press(element, key) with Ctrl.
+PAD = """
+    const pad = document.createElement('gm-pad');
+    Object.assign(pad.props, { tools: ['pen', 'erase', 'hide'], background: 0, strips: [], ...PROPS });
+    document.body.replaceChildren(pad);
+    const canvas = pad.querySelector('canvas');
+    canvas.setPointerCapture = () => {}; // there is no real pointer
+    canvas.hasPointerCapture = () => true;
+    const point = (kind, [x, y]) => {
+        const { left, top, width } = canvas.getBoundingClientRect();
+        const [clientX, clientY] = [left + (x * width) / 28, top + (y * width) / 28];
+        canvas.dispatchEvent(new PointerEvent(kind, { clientX, clientY, bubbles: true, cancelable: true }));
+    };
+    const stroke = (points) => {
+        point('pointerdown', points[0]);
+        for (const one of points.slice(1)) point('pointermove', one);
+        point('pointerup', points.at(-1));
+        return pad.props.value;
+    };
+    const press = (element, key, more) =>
+        element.dispatchEvent(new KeyboardEvent('keydown', { key, ctrlKey: true, bubbles: true, cancelable: true, ...more }));
+    const line = (from, to) => Array.from({ length: 20 }, (_, i) => [0, 1].map((k) => from[k] + ((to[k] - from[k]) * i) / 19.3));
+    const seven = [...line([6, 6], [21, 7]), ...line([21, 7], [11.3, 23])];
+"""
+
+
+@pytest.mark.parametrize("props", ["{}", "{ centre: true }", "{ background: 255 }"])
+def test_undo_brings_the_very_bytes_back(run, props):
+    """Of a drawing, whatever was done since: another stroke, the eraser, a hidden patch, an empty picture."""
+    same = """
+        const before = JSON.stringify(stroke(seven));
+        const tool = (name) => pad.querySelector(`[data-value=${name}]`).click();
+        const steps = [
+            () => stroke(line([4, 20], [24, 12])),
+            () => { tool('erase'); stroke(line([9, 3], [17, 25])); },
+            () => { tool('hide'); stroke(line([9, 9], [14, 14])); },
+            () => pad.querySelector('[data-action=clear]').click(),
+        ];
+        return steps.map((step) => {
+            step();
+            const changed = JSON.stringify(pad.props.value) !== before;
+            pad.querySelector('[data-action=undo]').click();
+            return changed && JSON.stringify(pad.props.value) === before;
+        });
+    """
+    assert run("pad.js", PAD.replace("PROPS", props) + same) == [True] * 4
+
+
+def test_undo_while_other_examples_come_keeps_the_drawing(run):
+    """The strokes before the last one stay, and those before a stroke that is being made."""
+    kept = """
+        const [first, both] = [stroke(seven), stroke(line([4, 20], [24, 12]))].map(JSON.stringify);
+        pad.props.strips = [{ label: 'Others', pictures: [] }];
+        press(canvas, 'z');
+        const undone = JSON.stringify(pad.props.value);
+        point('pointerdown', [4, 20]);
+        for (const [i, one] of line([4, 20], [24, 12]).slice(1).entries()) {
+            if (i === 9) pad.props.background = 0; // paints all again
+            point('pointermove', one);
+        }
+        point('pointerup', [24, 12]);
+        return [undone === first, JSON.stringify(pad.props.value) === both];
+    """
+    assert run("pad.js", PAD.replace("PROPS", "{}") + kept) == [True, True]
+
+
+@pytest.mark.parametrize("place", ["canvas", "[data-group=size] button", "[data-action=undo]", ".gm-pad"])
+def test_the_pad_hears_undo_wherever_it_was_pressed(run, place):
+    """Redo is no undo, and what is typed elsewhere is none of the pad's business."""
+    heard = f"""
+        const field = document.body.appendChild(document.createElement('input'));
+        const before = JSON.stringify(stroke(seven));
+        const both = JSON.stringify(stroke(line([4, 20], [24, 12])));
+        const target = pad.querySelector('{place}');
+        target.focus();
+        const after = (element, key, more) => [press(element, key, more), JSON.stringify(pad.props.value)];
+        return [
+            target.matches(':focus'),
+            ...[after(field, 'z'), after(target, 'Z', {{ shiftKey: true }})].map(([free, now]) => free && now === both),
+            ...[after(target, 'z')].map(([free, now]) => !free && now === before),
+        ];
+    """
+    assert run("pad.js", PAD.replace("PROPS", "{}") + heard) == [True] * 4
 
 
 def test_every_block_of_the_style_sheet_is_closed():

@@ -62,7 +62,7 @@ def _room_of_plots(drawn: list[dict[str, Any]]) -> Room:
             desk += -(-count // 3) * (one + 24 * (1 + max(widths) // 340)) + 45
             phone += sum(one + 24 * (1 + width // 320) for width in widths) + 30
             continue
-        keys = sum(45 + 7 * len(key) for key in all_keys)
+        keys = sum(57 + 7 * len(key) for key in all_keys)
         desk += -(-count // 3) * one + 75 + 24 * (keys // 620)
         phone += count * one + 30 + 24 * (keys // 200)
     return desk, phone

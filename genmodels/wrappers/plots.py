@@ -1,8 +1,8 @@
 """Plots as plain values: {title, x, y, kind, panels: [{title, series, lines}]}, each axis {title, log, names}.
 
 A series is {name, family, points: [{x, y, low, high, size, label, lines, model, family}]}: `low` and `high` are the interval of y, `label` and
-`lines` what is said of a point, whose own `family` counts before its series'. kind: "points" or "curves". names: of an axis of words, where x counts them. Where `family`
-is one of the families, what draws it takes that family's colour.
+`lines` what is said of a point. kind: "points" or "curves". names: of an axis of words, where x counts them. A series whose
+`family` is one of the families has that family's colour, with all its points.
 """
 
 from collections.abc import Mapping, Sequence
@@ -74,7 +74,8 @@ def _series(
         place = names.index(_said(x, row[x])) if names else float(row[x])
         interval = {end: number(row.get(f"{y}_{end}")) for end in ("low", "high")}
         told = name if "model" in keys else " · ".join(filter(None, [name, row.get("model")]))
-        series["points"].append({"x": place, "y": float(row[y]), "label": told, "family": row.get("family")} | interval)
+        family = row.get("family") or next((row[key] for key in keys if row.get(key) in FAMILIES), None)
+        series["points"].append({"x": place, "y": float(row[y]), "label": told, "family": family} | interval)
     for series in found.values():
         series["points"].sort(key=lambda point: point["x"])
         families = {point["family"] for point in series["points"]}

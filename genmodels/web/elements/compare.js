@@ -1,9 +1,9 @@
 // What is particular to the page of all families: the race, the trade-off's pictures, and the measuring of this host.
 import { make } from './controls.js';
+import { goTo } from './overview.js';
 import { drawSheet, fit } from './picture.js';
 import { Section } from './section.js';
 import { Asked } from './steps.js';
-import { goTo } from './overview.js';
 import { familyName } from './table.js';
 import { coded } from './views.js';
 

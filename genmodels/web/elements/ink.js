@@ -21,23 +21,27 @@ export const WIDTHS = {
   hide: { 1: [3, 6, 10], 3: [3, 6, 10] },
 };
 
-/** One stroke {width, colour, points} on a layer; `place` maps the visitor's coordinates to where the model sees them. */
+/**
+ * One stroke {width, colour, points} on a layer, from its point `from` on; `place` maps the visitor's coordinates to where the
+ * model sees them. Each piece is painted alone, also of a whole stroke: soft edges that lie on one another add up, so that a
+ * stroke painted in one go would differ from the one that grew under the pen, and Undo would bring another drawing back.
+ */
 export function paint(context, entry, place = (p) => p, from = 0) {
   context.lineCap = context.lineJoin = 'round';
   context.lineWidth = entry.width * FINE;
   context.strokeStyle = context.fillStyle = entry.colour;
   const at = (i) => place(entry.points[i]).map((v) => v * FINE);
-  if (entry.points.length === 1 || from === 0) {
-    const [x, y] = at(0);
+  for (let i = from; i < entry.points.length; i++) {
     context.beginPath();
-    context.arc(x, y, (entry.width * FINE) / 2, 0, 7);
-    context.fill();
+    if (i === 0) {
+      context.arc(...at(0), (entry.width * FINE) / 2, 0, 7);
+      context.fill();
+    } else {
+      context.moveTo(...at(i - 1));
+      context.lineTo(...at(i));
+      context.stroke();
+    }
   }
-  if (entry.points.length < 2) return;
-  context.beginPath();
-  context.moveTo(...at(Math.max(0, from - 1)));
-  for (let i = Math.max(1, from); i < entry.points.length; i++) context.lineTo(...at(i));
-  context.stroke();
 }
 
 /**

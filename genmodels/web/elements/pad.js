@@ -8,10 +8,18 @@ import { centring, compose, FINE, INKS, paint, WIDTHS } from './ink.js';
 import { imageOf, showPicture } from './picture.js';
 import { Piece } from './piece.js';
 
+const FINGERS = matchMedia('(pointer: coarse)'); // what the visitor mostly points with
+const START = 10; // pixels that a finger moves sideways before it is taken to draw
+let pads = 0; // how many there were, for ids
+
+// The pad itself can be focused by a press (Safari focuses no button), so that Ctrl+Z is heard after one anywhere on it.
 const template = (props) => `
-<div class="gm-pad" data-compact="${props.compact ?? 'false'}">
+<div class="gm-pad" data-compact="${props.compact ?? 'false'}" tabindex="-1">
   <div class="gm-pad-caption">${props.label ?? ''}</div>
-  <canvas class="gm-pad-canvas" width="336" height="336" tabindex="0" role="application" aria-label="${props.label ?? ''}"></canvas>
+  <div class="gm-pad-sheet">
+    <canvas class="gm-pad-canvas" width="336" height="336" tabindex="0" role="application" aria-label="${props.label ?? ''}"></canvas>
+    <span class="gm-pad-hint" hidden>Tap, then draw</span>
+  </div>
   <div class="gm-pad-tools" role="group" aria-label="Drawing tools">
     <div class="gm-seg" data-group="tool" role="radiogroup" aria-label="Tool">
       <button type="button" role="radio" data-value="pen" aria-checked="true" title="Draw">Pen</button>
@@ -42,6 +50,8 @@ class Pad extends Piece {
     const view = canvas.getContext('2d');
     const colours = root.querySelector('.gm-pad-colours');
     const keep = root.querySelector('.gm-pad-keep input');
+    const hint = root.querySelector('.gm-pad-hint');
+    hint.id = `gm-pad-hint-${++pads}`;
 
     let channels = 1,
       height = 28,
@@ -95,15 +105,16 @@ class Pad extends Piece {
       return first < 0 ? height : Math.floor(first / width);
     }
 
+    /** Where the picture that is on the pad begins in the history; -1 if the pad began empty. */
+    const beginning = () => history.findLastIndex((e) => e.kind === 'load' || e.kind === 'clear');
+    /** These entries and the one that the pointer is making. */
+    const withStroke = (entries) => (stroke ? [...entries, stroke] : entries);
+
     function rebuild() {
       pen.clearRect(0, 0, layer.width, layer.height);
       base = new Uint8Array(width * height * channels).fill(paper());
       hidden = rowsFrom(height);
-      const start = Math.max(
-        0,
-        history.findLastIndex((e) => e.kind === 'load' || e.kind === 'clear'),
-      );
-      for (const entry of history.slice(start)) {
+      for (const entry of withStroke(history.slice(Math.max(0, beginning())))) {
         if (entry.kind === 'load') {
           base = entry.pixels.slice();
           hidden = entry.mask.slice();
@@ -118,9 +129,9 @@ class Pad extends Piece {
     // Digits of the training set lie in a box of 20 pixels, their centre of mass in the middle: a drawing made of
     // strokes alone is brought there, with the same pen, before the model sees it. Examples and uploads stay put.
     function centred() {
-      const start = history.findLastIndex((e) => e.kind === 'load' || e.kind === 'clear');
+      const start = beginning();
       const plain = start < 0 || history[start].kind === 'clear' || history[start].blank;
-      const entries = history.slice(start + 1).concat(stroke ? [stroke] : []);
+      const entries = withStroke(history.slice(start + 1));
       if (!props.centre || !plain || !entries.some((e) => e.kind === 'stroke')) return null;
       const place = centring(compose(pen, base, shape()), shape(), paper());
       if (!place) return null;
@@ -218,6 +229,7 @@ class Pad extends Piece {
       for (const b of root.querySelectorAll('[data-group=tool] button')) b.hidden = !can(b.dataset.value);
       root.querySelector('.gm-pad-keep').hidden = !can('keep');
       if (!can(tool)) tool = 'pen';
+      invite();
       for (const g of root.querySelectorAll('.gm-seg[role=radiogroup]')) {
         choose(
           g,
@@ -280,6 +292,11 @@ class Pad extends Piece {
       next.focus();
       next.click();
     });
+    root.addEventListener('keydown', (event) => {
+      if (event.key.toLowerCase() !== 'z' || !(event.ctrlKey || event.metaKey) || event.shiftKey) return;
+      event.preventDefault();
+      undo();
+    });
     function undo() {
       if (history.length > 1 || (history.length && history[0].kind !== 'load')) history.pop();
       mark(null);
@@ -288,11 +305,27 @@ class Pad extends Piece {
     }
 
     // ---- touch: the first tap arms the pad, one elsewhere lets go of it ----
+    // So does a finger that starts sideways: the page doesn't scroll that way, so it must mean to draw. One that starts up or
+    // down can't be told from one that scrolls; the hint says what to do.
     let armed = false;
+    let resting = null; // the event by which a finger came down on the pad while it wasn't armed
     function arm(on) {
       armed = on;
       root.dataset.armed = on;
+      invite();
     }
+    // What the finger has to do first, over the picture; the words describe the canvas to those who come to it by ear, and
+    // nothing is announced when they come back.
+    function invite() {
+      hint.hidden = armed || !FINGERS.matches || !can('pen');
+      if (hint.hidden) canvas.removeAttribute('aria-describedby');
+      else canvas.setAttribute('aria-describedby', hint.id);
+    }
+    function isSideways(event) {
+      const x = Math.abs(event.clientX - resting.clientX);
+      return x >= START && x > Math.abs(event.clientY - resting.clientY);
+    }
+    FINGERS.addEventListener('change', invite);
     canvas.addEventListener('click', () => arm(true));
     document.addEventListener('pointerdown', (event) => {
       if (armed && !root.contains(event.target)) arm(false);
@@ -345,26 +378,35 @@ class Pad extends Piece {
     }
     canvas.addEventListener('pointerdown', (event) => {
       if (event.button !== 0 || stroke || !can('pen')) return;
-      if (event.pointerType === 'touch' && !armed) return; // a finger that scrolls past draws nothing: a first tap arms the pad
+      if (event.pointerType === 'touch' && !armed) {
+        resting = event; // a finger that scrolls past draws nothing
+        return;
+      }
       event.preventDefault();
+      press(event);
+    });
+    function press(event) {
       canvas.focus({ preventScroll: true });
       canvas.setPointerCapture(event.pointerId);
       cursor = null;
       begin(pointOf(event));
-    });
+    }
     canvas.addEventListener('pointermove', (event) => {
+      if (resting?.pointerId === event.pointerId && isSideways(event)) {
+        arm(true);
+        press(resting);
+        resting = null;
+      }
       if (!stroke || !canvas.hasPointerCapture(event.pointerId)) return;
       const all = event.getCoalescedEvents ? event.getCoalescedEvents() : [];
       extend((all.length ? all : [event]).map(pointOf));
     });
-    canvas.addEventListener('pointerup', finish);
-    canvas.addEventListener('pointercancel', finish);
+    for (const end of ['pointerup', 'pointercancel'])
+      canvas.addEventListener(end, () => {
+        resting = null;
+        finish();
+      });
     canvas.addEventListener('keydown', (event) => {
-      if (event.key.toLowerCase() === 'z' && (event.ctrlKey || event.metaKey)) {
-        event.preventDefault();
-        undo();
-        return;
-      }
       const step = { ArrowRight: [1, 0], ArrowLeft: [-1, 0], ArrowDown: [0, 1], ArrowUp: [0, -1] }[event.key];
       if (!can('pen') || (!step && event.key !== ' ')) return;
       event.preventDefault();
@@ -432,10 +474,10 @@ class Pad extends Piece {
     }
     changed(' value ', take);
     changed(' strips ', () => {
-      history.splice(0, history.length - 1);
+      history.splice(0, Math.max(0, beginning())); // another model: nothing before the picture on the pad can be undone
       strips();
       markSame();
-    }); // another model: nothing to undo
+    });
     changed('tools background', () => {
       tools();
       if (base) rebuild();

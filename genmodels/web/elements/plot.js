@@ -9,16 +9,20 @@ const EDGE = { left: 58, right: 16, top: 14, bottom: 44 };
 const [NARROW, GAP] = [280, 24]; // the least width of one panel of several, and what is between two
 const DASHES = ['', '6 4', '2 3', '9 3 2 3'];
 const LETTER = 6.2; // pixels of the names along an axis, on average
-/** What tells the series of an axis of words apart: outlines of marks around the origin, of about the same weight. */
+const VALUE = 32; // pixels that a number along an axis needs
+const PLAIN = 'var(--gm-muted)'; // the colour of what is no family's
+/** Outlines of marks around the origin, of about the same weight as the first one, a circle. */
 const MARKS = [
   '',
   'M-4-4H4V4H-4Z',
   'M0-5.2 5 4H-5Z',
   'M0-5.6 5.6 0 0 5.6-5.6 0Z',
   'M0 5.2 5-4H-5Z',
-  'M-1.6-5H1.6V-1.6H5V1.6H1.6V5H-1.6V1.6H-5V-1.6H-1.6Z',
-  'M-5-4H5L-5 4H5Z',
-  'M-5.5 2.5A5.5 5.5 0 0 1 5.5 2.5Z',
+  'M-1.9-5.6H1.9V-1.9H5.6V1.9H1.9V5.6H-1.9V1.9H-5.6V-1.9H-1.9Z',
+  'M-5.2-5.4H5.2L2 0 5.2 5.4H-5.2L-2 0Z',
+  'M-6 3A6 6 0 0 1 6 3Z',
+  'M0-6 1.6-2.1 5.7-1.9 2.5.8 3.5 4.9 0 2.6-3.5 4.9-2.5.8-5.7-1.9-1.6-2.1Z',
+  'M-5.3-2.6-2.6-5.3 0-2.7 2.6-5.3 5.3-2.6 2.7 0 5.3 2.6 2.6 5.3 0 2.7-2.6 5.3-5.3 2.6-2.7 0Z',
 ];
 
 /** Where the marks of an axis stand: powers of ten, with 2 and 5 between them where these have room, in pixels; else round steps. */
@@ -35,6 +39,15 @@ export function ticks(low, high, log, pixels = 400, room = 70) {
     for (let i = Math.ceil(low / step); i <= Math.floor(high / step + 1e-9); i++) all.push(i * step);
   }
   return all.filter((value) => value >= low * (1 - 1e-9) && value <= high * (1 + 1e-9)).map((value) => Number(value.toPrecision(12)));
+}
+
+/** The marks of an axis of numbers: of few values that series share, these, from the last one on where they have room; else round steps. */
+function steps(values, x) {
+  const few = [...new Set(values)].sort((a, b) => b - a);
+  if (few.length > 6 || 2 * few.length > values.length) return ticks(x.low, x.high, x.log, x.pixels, 130);
+  const kept = [];
+  for (const value of few) if (!kept.length || x.at(kept.at(-1)) - x.at(value) >= VALUE) kept.push(value);
+  return kept;
 }
 
 /** From data to the page: {at(value), low, high, log}. */
@@ -83,13 +96,14 @@ class Plots extends View {
       .filter(({ name }, i, all) => all.findIndex((one) => one.name === name) === i);
     // curves of which each panel has its own are told apart there
     const apart = !few && !plot.x.names.length && distinct.length === plot.panels.flatMap((panel) => panel.series).length;
-    const keysOf = (all) => all.map((one) => this.key(one, all, plot));
+    const common = this.signs(distinct, plot);
     const panels = plot.panels.map((panel) => {
-      const drawn = this.panel(plot, panel, apart ? panel.series : distinct, wide, few ? high : 240);
-      if (apart) drawn.querySelector('svg').before(make('div', { class: 'gm-plot-keys' }, ...keysOf(panel.series)));
+      const signs = apart ? this.signs(panel.series, plot) : common;
+      const drawn = this.panel(plot, panel, signs, wide, few ? high : 240);
+      if (apart) drawn.querySelector('svg').before(make('div', { class: 'gm-plot-keys' }, ...keysOf(signs)));
       return drawn;
     });
-    const keys = !apart && (plot.kind === 'curves' || !this.options.tall) ? keysOf(distinct) : [];
+    const keys = !apart && (plot.kind === 'curves' || !this.options.tall) ? keysOf(common) : [];
     return make(
       'figure',
       { class: 'gm-figure-box' },
@@ -100,7 +114,7 @@ class Plots extends View {
     );
   }
 
-  panel(plot, panel, distinct, width, tall) {
+  panel(plot, panel, signs, width, tall) {
     const all = plot.panels.flatMap((one) => one.series).flatMap((one) => one.points);
     const { x: ax, y: ay } = plot;
     const x = scale(ax.names.length ? [-0.5, ax.names.length - 0.5] : all.map((p) => p.x), ax.log, EDGE.left, width - EDGE.right);
@@ -119,7 +133,7 @@ class Plots extends View {
         role: 'group',
         'aria-label': [plot.title, panel.title, `${ay.title} against ${ax.title}`].filter(Boolean).join(', '),
       },
-      ...grid(x, y, ax, ay, width, { height, bottom, slanted }),
+      ...grid(x, y, ax, ay, width, { height, bottom, slanted, values: all.map((p) => p.x) }),
       ...panel.lines.map((line) => level(line, y, width)),
     );
     const note = make('div', { class: 'gm-point-note', hidden: true });
@@ -131,25 +145,24 @@ class Plots extends View {
       note,
     );
     const points = [];
-    for (const series of panel.series) {
-      const group = svg('g', { class: 'gm-series', style: this.colour(series, distinct) });
-      const dash = dashOf(series, distinct);
-      const place = markOf(series, distinct, plot);
+    const largest = (series) => Math.max(...series.points.map((p) => p.size ?? 0));
+    const covered = plot.size ? [...panel.series].sort((a, b) => largest(b) - largest(a)) : panel.series; // no small point by a large one
+    for (const series of covered) {
+      const { colour, outline, dash, line } = signs.get(series.name);
+      const group = svg('g', { class: 'gm-series', style: colour });
       const among = (panel.series.indexOf(series) + 0.5) / panel.series.length - 0.5;
       const aside = ax.names.length ? 0.72 * slot * among : 0; // series of one word side by side
-      if (plot.kind === 'curves')
+      if (line)
         group.append(
           svg('polyline', { points: series.points.map((p) => `${x.at(p.x)},${y.at(p.y)}`).join(' '), 'stroke-dasharray': dash }),
         );
       for (const point of series.points) {
         const [px, py] = [x.at(point.x) + aside, y.at(point.y)];
-        const style = point.family ? this.colour(point, distinct) : null;
         if (Number.isFinite(point.low) && Number.isFinite(point.high))
-          group.append(svg('line', { class: 'gm-interval', style, x1: px, x2: px, y1: y.at(point.low), y2: y.at(point.high) }));
+          group.append(svg('line', { class: 'gm-interval', x1: px, x2: px, y1: y.at(point.low), y2: y.at(point.high) }));
         const radius = plot.size ? (Number.isFinite(point.size) ? 5 + 13 * Math.sqrt(Math.max(0, point.size)) : 5) : 4.5;
-        const circle = mark(px, py, radius, place, {
+        const circle = mark(px, py, radius, outline, {
           class: 'gm-point',
-          style,
           tabindex: -1,
           role: this.options.tall ? 'button' : 'img',
           'aria-label': said(point, plot).join(', '),
@@ -159,27 +172,28 @@ class Plots extends View {
       }
       drawing.append(group);
     }
-    if (this.options.tall) labels(drawing, points, panel.lines, y, width);
+    if (this.options.tall) labels(drawing, points, panel.lines, y, width, getComputedStyle(this).fontFamily);
     this.listen(points, note, plot, width);
     return box;
   }
 
-  /** The style of a family's colour; of what is no family's, by the place of its series. */
-  colour({ name, family }, distinct) {
-    const place = distinct.findIndex((one) => one.name === name);
-    const plain = PLAIN[Math.max(place, 0) % PLAIN.length];
-    return `--gm-family: ${family in (this.closest('gm-page')?.spec.families ?? {}) ? `var(--gm-${family}, ${plain})` : plain}`;
-  }
-
-  key(series, distinct, plot) {
-    const place = markOf(series, distinct, plot);
-    const words = plot.x.names.length;
-    const line =
-      words || place
-        ? mark(11, 6, 4.5, place, { class: 'gm-point' })
-        : svg('line', { x1: 0, x2: 22, y1: 5, y2: 5, 'stroke-dasharray': dashOf(series, distinct) });
-    const style = words ? `--gm-family: ${PLAIN[0]}` : this.colour(series, distinct);
-    return make('span', { style }, svg('svg', { width: 22, height: 12, 'aria-hidden': true }, line), series.name);
+  /** How the series of a plot are drawn, by name: {colour, outline, dash, line}, in the key as in every panel. A family's have its
+   * colour, all others none's; mark and dashes tell those of one colour apart. Over words no lines help, so all marks differ there. */
+  signs(distinct, plot) {
+    const families = this.closest('gm-page')?.spec.families ?? {};
+    const differ = plot.x.names.length > 0 && distinct.length <= MARKS.length;
+    const all = plot.panels.flatMap((panel) => panel.series);
+    const joined = (name) => plot.kind === 'curves' && all.some((one) => one.name === name && one.points.length > 1);
+    const alike = {};
+    return new Map(
+      distinct.map(({ name, family }, place) => {
+        const colour = `--gm-family: ${family in families ? `var(--gm-${family}, ${PLAIN})` : PLAIN}`;
+        const turn = alike[colour] ?? 0;
+        alike[colour] = turn + 1;
+        const outline = plot.size ? '' : MARKS[(differ ? place : turn) % MARKS.length]; // only a circle shows a size
+        return [name, { colour, outline, dash: DASHES[turn % DASHES.length], line: joined(name) }];
+      }),
+    );
   }
 
   /** One stop for Tab; the arrow keys go from point to point, from left to right. */
@@ -238,37 +252,30 @@ function said(point, plot) {
   return [point.label, ...(point.lines ?? [`${plot.x.title}: ${x}`, `${plot.y.title}: ${shown(point.y)}${around}`])];
 }
 
-const PLAIN = ['var(--gm-muted)', 'var(--gm-accent)'];
-/** Series of one colour are told apart by their dashes, by name: the same in the key and in every panel. */
-function dashOf({ name }, distinct) {
-  const named = distinct.find((one) => one.name === name);
-  return DASHES[distinct.filter((one) => one.family === named.family).indexOf(named) % DASHES.length];
-}
-
-/** Which mark the points of a series have: its own on an axis of words; a circle on curves, but for those of a single point, which
- * no dashes tell from others of their family. */
-function markOf({ name }, distinct, plot) {
-  const named = distinct.find((one) => one.name === name);
-  if (plot.x.names.length) return distinct.indexOf(named);
-  if (plot.kind !== 'curves' || named.points.length > 1) return 0;
-  return 1 + distinct.filter((one) => one.points.length < 2 && one.family === named.family).indexOf(named);
+/** What says which sign is which series'. */
+function keysOf(signs) {
+  return [...signs].map(([name, { colour, outline, dash, line }]) => {
+    const width = line ? 34 : 14; // of dashes, enough to tell them on either side of the mark
+    const drawn = svg('svg', { width, height: 14, 'aria-hidden': true }, mark(width / 2, 7, 4.5, outline, { class: 'gm-point' }));
+    if (line) drawn.prepend(svg('line', { x1: 0, x2: width, y1: 7, y2: 7, 'stroke-dasharray': dash }));
+    return make('span', { style: colour }, drawn, name);
+  });
 }
 
 /** A circle, or another mark of about its size. */
-function mark(x, y, radius, place, more) {
-  const outline = MARKS[place % MARKS.length];
+function mark(x, y, radius, outline, more) {
   return outline
     ? svg('path', { d: outline, transform: `translate(${x} ${y})`, ...more })
     : svg('circle', { cx: x, cy: y, r: radius, ...more });
 }
 
-function grid(x, y, ax, ay, width, { height, bottom, slanted }) {
+function grid(x, y, ax, ay, width, { height, bottom, slanted, values }) {
   const right = width - EDGE.right;
   const down = ticks(y.low, y.high, y.log, y.pixels).flatMap((value) => [
     svg('line', { class: 'gm-grid', x1: EDGE.left, x2: right, y1: y.at(value), y2: y.at(value) }),
     svg('text', { x: EDGE.left - 8, y: y.at(value) + 4, 'text-anchor': 'end' }, shown(value)),
   ]);
-  const places = ax.names.length ? ax.names.map((_, i) => i) : ticks(x.low, x.high, x.log, x.pixels, 130);
+  const places = ax.names.length ? ax.names.map((_, i) => i) : steps(values, x);
   const across = places.flatMap((value) => [
     svg('line', { class: 'gm-grid', x1: x.at(value), x2: x.at(value), y1: EDGE.top, y2: bottom }),
     slanted
@@ -288,35 +295,51 @@ function level({ y: value }, y, width) {
 }
 
 /** Names beside points and lines, wherever they cover nothing else; a point's is left out where there is no room. */
-function labels(drawing, points, lines, y, width) {
-  const taken = points.map(({ x, y, radius }) => ({ left: x - radius, right: x + radius, top: y - radius, bottom: y + radius }));
+function labels(drawing, points, lines, y, width, font) {
+  const pen = document.createElement('canvas').getContext('2d');
+  pen.font = `12.5px ${font}`;
+  const right = width - EDGE.right;
+  const taken = [
+    // 4 pixels, so that no name stands beside another point than its own
+    ...points.map(({ x, y: at, radius: r }) => ({ left: x - r - 4, right: x + r + 4, top: at - r, bottom: at + r })),
+    ...lines.map((line) => ({ left: EDGE.left, right, top: y.at(line.y) - 1, bottom: y.at(line.y) + 1 })),
+  ];
   const free = (box) =>
     box.left >= EDGE.left &&
     box.right <= width &&
     taken.every((o) => o.right < box.left || o.left > box.right || o.bottom < box.top || o.top > box.bottom);
-  const put = (text, places, kind, always) => {
-    const long = 6.9 * text.length;
-    const boxes = places(long).map(([left, base]) => ({ left, right: left + long, top: base - 11, bottom: base + 3 }));
-    const box = boxes.find(free) ?? (always ? boxes[0] : null);
-    if (!box) return;
+  const boxes = (text, places) => {
+    const long = pen.measureText(text).width + 4;
+    return places(long).map(([left, base]) => ({ left, right: left + long, top: base - 11, bottom: base + 3 }));
+  };
+  const put = (text, box, kind) => {
     taken.push(box);
     drawing.append(svg('text', { class: kind, x: box.left, y: box.bottom - 3 }, text));
   };
-  const right = width - EDGE.right;
   for (const line of lines) {
     const [above, below] = [y.at(line.y) - 6, y.at(line.y) + 15];
     const across = (long) => [0, 0.25, 0.5, 0.75, 1].map((share) => right - long - share * (right - long - EDGE.left));
-    put(line.title, (long) => [above, below].flatMap((base) => across(long).map((left) => [left, base])), 'gm-line-name', true);
+    const able = boxes(line.title, (long) => [above, below].flatMap((base) => across(long).map((left) => [left, base])));
+    put(line.title, able.find(free) ?? able[0], 'gm-line-name');
   }
-  for (const { point, x, y: middle, radius } of points) {
-    const [over, under] = [middle - radius - 6, middle + radius + 15];
-    const places = (long) => [
-      [x + radius + 5, middle + 4],
-      [x - radius - 5 - long, middle + 4],
-      ...[over, under].flatMap((base) => [x - long / 2, x + radius - long, x - radius].map((left) => [left, base])),
-    ];
-    put(point.label, places, 'gm-point-name', false);
+  const waiting = points.map((one) => ({ text: one.point.label, able: boxes(one.point.label, (long) => around(one, long, width)) }));
+  while (waiting.length) {
+    // those with the fewest places choose first
+    for (const one of waiting) one.able = one.able.filter(free);
+    const { text, able } = waiting.sort((a, b) => a.able.length - b.able.length).shift();
+    if (able.length) put(text, able[0], 'gm-point-name');
   }
+}
+
+/** Where the name of a point may stand, the best places first: [left, base] each. */
+function around({ x, y, radius }, long, width) {
+  const beside = [0, -radius / 2, radius / 2].map((off) => y + 4 + off);
+  const [over, under] = [y - radius - 6, y + radius + 15];
+  const across = [x - long / 2, x + radius - long, x - radius, width - long];
+  return [
+    ...beside.flatMap((base) => [x + radius + 5, x - radius - 5 - long].map((left) => [left, base])),
+    ...[over, under, over - 8, under + 8].flatMap((base) => across.map((left) => [left, base])),
+  ];
 }
 
 customElements.define('gm-plots', Plots);
