@@ -87,18 +87,13 @@ class Race extends Asked {
   pageChanged(what) {
     super.pageChanged(what);
     if (what !== 'data' || !this.lanes) return;
-    this.stop();
     delete this.state.racers;
-    this.clear();
+    this.again();
   }
 
   /** Another data set, class or seed is another race: it waits for the button, at the start line. */
   again() {
     this.stop();
-    this.clear();
-  }
-
-  clear() {
     this.order.textContent = this.progress.textContent = '';
     this.line();
   }
