@@ -153,7 +153,7 @@ def poster(request: Request) -> Response:
 
 def mount(server: Any, path: str) -> Any:
     """The app at a path of another server, e.g. `mount(FastAPI(), "/genmodels")`, for uvicorn and the like; the same server."""
-    core.one_arena()
+    core.settle()
     left_out = ("ssr_mode", "run_history", "state_session_capacity")
     options = {key: value for key, value in launch_options().items() if key not in left_out}
     return gr.mount_gradio_app(server, build_app(), path, ssr_mode=False, run_history=False, **options)

@@ -22,7 +22,7 @@ def prepare() -> None:
         hub_checkpoints.pull()
     except ValueError as error:
         raise SystemExit(str(error)) from None
-    core.one_arena()
+    core.settle()
     core.own_folder()  # one for all processes
     work = sum(page.LANES[lane] for lane in apart.LANES)  # all of which may be of one kind
     many = {apart.TOUCH: page.AT_ONCE} | dict.fromkeys((apart.WORK, apart.MORE, apart.LONG), work)

@@ -32,7 +32,7 @@ from serving import Served, component, cpu_seconds, memory, running_app
 MOVE, ON_ONE = 0.1, 10.0  # seconds between two moves, and on one section
 LOOKS = (2.0, 8.0)  # seconds at an answer
 LEAVES, CHANGES = 0.05, 0.5  # of all work; of all answers, those to a value that is changed
-LOOKED_AT = 10  # looks at memory at most, one a second: what is computed in one moment takes up to 100 MB
+LOOK = 3.0  # seconds between looks at memory
 REST, IDLE = 10.0, 2.0  # seconds after all have left, and in which is measured what still runs then
 HEAVY = "heavy"
 LIGHT_P95, DIRECT_P95, GROWTH = 1.5, 0.2, 5.0  # seconds, seconds, percent: what is promised
@@ -211,8 +211,8 @@ def lane_of(section: Spec, state: dict[str, Any]) -> str:
 
 
 class Visits(NamedTuple):
-    """What all saw; megabytes at the end of the first minute (or a fifth of a shorter visit) and of the last one, medians of
-    LOOKED_AT looks; cores that the app kept busy, and does still once all have left; how much waits then."""
+    """What all saw; megabytes in the second and in the last minute (or fifths of a shorter visit), means of looks, as what is
+    computed in one moment takes up to 300; cores that the app kept busy, and does still once all have left; how much waits then."""
 
     seen: Seen
     megabytes: list[float]
@@ -227,16 +227,11 @@ async def visit(served: Served, count: int, seconds: float) -> Visits:
     dragging = max(1, count // 4)
     tasks = [asyncio.create_task(v.drag() if i < dragging else v.walk()) for i, v in enumerate(visitors)]
     warm = min(60.0, seconds / 5)
-    megabytes, pid = [], served.process.pid
-    before = cpu_seconds(pid)
-    for part in (warm, seconds - warm):
-        looks = max(1, min(LOOKED_AT, int(part / 2)))
-        await asyncio.wait(tasks, timeout=part - looks, return_when=asyncio.FIRST_EXCEPTION)
-        seen_now = list[float]()
-        for _ in range(looks):
-            await asyncio.wait(tasks, timeout=1, return_when=asyncio.FIRST_EXCEPTION)
-            seen_now.append(memory(pid))
-        megabytes.append(statistics.median(seen_now))
+    pid = served.process.pid
+    before, begun, looks = cpu_seconds(pid), time.monotonic(), list[tuple[float, float]]()
+    while (now := time.monotonic() - begun) < seconds and not any(task.done() for task in tasks):
+        looks.append((now, await asyncio.to_thread(memory, pid)))
+        await asyncio.wait(tasks, timeout=min(LOOK, seconds - now), return_when=asyncio.FIRST_EXCEPTION)
     busy = cpu_seconds(pid) - before
     for task in tasks:
         task.cancel()
@@ -245,6 +240,9 @@ async def visit(served: Served, count: int, seconds: float) -> Visits:
         await visitor.http.aclose()
     if failures := [end for end in ended if not isinstance(end, asyncio.CancelledError)]:
         raise RuntimeError("a visitor failed") from next(f for f in failures if isinstance(f, BaseException))
+    megabytes = [
+        statistics.fmean(used for at, used in looks if low <= at <= low + warm) for low in (warm, seconds - warm)
+    ]
     await asyncio.sleep(REST)
     before = cpu_seconds(pid)
     await asyncio.sleep(IDLE)
@@ -280,7 +278,7 @@ def main() -> int:
     print(f"| told that the app is busy | {seen.busy.total()} |")
     print(f"| errors | {seen.errors.total()} |")
     print(
-        f"| memory after the first minute → at the end | {megabytes[0]:.0f} → {megabytes[1]:.0f} MB ({growth:+.1f} %) |"
+        f"| memory in the second minute → in the last | {megabytes[0]:.0f} → {megabytes[1]:.0f} MB ({growth:+.1f} %) |"
     )
     print(f"| cores that it kept busy | {cores:.2f} |")
     print(

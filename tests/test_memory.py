@@ -25,7 +25,7 @@ THREADS = """
 import ctypes, re, threading
 from genmodels import memory
 
-memory.one_arena()
+memory.settle()
 go = threading.Barrier(12)
 
 def work():
@@ -41,6 +41,24 @@ libc.fopen.restype = ctypes.c_void_p
 file = libc.fopen(b"/dev/stdout", b"w")
 libc.malloc_info(0, ctypes.c_void_p(file))
 libc.fclose(ctypes.c_void_p(file))
+"""
+AGAIN = """
+import resource
+import numpy as np
+from genmodels import memory
+
+def pages():
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+
+def compute():
+    for _ in range(20):
+        np.ones(2**20)  # 8 MB
+
+memory.settle()
+compute()
+before = pages()
+compute()
+print(pages() - before)
 """
 
 
@@ -60,3 +78,8 @@ def test_what_was_freed_goes_back_to_the_machine() -> None:
 @pytest.mark.parametrize(("environment", "most"), [({}, 1), ({"MALLOC_ARENA_MAX": "5"}, 5)])
 def test_all_threads_share_an_arena(environment: dict[str, str], most: int) -> None:
     assert said(THREADS, **environment).count("<heap nr=") == most
+
+
+@pytest.mark.parametrize(("environment", "again"), [({}, False), ({"MALLOC_MMAP_THRESHOLD_": "65536"}, True)])
+def test_what_a_layer_freed_is_there_for_the_next(environment: dict[str, str], again: bool) -> None:
+    assert (int(said(AGAIN, **environment)) > 10_000) == again

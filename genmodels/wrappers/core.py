@@ -21,7 +21,7 @@ from genmodels.device import AHEAD, at, devices, here, lent, turn
 from genmodels.lean import import_module as import_module
 from genmodels.lean import without as without
 from genmodels.memory import give_back as give_back
-from genmodels.memory import one_arena as one_arena
+from genmodels.memory import settle as settle
 from genmodels.models.base import Model
 from genmodels.places import without_paths as without_paths
 from genmodels.protocols import AnyModel
