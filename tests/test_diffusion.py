@@ -229,6 +229,43 @@ def test_guidance_goes_on_where_the_class_points():
     assert not torch.allclose(with_class, without, atol=1e-3)
 
 
+def test_guidance_is_above_one_only_within_its_interval():
+    model = tiny()
+    x, given, none = (
+        noise(3, 1, 8, 8),
+        *(model.condition(k, 3, torch.device("cpu")) for k in (torch.tensor([0, 1, 2]), None)),
+    )
+
+    def v(t, scale, interval=(0.0, 1.0)):
+        return pipeline.guided(model.unet, 2, [none, given], [scale], interval)(x, t)
+
+    for t, scale, as_if in (
+        (399.0, 2.5, 1.0),
+        (400.0, 2.5, 2.5),
+        (699.0, 2.5, 2.5),
+        (700.0, 2.5, 1.0),
+        (900.0, 0.5, 0.5),
+    ):
+        assert torch.allclose(v(t, scale, (0.4, 0.7)), v(t, as_if), atol=1e-5), (t, scale)
+    mixed = v(torch.tensor([100.0, 500.0, 900.0]), 2.5, (0.4, 0.7))
+    assert torch.allclose(mixed[0], v(100.0, 1.0)[0], atol=1e-5)
+    assert torch.allclose(mixed[1], v(500.0, 2.5)[1], atol=1e-5)
+    assert torch.allclose(mixed[2], v(900.0, 1.0)[2], atol=1e-5)
+
+
+def test_a_models_interval_decides_how_often_the_network_is_asked():
+    seen, pictures = [], []
+    for interval in ((0.0, 1.0), (0.0, 0.7), (0.0, 0.0)):
+        model = tiny(guidance_interval=interval)
+        model.unet.register_forward_pre_hook(lambda _, given: seen.append(len(given[0])))
+        pictures.append(operations.sample(model, 2, seed=3, label=1, num_inference_steps=4, guidance_scale=2.0))
+    assert seen == [4] * 4 + [2, 2, 4, 4] + [2] * 4
+    assert torch.equal(
+        pictures[2], operations.sample(tiny(), 2, seed=3, label=1, num_inference_steps=4, guidance_scale=1.0)
+    )
+    assert not torch.allclose(pictures[0], pictures[1], atol=1e-3)
+
+
 def test_the_steps_show_noise_and_clean_pictures():
     model, labels = tiny(), torch.tensor([0, 1])
     steps = list(model.trajectory(labels, generators=seeded([4, 5]), num_inference_steps=7, scheduler="euler"))

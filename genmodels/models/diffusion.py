@@ -76,6 +76,7 @@ class DiffusionConfig(ModelConfig):
     scheduler: str = "unipc"  # how `sample` samples where it isn't told otherwise
     num_inference_steps: int = 8
     guidance_scale: float = 1.5
+    guidance_interval: tuple[float, float] = (0.0, 1.0)  # the shares of the training steps between which it guides
 
     @classmethod
     def tiny(cls) -> Self:
@@ -133,6 +134,10 @@ class Diffusion(Model):
             raise ValueError(f"objective must be one of {', '.join(OBJECTIVES)}, not {config.objective!r}")
         pipeline.check_scheduler(config.scheduler)
         pipeline.check(config.num_inference_steps, config.guidance_scale, 0.0)
+        if not 0 <= config.guidance_interval[0] <= config.guidance_interval[1] <= 1:
+            raise ValueError(
+                f"guidance_interval must be two shares that rise from 0 to 1, not {config.guidance_interval}"
+            )
         self.unet = build_unet(config)
         self.text_encoder = build_text_encoder(config) if config.vocabulary else None
         self.angles = nn.Buffer(pipeline.angles().float(), persistent=False)
@@ -436,7 +441,7 @@ class Diffusion(Model):
                 raise ValueError("This model has not learnt to follow sketches: leave the sketch out.")
             blank = torch.zeros((n, *config.image_shape), device=device)
             told_more, scales = [*told_more, told_more[-1] | pipeline.sketched(sketch, blank)], [scale, closely]
-        return pipeline.guided(self.unet, config.patch_size, told_more, scales)
+        return pipeline.guided(self.unet, config.patch_size, told_more, scales, config.guidance_interval)
 
     def complete(
         self,
@@ -564,7 +569,10 @@ class Diffusion(Model):
             "scheduler": ["diffusers", type(scheduler).__name__],
             "text_encoder": [None, None],
             "tokenizer": [None, None],
-        } | {key: getattr(config, key) for key in ("patch_size", "num_inference_steps", "guidance_scale")}
+        } | {
+            key: getattr(config, key)
+            for key in ("patch_size", "num_inference_steps", "guidance_scale", "guidance_interval")
+        }
         if config.sketch:
             index["sketch_scale"] = config.sketch_scale
         texts = {

@@ -126,7 +126,7 @@ def _solvers(name: str) -> list[tuple[str, str]]:
 
 
 def guidance_field(
-    info: str = "0 ignores the class, 1 is as learnt; more makes it clearer and less varied, at twice the time.",
+    info: str = "0 ignores the class, 1 is as learnt; more makes it clearer and less varied, at up to twice the time.",
     **more: Any,
 ) -> Any:
     return real("Guidance", own("guidance_scale"), 0, MOST_GUIDANCE, info=info, **({"advanced": True} | more))

@@ -48,7 +48,7 @@ from genmodels.wrappers.state import seed as seed_field
 from genmodels.wrappers.state import whole as whole_field
 from genmodels.wrappers.types import Labelled, Pad
 
-PREVIEW_STEPS = 3  # while the pen moves
+PREVIEW_STEPS = 2  # while the pen moves: the third adds little
 MOST = 9
 COLOURS = 0.15  # the share of a picture that is coloured, from which on it is no drawing
 EMPTY = "The sheet has no lines: {what} alone decides."

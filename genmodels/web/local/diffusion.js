@@ -1,13 +1,15 @@
 // The diffusion sections; see genmodels/wrappers/diffusion.py.
 import { batch, labelled, labelsOf, noiseOf } from './model.js';
-import { solver } from './solvers.js';
+import { STEPS, solver } from './solvers.js';
 import { clamp, fromPad, joined, pictures, product, range } from './tensors.js';
 
 const KEPT_FRAMES = 40; // of a run, for the scrubber
 
-/** The velocities of noisy pictures at training step t, with guidance. */
-async function velocity(model, noisy, t, labels, scale) {
+/** The velocities of noisy pictures at training step t, with guidance: at more than 1 only where the model's noise guides. */
+async function velocity(model, noisy, t, labels, guidance) {
   const n = labels.length;
+  const [low, high] = model.guides.map((share) => STEPS * share);
+  const scale = low <= t && t < high ? guidance : Math.min(guidance, 1);
   const told = labels.some((label) => label >= 0);
   const asked = !told || scale === 1 ? [labels] : scale === 0 ? [range(n).fill(-1)] : [labels, range(n).fill(-1)];
   const all = asked.flat();

@@ -2,7 +2,7 @@
 // A solver knows the steps' training steps t, and step(x, clean) leads from x to the next one.
 import { halfToEven, range } from './tensors.js';
 
-const STEPS = 1000;
+export const STEPS = 1000;
 
 /** atan(sigma / alpha) at every training step: alpha falls as a cosine (Nichol & Dhariwal 2021). */
 const ANGLES = (() => {
