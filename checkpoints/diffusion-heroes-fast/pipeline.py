@@ -20,6 +20,7 @@ import torch.nn.functional as F
 from torch import Generator, Tensor, nn
 
 TRAIN_STEPS, MAX_GUIDANCE = 1000, 20.0
+EVERYWHERE = (0.0, 1.0)
 HEUN_FIRST = 985
 #: The noise schedule that the networks are trained on: alpha = cos(t pi / 2) but for rounding (Nichol & Dhariwal 2021).
 SCHEDULE = {"num_train_timesteps": TRAIN_STEPS, "beta_schedule": "squaredcos_cap_v2", "prediction_type": "v_prediction"}
@@ -121,25 +122,52 @@ def sketched(sketch: Tensor | None, x: Tensor) -> Condition:
     return {"sketch": torch.cat([ink, given], 1)}
 
 
-def guided(unet: nn.Module, patch_size: int, conditions: Sequence[Condition], scales: Sequence[float]) -> Predict:
+def guided(
+    unet: nn.Module,
+    patch_size: int,
+    conditions: Sequence[Condition],
+    scales: Sequence[float],
+    interval: Sequence[float] = EVERYWHERE,
+) -> Predict:
     """Classifier-free guidance: the velocity under the first condition, which tells least, and for each further one its
     scale times what it changes. So at scale 0 it isn't heeded, at 1 as was learnt, above 1 more than that.
 
+    interval: more only where the share of the training steps lies between these two: with much noise it costs variety, with
+    little it changes nothing (Kynkäänniemi et al. 2024, arXiv 2404.07724).
     Each condition asks the network once; those that cancel out don't.
     """
-    steps_up = zip(conditions, (1.0, *scales), (*scales, 0.0), strict=True)
-    chain = [(condition, scale) for condition, scale, further in steps_up if scale != further][::-1]
-    together = {key: torch.cat([condition[key] for condition, _ in chain]) for key in conditions[0]}
+    low, high = (TRAIN_STEPS * share for share in interval)
+    more, learnt = _Chain(conditions, scales), _Chain(conditions, [min(scale, 1.0) for scale in scales])
 
     def predict(noisy: Tensor, t: float | Tensor) -> Tensor:
-        steps, k = torch.as_tensor(t, device=noisy.device).expand(len(noisy)), len(chain)
-        *more, v = velocity(unet, patch_size, noisy.repeat(k, 1, 1, 1), steps.repeat(k), together).chunk(k)
-        below = v
-        for (_, scale), above in zip(chain[-2::-1], more[::-1], strict=True):
-            v, below = v + scale * (above - below), above
-        return v
+        at = torch.as_tensor(t)
+        within, steps = (low <= at) & (at < high), at.to(noisy.device).expand(len(noisy))
+        if within.all():
+            return more.velocity(unet, patch_size, noisy, steps)
+        if not within.any():
+            return learnt.velocity(unet, patch_size, noisy, steps)
+        inside, outside = (chain.velocity(unet, patch_size, noisy, steps) for chain in (more, learnt))
+        return torch.where(within.to(noisy.device).view(-1, 1, 1, 1), inside, outside)
 
     return predict
+
+
+class _Chain:
+    """Conditions, each of which tells more than the one before, and what is asked for the scales of all but the first."""
+
+    def __init__(self, conditions: Sequence[Condition], scales: Sequence[float]) -> None:
+        steps_up = zip(conditions, (1.0, *scales), (*scales, 0.0), strict=True)
+        asked = [(condition, scale) for condition, scale, further in steps_up if scale != further][::-1]
+        self.scales = [scale for _, scale in asked]
+        self.together = {key: torch.cat([condition[key] for condition, _ in asked]) for key in conditions[0]}
+
+    def velocity(self, unet: nn.Module, patch_size: int, noisy: Tensor, steps: Tensor) -> Tensor:
+        k = len(self.scales)
+        *more, v = velocity(unet, patch_size, noisy.repeat(k, 1, 1, 1), steps.repeat(k), self.together).chunk(k)
+        below = v
+        for scale, above in zip(self.scales[-2::-1], more[::-1], strict=True):
+            v, below = v + scale * (above - below), above
+        return v
 
 
 def check(
@@ -261,12 +289,13 @@ class PatchDiffusionPipeline(diffusers.DiffusionPipeline):
         num_inference_steps: int = 8,
         guidance_scale: float = 1.5,
         sketch_scale: float = 1.5,
+        guidance_interval: Sequence[float] = EVERYWHERE,
     ) -> None:
         super().__init__()
         self.register_modules(unet=unet, scheduler=scheduler, text_encoder=text_encoder, tokenizer=tokenizer)
         self.register_to_config(
             patch_size=patch_size, num_inference_steps=num_inference_steps, guidance_scale=guidance_scale,
-            sketch_scale=sketch_scale,
+            sketch_scale=sketch_scale, guidance_interval=list(guidance_interval),
         )  # fmt: skip
 
     @torch.no_grad()
@@ -305,7 +334,7 @@ class PatchDiffusionPipeline(diffusers.DiffusionPipeline):
             told_more = [condition | sketched(None, noise) for condition in told_more]
         if sketch is not None:
             told_more, scales = [*told_more, told_more[-1] | sketched(sketch, noise)], [scale, closely]
-        predict = guided(self.unet, self.config.patch_size, told_more, scales)
+        predict = guided(self.unet, self.config.patch_size, told_more, scales, self.config.guidance_interval)
         moments = denoise(predict, self.scheduler, lambda _, sigma: noise, steps, generator=generator, eta=eta)
         for moment in self.progress_bar(moments):
             images = moment.clean
