@@ -253,6 +253,12 @@ def test_guidance_is_above_one_only_within_its_interval():
     assert torch.allclose(mixed[2], v(900.0, 1.0)[2], atol=1e-5)
 
 
+@pytest.mark.parametrize("interval", [(0.5, 0.2), (-0.1, 0.5), (0.0, 1.1)])
+def test_an_interval_rises_from_0_to_1(interval):
+    with pytest.raises(ValueError, match="guidance_interval must be two shares that rise from 0 to 1"):
+        tiny(guidance_interval=interval)
+
+
 def test_a_models_interval_decides_how_often_the_network_is_asked():
     seen, pictures = [], []
     for interval in ((0.0, 1.0), (0.0, 0.7), (0.0, 0.0)):
