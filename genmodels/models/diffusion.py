@@ -10,16 +10,18 @@ picture, where x_t is nearly clean the noise. So at every noise level its task i
 clean picture is alpha x_t - sigma v. alpha falls as a cosine, from 1 to 0.
 
 In training, one class (or caption) in ten is hidden. So the network can predict with and without it, and sampling may go
-further than it asks for: v = v_none + guidance_scale (v_class - v_none). The solver that takes the steps
-("scheduler") can be chosen freely: all of them follow the same curves, some with fewer steps than others. A few steps
-can also be learnt: a copy of the network is taught to do in one what the guided network does in several (distillation).
+further than it asks for: v = v_none + guidance_scale (v_class - v_none), at all noise levels or only between two, its
+"guidance_interval". The solver that takes the steps ("scheduler") can be chosen freely: all of them follow the same
+curves, some with fewer steps than others. A few steps can also be learnt: a copy of the network is taught to do in one
+what the guided network does in several (distillation).
 
 In the real world: illustrations are drawn from a sentence (Rombach et al. 2022, Stable Diffusion, arXiv 2112.10752), proteins are
 designed (Watson et al. 2023, Nature 620), the weather is forecast (Price et al. 2025, GenCast, arXiv 2312.15796).
 
 Papers: Ho et al. 2020 (DDPM, arXiv 2006.11239); velocity: Salimans & Ho 2022 (arXiv 2202.00512); cosine schedule: Nichol
-& Dhariwal 2021 (arXiv 2102.09672); guidance: Ho & Salimans 2022 (arXiv 2207.12598); DDIM: Song et al. 2021 (arXiv
-2010.02502); UniPC: Zhao et al. 2023 (arXiv 2302.04867); distillation: Meng et al. 2023 (arXiv 2210.03142).
+& Dhariwal 2021 (arXiv 2102.09672); guidance: Ho & Salimans 2022 (arXiv 2207.12598), in an interval: Kynkäänniemi
+et al. 2024 (arXiv 2404.07724); DDIM: Song et al. 2021 (arXiv 2010.02502); UniPC: Zhao et al. 2023 (arXiv 2302.04867);
+distillation: Meng et al. 2023 (arXiv 2210.03142).
 """
 
 # A long file: beside the network and its objective it has four ways to walk through the same noise, and the captions.
