@@ -236,8 +236,9 @@ def test_the_browser_computes_what_the_server_does(visit: Callable[..., Visit], 
 @needs_runtime
 @pytest.mark.slow
 def test_every_section_computes_what_the_server_does(browser: Browser, tmp_path: Path) -> None:  # noqa: F811
-    """For one model of each section, and five seeds."""
+    """For one model of each section, and one whose guidance has an interval, and five seeds."""
     models = {key: [name for name in laid_out.sections()[key].models() if LOCAL[key].models(name)][:1] for key in LOCAL}
+    models["diffusion.generate"].append("diffusion-heroes")
     names = sorted({name for some in models.values() for name in some})
     export_site(tmp_path / "site", models=names, runtime=RUNTIME)
     with served(tmp_path / "site") as address:
