@@ -488,9 +488,10 @@ def test_slow_families_wait_for_the_end_of_a_stroke(visit: Callable[..., Page]) 
     move(2)
     page.mouse.up()
     page.wait_for_function("questions.length === 4 && document.querySelector('gm-see').open === 0")
-    assert page.evaluate(
-        "new Set(questions.slice(0, 2)).size === 2 && questions.slice(2).join() === questions.slice(0, 2).join()"
-    )
+    asked = page.evaluate("questions")  # which families are asked together depends on how slow they were
+    still, ended = (sorted(",".join(some).split(",")) for some in (asked[:2], asked[2:]))
+    assert still == ended
+    assert len(set(still)) == len(still) == 6
 
 
 @six
