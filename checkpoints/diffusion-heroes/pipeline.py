@@ -132,42 +132,41 @@ def guided(
     """Classifier-free guidance: the velocity under the first condition, which tells least, and for each further one its
     scale times what it changes. So at scale 0 it isn't heeded, at 1 as was learnt, above 1 more than that.
 
-    interval: more only where the share of the training steps lies between these two: with much noise it costs variety, with
-    little it changes nothing (Kynkäänniemi et al. 2024, arXiv 2404.07724).
-    Each condition asks the network once; those that cancel out don't.
+    interval: more only where the share of the training steps lies between these two, as with much noise guidance costs variety
+    (Kynkäänniemi et al. 2024, arXiv 2404.07724).
     """
+    more, learnt = (
+        _guided(unet, patch_size, conditions, some) for some in (scales, [min(scale, 1.0) for scale in scales])
+    )
     low, high = (TRAIN_STEPS * share for share in interval)
-    more, learnt = _Chain(conditions, scales), _Chain(conditions, [min(scale, 1.0) for scale in scales])
 
     def predict(noisy: Tensor, t: float | Tensor) -> Tensor:
         at = torch.as_tensor(t)
-        within, steps = (low <= at) & (at < high), at.to(noisy.device).expand(len(noisy))
+        within = (low <= at) & (at < high)
         if within.all():
-            return more.velocity(unet, patch_size, noisy, steps)
+            return more(noisy, t)
         if not within.any():
-            return learnt.velocity(unet, patch_size, noisy, steps)
-        inside, outside = (chain.velocity(unet, patch_size, noisy, steps) for chain in (more, learnt))
-        return torch.where(within.to(noisy.device).view(-1, 1, 1, 1), inside, outside)
+            return learnt(noisy, t)
+        return torch.where(within.to(noisy.device).view(-1, 1, 1, 1), more(noisy, t), learnt(noisy, t))
 
     return predict
 
 
-class _Chain:
-    """Conditions, each of which tells more than the one before, and what is asked for the scales of all but the first."""
+def _guided(unet: nn.Module, patch_size: int, conditions: Sequence[Condition], scales: Sequence[float]) -> Predict:
+    """`guided` everywhere. Each condition asks the network once; those that cancel out don't."""
+    steps_up = zip(conditions, (1.0, *scales), (*scales, 0.0), strict=True)
+    chain = [(condition, scale) for condition, scale, further in steps_up if scale != further][::-1]
+    together = {key: torch.cat([condition[key] for condition, _ in chain]) for key in conditions[0]}
 
-    def __init__(self, conditions: Sequence[Condition], scales: Sequence[float]) -> None:
-        steps_up = zip(conditions, (1.0, *scales), (*scales, 0.0), strict=True)
-        asked = [(condition, scale) for condition, scale, further in steps_up if scale != further][::-1]
-        self.scales = [scale for _, scale in asked]
-        self.together = {key: torch.cat([condition[key] for condition, _ in asked]) for key in conditions[0]}
-
-    def velocity(self, unet: nn.Module, patch_size: int, noisy: Tensor, steps: Tensor) -> Tensor:
-        k = len(self.scales)
-        *more, v = velocity(unet, patch_size, noisy.repeat(k, 1, 1, 1), steps.repeat(k), self.together).chunk(k)
+    def predict(noisy: Tensor, t: float | Tensor) -> Tensor:
+        steps, k = torch.as_tensor(t, device=noisy.device).expand(len(noisy)), len(chain)
+        *more, v = velocity(unet, patch_size, noisy.repeat(k, 1, 1, 1), steps.repeat(k), together).chunk(k)
         below = v
-        for scale, above in zip(self.scales[-2::-1], more[::-1], strict=True):
+        for (_, scale), above in zip(chain[-2::-1], more[::-1], strict=True):
             v, below = v + scale * (above - below), above
         return v
+
+    return predict
 
 
 def check(
