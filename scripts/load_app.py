@@ -32,7 +32,7 @@ from serving import Served, component, cpu_seconds, memory, running_app
 MOVE, ON_ONE = 0.1, 10.0  # seconds between two moves, and on one section
 LOOKS = (2.0, 8.0)  # seconds at an answer
 LEAVES, CHANGES = 0.05, 0.5  # of all work; of all answers, those to a value that is changed
-LOOK = 3.0  # seconds between looks at memory
+MEMORY_EVERY = 3.0  # seconds between looks at memory
 REST, IDLE = 10.0, 2.0  # seconds after all have left, and in which is measured what still runs then
 HEAVY = "heavy"
 LIGHT_P95, DIRECT_P95, GROWTH = 1.5, 0.2, 5.0  # seconds, seconds, percent: what is promised
@@ -231,7 +231,7 @@ async def visit(served: Served, count: int, seconds: float) -> Visits:
     before, begun, looks = cpu_seconds(pid), time.monotonic(), list[tuple[float, float]]()
     while (now := time.monotonic() - begun) < seconds and not any(task.done() for task in tasks):
         looks.append((now, await asyncio.to_thread(memory, pid)))
-        await asyncio.wait(tasks, timeout=min(LOOK, seconds - now), return_when=asyncio.FIRST_EXCEPTION)
+        await asyncio.wait(tasks, timeout=min(MEMORY_EVERY, seconds - now), return_when=asyncio.FIRST_EXCEPTION)
     busy = cpu_seconds(pid) - before
     for task in tasks:
         task.cancel()
