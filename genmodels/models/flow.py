@@ -566,11 +566,12 @@ class Flow(Model):
     # -- the recipe ---------------------------------------------------------------------------------------------
 
     recipe = TrainConfig(
-        steps=40_000,
-        batch_size=32,  # on few cores many small steps beat few large ones
+        steps=80_000,
+        batch_size=16,  # on few cores many small steps beat few large ones
         learning_rate=3e-3,
         betas=(0.9, 0.99),
-        weight_decay=0.01,
+        weight_decay=0.1,
+        muon=0.02,
         max_grad_norm=1000.0,
         ema_decay=0.999,
     )

@@ -140,7 +140,7 @@ class PixelCNN(Autoregressive):
 
     # -- the recipe ---------------------------------------------------------------------------------------------
 
-    recipe = TrainConfig(steps=20_000, batch_size=16, learning_rate=4e-3, betas=(0.9, 0.99), ema_decay=0.999)
+    recipe = TrainConfig(steps=40_000, batch_size=8, learning_rate=4e-3, betas=(0.9, 0.99), weight_decay=0.1, muon=0.02)
 
 
 # -- sampling ------------------------------------------------------------------------------------------------------------
