@@ -53,7 +53,7 @@ def model_card(source: str | os.PathLike[str], repo: str | None = None) -> str:
         "",
         about(family),
         "",
-        *_measured(report),
+        *_measured(report, _sampled(family, config["config"])),
         *_trained(training),
         "## Limits",
         "",
@@ -151,7 +151,13 @@ def _licence(family: str, data: str) -> str:
     return "MIT." if family in INSTRUMENTS else f"MIT. {IMAGES_ARE_FREE}"
 
 
-def _measured(report: Report) -> list[str]:
+def _sampled(family: str, config: dict[str, Any]) -> str:
+    """With which settings of its own a model samples, in a sentence; "" where it has none."""
+    settings = [f"{key} = {config[key]}" for key in get_family(family).knobs if config.get(key) not in (None, "")]
+    return f" Samples were drawn with the model's own settings: {', '.join(settings)}." if settings else ""
+
+
+def _measured(report: Report, sampled: str) -> list[str]:
     """The block of metrics: a table, the same distances of real images, what failed, and how it was measured."""
     if not report:
         return ["## Measured", "", "Not measured: `python -m genmodels evaluate` does it.", ""]
@@ -163,7 +169,7 @@ def _measured(report: Report) -> list[str]:
     return [
         f"## Measured on the {report['data']['split']} split of {report['data']['name']}",
         "",
-        f"By `python -m genmodels evaluate`, seed {report['seed']}{by}, on {report['hardware']}, {report['date']}.",
+        f"By `python -m genmodels evaluate`, seed {report['seed']}{by}, on {report['hardware']}, {report['date']}.{sampled}",
         "",
         *head,
         *rows,

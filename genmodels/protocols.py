@@ -216,8 +216,10 @@ class BlendsClasses(SamplesCodes, Protocol):
     torch.Size([1, 1, 28, 28])
     """
 
-    def sample_codes(self, labels: Tensor, *, generators: Sequence[Generator], temperature: float = 1.0) -> Tensor:
-        """As in `SamplesCodes`; temperature scales the noise that they are made of."""
+    def sample_codes(
+        self, labels: Tensor, *, generators: Sequence[Generator], temperature: float | None = None
+    ) -> Tensor:
+        """As in `SamplesCodes`; temperature scales the noise that they are made of. None: the model's own."""
 
     def decode_blend(self, z: Tensor, weights: Tensor) -> Tensor:
         """`decode` between classes: weights `(B, num_classes + 1)`, which add up to 1; the last is that of "no class"."""

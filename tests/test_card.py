@@ -73,6 +73,18 @@ def test_the_card_of_a_hub_repo_names_the_repo(tmp_path):
         assert "Run this in the folder" not in model_card(source, "tester/new")
 
 
+def test_a_card_says_how_the_samples_were_drawn_that_were_measured():
+    for name, keys in {
+        "flow-mnist": ["temperature"],
+        "diffusion-heroes": ["num_inference_steps", "guidance_scale"],
+    }.items():
+        own = checkpoint.load(name).config.to_json()
+        (line,) = (
+            line for line in model_card(name).splitlines() if line.startswith("By `python -m genmodels evaluate`")
+        )
+        assert all(f"{key} = {own[key]}" in line for key in keys)
+
+
 def test_what_experiments_found(tmp_path, monkeypatch):
     """A line each; and a table, the best last figure first, where one plot is one picture."""
     rows = [("slow", 1, 9.0), ("slow", 3, 2.0), ("fast", 1, 4.0), ("fast", 3, 3.0), ("none", 1, None)]

@@ -8,7 +8,7 @@ import torch
 from helpers import batch, build, tiny_images
 
 from genmodels.data import to_uint8
-from genmodels.models.base import seeded
+from genmodels.models.base import draw_normal, seeded
 from genmodels.models.flow import BOUND, Flow, FlowConfig, NonFiniteJacobian, inverse_spline, spline
 from genmodels.training.loop import train
 
@@ -288,6 +288,27 @@ def test_temperature_zero_gives_one_image_per_class():
     first, second, other = model.sample(torch.tensor([0, 0, 1]), generators=seeded([1, 2, 3]), temperature=0.0)
     assert torch.equal(first, second)
     assert not torch.allclose(first, other, atol=1e-3)
+
+
+def test_the_models_own_temperature_is_that_of_samples_alone():
+    """What is learnt, and what a likelihood is, doesn't know of it."""
+    own, plain = tiny(temperature=0.5), tiny()
+    plain.load_state_dict(own.state_dict())
+    labels = torch.tensor([0, 1])
+    assert torch.equal(
+        own.sample(labels, generators=seeded([4, 5])), plain.sample(labels, generators=seeded([4, 5]), temperature=0.5)
+    )
+    assert torch.equal(
+        own.sample(labels, generators=seeded([4, 5]), temperature=1.0), plain.sample(labels, generators=seeded([4, 5]))
+    )
+    z = draw_normal(own.image_shape, seeded([4, 5]), labels.device)
+    assert torch.equal(own.decode(z, labels), plain.decode(z, labels))
+
+
+@pytest.mark.parametrize("value", [-0.1, 2.1])
+def test_a_temperature_out_of_range_is_refused(value):
+    with pytest.raises(ValueError, match="key 'temperature' must be from 0 to 2"):
+        Flow.Config(temperature=value)
 
 
 # -- likelihoods -------------------------------------------------------------------------------------------------------

@@ -12,7 +12,7 @@ from genmodels import operations
 from genmodels.data import to_uint8
 from genmodels.protocols import HasLikelihood, Samples, ShowsLayers
 from genmodels.tabs import flow
-from genmodels.wrappers import core, examples, flows, likelihoods
+from genmodels.wrappers import core, examples, flows, likelihoods, sampling
 from genmodels.wrappers.pictures import from_pad
 from genmodels.wrappers.section import Answer
 from genmodels.wrappers.state import EACH, Refused
@@ -93,6 +93,13 @@ def test_samples_are_those_of_the_library(temperature):
     answer = answered("flow.generate", seed=3, n=4, temperature=temperature)
     x = operations.sample(core.get_model(NAME, Samples), 4, 3, temperature=temperature)
     assert np.array_equal(unpacked(answer["samples"]), packed(x))
+
+
+def test_a_section_draws_by_default_as_the_models_figures_were_measured():
+    answer = answered("flow.generate", seed=3, n=4)
+    model = core.get_model(NAME, Samples)
+    assert np.array_equal(unpacked(answer["samples"]), packed(operations.sample(model, 4, 3)))
+    assert model.config.to_json()["temperature"] == sampling.own_temperature(NAME) != 1
 
 
 def test_the_last_layer_undone_makes_the_samples():

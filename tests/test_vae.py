@@ -170,6 +170,13 @@ def test_temperature_zero_is_the_middle():
     assert torch.equal(first, second)
 
 
+def test_a_model_has_a_temperature_of_its_own():
+    model, labels = tiny(temperature=0.5), torch.tensor([0, 1])
+    own = model.sample_codes(labels, generators=seeded([1, 2]))
+    assert torch.equal(own, model.sample_codes(labels, generators=seeded([1, 2]), temperature=0.5))
+    assert not torch.equal(own, model.sample_codes(labels, generators=seeded([1, 2]), temperature=1.0))
+
+
 # -- the objective -----------------------------------------------------------------------------------------------------
 
 

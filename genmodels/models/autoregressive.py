@@ -19,7 +19,15 @@ import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor, nn
 
-from genmodels.models.base import Knob, Model, ModelConfig, ModuleList, refuse_other_than_images, start_at_zero
+from genmodels.models.base import (
+    TEMPERATURE,
+    Knob,
+    Model,
+    ModelConfig,
+    ModuleList,
+    refuse_other_than_images,
+    start_at_zero,
+)
 
 #: Logits take 0.8 MB per picture and colour: larger batches leave a processor's cache, and are slower.
 LIKELIHOOD_BATCH = 16
@@ -107,7 +115,7 @@ class Autoregressive(Model, ABC):
     config: AutoregressiveConfig
     heads: ModuleList[Head]  # which a family makes last, as its network ends with them
     likelihood_is_bound = False
-    knobs: ClassVar[dict[str, Knob]] = {"temperature": Knob("The temperature", 0, 2)}
+    knobs: ClassVar[dict[str, Knob]] = {"temperature": TEMPERATURE}
 
     def __init__(self, config: AutoregressiveConfig) -> None:
         super().__init__(config)

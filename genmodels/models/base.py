@@ -113,6 +113,32 @@ class Knob(NamedTuple):
     kind: type = float  # or int, or str: a text has no range, the model itself says what it takes
 
 
+TEMPERATURE = Knob("The temperature", 0, 2)
+
+
+@dataclass(frozen=True)
+class NoiseConfig(ModelConfig):
+    """Of families that make samples out of normal noise, whose strength is a knob."""
+
+    temperature: float = 1.0  # what the noise is multiplied by where a sample isn't told; 1 is as learnt
+
+    def __post_init__(self) -> None:
+        _, low, high, _ = TEMPERATURE
+        if not low <= self.temperature <= high:
+            raise ValueError(f"key 'temperature' must be from {low:g} to {high:g}, not {self.temperature!r}")
+
+    def noise(
+        self,
+        shape: Sequence[int],
+        generators: Sequence[torch.Generator],
+        device: torch.device,
+        temperature: float | None,
+    ) -> Tensor:
+        """What samples are made of `(len(generators), *shape)`: temperature None is the config's own."""
+        scale = self.temperature if temperature is None else temperature
+        return scale * draw_normal(shape, generators, device)
+
+
 class Model(nn.Module):
     """A generative model of images `(B, C, H, W)`, float32 in [-1, 1], with labels `(B,)`, int64, -1 = "no class"."""
 

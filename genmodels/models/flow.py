@@ -40,14 +40,14 @@ from torch import Generator, Tensor, nn
 from typing_extensions import Self
 
 from genmodels.models.base import (
+    TEMPERATURE,
     Knob,
     Model,
-    ModelConfig,
     ModuleDict,
     ModuleList,
+    NoiseConfig,
     TrainConfig,
     TrainingDiverged,
-    draw_normal,
     refuse_other_than_images,
     start_at_zero,
 )
@@ -341,7 +341,7 @@ def log_bump(logit: Tensor) -> Tensor:
 
 
 @dataclass(frozen=True)
-class FlowConfig(ModelConfig):
+class FlowConfig(NoiseConfig):
     grey_levels: int = 256
     scales: int = 2  # how often the picture is halved before the coarse couplings take it on as a whole
     widths: tuple[int, ...] = (48, 80)  # channels of the couplings' networks, from the finest scale on
@@ -364,7 +364,7 @@ class Flow(Model):
     Config = FlowConfig
     config: FlowConfig
     likelihood_is_bound = True  # of the 8-bit image; the density of the dequantised one is exact
-    knobs: ClassVar[dict[str, Knob]] = {"temperature": Knob("The temperature", 0, 2)}
+    knobs: ClassVar[dict[str, Knob]] = {"temperature": TEMPERATURE}
     #: Of all flows the one that computed in another precision last, its state, and its copy; see _in.
     _precise: "ClassVar[tuple[weakref.ref[Flow], object, Flow] | None]" = None
 
@@ -502,15 +502,16 @@ class Flow(Model):
         for done, state in enumerate(model._states_back(z, self._labels(labels, z.shape[0], z.device))):
             yield model._frame(state, len(self.layers) - done)
 
-    def sample(self, labels: Tensor, *, generators: Sequence[Generator], temperature: float = 1.0) -> Tensor:
-        """Images from noise z ~ N(0, temperature^2); below 1 they are more typical and less varied."""
-        return self.decode(temperature * draw_normal(self.image_shape, generators, labels.device), labels)
+    def sample(self, labels: Tensor, *, generators: Sequence[Generator], temperature: float | None = None) -> Tensor:
+        """Images from noise z ~ N(0, temperature^2); below 1 they are more typical and less varied. None: the config's."""
+        return self.decode(self.config.noise(self.image_shape, generators, labels.device, temperature), labels)
 
     def sample_steps(
-        self, labels: Tensor, *, generators: Sequence[Generator], temperature: float = 1.0
+        self, labels: Tensor, *, generators: Sequence[Generator], temperature: float | None = None
     ) -> Iterator[Tensor]:
         """`sample`, one frame per layer as in `decode_steps`."""
-        yield from self.decode_steps(temperature * draw_normal(self.image_shape, generators, labels.device), labels)
+        noise = self.config.noise(self.image_shape, generators, labels.device, temperature)
+        yield from self.decode_steps(noise, labels)
 
     def log_likelihood(self, x: Tensor, labels: Tensor | None = None, *, samples: int = 1) -> Tensor:
         """A lower bound of log P(x) `(B,)` in nats of the 8-bit image, importance-weighted with `samples` draws of u each.

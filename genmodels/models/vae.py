@@ -31,13 +31,13 @@ from torch import Generator, Tensor, nn
 from typing_extensions import Self
 
 from genmodels.models.base import (
+    TEMPERATURE,
     Knob,
     Model,
-    ModelConfig,
     ModuleList,
+    NoiseConfig,
     TrainConfig,
     check_halves_twice,
-    draw_normal,
     start_at_zero,
 )
 
@@ -146,7 +146,7 @@ class Coupling(nn.Module):
 
 
 @dataclass(frozen=True)
-class VAEConfig(ModelConfig):
+class VAEConfig(NoiseConfig):
     latent_dim: int = 32
     widths: tuple[int, int] = (32, 64)  # channels at half and at quarter resolution
     blocks: int = 1  # residual blocks at each resolution
@@ -168,7 +168,7 @@ class VAE(Model):
     Config = VAEConfig
     config: VAEConfig
     likelihood_is_bound = True
-    knobs: ClassVar[dict[str, Knob]] = {"temperature": Knob("The temperature", 0, 2)}
+    knobs: ClassVar[dict[str, Knob]] = {"temperature": TEMPERATURE}
 
     def __init__(self, config: VAEConfig) -> None:
         super().__init__(config)
@@ -267,13 +267,16 @@ class VAE(Model):
         """The same between classes: weights `(B, num_classes + 1)`, the last of "no class", blend their embeddings."""
         return self._mean_pixels(z, weights)
 
-    def sample(self, labels: Tensor, *, generators: Sequence[Generator], temperature: float = 1.0) -> Tensor:
-        """Means of p(x|z) for codes drawn from the prior; `temperature` scales the noise they are made of."""
+    def sample(self, labels: Tensor, *, generators: Sequence[Generator], temperature: float | None = None) -> Tensor:
+        """Means of p(x|z) for codes drawn from the prior; `temperature` scales the noise they are made of. None: the config's."""
         return self.decode(self.sample_codes(labels, generators=generators, temperature=temperature), labels)
 
-    def sample_codes(self, labels: Tensor, *, generators: Sequence[Generator], temperature: float = 1.0) -> Tensor:
+    def sample_codes(
+        self, labels: Tensor, *, generators: Sequence[Generator], temperature: float | None = None
+    ) -> Tensor:
         """Codes `(B, D)` drawn from the prior p(z|class)."""
-        return self.codes_of(temperature * draw_normal((self.config.latent_dim,), generators, labels.device), labels)
+        shape = (self.config.latent_dim,)
+        return self.codes_of(self.config.noise(shape, generators, labels.device, temperature), labels)
 
     def codes_of(self, noise: Tensor, labels: Tensor | None = None) -> Tensor:
         """The codes `(B, D)` that the prior makes of standard normal noise `(B, D)`."""

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from genmodels.tabs.base import Accent, Glance, Tab
 from genmodels.wrappers import core, latents, sampling
 from genmodels.wrappers.section import Section, Use, View
-from genmodels.wrappers.state import real
 
 FAMILY = "vae"
 
@@ -22,8 +21,8 @@ plain = models(lambda name: core.describe(name)["latent_dim"] != 2 and not name.
 
 @dataclass(frozen=True)
 class Generate(sampling.GenerateState):
-    temperature: float = real(
-        "Temperature", 1.0, 0, 1.5, info="How far from the middle of the cloud: low is typical, high is varied."
+    temperature: float = sampling.temperature_field(
+        info="How far from the middle of the cloud: low is typical, high is varied."
     )
 
 

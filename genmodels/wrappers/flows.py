@@ -18,9 +18,9 @@ from genmodels.protocols import HasLikelihood, ShowsLayers
 from genmodels.wrappers.core import MAX_SEED, check_int, class_index, describe, get_model, locked
 from genmodels.wrappers.latents import PictureState
 from genmodels.wrappers.pictures import from_pad, to_pad
-from genmodels.wrappers.sampling import GenerateState, knob
+from genmodels.wrappers.sampling import GenerateState, knob, temperature_field
 from genmodels.wrappers.section import Answer, from_pads, packed, pictures
-from genmodels.wrappers.state import EACH, State, class_label, class_of, drawing, real
+from genmodels.wrappers.state import EACH, State, class_label, class_of, drawing
 from genmodels.wrappers.state import seed as state_seed
 from genmodels.wrappers.types import Film, FilmFrame, NoiseHistogram, Pad
 
@@ -176,15 +176,15 @@ def _as_film(frames: Sequence[FilmFrame]) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class SamplesState(GenerateState):
-    temperature: float = real(
-        "Temperature", 0.8, 0, 1.5, info="How strong the noise is: low is typical, high is varied."
+    temperature: float = temperature_field(
+        info="How strong the noise is: low is typical, high is varied, and 1 is as learnt."
     )
 
 
 @dataclass(frozen=True)
 class LayersState(State):
     label: str = class_label(EACH)
-    temperature: float = real("Temperature", 0.8, 0, 1.5)
+    temperature: float = temperature_field()
     seed: int = state_seed()
 
 

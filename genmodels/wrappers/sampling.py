@@ -1,13 +1,16 @@
 """New pictures from every model that samples."""
 
+import functools
 import time
 from dataclasses import dataclass
 from typing import Any
 
 from PIL import Image
 
-from genmodels import operations
+from genmodels import checkpoint, operations
+from genmodels.models.base import NoiseConfig
 from genmodels.protocols import AnyModel, Samples
+from genmodels.registry import get_family
 from genmodels.wrappers.core import (
     MAX_IMAGES,
     MAX_SEED,
@@ -21,7 +24,7 @@ from genmodels.wrappers.core import (
 )
 from genmodels.wrappers.pictures import sheet
 from genmodels.wrappers.section import Answer, pictures
-from genmodels.wrappers.state import EACH, State, class_label, class_of
+from genmodels.wrappers.state import EACH, State, class_label, class_of, real
 from genmodels.wrappers.state import seed as state_seed
 from genmodels.wrappers.state import whole as state_whole
 
@@ -48,6 +51,19 @@ def sample(name: str, n: int = 16, seed: int = 0, label: int | str | None = None
     index = class_index(name, label)
     x = operations.sample(model, n, seed, "balanced" if index is None else index, **knobs)
     return sheet(x, name, n=n, seed=seed, **class_text(name, index), **knobs)
+
+
+@functools.lru_cache(maxsize=64)
+def own_temperature(name: str) -> float:
+    """At what temperature a model samples where it isn't told; read, and not asked of it, as laying out the app needs it."""
+    saved = checkpoint.read_config(name)
+    config = get_family(saved["family"]).Config.from_json(saved["config"])
+    return config.temperature if isinstance(config, NoiseConfig) else 1.0
+
+
+def temperature_field(**more: Any) -> Any:
+    """How strong the noise is that samples are made of: by default as the model's figures were measured."""
+    return real("Temperature", own_temperature, 0, 1.5, **more)
 
 
 # -- as a section ------------------------------------------------------------------------------------------------------
