@@ -420,6 +420,19 @@ def test_distillation_learns_to_do_many_guided_steps_in_two(tmp_path):
     assert distance() < 0.5 * before
 
 
+def test_the_teacher_guides_in_its_interval_alone():
+    def arc(start: float, **config: object) -> Tensor:
+        torch.manual_seed(0)
+        model = tiny(**config)
+        ends = (torch.full((2, 1, 1, 1), at) for at in (start, start - 0.3))
+        return model.travel(noise(2, 1, 8, 8), *ends, torch.tensor([0, 1]))
+
+    halves = {"teacher_guidance": 4.0, "guidance_interval": (0.0, 0.5)}
+    assert torch.equal(arc(0.7, **halves), arc(0.7, teacher_guidance=4.0))
+    assert torch.equal(arc(1.5, **halves), arc(1.5, teacher_guidance=1.0))
+    assert not torch.allclose(arc(0.7, **halves), arc(0.7, teacher_guidance=1.0), atol=1e-3)
+
+
 def test_distillation_needs_a_teacher():
     model = tiny(objective="distillation", num_inference_steps=2)
     with pytest.raises(ValueError, match="name it with --start"):

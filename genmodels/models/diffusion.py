@@ -74,7 +74,7 @@ class DiffusionConfig(ModelConfig):
     text_width: int = 128
     text_layers: int = 2
     objective: str = "velocity"  # or "distillation", which tunes a trained model for its num_inference_steps, say 3
-    teacher_guidance: float = 1.5  # the guidance that distillation teaches, so that sampling needs none
+    teacher_guidance: float = 1.5  # what distillation teaches within guidance_interval, so that sampling needs none
     scheduler: str = "unipc"  # how `sample` samples where it isn't told otherwise
     num_inference_steps: int = 8
     guidance_scale: float = 1.5
@@ -224,7 +224,8 @@ class Diffusion(Model):
         told_more = [self.condition(given, len(noisy), noisy.device) for given in (None, labels)]
         if sketch is not None:
             told_more = [condition | {"sketch": sketch} for condition in told_more]
-        predict = pipeline.guided(self.unet, self.config.patch_size, told_more, [self.config.teacher_guidance])
+        scales, interval = [self.config.teacher_guidance], self.config.guidance_interval
+        predict = pipeline.guided(self.unet, self.config.patch_size, told_more, scales, interval)
 
         def velocity(x: Tensor, angle: Tensor) -> Tensor:
             v = predict(x, self._step_at(angle.flatten())).float()
