@@ -377,7 +377,7 @@ def test_what_training_teaches():
 
 
 def test_the_teacher_follows_the_exact_curve(monkeypatch):
-    """In four arcs of three looks it gets from noise to where the curve ends, nearer than any solver in twelve steps."""
+    """In four steps of three looks it gets from noise to where the curve ends, nearer than any solver in twelve steps."""
 
     def perfect(*_: object) -> pipeline.Predict:
         return lambda noisy, t: torch.stack([gaussian(x, float(step)) for x, step in zip(noisy, t, strict=True)])
@@ -418,6 +418,18 @@ def test_distillation_learns_to_do_many_guided_steps_in_two(tmp_path):
     before = distance()
     list(train(student, images, TrainConfig(steps=150, batch_size=24, learning_rate=2e-3), precision="no"))
     assert distance() < 0.5 * before
+
+
+def test_the_teacher_takes_several_steps():
+    model, labels, x = tiny(teacher_steps=2), torch.tensor([0, 1]), noise(2, 1, 8, 8)
+    start, between, end = (torch.full((2, 1, 1, 1), at) for at in (1.2, 0.9, 0.6))
+    together = model.travel(x, start, end, labels)
+    model.config = dataclasses.replace(model.config, teacher_steps=1)
+    one_by_one = model.travel(model.travel(x, start, between, labels), between, end, labels)
+    assert torch.allclose(together, one_by_one, atol=1e-5)
+    assert not torch.allclose(together, model.travel(x, start, end, labels), atol=1e-5)
+    with pytest.raises(ValueError, match="teacher_steps must be at least 1"):
+        tiny(teacher_steps=0)
 
 
 def test_the_teacher_guides_in_its_interval_alone():
