@@ -48,6 +48,7 @@ from genmodels.wrappers import (
     latents,
     on_record,
     overview,
+    sampling,
     style_mixing,
 )
 from genmodels.wrappers.section import Section
@@ -220,7 +221,7 @@ LOCAL: dict[str, Local] = {
     "vae.where": Local(("posterior",), within="vae.map"),
     "vae.generate": Local(("codes", "blend")),
     "vae.variations": Local(("posterior", "blend")),
-    "vae.knobs": Local(("codes", "blend"), {"strongest": _strongest}),
+    "vae.knobs": Local(("codes", "blend"), {"strongest": _strongest, "temperature": sampling.own_temperature}),
     "vae.walk": Local(("codes", "blend")),
     "gan.generate": Local(("styles", "synthesize"), STYLES),
     "gan.walk": Local(("styles", "synthesize"), STYLES),

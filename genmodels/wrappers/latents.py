@@ -28,6 +28,7 @@ from genmodels.wrappers.core import (  # fmt: skip
 )
 from genmodels.wrappers.examples import known_images
 from genmodels.wrappers.pictures import from_pad
+from genmodels.wrappers.sampling import temperature_field
 from genmodels.wrappers.section import Answer, packed, pictures
 from genmodels.wrappers.state import EACH, State, class_label, class_of, drawing, numbers, real, seed, whole
 from genmodels.wrappers.types import LatentMap, Pad
@@ -259,7 +260,7 @@ class WalkState(State):
     first_label: str = class_label(label="From class", default=None)
     last_label: str = class_label(label="To class", default=None)
     frames: int = whole("Frames", 24, 2, MAX_FRAMES, advanced=True)
-    temperature: float = real("Temperature", 1.0, 0, 2, advanced=True)
+    temperature: float = temperature_field(2, advanced=True)
 
 
 @locked

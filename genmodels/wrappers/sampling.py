@@ -61,9 +61,9 @@ def own_temperature(name: str) -> float:
     return config.temperature if isinstance(config, NoiseConfig) else 1.0
 
 
-def temperature_field(**more: Any) -> Any:
+def temperature_field(high: float = 1.5, **more: Any) -> Any:
     """How strong the noise is that samples are made of: by default as the model's figures were measured."""
-    return real("Temperature", own_temperature, 0, 1.5, **more)
+    return real("Temperature", own_temperature, 0, high, **more)
 
 
 # -- as a section ------------------------------------------------------------------------------------------------------

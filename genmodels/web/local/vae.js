@@ -64,7 +64,8 @@ export async function varied({ picture, spread, seed }, model, n) {
 async function knobs({ values, label, seed, swept }, model) {
   const d = model.latent_dim;
   const index = model.classes.indexOf(label);
-  const code = (await codesOf(model, noiseOf([seed], d), [index])).slice();
+  const noise = noiseOf([seed], d).map((value) => round(model.temperature) * value);
+  const code = (await codesOf(model, noise, [index])).slice();
   const latents = model.strongest.slice(0, values.length);
   latents.forEach((latent, i) => (code[latent.index] = values[i]));
   const { index: moved, low, high } = latents[Math.min(swept, values.length) - 1];
