@@ -153,7 +153,8 @@ def _licence(family: str, data: str) -> str:
 
 def _sampled(family: str, config: dict[str, Any]) -> str:
     """With which settings of its own a model samples, in a sentence; "" where it has none."""
-    settings = [f"{key} = {config[key]}" for key in get_family(family).knobs if config.get(key) not in (None, "")]
+    keys = (*get_family(family).knobs, "guidance_interval")  # the last is no visitor's to set
+    settings = [f"{key} = {config[key]}" for key in keys if key in config]
     return f" Samples were drawn with the model's own settings: {', '.join(settings)}." if settings else ""
 
 

@@ -76,7 +76,7 @@ def test_the_card_of_a_hub_repo_names_the_repo(tmp_path):
 def test_a_card_says_how_the_samples_were_drawn_that_were_measured():
     for name, keys in {
         "flow-mnist": ["temperature"],
-        "diffusion-heroes": ["num_inference_steps", "guidance_scale"],
+        "diffusion-heroes": ["num_inference_steps", "guidance_scale", "guidance_interval"],
     }.items():
         own = checkpoint.load(name).config.to_json()
         (line,) = (

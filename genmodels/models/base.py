@@ -123,9 +123,9 @@ class NoiseConfig(ModelConfig):
     temperature: float = 1.0  # what the noise is multiplied by where a sample isn't told; 1 is as learnt
 
     def __post_init__(self) -> None:
-        _, low, high, _ = TEMPERATURE
-        if not low <= self.temperature <= high:
-            raise ValueError(f"key 'temperature' must be from {low:g} to {high:g}, not {self.temperature!r}")
+        if not TEMPERATURE.low <= self.temperature <= TEMPERATURE.high:
+            limits = f"from {TEMPERATURE.low:g} to {TEMPERATURE.high:g}"
+            raise ValueError(f"key 'temperature' must be {limits}, not {self.temperature!r}")
 
     def noise(
         self,
