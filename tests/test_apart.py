@@ -186,11 +186,11 @@ def test_long_work_has_a_process_that_stands_back_and_ends_when_it_rests(tmp_pat
                 time.sleep(0.05)
             return not Path(f"/proc/{pid}").exists()
 
-        nice = lambda pid: os.getpriority(os.PRIO_PROCESS, pid) - os.getpriority(os.PRIO_PROCESS, app)
+        policy = os.sched_getscheduler
         worker = next(asked(1))["pid"]
         first = asked(10**6, apart.LONG)
         pid, other = next(first)["pid"], next(asked(1, apart.LONG))["pid"]
-        assert pid == other and pid not in (worker, app) and (nice(pid), nice(worker)) == (apart.NICE[apart.LONG], 0)
+        assert pid == other and pid not in (worker, app) and (policy(pid), policy(worker)) == (os.SCHED_IDLE, policy(app))
         time.sleep(2.5 * apart.REST)
         assert next(first)["pid"] == pid, "somebody still wants answers"
         first.close()
@@ -202,7 +202,7 @@ def test_long_work_has_a_process_that_stands_back_and_ends_when_it_rests(tmp_pat
                 assert failure and type(error) is failure, error
             else:
                 assert not failure
-        assert answer["pid"] not in (pid, worker, app) and nice(answer["pid"]) == apart.NICE[apart.LONG]
+        assert answer["pid"] not in (pid, worker, app) and policy(answer["pid"]) == os.SCHED_IDLE
         assert ended(answer["pid"])
         """,
     )

@@ -175,9 +175,15 @@ class ChannelHead(nn.Module):
         start_at_zero(self.last)
 
     def forward(self, h: Tensor, channels: Sequence[Tensor]) -> Tensor:
+        h = h.permute(0, 2, 3, 1)
         if self.before is not None:
-            h = h + self.before(torch.stack(list(channels), 1))
-        return precise(self.last(F.silu(h))).permute(0, 2, 3, 1)
+            h = h + per_pixel(self.before, torch.stack(list(channels), -1))
+        return precise(per_pixel(self.last, F.silu(h)))
+
+
+def per_pixel(conv: nn.Conv2d, h: Tensor) -> Tensor:
+    """A 1x1 convolution of `(B, H, W, C)`, as the matrix product that it is: layers of one or two channels keep their layout so."""
+    return F.linear(h, conv.weight.flatten(1), conv.bias)
 
 
 def precise(h: Tensor) -> Tensor:

@@ -38,9 +38,8 @@ log = logging.getLogger(__name__)
 #: Steps of an answer to a state.
 Answers = Callable[[Any], Iterator[Any]]
 TOUCH, WORK, MORE, LONG = "touch", "work", "more", "long"
-#: Those that are there only while they are asked, and how far they stand back where all want to compute: at 10 a process gets a tenth of
-#: what each other one gets.
-NICE = {MORE: 0, LONG: 10}
+#: Those that are there only while they are asked.
+PASSING = (MORE, LONG)
 #: The free connections to each of the other processes, each for one answer at a time.
 _free: "dict[str, queue.SimpleQueue[Connection]]" = {}
 #: Those of whom somebody left in the middle.
@@ -83,9 +82,11 @@ def begin(
         for _, theirs in pipes[other]:
             theirs.close()
     mine = [theirs for _, theirs in pipes[kind]]
-    if kind in NICE:
-        os.nice(NICE[kind])
+    if kind in PASSING:
         _fork_when_asked(mine)
+    if kind == LONG:
+        # no more than a lower priority says: whatever else wakes up is given the core at once, even beside one that computes on the other
+        os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
     busy = _Busy()
     for end in mine:
         threading.Thread(target=_serve, args=(end, find, kind, busy), daemon=True).start()
@@ -94,7 +95,7 @@ def begin(
 
 def _divided() -> str:
     """Fork for each kind but one: which of them this process is."""
-    for kind in (TOUCH, *NICE):
+    for kind in (TOUCH, *PASSING):
         if not os.fork():
             return kind
     return WORK
@@ -216,7 +217,7 @@ class _Busy:
     def wait(self, end: Connection, kind: str) -> None:
         """Until a question is there. A process that was forked for it ends if none is under way for REST: whoever asks just then finds
         another one forked, which reads it."""
-        while kind in NICE and not end.poll(REST):
+        while kind in PASSING and not end.poll(REST):
             with self.changed:
                 if not self.ends:
                     os._exit(0)
@@ -246,7 +247,7 @@ def _serve(end: Connection, find: Callable[[str], Answers], kind: str, busy: _Bu
             if kind != TOUCH or not end.poll(REST):
                 give_back()
     except (EOFError, ConnectionError):
-        os._exit(kind in NICE)  # so that no other one is forked
+        os._exit(kind in PASSING)  # so that no other one is forked
 
 
 def _step_by_step(end: Connection, answers: Iterator[Any]) -> None:

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from genmodels import checkpoint, operations, registry
 from genmodels.data import DATASETS
-from genmodels.device import AHEAD, at, devices, here, lent, turn
+from genmodels.device import AHEAD, at, devices, here, lent, to_fast_layout, turn
 from genmodels.lean import import_module as import_module
 from genmodels.lean import without as without
 from genmodels.memory import give_back as give_back
@@ -51,7 +51,9 @@ def _on(where: torch.device) -> Callable[[str], Model]:
     @functools.lru_cache(maxsize=MODELS_KEPT)
     def load(name: str) -> Model:
         with building, torch.inference_mode(False):  # so that something can be optimised through them
-            return checkpoint.load(name, device=where)
+            model = checkpoint.load(name, device=where)
+            to_fast_layout(model)
+            return model
 
     return load
 
