@@ -341,8 +341,12 @@ class WritesRows(Samples, SamplesStepwise, Completes, HasLikelihood, Protocol):
         *,
         generators: Sequence[Generator],
         temperature: float = 1.0,
+        guidance_scale: float | None = None,
     ) -> Iterator[tuple[Tensor, Tensor]]:
-        """`complete`, row by row from the top: the images so far, and how unsure each pixel was, in bits `(B, H, W)`."""
+        """`complete`, row by row from the top: the images so far, and how unsure each pixel was, in bits `(B, H, W)`.
+
+        guidance_scale: how much of the class is heeded, 1 as learnt; None: the model's own.
+        """
 
     def log_probabilities(self, x: Tensor, labels: Tensor | None = None) -> Tensor:
         """Nats of every grey level of every pixel, given the pixels of x before it: `(B, C, H, W, levels)`."""
@@ -357,7 +361,12 @@ class WritesRows(Samples, SamplesStepwise, Completes, HasLikelihood, Protocol):
         """How much each pixel bears on what is expected of the one in `row` and `column`: `(B, H, W)`, 0 where not at all."""
 
     def sample_naively(
-        self, labels: Tensor, *, generators: Sequence[Generator], temperature: float = 1.0
+        self,
+        labels: Tensor,
+        *,
+        generators: Sequence[Generator],
+        temperature: float = 1.0,
+        guidance_scale: float | None = None,
     ) -> Iterator[Tensor]:
         """`sample` without remembering anything: the images after each pass of the whole network, the last ones equal."""
 

@@ -1,12 +1,13 @@
 """What is true of autoregressive models: pixels know only of those before them, probabilities add up, the cache changes nothing."""
 
+import copy
 import itertools
 import math
 
 import pytest
 import torch
 
-from genmodels.models.autoregressive import Autoregressive, draw
+from genmodels.models.autoregressive import Autoregressive, Odds, draw
 from genmodels.models.base import seeded
 from genmodels.models.pixelcnn import PixelCNN, PixelCNNConfig, fold, unfold
 from genmodels.models.pixelrnn import PixelRNN, PixelRNNConfig, skew, unskew
@@ -190,22 +191,24 @@ def test_a_new_model_knows_nothing(family):
 
 
 @pytest.mark.parametrize(
-    ("family", "values", "temperature"),
+    ("family", "values", "knobs"),
     [
-        (PixelCNN, {"fold": 1}, 1.0),
-        (PixelCNN, {"fold": 2}, 0.7),
-        (PixelRNN, {}, 1.0),
-        (PixelRNN, {"blocks": 1}, 0.7),
-        (WaveNet, {}, 1.0),
+        (PixelCNN, {"fold": 1}, {}),
+        (PixelCNN, {"fold": 2}, {"temperature": 0.7}),
+        (PixelCNN, {"guidance_scale": 1.5}, {}),
+        (PixelRNN, {}, {"guidance_scale": 2.0}),
+        (PixelRNN, {"blocks": 1}, {"temperature": 0.7}),
+        (WaveNet, {}, {"guidance_scale": 0.0}),
+        (WaveNet, {}, {"guidance_scale": 0.5, "temperature": 0.7}),
     ],
 )
 @pytest.mark.parametrize("shape", [(1, 8, 8), (3, 4, 8)], ids=["grey", "colour"])
-def test_the_cache_changes_no_bit(shape, family, values, temperature):
+def test_the_cache_changes_no_bit(shape, family, values, knobs):
     """The naive sampler, the cached one, and the cached one image by image."""
     model, labels = wild(family, image_shape=shape, **values), torch.tensor([0, 1, 2, -1, 0])
-    cached = model.sample(labels, generators=seeded(range(5)), temperature=temperature)
-    naive = last(model.sample_naively(labels, generators=seeded(range(5)), temperature=temperature))
-    single = [model.sample(labels[i : i + 1], generators=seeded([i]), temperature=temperature) for i in range(5)]
+    cached = model.sample(labels, generators=seeded(range(5)), **knobs)
+    naive = last(model.sample_naively(labels, generators=seeded(range(5)), **knobs))
+    single = [model.sample(labels[i : i + 1], generators=seeded([i]), **knobs) for i in range(5)]
     assert torch.equal(cached, naive)
     assert torch.equal(cached, torch.cat(single))
     assert len(set(cached.flatten().tolist())) > 20
@@ -221,11 +224,50 @@ def test_sampling_leaves_the_model_in_float32(family):
 def test_levels_are_drawn_with_their_probabilities():
     logits = torch.tensor([0.1, 0.0, 0.6, 0.3], dtype=torch.float64).log()
     uniform = (torch.arange(10_000, dtype=torch.float64) + 0.5) / 10_000
-    drawn = draw(logits.expand(10_000, -1), uniform, temperature=1.0)
+    drawn = draw(logits.expand(10_000, -1), uniform)
     assert drawn.bincount().tolist() == [1000, 0, 6000, 3000]
-    colder = draw(logits.expand(10_000, -1), uniform, temperature=0.5).bincount() / 10_000
+    colder = draw(Odds(temperature=0.5).of(logits).expand(10_000, -1), uniform).bincount() / 10_000
     assert colder.tolist() == pytest.approx([0.01 / 0.46, 0, 0.36 / 0.46, 0.09 / 0.46], abs=1e-4)
-    assert draw(logits, torch.tensor(0.99, dtype=torch.float64), temperature=0.0) == 2
+    coldest = Odds(temperature=0.0).of(logits)
+    assert draw(coldest, torch.tensor(0.99, dtype=torch.float64)) == 2
+
+
+def guided(model: Autoregressive, x: torch.Tensor, labels: torch.Tensor, scale: float) -> torch.Tensor:
+    """log P of all levels, as the definition says it: of the class and of no class, in float64."""
+    exact = copy.deepcopy(model).double()
+    told, untold = exact.log_probabilities(x, labels), exact.log_probabilities(x, torch.full_like(labels, -1))
+    return (untold + scale * (told - untold)).log_softmax(-1)
+
+
+@every_family
+@pytest.mark.parametrize("scale", [0.0, 0.5, 1.0, 2.0])
+def test_guidance_moves_the_odds_away_from_those_without_a_class(family, scale):
+    model = wild(family, image_shape=(3, 4, 8))
+    x, labels = batch(model)
+    given = torch.zeros_like(x[:, :1], dtype=torch.bool)
+    images, entropies = last(model.write(x, given, labels, generators=seeded(range(4)), guidance_scale=scale))
+    log_p = guided(model, images, labels, scale)
+    assert torch.allclose(entropies.double(), -(log_p.exp() * log_p).sum((1, 4)) / math.log(2), atol=1e-5)
+    uniforms = model._uniforms(seeded(range(4)), x.device)
+    assert torch.equal(model._images(draw(log_p, uniforms)), images)
+
+
+@every_family
+def test_a_model_guides_by_its_own_scale_and_nothing_where_no_class_is_told(family):
+    own, plain = wild(family, guidance_scale=2.0), wild(family)
+    labels, none = torch.arange(3), torch.full((3,), -1)
+
+    def draw_of(model, labels, **knobs):
+        return model.sample(labels, generators=seeded(range(3)), **knobs)
+
+    assert torch.equal(draw_of(own, labels), draw_of(plain, labels, guidance_scale=2.0))
+    assert not torch.equal(draw_of(own, labels), draw_of(plain, labels))
+    assert torch.equal(draw_of(own, none), draw_of(plain, none))
+    assert torch.equal(draw_of(plain, labels, guidance_scale=0.0), draw_of(plain, none))
+    x = draw_of(plain, labels)
+    assert torch.equal(own.log_likelihood(x, labels), plain.log_likelihood(x, labels))
+    with pytest.raises(ValueError, match=r"^guidance_scale must be from 0 to 20, not -1"):
+        wild(family, guidance_scale=-1.0)
 
 
 @every_family

@@ -223,18 +223,22 @@ import { readFileSync } from 'node:fs';
 import { Generator } from '%s/random.js';
 import { tensorsOf } from '%s/runtime.js';
 import { written } from '%s/writing.js';
-const { file, config, labels, given, levels, temperature } = JSON.parse(process.argv[1]);
+const { file, config, labels, given, levels, knobs } = JSON.parse(process.argv[1]);
 const size = config.image_shape.reduce((a, b) => a * b);
 const tensors = tensorsOf(new Uint8Array(readFileSync(file)).buffer, 'The model');
 const begun = labels.map((label, i) => ({ label, levels: Uint16Array.from(levels), uniforms: new Generator(i).randDouble(size) }));
 let last;
-for (const one of written(tensors, config, config.image_shape, begun, given, temperature)) last = one;
+for (const one of written(tensors, config, config.image_shape, begun, given, knobs)) last = one;
 console.log(JSON.stringify([last.levels.map((one) => [...one]), last.unsure.map((one) => [...one])]));
 """
 
 
-@pytest.mark.parametrize(("channels", "temperature"), [(1, 1.0), (3, 0.7)])
-def test_what_is_written_without_a_graph_is_torch_s(tmp_path: Path, channels: int, temperature: float) -> None:
+@pytest.mark.parametrize(
+    ("channels", "temperature", "scale"), [(1, 1.0, 1.0), (3, 0.7, 1.0), (1, 1.0, 0.0), (3, 0.7, 1.5)]
+)
+def test_what_is_written_without_a_graph_is_torch_s(
+    tmp_path: Path, channels: int, temperature: float, scale: float
+) -> None:
     """Level by level, for sizes that are no round numbers and a picture whose beginning is given."""
     torch.manual_seed(1)
     kind = get_family("pixelcnn")
@@ -249,16 +253,15 @@ def test_what_is_written_without_a_graph_is_torch_s(tmp_path: Path, channels: in
     given[:, :, :2] = True
     levels = torch.randint(50, (1, channels, 6, 8)).expand(3, -1, -1, -1)
     labels = torch.tensor([0, 2, -1])
-    *_, (images, unsure) = model.write(
-        levels / 24.5 - 1, given, labels, generators=seeded(range(3)), temperature=temperature
-    )
+    knobs = {"temperature": temperature, "guidance_scale": scale}
+    *_, (images, unsure) = model.write(levels / 24.5 - 1, given, labels, generators=seeded(range(3)), **knobs)
     asked = {
         "file": str(tmp_path / checkpoint.WEIGHTS),
         "config": config.to_json(),
         "labels": [0, 2, config.num_classes],
         "given": given[0].flatten().int().tolist(),
         "levels": torch.where(given, levels, 0)[0].flatten().tolist(),
-        "temperature": temperature,
+        "knobs": knobs,
     }
     program = WRITTEN % ((RANDOM.parent.as_uri(),) * 3)
     done = subprocess.run(

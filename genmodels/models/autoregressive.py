@@ -4,6 +4,11 @@
 
 A family says how far, and along which way, it looks back: how the features of a pixel come from the pixels before it, all
 at once when the picture is known (`_features`), and one after the other when it is being written (`writer`).
+
+A class can be heeded more than was learnt, as diffusion does it ("guidance"): log-odds_none + guidance_scale (log-odds_class -
+log-odds_none). Each level is drawn a little more for the class, and a picture that is written so strays to another one less often.
+
+Paper: guidance by a class, Ho & Salimans 2022 (arXiv 2207.12598); of odds: Gafni et al. 2022 (arXiv 2203.13131).
 """
 
 import copy
@@ -13,13 +18,14 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Generic, TypeVar
+from typing import Any, ClassVar, Generic, NamedTuple, TypeVar
 
 import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor, nn
 
 from genmodels.models.base import (
+    GUIDANCE,
     TEMPERATURE,
     Knob,
     Model,
@@ -101,6 +107,7 @@ class AutoregressiveConfig(ModelConfig):
     embedding_dim: int = 16
     width: int = 64
     label_dropout: float = 0.1  # how often training hides the class, so that "no class" (-1) works too
+    guidance_scale: float = 1.0  # of sampling, where it isn't told
 
 
 def check_dilations(dilations: Sequence[int]) -> None:
@@ -115,12 +122,16 @@ class Autoregressive(Model, ABC):
     config: AutoregressiveConfig
     heads: ModuleList[Head]  # which a family makes last, as its network ends with them
     likelihood_is_bound = False
-    knobs: ClassVar[dict[str, Knob]] = {"temperature": TEMPERATURE}
+    knobs: ClassVar[dict[str, Knob]] = {"temperature": TEMPERATURE, "guidance_scale": GUIDANCE}
 
     def __init__(self, config: AutoregressiveConfig) -> None:
         super().__init__(config)
         if config.grey_levels < 2:
             raise ValueError(f"grey_levels must be at least 2, not {config.grey_levels}")
+        if not GUIDANCE.low <= config.guidance_scale <= GUIDANCE.high:
+            raise ValueError(
+                f"guidance_scale must be from {GUIDANCE.low:g} to {GUIDANCE.high:g}, not {config.guidance_scale}"
+            )
         self.embedding = Embedding(self.image_shape[0], config.grey_levels, config.embedding_dim)
 
     def _make_heads(self) -> ModuleList[Head]:
@@ -135,7 +146,7 @@ class Autoregressive(Model, ABC):
         """What is known of each pixel from the embedded pixels `(B, H, W, embedding_dim)` before it `(B, H, W, width)`."""
 
     @abstractmethod
-    def writer(self, levels: Tensor, labels: Tensor, temperature: float) -> "Writer[Any]":
+    def writer(self, levels: Tensor, labels: Tensor, odds: "Odds") -> "Writer[Any]":
         """What writes the rows of such levels: `_features`, pixel by pixel, with all remembered that can be."""
 
     # -- the objective ------------------------------------------------------------------------------------------
@@ -203,17 +214,36 @@ class Autoregressive(Model, ABC):
             assert pixels.grad is not None
             return pixels.grad.norm(dim=-1)
 
-    def sample(self, labels: Tensor, *, generators: Sequence[Generator], temperature: float = 1.0) -> Tensor:
-        """New images; a temperature below 1 makes likely levels likelier. The smallest, 0, always takes the likeliest."""
-        *_, images = self.sample_steps(labels, generators=generators, temperature=temperature)
+    def sample(
+        self,
+        labels: Tensor,
+        *,
+        generators: Sequence[Generator],
+        temperature: float = 1.0,
+        guidance_scale: float | None = None,
+    ) -> Tensor:
+        """New images; a temperature below 1 makes likely levels likelier. The smallest, 0, always takes the likeliest.
+
+        guidance_scale: 0 ignores the class, 1 samples what was learnt, more makes the class clearer; None: the model's own. All but
+        0 and 1 ask the network twice, which takes up to twice the time; -1 of the labels, no class, is never guided.
+        """
+        *_, images = self.sample_steps(
+            labels, generators=generators, temperature=temperature, guidance_scale=guidance_scale
+        )
         return images
 
     def sample_steps(
-        self, labels: Tensor, *, generators: Sequence[Generator], temperature: float = 1.0
+        self,
+        labels: Tensor,
+        *,
+        generators: Sequence[Generator],
+        temperature: float = 1.0,
+        guidance_scale: float | None = None,
     ) -> Iterator[Tensor]:
         """`sample`, one frame per row; what is not written yet is grey (0)."""
         x, given = self._blank(labels)
-        for images, _ in self.write(x, given, labels, generators=generators, temperature=temperature):
+        knobs: Any = {"temperature": temperature, "guidance_scale": guidance_scale}
+        for images, _ in self.write(x, given, labels, generators=generators, **knobs):
             yield images
 
     def complete(
@@ -224,13 +254,15 @@ class Autoregressive(Model, ABC):
         *,
         generators: Sequence[Generator],
         temperature: float = 1.0,
+        guidance_scale: float | None = None,
     ) -> Tensor:
         """x with the pixels where `mask` `(B, 1, H, W)` is False written anew, each given those before it in raster order:
         what is given further down or to the right stays, but informs nothing above it.
 
         Raises ValueError for a mask of another shape or type.
         """
-        *_, (images, _) = self.write(x, mask, labels, generators=generators, temperature=temperature)
+        knobs: Any = {"temperature": temperature, "guidance_scale": guidance_scale}
+        *_, (images, _) = self.write(x, mask, labels, generators=generators, **knobs)
         return images
 
     def write(
@@ -241,6 +273,7 @@ class Autoregressive(Model, ABC):
         *,
         generators: Sequence[Generator],
         temperature: float = 1.0,
+        guidance_scale: float | None = None,
     ) -> Iterator[tuple[Tensor, Tensor]]:
         """`complete`, row by row: (images, entropies) so far.
 
@@ -252,7 +285,8 @@ class Autoregressive(Model, ABC):
             raise ValueError(f"The mask must be {shape} and bool, not {tuple(given.shape)} and {given.dtype}.")
         labels = self._labels(labels, x.shape[0], x.device)
         uniforms = self._uniforms(generators, x.device)
-        writer = self.writer(torch.where(given, self._levels(x), 0), labels, temperature)
+        odds = Odds(temperature, self._guidance(labels, guidance_scale))
+        writer = self.writer(torch.where(given, self._levels(x), 0), labels, odds)
         entropies = x.new_zeros(shape).squeeze(1)
         shown = given.clone()
         for row in range(self.image_shape[1]):
@@ -270,13 +304,18 @@ class Autoregressive(Model, ABC):
 
         So a decoder that reads level by level gets to the last bit what an encoder had that knew them all.
         """
-        writer = self.writer(levels, self._labels(labels, len(levels), levels.device), 1.0)
+        writer = self.writer(levels, self._labels(labels, len(levels), levels.device), Odds())
         for row in range(self.image_shape[1]):
             for c, column, logits in writer.in_turn(row):
                 yield c, row, column, logits.softmax(-1)
 
     def sample_naively(
-        self, labels: Tensor, *, generators: Sequence[Generator], temperature: float = 1.0
+        self,
+        labels: Tensor,
+        *,
+        generators: Sequence[Generator],
+        temperature: float = 1.0,
+        guidance_scale: float | None = None,
     ) -> Iterator[Tensor]:
         """`sample` by one pass of the whole network per level, a frame after each: what the cache saves, and its reference.
 
@@ -285,10 +324,16 @@ class Autoregressive(Model, ABC):
         exact, levels = copy.deepcopy(self).double(), self._levels(self._blank(labels)[0])
         given, uniforms = self._labels(labels, len(labels), labels.device), self._uniforms(generators, labels.device)
         channels, height, width = self.image_shape
+        odds = Odds(temperature, self._guidance(given, guidance_scale))
         for row, column, c in itertools.product(range(height), range(width), range(channels)):
-            logits = exact._logits(levels, given)[c][:, row, column]
-            levels[:, c, row, column] = draw(logits, uniforms[:, c, row, column], temperature)
+            logits = exact._logits(*odds.asked(levels, given, self.config.num_classes))[c][:, row, column]
+            levels[:, c, row, column] = draw(odds.of(logits), uniforms[:, c, row, column])
             yield self._images(levels)
+
+    def _guidance(self, labels: Tensor, scale: float | None) -> float:
+        """With which strength pictures of these labels are guided; 1 where no class is told: there is nothing to go by."""
+        scale = self.config.guidance_scale if scale is None else scale
+        return scale if bool((labels < self.config.num_classes).any()) else 1.0
 
     def _uniforms(self, generators: Sequence[Generator], device: torch.device) -> Tensor:
         """A uniform number from [0, 1) for every level that may be drawn `(B, C, H, W)`, float64."""
@@ -304,15 +349,32 @@ class Autoregressive(Model, ABC):
 # -- sampling ------------------------------------------------------------------------------------------------------------
 
 
-def draw(logits: Tensor, uniform: Tensor, temperature: float) -> Tensor:
+class Odds(NamedTuple):
+    """What levels are drawn by: a network's logits, made colder and heeding the class more or less."""
+
+    temperature: float = 1.0
+    guidance_scale: float = 1.0
+
+    def asked(self, levels: Tensor, labels: Tensor, none: int) -> tuple[Tensor, Tensor]:
+        """For which levels `(B, ...)` and labels the network is asked: where that takes both, with the class and then without (`none`)."""
+        nothing = torch.full_like(labels, none)
+        if self.guidance_scale in (0, 1):
+            return levels, labels if self.guidance_scale else nothing
+        return torch.cat([levels, levels]), torch.cat([labels, nothing])
+
+    def of(self, logits: Tensor) -> Tensor:
+        """Those `(B, levels)` of what was `asked`, from its logits."""
+        if self.guidance_scale not in (0, 1):
+            told, untold = logits.chunk(2)
+            logits = untold + self.guidance_scale * (told - untold)
+        return logits if self.temperature == 1 else logits / max(self.temperature, 1e-3)
+
+
+def draw(logits: Tensor, uniform: Tensor) -> Tensor:
     """The levels `(...)` at which the cumulative distribution of logits `(..., levels)` passes uniform numbers `(...)`."""
-    cumulative = _tempered(logits, temperature).softmax(-1).cumsum(-1)
+    cumulative = logits.softmax(-1).cumsum(-1)
     passed = torch.searchsorted(cumulative, uniform.unsqueeze(-1) * cumulative[..., -1:], right=True)
     return passed.squeeze(-1).clamp(max=logits.shape[-1] - 1)
-
-
-def _tempered(logits: Tensor, temperature: float) -> Tensor:
-    return logits if temperature == 1 else logits / max(temperature, 1e-3)
 
 
 A = TypeVar("A", bound=Autoregressive)
@@ -325,16 +387,17 @@ class Writer(ABC, Generic[A]):
     in between, and pictures do not depend on the order in which sums were done, so neither on the batch nor on the cache.
     """
 
-    def __init__(self, model: A, levels: Tensor, labels: Tensor, temperature: float) -> None:
+    def __init__(self, model: A, levels: Tensor, labels: Tensor, odds: Odds) -> None:
         self.model = copy.deepcopy(model).double().eval()
-        self.levels, self.labels, self.temperature = levels, labels, temperature
+        self.levels, self.odds = levels, odds
+        self.asked, self.labels = odds.asked(levels, labels, model.config.num_classes)
         _, height, columns = model.image_shape
         #: embedded pixels, with two rows above and two columns to the left of the picture
         self.pixels = self.zeros(height + 2, columns + 2, model.config.embedding_dim)
 
     def zeros(self, *shape: int) -> Tensor:
-        """Of each picture."""
-        return self.model.embedding.table.new_zeros(len(self.levels), *shape)
+        """Of each picture, as often as the network is asked for it."""
+        return self.model.embedding.table.new_zeros(len(self.asked), *shape)
 
     @abstractmethod
     def begin(self, row: int) -> None:
@@ -349,10 +412,10 @@ class Writer(ABC, Generic[A]):
         """Draws the levels of the row, but where `given` `(B, W)`, by uniform numbers `(B, C, W)` -> entropies `(B, W)`."""
         logits, some_given = [], given.any(0).tolist()
         for c, column, odds in self.in_turn(row):
-            level, drawn = self.levels[:, c, row, column], draw(odds, uniforms[:, c, column], self.temperature)
+            level, drawn = self.levels[:, c, row, column], draw(odds, uniforms[:, c, column])
             level.copy_(torch.where(given[:, column], level, drawn) if some_given[column] else drawn)
             logits.append(odds.float())  # an entropy needs no more, and is found ten times as fast
-        log_p = _tempered(torch.stack(logits, 1), self.temperature).log_softmax(-1)  # (B, W C, levels)
+        log_p = torch.stack(logits, 1).log_softmax(-1)  # (B, W C, levels)
         return -(log_p.exp() * log_p).sum(-1).unflatten(1, (given.shape[1], -1)).sum(2) / math.log(2)
 
     def in_turn(self, row: int) -> Iterator[tuple[int, int, Tensor]]:
@@ -361,6 +424,7 @@ class Writer(ABC, Generic[A]):
         self.begin(row)
         for column in range(self.levels.shape[3]):
             h, pixel = self.features(row, column), self.levels[:, :, row, column]
+            copies = len(h) // len(pixel)
             for c, head in enumerate(self.model.heads):
-                yield c, column, head(h, pixel[:, :c].unbind(1))
-            self.pixels[:, row + 2, column + 2] = self.model.embedding(pixel)
+                yield c, column, self.odds.of(head(h, pixel[:, :c].repeat(copies, 1).unbind(1)))
+            self.pixels[:, row + 2, column + 2] = self.model.embedding(pixel).repeat(copies, 1)

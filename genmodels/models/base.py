@@ -114,6 +114,7 @@ class Knob(NamedTuple):
 
 
 TEMPERATURE = Knob("The temperature", 0, 2)
+GUIDANCE = Knob("The guidance scale", 0, 20)
 
 
 @dataclass(frozen=True)

@@ -38,7 +38,7 @@ import torch.nn.functional as F
 from torch import Generator, Tensor, nn
 from typing_extensions import Self, Unpack
 
-from genmodels.models.base import Knob, Model, ModelConfig, TrainConfig, draw_normal
+from genmodels.models.base import GUIDANCE, Knob, Model, ModelConfig, TrainConfig, draw_normal
 from genmodels.models.sketch import sketch_of
 
 if TYPE_CHECKING:
@@ -119,7 +119,7 @@ class Diffusion(Model):
     )  # fmt: skip
     knobs: ClassVar[dict[str, Knob]] = {
         "num_inference_steps": Knob("The number of steps", 1, 200, int),  # more is possible, but helps nobody
-        "guidance_scale": Knob("The guidance scale", 0, 20),
+        "guidance_scale": GUIDANCE,
         "eta": Knob("η"),
         "scheduler": Knob("The scheduler", kind=str),
         "prompt": Knob("The prompt", kind=str),

@@ -34,6 +34,7 @@ from typing_extensions import Self
 from genmodels.models.autoregressive import (
     Autoregressive,
     AutoregressiveConfig,
+    Odds,
     Writer,
     above_and_beside,
     check_dilations,
@@ -135,8 +136,8 @@ class PixelCNN(Autoregressive):
             h = horizontal(h, above, labels)
         return h
 
-    def writer(self, levels: Tensor, labels: Tensor, temperature: float) -> "PixelCNNWriter":
-        return PixelCNNWriter(self, levels, labels, temperature)
+    def writer(self, levels: Tensor, labels: Tensor, odds: Odds) -> "PixelCNNWriter":
+        return PixelCNNWriter(self, levels, labels, odds)
 
     # -- the recipe ---------------------------------------------------------------------------------------------
 
@@ -149,8 +150,8 @@ class PixelCNN(Autoregressive):
 class PixelCNNWriter(Writer[PixelCNN]):
     """A pixel costs one column of the horizontal stack, a row one row of the vertical one."""
 
-    def __init__(self, model: PixelCNN, levels: Tensor, labels: Tensor, temperature: float) -> None:
-        super().__init__(model, levels, labels, temperature)
+    def __init__(self, model: PixelCNN, levels: Tensor, labels: Tensor, odds: Odds) -> None:
+        super().__init__(model, levels, labels, odds)
         config, (_, height, columns) = model.config, model.image_shape
         #: the vertical blocks' inputs, with `dilation` rows above
         self.above = [self.zeros(d + height, columns // config.fold, config.vertical_width) for d in config.dilations]

@@ -30,7 +30,14 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from typing_extensions import Self
 
-from genmodels.models.autoregressive import Autoregressive, AutoregressiveConfig, Writer, above_and_beside, left_and_own
+from genmodels.models.autoregressive import (
+    Autoregressive,
+    AutoregressiveConfig,
+    Odds,
+    Writer,
+    above_and_beside,
+    left_and_own,
+)
 from genmodels.models.base import ModuleList, TrainConfig
 
 # -- the network -------------------------------------------------------------------------------------------------------
@@ -137,8 +144,8 @@ class PixelRNN(Autoregressive):
             h = block(h, pixels, labels)
         return h
 
-    def writer(self, levels: Tensor, labels: Tensor, temperature: float) -> "PixelRNNWriter":
-        return PixelRNNWriter(self, levels, labels, temperature)
+    def writer(self, levels: Tensor, labels: Tensor, odds: Odds) -> "PixelRNNWriter":
+        return PixelRNNWriter(self, levels, labels, odds)
 
     # -- the recipe ---------------------------------------------------------------------------------------------
 
@@ -151,10 +158,10 @@ class PixelRNN(Autoregressive):
 class PixelRNNWriter(Writer[PixelRNN]):
     """A pixel costs one step of the LSTMs that read from the left, a row one run of those that read from the right."""
 
-    def __init__(self, model: PixelRNN, levels: Tensor, labels: Tensor, temperature: float) -> None:
-        super().__init__(model, levels, labels, temperature)
+    def __init__(self, model: PixelRNN, levels: Tensor, labels: Tensor, odds: Odds) -> None:
+        super().__init__(model, levels, labels, odds)
         width, columns = model.config.width, model.image_shape[2]
-        self.conditions = [block.label(labels).chunk(2, 1) for block in self.model.blocks]
+        self.conditions = [block.label(self.labels).chunk(2, 1) for block in self.model.blocks]
         self.nothing = self.zeros(width)
         #: of the row above, by column: the blocks' inputs, and the states from the left and from the right
         self.inputs, self.left, self.right = (

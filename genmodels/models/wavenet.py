@@ -27,7 +27,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from typing_extensions import Self
 
-from genmodels.models.autoregressive import Autoregressive, AutoregressiveConfig, Writer, check_dilations
+from genmodels.models.autoregressive import Autoregressive, AutoregressiveConfig, Odds, Writer, check_dilations
 from genmodels.models.base import ModuleList, TrainConfig, start_at_zero
 
 # -- the network -------------------------------------------------------------------------------------------------------
@@ -100,8 +100,8 @@ class WaveNet(Autoregressive):
         """What tells the network where in the picture it is `(N, width)`."""
         return (self.row.weight[:, None] + self.column.weight).flatten(0, 1)
 
-    def writer(self, levels: Tensor, labels: Tensor, temperature: float) -> "WaveNetWriter":
-        return WaveNetWriter(self, levels, labels, temperature)
+    def writer(self, levels: Tensor, labels: Tensor, odds: Odds) -> "WaveNetWriter":
+        return WaveNetWriter(self, levels, labels, odds)
 
     # -- the recipe ---------------------------------------------------------------------------------------------
 
@@ -114,10 +114,10 @@ class WaveNet(Autoregressive):
 class WaveNetWriter(Writer[WaveNet]):
     """A pixel costs one place of each block."""
 
-    def __init__(self, model: WaveNet, levels: Tensor, labels: Tensor, temperature: float) -> None:
-        super().__init__(model, levels, labels, temperature)
+    def __init__(self, model: WaveNet, levels: Tensor, labels: Tensor, odds: Odds) -> None:
+        super().__init__(model, levels, labels, odds)
         self.places = self.model._places()
-        self.conditions = [block.label(labels) for block in self.model.blocks]
+        self.conditions = [block.label(self.labels) for block in self.model.blocks]
         #: the blocks' inputs so far, with `dilation` places before the first
         self.seen = [[self.zeros(model.config.width)] * block.dilation for block in self.model.blocks]
 

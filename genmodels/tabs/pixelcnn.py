@@ -60,7 +60,7 @@ TAB = Tab(
                 "Large pictures are drawn in this way from a code that another network unfolds.",
                 "Razavi et al. 2019", "arxiv.org/abs/1906.00446",
             ),
-            task="Slow it down, and guess from the first ten rows what each picture will be.",
+            task="Turn the guidance to 1, and count the pictures that stray to another class. At 3, what do all of a class share?",
         ),
         Section(
             "pixelcnn.finish", "Finish my drawing",

@@ -16,6 +16,7 @@ from genmodels import operations
 from genmodels.data import to_uint8
 from genmodels.device import here
 from genmodels.evaluation.report import shown
+from genmodels.models.autoregressive import AutoregressiveConfig
 from genmodels.models.base import seeded
 from genmodels.protocols import WritesRows, abilities_of
 from genmodels.registry import FAMILIES, get_family
@@ -24,6 +25,7 @@ from genmodels.wrappers.core import (
     available,
     check_int,
     class_index,
+    config_of,
     describe,
     get_model,
     locked,
@@ -118,8 +120,21 @@ def _kept_expectations(name: str, pixels: str) -> tuple[Tensor, Tensor]:
 
 # -- as sections -------------------------------------------------------------------------------------------------------
 
+MOST_GUIDANCE = 3
 HOT = "Below 1 it prefers what is likely, and at 0 it always takes the likeliest level."
 TOOLS = ("pen", "erase", "hide", "keep")
+
+
+def _guidance_field(**more: Any) -> Any:
+    info = "0 ignores the class, 1 is as learnt; more makes it clearer and less varied, in half as much time again."
+    return real("Guidance", own_guidance, 0, MOST_GUIDANCE, step=0.05, info=info, **more)
+
+
+def own_guidance(name: str) -> float:
+    """How much more than was learnt a model heeds the class where it isn't told."""
+    config = config_of(name)
+    assert isinstance(config, AutoregressiveConfig)
+    return config.guidance_scale
 
 
 def _side(which: int) -> tuple[Any, Any, Any]:
@@ -131,6 +146,7 @@ def _side(which: int) -> tuple[Any, Any, Any]:
 class WriteState(State):
     label: str = class_label(EACH)
     temperature: float = real("Temperature", 1.0, 0, 1.5, info=HOT)
+    guidance_scale: float = _guidance_field()
     n: int = state_whole("How many", MAX_WRITTEN, 1, MAX_WRITTEN)
     seed: int = state_seed()
 
@@ -142,6 +158,7 @@ class FinishState(State):
     label: str = class_label(NOT_TOLD, EACH)
     n: int = state_whole("How many", 8, 1, MAX_WRITTEN)
     temperature: float = real("Temperature", 1.0, 0, 1.5, info=HOT, advanced=True)
+    guidance_scale: float = _guidance_field(advanced=True)
     seed: int = state_seed()
 
 
@@ -193,7 +210,8 @@ def _answers(
     `(n, rows, W)`). The first one also says what was given; the last one has it all, and words, bits_per_pixel and ms."""
     begun = sent_at = time.perf_counter()
     generators = seeded(range(state.seed, state.seed + state.n))
-    steps = model.write(x, given, labels, generators=generators, temperature=state.temperature)
+    knobs = state.picked("temperature", "guidance_scale")
+    steps = model.write(x, given, labels, generators=generators, **knobs)
     height, sent, new = x.shape[2], 0, start or {}
     for row, (images, entropies) in enumerate(locked_steps(steps), 1):
         now = time.perf_counter()

@@ -22,7 +22,7 @@ from genmodels.lean import import_module as import_module
 from genmodels.lean import without as without
 from genmodels.memory import give_back as give_back
 from genmodels.memory import settle as settle
-from genmodels.models.base import Model
+from genmodels.models.base import Model, ModelConfig
 from genmodels.places import without_paths as without_paths
 from genmodels.protocols import AnyModel
 from genmodels.registry import get_family
@@ -79,6 +79,14 @@ def load_all(pause: float = 0) -> None:
         with contextlib.suppress(ValueError), _load:
             load_model(name)
         time.sleep(pause)
+
+
+@functools.lru_cache(maxsize=64)
+def config_of(name: str) -> ModelConfig:
+    """Read, and not asked of the model: laying out the app needs it, and must not take as long as loading models."""
+    check_name(name)
+    saved = checkpoint.read_config(name)
+    return get_family(saved["family"]).Config.from_json(saved["config"])
 
 
 @functools.cache

@@ -1,13 +1,11 @@
 """Which diffusion models there are, and the settings of their solvers."""
 
-import functools
 from collections.abc import Callable
 from typing import Any, Literal, TypedDict
 
-from genmodels import checkpoint
 from genmodels.models.diffusion import DiffusionConfig
 from genmodels.protocols import Denoises
-from genmodels.wrappers.core import available, check_name, get_model, shown
+from genmodels.wrappers.core import available, config_of, get_model, shown
 from genmodels.wrappers.sampling import knob
 from genmodels.wrappers.state import State, choice, real, whole
 
@@ -60,11 +58,11 @@ def takes_few_steps(name: str) -> bool:
     return model_config(name).objective != "velocity"
 
 
-@functools.lru_cache(maxsize=64)
 def model_config(name: str) -> DiffusionConfig:
-    """Read, and not asked of the model: laying out the app needs it, and must not take as long as loading models."""
-    check_name(name)
-    return DiffusionConfig.from_json(checkpoint.read_config(name)["config"])
+    """What `core.config_of` says of a diffusion model."""
+    config = config_of(name)
+    assert isinstance(config, DiffusionConfig)
+    return config
 
 
 def solver_settings(name: str) -> Solver:

@@ -1,16 +1,14 @@
 """New pictures from every model that samples."""
 
-import functools
 import time
 from dataclasses import dataclass
 from typing import Any
 
 from PIL import Image
 
-from genmodels import checkpoint, operations
+from genmodels import operations
 from genmodels.models.base import NoiseConfig
 from genmodels.protocols import AnyModel, Samples
-from genmodels.registry import get_family
 from genmodels.wrappers.core import (
     MAX_IMAGES,
     MAX_SEED,
@@ -18,6 +16,7 @@ from genmodels.wrappers.core import (
     check_int,
     class_index,
     class_text,
+    config_of,
     get_model,
     locked,
     shown,
@@ -53,11 +52,9 @@ def sample(name: str, n: int = 16, seed: int = 0, label: int | str | None = None
     return sheet(x, name, n=n, seed=seed, **class_text(name, index), **knobs)
 
 
-@functools.lru_cache(maxsize=64)
 def own_temperature(name: str) -> float:
-    """At what temperature a model samples where it isn't told; read, and not asked of it, as laying out the app needs it."""
-    saved = checkpoint.read_config(name)
-    config = get_family(saved["family"]).Config.from_json(saved["config"])
+    """At what temperature a model samples where it isn't told."""
+    config = config_of(name)
     return config.temperature if isinstance(config, NoiseConfig) else 1.0
 
 

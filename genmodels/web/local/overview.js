@@ -108,7 +108,15 @@ async function write({ picture: drawing }, model) {
 }
 
 async function* writeOn({ picture: drawing, seed }, model) {
-  const begun = { picture: drawing, hidden: pixelcnn.lowerHalf(model.shape), label: 'not told', n: MADE, temperature: 1, seed };
+  const begun = {
+    picture: drawing,
+    hidden: pixelcnn.lowerHalf(model.shape),
+    label: 'not told',
+    n: MADE,
+    temperature: 1,
+    guidance_scale: 1,
+    seed,
+  };
   for await (const answer of pixelcnn.SECTIONS['pixelcnn.finish'](begun, model)) {
     if (answer.done) yield { model: model.name, slots: [picture('Finished', answer.samples, { place: 1 })] };
     else yield { progress: answer.progress };

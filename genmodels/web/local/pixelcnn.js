@@ -72,7 +72,7 @@ function finish(state, model) {
 }
 
 /** Row by row; see _answers in wrappers/autoregressive.py. @param {Uint8Array?} drawing in height, width, channel order @param {Uint8Array} hidden by pixel */
-async function* answers({ label, n, seed, temperature }, model, drawing, hidden) {
+async function* answers({ label, n, seed, ...knobs }, model, drawing, hidden) {
   const { shape } = model;
   const [channels, height] = shape;
   const levels = levelsOf(model, drawing, hidden);
@@ -86,7 +86,7 @@ async function* answers({ label, n, seed, temperature }, model, drawing, hidden)
   const start = drawing ? { start: { pixels: textOf(drawing), shape: [1, ...shape] }, hidden: textOf(hidden) } : {};
   const from = performance.now();
   let [sent, sentAt] = [0, from];
-  for (const { row, levels: made, unsure } of written(model.checkpoint, model.writer, shape, begun, given, temperature)) {
+  for (const { row, levels: made, unsure } of written(model.checkpoint, model.writer, shape, begun, given, knobs)) {
     const now = performance.now();
     const rowsFrom = (first) => part(model, made, unsure, drawing, hidden, first, row + 1);
     if (row + 1 === height) yield { ...start, ...rowsFrom(0), ...verdict(unsure, hidden, channels), ms: now - from, done: true };

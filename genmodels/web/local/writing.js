@@ -48,6 +48,7 @@ class Network {
     this.pixelsLeft = layer('pixels_left');
     this.vertical = stack('vertical', ['label', 'gate', 'last']);
     this.horizontal = stack('horizontal', ['label', 'above', 'gate', 'last']);
+    [this.classes] = this.vertical[0].label.shape; // the last is "no class"
     this.heads = range(channels).map((c) => ({
       hidden: layer(`heads.${c}.hidden`),
       last: layer(`heads.${c}.last`),
@@ -61,13 +62,15 @@ class Network {
 const linear = ({ weight, bias, shape: [rows, columns] }, x) =>
   add(bias ? Float64Array.from(bias) : new Float64Array(rows), weight, x, rows, columns);
 
-/** One picture that is being written. */
+/** One picture that is being written, by one who was told its class. */
 class Picture {
-  /** @param {Network} net @param {{fold: number, dilations: number[]}} config @param {Uint16Array} levels `(C, H, W)`, what is given among them */
-  constructor(net, config, [channels, height, width], levels, label, temperature) {
-    Object.assign(this, { net, config, channels, height, width, levels, label, temperature });
+  /**
+   * @param {Network} net @param {{fold: number, dilations: number[]}} config @param {Uint16Array} levels `(C, H, W)`, what is given among them
+   * @param {Float64Array} pixels the same, embedded, with two rows above and two columns to the left
+   */
+  constructor(net, config, [channels, height, width], levels, pixels, label) {
+    Object.assign(this, { net, config, channels, height, width, levels, pixels, label });
     this.cells = width / config.fold;
-    this.pixels = new Float64Array((height + 2) * (width + 2) * net.deep); // embedded, with two rows above and two columns to the left
     this.above = config.dilations.map((d) => new Float64Array((d + height) * this.cells * net.tall)); // of each block what came in
   }
 
@@ -149,40 +152,59 @@ class Picture {
     return h;
   }
 
-  /** Draws the levels of a row by uniform numbers, but those that are given. @returns {Float32Array} how unsure it was of each pixel, in bits */
-  row(row, given, uniforms) {
-    const { net, channels, width } = this;
-    const unsure = new Float32Array(width);
-    this.begin(row);
-    for (let x = 0; x < width; x++) {
-      const h = this.features(row, x);
-      const at = (c) => (c * this.height + row) * width + x;
-      let bits = 0;
-      for (let c = 0; c < channels; c++) {
-        const odds = this.odds(net.heads[c], h, (k) => this.levels[at(k)]);
-        if (!given[row * width + x]) this.levels[at(c)] = drawn(odds, uniforms[at(c)]);
-        bits += entropy(odds);
-      }
-      unsure[x] = bits;
-      const pixel = ((row + 2) * (width + 2) + x + 2) * net.deep;
-      for (let c = 0; c < channels; c++) {
-        const vector = (c * net.levels + this.levels[at(c)]) * net.deep;
-        for (let i = 0; i < net.deep; i++) this.pixels[pixel + i] += net.table[vector + i];
-      }
-    }
-    return unsure;
-  }
-
-  /** The log-probabilities of a channel's levels, given those of the channels before it. */
-  odds({ hidden, last, before }, h, levelOf) {
+  /** The logits of a channel's levels, given those of the channels before it. */
+  logits({ hidden, last, before }, h, levelOf) {
     const inner = linear(hidden, h);
     before.forEach((table, k) => {
       const start = levelOf(k) * inner.length;
       for (let i = 0; i < inner.length; i++) inner[i] += table[start + i];
     });
     for (let i = 0; i < inner.length; i++) inner[i] /= 1 + Math.exp(-inner[i]);
+    return linear(last, inner);
+  }
+}
+
+/** One picture and how its levels are drawn; see Odds in genmodels/models/autoregressive.py. */
+class Drawn {
+  constructor(net, config, shape, { levels, label, uniforms }, { temperature, guidance_scale: scale }) {
+    const [, height, width] = shape;
+    const none = net.classes - 1;
+    const pixels = new Float64Array((height + 2) * (width + 2) * net.deep);
+    const told = (one) => new Picture(net, config, shape, levels, pixels, one);
+    const guided = label !== none && scale !== 0 && scale !== 1;
+    const asked = guided ? [told(label), told(none)] : [told(scale === 0 ? none : label)];
+    Object.assign(this, { net, shape, levels, pixels, uniforms, temperature, scale, asked });
+  }
+
+  /** Draws the levels of a row, but those that are given. @returns {Float32Array} how unsure it was of each pixel, in bits */
+  row(row, given) {
+    const { net, levels, pixels, uniforms } = this;
+    const [channels, height, width] = this.shape;
+    const unsure = new Float32Array(width);
+    for (const one of this.asked) one.begin(row);
+    for (let x = 0; x < width; x++) {
+      const features = this.asked.map((one) => one.features(row, x));
+      const at = (c) => (c * height + row) * width + x;
+      let bits = 0;
+      for (let c = 0; c < channels; c++) {
+        const odds = this.odds(features.map((h, i) => this.asked[i].logits(net.heads[c], h, (k) => levels[at(k)])));
+        if (!given[row * width + x]) levels[at(c)] = drawn(odds, uniforms[at(c)]);
+        bits += entropy(odds);
+      }
+      unsure[x] = bits;
+      const pixel = ((row + 2) * (width + 2) + x + 2) * net.deep;
+      for (let c = 0; c < channels; c++) {
+        const vector = (c * net.levels + levels[at(c)]) * net.deep;
+        for (let i = 0; i < net.deep; i++) pixels[pixel + i] += net.table[vector + i];
+      }
+    }
+    return unsure;
+  }
+
+  /** The log-probabilities of the levels, from the logits of each that was asked. */
+  odds([told, untold]) {
     const cold = Math.max(this.temperature, COLDEST);
-    const odds = linear(last, inner).map((value) => value / cold);
+    const odds = told.map((value, i) => (untold ? untold[i] + this.scale * (value - untold[i]) : value) / cold);
     const top = odds.reduce((a, b) => Math.max(a, b));
     const all = Math.log(odds.reduce((sum, value) => sum + Math.exp(value - top), 0));
     return odds.map((value) => value - top - all);
@@ -203,15 +225,16 @@ const entropy = (odds) => -odds.reduce((sum, log) => sum + log * Math.exp(log), 
 /**
  * Pictures, written row by row: after each {row, levels: of each picture `(C, H, W)`, unsure: of each the bits `(H, W)`}.
  * @param {object} tensors of the checkpoint @param {{fold: number, dilations: number[]}} config @param {number[]} shape
- * @param {{levels: Uint16Array, label: number, uniforms: Float64Array}[]} begun @param {ArrayLike<number>} given by pixel @param {number} temperature
+ * @param {{levels: Uint16Array, label: number, uniforms: Float64Array}[]} begun @param {ArrayLike<number>} given by pixel
+ * @param {{temperature: number, guidance_scale: number}} knobs
  */
-export function* written(tensors, config, shape, begun, given, temperature) {
+export function* written(tensors, config, shape, begun, given, knobs) {
   const net = new Network(tensors, config, shape[0]);
-  const all = begun.map(({ levels, label }) => new Picture(net, config, shape, levels, label, temperature));
+  const all = begun.map((one) => new Drawn(net, config, shape, one, knobs));
   const [, height, width] = shape;
   const unsure = begun.map(() => new Float32Array(height * width));
   for (let row = 0; row < height; row++) {
-    all.forEach((picture, i) => unsure[i].set(picture.row(row, given, begun[i].uniforms), row * width));
+    all.forEach((picture, i) => unsure[i].set(picture.row(row, given), row * width));
     yield { row, levels: all.map(({ levels }) => levels), unsure };
   }
 }
