@@ -94,7 +94,8 @@ def test_what_the_cache_saves(tmp_path, monkeypatch):
     monkeypatch.setattr(bench, "REPEATS", 1)
     monkeypatch.setattr(bench, "BATCHES", (16,))
     name = str(checkpoint.save(build("pixelcnn"), tmp_path / "pixelcnn"))
-    cached, naive = list(bench.bench_table([name]))[-2:]
+    cached, naive, guided = list(bench.bench_table([name]))[-3:]
+    assert guided.startswith(f"| {name} | sample with guidance |")
     assert naive.startswith(f"| {name} | sample without the cache | |")
     for fast, slow in zip(cached.split("|")[4:6], naive.split("|")[4:6], strict=True):
         assert float(fast) > 0
