@@ -347,7 +347,12 @@ def test_an_uploaded_file_is_seen_as_the_model_sees_pictures(served: Served) -> 
         assert len(base64.b64decode(answer["pixels"])) == math.prod(answer["shape"])
     nonsense = base64.b64encode(b"\x89PNG nonsense").decode()
     assert "can't be read as a picture" in served.ask("page.upload", {"model": "ae-mnist", "file": nonsense})["error"]
-    for bad, said in (("", NO_PICTURE), (None, NO_PICTURE), (5, NO_PICTURE), ("@@", "The file must come as base64.")):
+    for bad, said in (
+        ("", "The file is empty."),
+        (None, NO_PICTURE),
+        (5, NO_PICTURE),
+        ("@@", "The file must come as base64."),
+    ):
         assert served.ask("page.upload", {"model": "ae-mnist", "file": bad})["error"] == said
     assert "at most 10 MB" in served.ask("page.upload", {"model": "ae-mnist", "file": "A" * 14_000_001})["error"]
     assert "error" in served.ask("page.upload", {"model": "../secret", "file": raw})

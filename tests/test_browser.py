@@ -667,13 +667,40 @@ def test_a_link_to_the_last_section_arrives_there(visit: Callable[..., Page], ta
         expect(page.locator(f"[id='section-{last}'] h2")).to_be_in_viewport()
 
 
+def test_back_leads_to_what_was_changed_just_before(visit: Callable[..., Page]) -> None:
+    """The address follows a slider only once it rests; who leaves before that has it all the same."""
+    page = visit("/?tab=vae&section=generate")
+    slider = section(page, "vae.generate").get_by_label("Temperature")
+    page.wait_for_timeout(600)
+    slider.evaluate("one => { one.value = 0.4; one.dispatchEvent(new Event('input', { bubbles: true })); }")
+    page.wait_for_function("document.getElementById('section-vae.generate').good.temperature === 0.4")
+    page.get_by_role("tab", name="GAN").click()
+    section(page, "gan.spot")
+    page.go_back()
+    page.wait_for_function(
+        "location.search.includes('section=generate') && location.search.includes('temperature=0.4')"
+    )
+
+
+def test_diagrams_can_be_read_on_a_phone(visit: Callable[..., Page]) -> None:
+    page = visit("/?tab=vae", size="phone")
+    for tab in [one for one in FIRST if laid_out.tabs()[one].is_family]:
+        page.get_by_role("tab", name=laid_out.tabs()[tab].title, exact=True).click()
+        drawn = page.locator(f"#panel-{tab} .gm-tab-head .gm-diagram")
+        expect(drawn).to_be_visible()
+        size = drawn.evaluate(
+            "one => parseFloat(getComputedStyle(one.querySelector('text')).fontSize) * one.clientWidth / one.viewBox.baseVal.width"
+        )
+        assert size >= 8.5, tab
+
+
 def test_one_section_alone(visit: Callable[..., Page]) -> None:
     """No header, no other section, no pad that it doesn't use."""
     page = visit("/?only=vae.map")
     section(page, "vae.map")
     expect(page.locator(".gm-section")).to_have_count(1)
     expect(page.get_by_role("tab")).to_have_count(0)
-    expect(page.locator("gm-pad")).to_have_count(0)
+    expect(page.locator("gm-pad")).to_have_count(1)  # to draw what is to be found on the map
 
 
 def test_a_family_alone_at_its_route(visit: Callable[..., Page]) -> None:
@@ -737,7 +764,7 @@ def test_a_drawing_in_a_link_is_on_the_pad_and_shared(visit: Callable[..., Page]
 
 BAD = {
     "vae.generate": ["temperature=99", "temperature=hot", "model=unicorn", "seed=-5", "colour=3", "seed=1&seed=2"],
-    "vae.map": ["x=hot", "y=99", "x=1&colour=3", "model=vae-mnist"],
+    "vae.map": ["x=hot", "y=99", "x=1&colour=3", "model=vae-mnist", "picture=nonsense"],
     "vae.variations": ["picture=nonsense", "picture=%2399"],
     "gan.spot": ["round=-1", "picks=99", "colour=3"],
     "pixelcnn.expect": ["x=300", "x=3&y=left", "picture=AAAA", "z=1"],
@@ -784,6 +811,8 @@ def test_a_state_that_cannot_be_leaves_the_section_at_its_default_with_a_reason(
         ("?only=unicorn.map", "There is no tab “unicorn”", None),
         ("?only=vae.unicorn", "VAE has no section “unicorn”", "vae"),
         ("?only=vae", "VAE has no section “”", "vae"),
+        ("?model=unicorn", "There is no model “unicorn” here.", None),
+        ("?model=someone/unicorn", "There is no model “someone/unicorn” here; models of the Hub join by", None),
     ],
 )
 def test_a_place_that_is_not_there_is_told(visit: Callable[..., Page], path: str, says: str, shown: str | None) -> None:

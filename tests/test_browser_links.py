@@ -184,6 +184,31 @@ def test_a_link_shows_the_same_pixels_in_a_fresh_profile_after_a_restart(
     fresh.close()
 
 
+def test_a_link_to_the_map_takes_the_drawing_along(visit: Callable[..., Page]) -> None:  # noqa: F811
+    """Its place, and the pointer where it stood, which isn't there."""
+    page = visit("/?tab=vae&section=map", **CLIPBOARD)
+    place = section(page, "vae.map")
+    page.locator(".gm-pad-strips .gm-thumb").nth(3).click()
+    page.wait_for_function("document.querySelector('gm-map').where")
+    page.wait_for_timeout(300)
+    canvas = place.locator(".gm-map-canvas")
+    canvas.press("Shift+ArrowRight")
+    page.wait_for_function("document.querySelector('gm-map').good.picture")
+    address = copied(place)
+    before = page.evaluate("(({ good, where }) => ({ good, where }))(document.querySelector('gm-map'))")
+    page = visit(address[address.index("/?") :])
+    section(page, "vae.map")
+    page.wait_for_function("document.querySelector('gm-map').where")
+    page.wait_for_timeout(300)
+    assert page.evaluate("(({ good, where }) => ({ good, where }))(document.querySelector('gm-map'))") == before
+    page.locator(".gm-pad-strips .gm-thumb").nth(7).click()
+    page.wait_for_function(
+        "([x]) => Math.abs(document.querySelector('gm-map').probe.x - x) > 0.01", arg=[before["good"]["x"]]
+    )
+    probe, mean = page.evaluate("(({ probe, where }) => [probe.x, where.mean[0]])(document.querySelector('gm-map'))")
+    assert probe == pytest.approx(mean, abs=1e-3), "another drawing takes the pointer with it"
+
+
 def test_what_a_link_cannot_show_is_told(visit: Callable[..., Page]) -> None:  # noqa: F811
     """Other weights: what is here is shown; a drawing that was changed on its way: the default is."""
     page = visit("/?tab=vae&section=map&model=vae2d-mnist@abcdef&x=1&y=-1")

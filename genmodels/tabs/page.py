@@ -231,8 +231,10 @@ def _sketches(state: Any) -> Answer:
 
 def _file(state: Any) -> io.BytesIO:
     text = state.get("file") if isinstance(state, Mapping) else None
-    if not isinstance(text, str) or not text:
+    if not isinstance(text, str):
         raise ValueError(pictures.NO_PICTURE)
+    if not text:
+        raise ValueError("The file is empty.")
     if len(text) > MAX_UPLOAD:
         raise ValueError("The file is too large; at most 10 MB are allowed.")
     try:

@@ -141,6 +141,7 @@ def points(name: str) -> Answer:
 class MapState(State):
     x: float = real("z₁", 0.0, -MAP_REACH, MAP_REACH, shown=False)
     y: float = real("z₂", 0.0, -MAP_REACH, MAP_REACH, shown=False)
+    picture: str = drawing()  # whose place is shown on the map, see `where`
 
 
 def map_point(state: MapState) -> Answer:

@@ -79,6 +79,8 @@ def phrases(name: str) -> dict[str, list[str]]:
 
 def unknown_text(name: str, prompts: Sequence[str]) -> str:
     """Which words of the prompts the model does not know, as a sentence."""
+    if not any(prompt.strip() for prompt in prompts):
+        return "Without words it draws what it likes."
     unknown = dict.fromkeys(word for prompt in prompts for word in unknown_words(name, prompt))
     if not unknown:
         return "It knows all these words."

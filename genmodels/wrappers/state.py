@@ -415,7 +415,8 @@ class State:
         kinds = cls.kinds()
         keys = [*([cls.subject] if cls.subject else []), *kinds]
         if unknown := [key for key in values if key not in keys]:
-            raise Refused(f"There is no key {shown(unknown[0])}; the keys are {', '.join(keys)}.", "")
+            told = f"the keys are {', '.join(keys)}" if keys else "nothing is chosen here"
+            raise Refused(f"There is no key {shown(unknown[0])}; {told}.", "")
         model = cls._subject(values, models)
         return cls(model, **{key: cls._checked(key, kind, values, model) for key, kind in kinds.items()})
 

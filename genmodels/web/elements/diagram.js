@@ -1,10 +1,11 @@
 // The machine of a family as boxes and arrows, drawn the same way for all: {boxes: [{id, text, x, y, kind}], arrows: [[from, to, text]]}
-// on a grid whose cells are 1 wide and 1 high. Its parts light up as the demo runs. With `compact` it is drawn for a card:
+// on a grid whose cells are 1 wide and 1 high. Its parts light up as the demo runs. With `compact`, and on a phone, it is drawn for a card:
 // columns as narrow as their words, which are broken into lines.
 const CELL = [132, 64];
 const BOX = [96, 38];
 const LETTER = 5.8; // pixels of a letter in a compact box
 const GAP = 15;
+const PHONE = '(max-width: 620px)'; // where the words of a diagram that isn't compact would be too small to read
 let count = 0;
 
 /** An SVG element from a tag, attributes and children. */
@@ -21,8 +22,15 @@ class Diagram extends HTMLElement {
 
   connectedCallback() {
     if (!this.value || this.firstChild) return;
+    const phone = matchMedia(PHONE);
+    phone.addEventListener('change', () => this.draw(phone.matches));
+    this.draw(phone.matches);
+  }
+
+  draw(narrow) {
     const { boxes, arrows, alt } = this.value;
-    const { size, middle, wordsOf, box } = this.compact ? compact(boxes) : spacious(boxes);
+    const dense = this.compact || narrow;
+    const { size, middle, wordsOf, box } = dense ? compact(boxes) : spacious(boxes);
     const place = Object.fromEntries(boxes.map((b) => [b.id, b]));
     const id = `gm-head-${++count}`; // another tab's may be hidden, and then draws nothing
     const head = svg(
@@ -30,7 +38,7 @@ class Diagram extends HTMLElement {
       { id, viewBox: '0 0 8 8', refX: 7, refY: 4, markerWidth: 7, markerHeight: 7, orient: 'auto' },
       svg('path', { d: 'M0 0L8 4L0 8z', class: 'gm-arrow-head' }),
     );
-    const lines = arrows.map(([from, to, text]) => arrow(id, [place[from], place[to]], middle, box, this.compact ? '' : text));
+    const lines = arrows.map(([from, to, text]) => arrow(id, [place[from], place[to]], middle, box, dense ? '' : text));
     const drawn = boxes.map((b) => {
       const [x, y] = middle(b);
       const [width, height] = box(b);
@@ -53,10 +61,10 @@ class Diagram extends HTMLElement {
         label,
       );
     });
-    this.append(
+    this.replaceChildren(
       svg(
         'svg',
-        { viewBox: `0 0 ${size.join(' ')}`, role: 'img', 'aria-label': alt, class: 'gm-diagram' },
+        { viewBox: `0 0 ${size.join(' ')}`, role: 'img', 'aria-label': alt, class: `gm-diagram${dense ? ' gm-dense' : ''}` },
         svg('defs', {}, head),
         ...lines,
         ...drawn,

@@ -27,6 +27,7 @@ class MapSection extends Section {
   only = null; // the class that the legend singles out
   probe = { x: 0, y: 0 };
   where = null; // the drawing's {mean, std}
+  linkedPicture = null; // a drawing that came with a place for the pointer
 
   layOutViews() {
     this.views = [];
@@ -71,7 +72,7 @@ class MapSection extends Section {
     );
     this.locates = latestOnly(
       (state) => this.page.backend.ask('vae.where', state),
-      (answer) => this.located(answer),
+      (answer, { picture }) => this.located(answer, picture),
     );
     this.canvas.addEventListener('pointerdown', (event) => {
       if (event.pointerType !== 'mouse' && !this.armed) return;
@@ -125,11 +126,17 @@ class MapSection extends Section {
     if (picture) return this.locates({ model: this.model, picture });
   }
 
-  located(answer) {
+  /** The ellipse, and the pointer in its middle, but where a link says otherwise. */
+  located(answer, picture) {
     if (answer.error) return;
     this.where = answer;
-    const [x, y] = answer.mean;
-    this.go(x, y);
+    if (picture === this.linkedPicture) this.draw();
+    else this.go(...answer.mean);
+  }
+
+  restore(state) {
+    this.linkedPicture = this.page.shared('picture', this);
+    super.restore(state);
   }
 
   // -- drawing ---------------------------------------------------------------------------------------------------------

@@ -148,6 +148,7 @@ class Page extends HTMLElement {
     if (key === this.current) return;
     const elements = this.elements(this.tabOf(key));
     if (elements) await elements;
+    this.tabs[this.current]?.writeNow();
     history.pushState(null, '', address({ tab: key }));
     this.open(key);
     scrollTo({ top: 0 });
@@ -171,14 +172,15 @@ class Page extends HTMLElement {
     const key = this.route ?? (alone || asked.get('tab'));
     const name = alone ? (part ?? '') : asked.get('section');
     const made = (one) => one.subject === 'model' && one.models.includes(bare(asked.get('model'))); // its own, not a table's
-    const home = this.spec.tabs.find((one) => one.sections.some(made)) ?? this.spec.tabs[0];
-    const tab = key ? this.spec.tabs.find((one) => one.key === key) : home;
+    const home = this.spec.tabs.find((one) => one.sections.some(made));
+    const tab = key ? this.spec.tabs.find((one) => one.key === key) : (home ?? this.spec.tabs[0]);
     const sections = tab?.sections ?? [];
     const found = sections.find((one) => one.key === `${tab.key}.${name}`);
     const keys = sections.map((one) => one.key.split('.')[1]);
     let error = '';
     if (!tab) error = `There is no tab “${key.slice(0, 40)}”; the tabs are ${this.spec.tabs.map((one) => one.key).join(', ')}.`;
     else if (name !== null && !found) error = `${tab.title} has no section “${name.slice(0, 40)}”; its sections are ${keys.join(', ')}.`;
+    else if (!key && !home && asked.has('model')) error = noModel(bare(asked.get('model')));
     const section = found ?? (error ? null : (sections.find(made) ?? sections[0])); // a state without a section is that of the first
     const state = section ? stateOf(asked, section) : {};
     return {
@@ -276,6 +278,7 @@ class Page extends HTMLElement {
     const [tab, section] = key.split('.');
     const query = address({ ...(this.only === key ? { only: key } : { tab, section }), ...state });
     if (this.only ? this.only !== key : !this.spec.tabs.some((one) => one.key === tab)) return this.leave(`./${query}`);
+    this.tabs[this.current]?.writeNow();
     history.pushState(null, '', query);
     this.fromAddress();
   }
@@ -292,6 +295,11 @@ class Page extends HTMLElement {
     const next = address({ tab, ...place });
     if (next !== location.search) history.replaceState(null, '', next);
   }
+}
+
+function noModel(name) {
+  const more = name.includes('/') ? '; models of the Hub join by “from the Hub…”, beside those of their family' : '';
+  return `There is no model “${name.slice(0, 60)}” here${more}.`;
 }
 
 function address(values) {

@@ -215,18 +215,29 @@ class Plots extends View {
       note.point = null;
       for (const one of points) one.circle.classList.remove('gm-shown');
     };
+    /** Of points that lie on each other the one whose middle is nearest. */
+    const aimed = ({ clientX, clientY }, one) => {
+      const box = one.circle.ownerSVGElement.getBoundingClientRect();
+      const far = ({ x, y }) => Math.hypot(((clientX - box.left) * width) / box.width - x, ((clientY - box.top) * width) / box.width - y);
+      return points.filter((other) => far(other) <= other.radius).reduce((a, b) => (far(b) < far(a) ? b : a), one);
+    };
     points.forEach((one, i) => {
       const { circle, point } = one;
       let touched = false; // the first touch shows, only another one opens
-      circle.addEventListener('pointerenter', () => show(one));
+      for (const kind of ['pointerenter', 'pointermove'])
+        circle.addEventListener(kind, (event) => (kind === 'pointerenter' || event.pointerType === 'mouse') && show(aimed(event, one)));
       circle.addEventListener('pointerleave', (event) => event.pointerType === 'mouse' && document.activeElement !== circle && hide());
-      circle.addEventListener('pointerdown', (event) => (touched = event.pointerType !== 'mouse' && (note.hidden || note.point !== point)));
+      circle.addEventListener(
+        'pointerdown',
+        (event) => (touched = event.pointerType !== 'mouse' && (note.hidden || note.point !== aimed(event, one).point)),
+      );
       circle.addEventListener('focus', () => show(one));
       circle.addEventListener('blur', hide);
-      circle.addEventListener('click', () => {
-        note.point = point;
-        if (touched) show(one);
-        else open(point);
+      circle.addEventListener('click', (event) => {
+        const found = aimed(event, one);
+        note.point = found.point;
+        if (touched) show(found);
+        else open(found.point);
       });
       circle.addEventListener('keydown', (event) => {
         const step = { ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1 }[event.key];

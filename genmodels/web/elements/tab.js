@@ -7,6 +7,7 @@ import { textOf } from './bytes.js';
 import { showPicture } from './picture.js';
 
 const PHONE = matchMedia('(max-width: 900px)');
+const MARGIN = 44; // pixels of the bar beside the link that is read
 const SETTLING = 3000; // milliseconds in which the sections above the one that was asked for may still grow
 
 class Tab extends HTMLElement {
@@ -115,7 +116,19 @@ class Tab extends HTMLElement {
       { 'aria-label': 'Section', onchange: () => this.goTo(this.menu.value, true) },
       ...specs.map((spec) => make('option', { value: spec.key, textContent: spec.title })),
     );
-    return make('nav', { class: 'gm-section-nav', 'aria-label': 'Sections' }, ...this.links, this.menu);
+    this.nav = make('nav', { class: 'gm-section-nav', 'aria-label': 'Sections' }, ...this.links, this.menu);
+    const more = () => this.nav.classList.toggle('gm-more', this.nav.scrollLeft + this.nav.clientWidth < this.nav.scrollWidth - 2);
+    this.nav.addEventListener('scroll', more, { passive: true });
+    new ResizeObserver(more).observe(this.nav);
+    return this.nav;
+  }
+
+  /** Scrolls the bar of sections until a link lies within it. */
+  showLink({ offsetLeft, offsetWidth }) {
+    const { scrollLeft, clientWidth } = this.nav;
+    const [start, end] = [offsetLeft - MARGIN, offsetLeft + offsetWidth + MARGIN];
+    if (start < scrollLeft) this.nav.scrollLeft = start;
+    else if (end > scrollLeft + clientWidth) this.nav.scrollLeft = end - clientWidth;
   }
 
   layOutPanel(specs) {
@@ -406,6 +419,7 @@ class Tab extends HTMLElement {
     if (this.current === now) return;
     this.current = now;
     this.sections.forEach((section, i) => this.links[i].setAttribute('aria-current', section === now ? 'true' : 'false'));
+    this.showLink(this.links[this.sections.indexOf(now)]);
     this.menu.value = now.spec.key;
     this.lesson?.apply();
     this.write();
@@ -428,6 +442,12 @@ class Tab extends HTMLElement {
   writeSoon() {
     clearTimeout(this.writing);
     this.writing = setTimeout(() => this.write(), 300);
+  }
+
+  /** What would be written soon: before another page comes, as Back leads here again. */
+  writeNow() {
+    clearTimeout(this.writing);
+    this.write();
   }
 
   goTo(key, focus) {

@@ -31,7 +31,8 @@ export async function parsed(spec, values, factsOf, dataOf) {
   const { subject } = spec;
   const keys = [subject, ...Object.keys(spec.fields)];
   const unknown = Object.keys(values).find((key) => !keys.includes(key));
-  if (unknown !== undefined) throw new Refused(`There is no key ${shown(unknown)}; the keys are ${keys.join(', ')}.`);
+  const told = keys.length ? `the keys are ${keys.join(', ')}` : 'nothing is chosen here';
+  if (unknown !== undefined) throw new Refused(`There is no key ${shown(unknown)}; ${told}.`);
   const model = modelOf(spec, values[subject], dataOf);
   const state = subject === 'data' ? { model, data: dataOf(model) } : { model };
   for (const [key, field] of Object.entries(spec.fields)) {
