@@ -11,6 +11,7 @@ from test_browser import asked, browser, context, drag, pytestmark, section, vis
 from test_elements import run  # noqa: F401  a fixture
 
 from genmodels.tabs import page as laid_out
+from genmodels.wrappers import on_record
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 from playwright.sync_api import Page, expect  # noqa: E402
@@ -33,6 +34,17 @@ def test_there_are_fifteen_in_all_families():
     tabs = {parse_qs(path)["/?tab"][0] for path in LINKS.values()}
     assert {tab.key for tab in laid_out.shown_tabs() if tab.is_family} <= tabs
     assert all(path.isascii() and len(path) <= 2000 for path in LINKS.values())
+
+
+def test_what_lessons_say_of_models_was_measured():
+    """`name` (1.69) is its Fréchet distance, `name` (1.1 %) its copies, rounded as it is said."""
+    said = re.findall(r"\b([a-z0-9]+-(?:mnist|fashion-mnist|heroes)(?:-\w+)?)`? \((\d+(?:\.\d+)?)( %)?\)", TEXT)
+    assert len(said) >= 6
+    for name, figure, percent in said:
+        figures = on_record.records()[name]["metrics"]
+        value = figures["copies" if percent else "frechet_distance"]["value"]
+        places = len(figure.partition(".")[2])
+        assert f"{value:.{places}f}" == figure, name
 
 
 def test_every_lesson_is_a_state_that_can_be(run):  # noqa: F811
