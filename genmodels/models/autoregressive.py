@@ -407,7 +407,7 @@ class Writer(ABC, Generic[A]):
     def features(self, row: int, column: int) -> Tensor:
         """Those of the next pixel `(B, width)`."""
 
-    @torch.no_grad()
+    @torch.inference_mode()
     def write_row(self, row: int, given: Tensor, uniforms: Tensor) -> Tensor:
         """Draws the levels of the row, but where `given` `(B, W)`, by uniform numbers `(B, C, W)` -> entropies `(B, W)`."""
         logits, some_given = [], given.any(0).tolist()
@@ -422,9 +422,10 @@ class Writer(ABC, Generic[A]):
         """Channel, column and logits `(B, levels)` of every level of the row, in the order of writing: whoever asks for the
         next one has put this one into `levels`."""
         self.begin(row)
+        copies = len(self.asked) // len(self.levels)
+        pixels = self.pixels.unflatten(0, (copies, -1))
         for column in range(self.levels.shape[3]):
             h, pixel = self.features(row, column), self.levels[:, :, row, column]
-            copies = len(h) // len(pixel)
             for c, head in enumerate(self.model.heads):
-                yield c, column, self.odds.of(head(h, pixel[:, :c].repeat(copies, 1).unbind(1)))
-            self.pixels[:, row + 2, column + 2] = self.model.embedding(pixel).repeat(copies, 1)
+                yield c, column, self.odds.of(head(h, [level.repeat(copies) for level in pixel[:, :c].unbind(1)]))
+            pixels[:, :, row + 2, column + 2] = self.model.embedding(pixel)
