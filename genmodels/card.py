@@ -18,6 +18,7 @@ from genmodels.evaluation.report import Figures, Metric, Report, measured, of_mo
 from genmodels.experiments import NAMES, results
 from genmodels.protocols import Samples, abilities_of
 from genmodels.registry import INSTRUMENTS, about, get_family
+from genmodels.retrace import commands, stages
 
 IMAGES_ARE_FREE = "With the images that it generates you may do what you like."
 OWNERS_LICENCE = (
@@ -54,7 +55,7 @@ def model_card(source: str | os.PathLike[str], repo: str | None = None) -> str:
         about(family),
         "",
         *_measured(report, _sampled(family, config["config"])),
-        *_trained(training),
+        *_trained(training, commands(folder, name)),
         "## Limits",
         "",
         f"Small on purpose: it answers in milliseconds on two CPU cores. It knows only pictures like those of `{data['name']}`.",
@@ -191,10 +192,11 @@ def _value(metric: Metric) -> str:
     return f"{value}{spread} {metric['unit']}".rstrip()
 
 
-def _trained(training: dict[str, Any]) -> list[str]:
+def _trained(training: dict[str, Any], again: list[str]) -> list[str]:
+    """again: the commands that do the same."""
     if "steps" not in training:
         return []
-    *before, _ = history(training)
+    *before, _ = stages(training)
     earlier = ", then ".join(map(_amount, before))
     went_on = f"It went on from `{training['start']}`, after {earlier}. " if before else ""
     return [
@@ -203,12 +205,8 @@ def _trained(training: dict[str, Any]) -> list[str]:
         f"{went_on}{_amount(training)} on {training['hardware']}, {training['images_per_s']:.0f} images/s; "
         "the recipe is in training.json.",
         "",
+        *(["```bash", *again, "```", ""] if again else []),
     ]
-
-
-def history(training: dict[str, Any]) -> list[dict[str, Any]]:
-    """The trainings that these weights went through, the first one first; [] if none is known."""
-    return [*history(training.get("before", {})), training] if "steps" in training else []
 
 
 def _amount(training: dict[str, Any]) -> str:
@@ -310,7 +308,7 @@ def _likelihood_table(reports: dict[str, Report]) -> list[str]:
         "| --- | ---: | ---: | ---: | ---: | ---: | --- |",
     ]
     for name, report in reports.items():
-        f, trainings = report.get("metrics", {}), history(checkpoint.read_json(name, "training.json"))
+        f, trainings = report.get("metrics", {}), stages(checkpoint.read_json(name, "training.json"))
         epochs, seconds = (sum(training[key] for training in trainings) for key in ("epochs", "seconds"))
         again = f"{shown(f, 'reconstruction_psnr')}, {shown(f, 'reconstruction_ssim')}"
         clean = f"{shown(f, 'denoising_psnr')} ({shown(f, 'noisy_psnr')})"

@@ -4,12 +4,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from genmodels import checkpoint
-from genmodels.card import history
 from genmodels.evaluation.keys import KEYS, RANKED_BY, REAL_SETS
 from genmodels.evaluation.measurement import DEFAULT_N
 from genmodels.evaluation.report import Figures, Metric, Report, shown, timed_on
 from genmodels.protocols import AnyModel, HasLikelihood, Samples, abilities_of
 from genmodels.registry import FAMILIES, get_family
+from genmodels.retrace import stages
 from genmodels.wrappers import bundled_samples
 from genmodels.wrappers.core import available, describe
 from genmodels.wrappers.on_record import (
@@ -171,7 +171,7 @@ def size(state: DataState) -> Answer:
 def _trained(name: str) -> Row:
     why = "It keeps no training.json."
     try:
-        if trainings := history(checkpoint.read_json(name, "training.json")):
+        if trainings := stages(checkpoint.read_json(name, "training.json")):
             return {
                 "epochs": sum(t["epochs"] for t in trainings),
                 "minutes": sum(t["seconds"] for t in trainings) / 60,

@@ -1,0 +1,75 @@
+"""The commands that a checkpoint was trained with, from what it keeps of itself.
+
+They say what differs from today's recipe and config of the family, so that a newer default doesn't change what they train.
+"""
+
+import dataclasses
+import json
+import shlex
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from genmodels import checkpoint
+from genmodels.data import DATASETS
+from genmodels.models.base import TrainConfig
+from genmodels.registry import get_family
+
+#: Of a config what follows from the pictures.
+FOUND = ("image_shape", "num_classes", "vocabulary", "attributes")
+
+
+def stages(training: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The trainings that some weights went through, the first one first; [] if none is known."""
+    return [*stages(training.get("before", {})), dict(training)] if "steps" in training else []
+
+
+def commands(folder: Path, name: str) -> list[str]:
+    """Those that train the model in this folder anew, each going on from the one before; [] if its pictures aren't known here.
+
+    name: its own. What another bundled model had gone through before is told on that one's card.
+    """
+    saved, training = checkpoint.read_config(folder), checkpoint.read_json(folder, "training.json")
+    if saved["data"]["name"] not in DATASETS:
+        return []
+    known = stages(training)
+    others = [i for i, stage in enumerate(known) if stage.get("start", name) != name]
+    known = known[others[-1] if others else 0 :]
+    found = []
+    for i, stage in enumerate(known):
+        start = f"runs/{name}-{i}/checkpoint" if i else stage.get("start")
+        settings = _recipe(saved["family"], stage) if i else _config(saved, start) | _recipe(saved["family"], stage)
+        out = f"runs/{name}-{i + 1}" if len(known) > 1 else f"runs/{name}"
+        found.append(_command(saved, stage, start, settings, out))
+    return found
+
+
+def _command(
+    saved: dict[str, Any], stage: dict[str, Any], start: str | None, settings: dict[str, Any], out: str
+) -> str:
+    words = ["python", "-m", "genmodels", "train", saved["family"], "--data", saved["data"]["name"], "--out", out]
+    words += ["--captions"] if saved["config"].get("vocabulary") else []
+    words += ["--start", start] if start else []
+    for option, key in (("--minutes", "minutes"), ("--cpu-minutes", "cpu_minutes")):
+        words += [option, f"{stage[key]:g}"] if stage.get(key) else []
+    values = [f"{key}={value if isinstance(value, str) else json.dumps(value)}" for key, value in settings.items()]
+    return shlex.join([*words, *(["--set", *values] if values else [])])
+
+
+def _config(saved: dict[str, Any], start: str | None) -> dict[str, Any]:
+    """What its config has that the family's own, or that of the model it began with, hasn't."""
+    made = get_family(saved["family"]).Config
+    given = checkpoint.read_config(start)["config"] if start else saved["config"]
+    usual = made.from_json(given if start else {key: given[key] for key in FOUND if key in given}).to_json()
+    own = made.from_json(saved["config"]).to_json()
+    return {key: value for key, value in own.items() if key not in FOUND and value != usual[key]}
+
+
+def _recipe(family: str, stage: dict[str, Any]) -> dict[str, Any]:
+    """What its recipe has that today's hasn't; of what it doesn't name, as that came later, what was done then."""
+    used = dataclasses.asdict(TrainConfig()) | stage["recipe"]
+    usual = dataclasses.asdict(get_family(family).recipe)
+    fitted = {"steps"} if stage.get("minutes") or stage.get("cpu_minutes") else set()  # to the time
+    listed = {key: list(value) if isinstance(value, tuple) else value for key, value in usual.items()}
+    plain = {key: list(value) if isinstance(value, tuple) else value for key, value in used.items()}
+    return {key: value for key, value in plain.items() if key not in fitted and value != listed[key]}
