@@ -30,7 +30,7 @@ def trial(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(checkpoint, "BUNDLED", [*checkpoint.BUNDLED, folder])
         yield folder
-    for cached in (core._on, core._description, denoisers.model_config, prompts.phrases):
+    for cached in (core._on, core._description, core.config_of, prompts.phrases):
         cached.cache_clear()
 
 
