@@ -55,7 +55,7 @@ def model_card(source: str | os.PathLike[str], repo: str | None = None) -> str:
         about(family),
         "",
         *_measured(report, _sampled(family, config["config"])),
-        *_trained(training, commands(folder, name)),
+        *_trained(training, commands(folder)),
         "## Limits",
         "",
         f"Small on purpose: it answers in milliseconds on two CPU cores. It knows only pictures like those of `{data['name']}`.",

@@ -24,17 +24,19 @@ def stages(training: Mapping[str, Any]) -> list[dict[str, Any]]:
     return [*stages(training.get("before", {})), dict(training)] if "steps" in training else []
 
 
-def commands(folder: Path, name: str) -> list[str]:
-    """Those that train the model in this folder anew, each going on from the one before; [] if its pictures aren't known here.
+def commands(folder: Path) -> list[str]:
+    """Those that train the model in this folder anew, each going on from the one before; [] if its pictures, or what it began with, are
+    none that everybody has.
 
-    name: its own. What another bundled model had gone through before is told on that one's card.
+    What another bundled model had gone through before is told on that one's card.
     """
     saved, training = checkpoint.read_config(folder), checkpoint.read_json(folder, "training.json")
-    if saved["data"]["name"] not in DATASETS:
-        return []
-    known = stages(training)
+    name, known = folder.name, stages(training)
     others = [i for i, stage in enumerate(known) if stage.get("start", name) != name]
     known = known[others[-1] if others else 0 :]
+    begun = known[0].get("start") if known else None
+    if saved["data"]["name"] not in DATASETS or (begun and begun not in checkpoint.packaged()):
+        return []
     found = []
     for i, stage in enumerate(known):
         start = f"runs/{name}-{i}/checkpoint" if i else stage.get("start")
@@ -67,9 +69,6 @@ def _config(saved: dict[str, Any], start: str | None) -> dict[str, Any]:
 
 def _recipe(family: str, stage: dict[str, Any]) -> dict[str, Any]:
     """What its recipe has that today's hasn't; of what it doesn't name, as that came later, what was done then."""
-    used = dataclasses.asdict(TrainConfig()) | stage["recipe"]
-    usual = dataclasses.asdict(get_family(family).recipe)
+    used, usual = (dataclasses.asdict(recipe) for recipe in (TrainConfig(**stage["recipe"]), get_family(family).recipe))
     fitted = {"steps"} if stage.get("minutes") or stage.get("cpu_minutes") else set()  # to the time
-    listed = {key: list(value) if isinstance(value, tuple) else value for key, value in usual.items()}
-    plain = {key: list(value) if isinstance(value, tuple) else value for key, value in used.items()}
-    return {key: value for key, value in plain.items() if key not in fitted and value != listed[key]}
+    return {key: value for key, value in used.items() if key not in fitted and value != usual[key]}

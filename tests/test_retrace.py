@@ -1,12 +1,14 @@
 """The commands on a card train what the card is of."""
 
 import dataclasses
+import json
 import shlex
+import shutil
 
 import pytest
 
 from genmodels import __main__ as cli
-from genmodels import checkpoint, retrace
+from genmodels import card, checkpoint, retrace
 from genmodels.registry import get_family
 
 NAMES = [name for name in checkpoint.packaged() if (checkpoint.packaged()[name] / "training.json").is_file()]
@@ -16,7 +18,7 @@ NAMES = [name for name in checkpoint.packaged() if (checkpoint.packaged()[name] 
 def test_the_command_makes_the_bundled_model_s_config_and_recipe(name):
     folder = checkpoint.packaged()[name]
     saved, training = checkpoint.read_config(folder), checkpoint.read_json(folder, "training.json")
-    lines = retrace.commands(folder, name)
+    lines = retrace.commands(folder)
     known = retrace.stages(training)[-len(lines) :]
     config = saved["config"]
     for i, (line, stage) in enumerate(zip(lines, known, strict=True)):
@@ -35,6 +37,19 @@ def test_the_command_makes_the_bundled_model_s_config_and_recipe(name):
         changes = found | {key: value for key, value in cli._assignments(options.set).items() if key in fields}
         base = checkpoint.read_config(options.start)["config"] if options.start else found
         assert family.Config.from_json(base | changes) == family.Config.from_json(config), line
+
+
+@pytest.mark.parametrize("start", ["gone", "somebody/gone", "/home/somebody/gone"])
+def test_what_began_with_a_model_that_not_everybody_has_has_no_commands(start, tmp_path):
+    folder = tmp_path / "vae"
+    shutil.copytree(checkpoint.packaged()["vae-mnist"], folder)
+    assert retrace.commands(folder) == [
+        "python -m genmodels train vae --data mnist --out runs/vae --minutes 20 --set temperature=0.95"
+    ]
+    kept = json.loads((folder / "training.json").read_text())
+    (folder / "training.json").write_text(json.dumps(kept | {"start": start, "before": kept}))
+    assert retrace.commands(folder) == []
+    assert "train vae" not in card.model_card(folder)
 
 
 def _of_the_recipe(options, family):

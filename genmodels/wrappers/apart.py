@@ -85,7 +85,7 @@ def begin(
     if kind in PASSING:
         _fork_when_asked(mine)
     if kind == LONG:
-        # no more than a lower priority says: whatever else wakes up is given the core at once, even beside one that computes on the other
+        # more than a smaller share: whatever else wakes up takes this core at once, and leaves to others the one where they compute
         os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
     busy = _Busy()
     for end in mine:

@@ -61,7 +61,8 @@ def takes_few_steps(name: str) -> bool:
 def model_config(name: str) -> DiffusionConfig:
     """What `core.config_of` says of a diffusion model."""
     config = config_of(name)
-    assert isinstance(config, DiffusionConfig)
+    if not isinstance(config, DiffusionConfig):
+        raise ValueError(f"The model {name!r} is no diffusion model.")
     return config
 
 

@@ -224,8 +224,11 @@ class Plots extends View {
     points.forEach((one, i) => {
       const { circle, point } = one;
       let touched = false; // the first touch shows, only another one opens
-      for (const kind of ['pointerenter', 'pointermove'])
-        circle.addEventListener(kind, (event) => (kind === 'pointerenter' || event.pointerType === 'mouse') && show(aimed(event, one)));
+      circle.addEventListener('pointerenter', (event) => show(aimed(event, one)));
+      circle.addEventListener('pointermove', (event) => {
+        const found = event.pointerType === 'mouse' && aimed(event, one);
+        if (found && !found.circle.classList.contains('gm-shown')) show(found); // not at every move: others fetch pictures for it
+      });
       circle.addEventListener('pointerleave', (event) => event.pointerType === 'mouse' && document.activeElement !== circle && hide());
       circle.addEventListener(
         'pointerdown',

@@ -29,7 +29,7 @@ export async function parsed(spec, values, factsOf, dataOf) {
   if (!values || typeof values !== 'object' || Array.isArray(values))
     throw new Refused(`A state is an object of values, not ${shown(values)}.`);
   const { subject } = spec;
-  const keys = [subject, ...Object.keys(spec.fields)];
+  const keys = [...(subject ? [subject] : []), ...Object.keys(spec.fields)];
   const unknown = Object.keys(values).find((key) => !keys.includes(key));
   const told = keys.length ? `the keys are ${keys.join(', ')}` : 'nothing is chosen here';
   if (unknown !== undefined) throw new Refused(`There is no key ${shown(unknown)}; ${told}.`);
