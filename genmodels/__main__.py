@@ -561,8 +561,9 @@ def _shape(text: str | None) -> tuple[int, int, int] | None:
 
 
 def _assignments(texts: list[str]) -> dict[str, Any]:
-    """["beta=4", "conditional=false"] -> {"beta": 4, "conditional": False}"""
+    """["beta=.5", "conditional=false"] -> {"beta": 0.5, "conditional": False}"""
     import json
+    import re
 
     values = {}
     for text in texts:
@@ -570,7 +571,7 @@ def _assignments(texts: list[str]) -> dict[str, Any]:
         if not equals:
             raise ValueError(f"--set takes KEY=VALUE, not {text!r}.")
         try:
-            values[key] = json.loads(value)
+            values[key] = json.loads(re.sub(r"^(-?)\.(?=\d)", r"\g<1>0.", value))  # JSON knows no .5
         except ValueError:
             values[key] = value
     return values

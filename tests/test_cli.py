@@ -110,11 +110,11 @@ def test_sample_to_png(model, tmp_path, capsys):
 
 
 @pytest.mark.skipif(not core.available("vae"), reason="no VAE is bundled")
-@pytest.mark.parametrize("label", [None, 1])
-def test_a_png_says_how_it_was_made_as_the_apps_does(label, tmp_path):
+@pytest.mark.parametrize(("label", "temperature"), [(None, "0.7"), (1, ".7")])
+def test_a_png_says_how_it_was_made_as_the_apps_does(label, temperature, tmp_path):
     name, file = core.available("vae")[0], tmp_path / "samples.png"
     chosen = ["--label", str(label)] if label is not None else []
-    settings = ["--n", "3", "--seed", "8", *chosen, "--set", "temperature=0.7"]
+    settings = ["--n", "3", "--seed", "8", *chosen, "--set", f"temperature={temperature}"]
     assert main(["sample", name, *settings, "--out", str(file)]) == 0
     with Image.open(file) as image:
         assert image.text == sampling.sample(name, 3, 8, label, temperature=0.7).info
