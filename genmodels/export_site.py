@@ -33,6 +33,7 @@ import numpy as np
 from genmodels import checkpoint, export
 from genmodels.data import to_uint8
 from genmodels.files import take_place
+from genmodels.models.flow import FlowConfig
 from genmodels.models.pixelcnn import PixelCNN
 from genmodels.protocols import ShowsLayers
 from genmodels.registry import get_family
@@ -162,6 +163,12 @@ def _layers(name: str) -> list[str]:
     return flows.layer_titles(core.get_model(name, ShowsLayers))
 
 
+def _keeps_noise(name: str) -> bool:
+    """Whether a sample is what the layers give: to clean it of noise takes a gradient, which a graph can't compute."""
+    config = core.config_of(name)
+    return not (isinstance(config, FlowConfig) and config.noise_std)
+
+
 def _writes(name: str) -> bool:
     """Whether web/local/writing.js knows the network."""
     return issubclass(get_family(core.describe(name)["family"]), PixelCNN)
@@ -228,8 +235,8 @@ LOCAL: dict[str, Local] = {
     "gan.mix": Local(("styles", "synthesize"), STYLES),
     "gan.critic": Local(("realism",), known=REALISM),
     "flow.round_trip": Local(("encode_drawn", "decode_layers"), LAYERS),
-    "flow.generate": Local(("decode_layers",), LAYERS),
-    "flow.layers": Local(("decode_layers",), LAYERS),
+    "flow.generate": Local(("decode_layers",), LAYERS, models=_keeps_noise),
+    "flow.layers": Local(("decode_layers",), LAYERS, models=_keeps_noise),
     "pixelcnn.write": Local((CHECKPOINT,), WRITER, models=_writes),
     "pixelcnn.finish": Local((CHECKPOINT,), WRITER, models=_writes),
     "pixelcnn.expect": Local(("log_probabilities",), begins=_worth_seeing),

@@ -106,6 +106,8 @@ class HasLikelihood(AnyModel, Protocol):
 
     #: False: `log_likelihood` is exact. True: it is a lower bound, and is to be shown with a "<=" in bits/dim.
     likelihood_is_bound: bool
+    #: Of what it speaks, if not of what `sample` gives; "" = of that.
+    likelihood_note: str
 
     def log_likelihood(self, x: Tensor, labels: Tensor | None = None) -> Tensor:
         """Nats per image `(B,)` of the 8-bit image that `x` stands for."""

@@ -414,6 +414,72 @@ def test_other_than_images_is_refused(method):
     assert call(1.0005 * torch.ones_like(x), labels).isfinite().all(), "rounding errors are no reason to refuse"
 
 
+# -- noise on the pictures of training ---------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def noisy() -> Flow:
+    """It has seen pictures of 2x2 pixels that are all light or all dark, with noise on them."""
+    model = tiny(image_shape=(1, 2, 2), scales=1, widths=(8,), blocks=(1,), noise_std=0.2)
+    torch.manual_seed(0)
+    optimizer = torch.optim.Adam(model.train().parameters(), 1e-2)
+    with torch.enable_grad():
+        for _ in range(200):
+            optimizer.zero_grad()
+            model(torch.tensor([-0.6, 0.6]).repeat(32).view(-1, 1, 1, 1).expand(-1, 1, 2, 2))["loss"].backward()
+            optimizer.step()
+    return model.eval()
+
+
+def test_a_sample_is_cleaned_of_the_noise(noisy):
+    """The noisy pictures lie as far from those without as the noise of training, the cleaned ones lie near these."""
+    with torch.inference_mode():  # as the app asks
+        *_, before, after = noisy.sample_steps(torch.full((500,), -1), generators=seeded(range(500)))
+    unlike = [float((x.abs() - 0.6).square().mean().sqrt()) for x in (before, after)]
+    assert unlike[0] == pytest.approx(0.2, rel=0.25)
+    assert unlike[1] < 0.75 * unlike[0]
+    assert torch.equal(noisy.sample(torch.full((500,), -1), generators=seeded(range(500))), after)
+
+
+def test_what_noise_leaves_of_normal_pictures_is_known():
+    """Of y ~ N(mean, s^2), of which sigma^2 is noise, y - mean shrinks by the noise's share: the posterior mean of two normals."""
+    model = Flow(
+        FlowConfig(image_shape=(1, 8, 8), noise_std=0.3)
+    ).eval()  # untrained, it is the identity but for the scale
+    model.norm.log_std.fill_(math.log(0.5))
+    model.norm.mean.fill_(0.1)
+    *_, after = model.sample_steps(torch.zeros(4, dtype=torch.long), generators=seeded(range(4)))
+    z = draw_normal(model.image_shape, seeded(range(4)), "cpu")
+    expected = 0.1 + 0.5 * z * (1 - (0.3 / 0.5) ** 2)
+    assert torch.allclose(after, expected.clamp(-1, 1), atol=1e-5)
+
+
+def test_there_and_back_with_noise():
+    model = tiny(noise_std=0.3)
+    x, labels = batch(model, 16)
+    assert torch.equal(to_uint8(model.decode(model.encode(x, labels), labels)), to_uint8(x))
+
+
+def test_a_likelihood_of_noisy_pictures_says_so(noisy):
+    """It is one of levels, whatever the noise: the probabilities of all pictures add up to what isn't beyond black and white."""
+    assert noisy.likelihood_note == "of the noisy pictures (sigma = 0.2) that samples are cleaned from"
+    assert tiny().likelihood_note == ""
+    model = tiny(image_shape=(1, 2, 2), grey_levels=4, scales=1, widths=(8,), blocks=(1,), noise_std=0.3)
+    x = torch.tensor(list(itertools.product(range(4), repeat=4))).view(-1, 1, 2, 2) * (2 / 3) - 1
+    torch.manual_seed(0)
+    within = math.erf((4 / 3) / math.sqrt(2)) ** 4  # of N(0, 1) between the outer edges of the bins of -1 and 1
+    assert float(model.log_likelihood(x, samples=500).exp().sum()) == pytest.approx(within, abs=0.01)
+    terms = model.train()(x)
+    assert "bits_per_dim_noisy" in terms
+    assert "bits_per_dim_bound" not in terms
+
+
+@pytest.mark.parametrize("value", [-0.1, 1.5])
+def test_noise_out_of_range_is_refused(value):
+    with pytest.raises(ValueError, match=f"'noise_std' must be from 0 to 1, not {value}"):
+        tiny(noise_std=value)
+
+
 @pytest.mark.parametrize("name", ["scale1_below", "coarse1"])
 def test_a_broken_layer_stops_the_training(name):
     model = tiny().train()

@@ -143,8 +143,10 @@ def measure_likelihood(e: Evaluation) -> Figures:
     n = e.tests
     nats = e.rows("likelihood", n)
     bits = {k: float(metrics.bits_per_dim(v.double(), e.model.image_shape).mean()) for k, v in nats.items()}
+    model = require(e.model, HasLikelihood)
     given = "class given" if e.model.num_classes else "no classes"
-    if not _is_bound(require(e.model, HasLikelihood)):
+    given += f"; {model.likelihood_note}" if model.likelihood_note else ""
+    if not _is_bound(model):
         return e.figures({"bits_per_dim": bits["nats"]}, f"exact, 8-bit images, {given}", n)
     elbo = f"upper bound: ELBO, one draw per image, {given}"
     tight = f"upper bound: importance-weighted, {e.importance_samples} draws per image, {given}"

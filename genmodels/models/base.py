@@ -149,6 +149,8 @@ class Model(nn.Module):
     labels_are_attributes: ClassVar[bool] = False
     #: True: may be trained with captions, which its `tokenize` turns into labels; its config has a `vocabulary`.
     reads_captions: ClassVar[bool] = False
+    #: Of what `log_likelihood` speaks, if not of what `sample` gives; "" = of that.
+    likelihood_note: str = ""
     #: False: it learns nothing from labels, whatever classes the data have.
     reads_labels: ClassVar[bool] = True
     #: What visitors may set of its `sample`, by the keyword there.

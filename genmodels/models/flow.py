@@ -17,10 +17,13 @@ from a learned q(u|v) (variational dequantisation): log P(v) >= E_q[ log p(y) - 
 In the real world: noise becomes speech faster than it is spoken (Prenger et al. 2019, WaveGlow, arXiv 1811.00002); parts that are
 unlikely are sorted out, though no faulty one was ever seen (Rudolph et al. 2021, arXiv 2008.12577).
 
+As an option (`noise_std`), pictures are learnt with a little normal noise on them, which leaves nothing to hair-thin curves; a sample
+is then cleaned by one step along the gradient of log p(y), which flows know exactly. Likelihoods stay those of noisy pictures.
+
 Papers: Dinh et al. 2017 (RealNVP, arXiv 1605.08803); activation normalisation: Kingma & Dhariwal 2018 (Glow, arXiv
 1807.03039); spline couplings: Durkan et al. 2019 (arXiv 1906.04032); variational dequantisation: Ho et al. 2019 (Flow++,
 arXiv 1902.00275); its bound tightened by importance sampling: Burda et al. 2016 (arXiv 1509.00519); pixels from coarse to
-fine: Reed et al. 2017 (arXiv 1703.03664).
+fine: Reed et al. 2017 (arXiv 1703.03664); noise and the step that removes it: Zhai et al. 2024 (TarFlow, arXiv 2412.06329).
 """
 
 # A long file: the curves, the couplings made of them and the ways there and back are one idea, read from top to bottom.
@@ -358,6 +361,14 @@ class FlowConfig(NoiseConfig):
     dequantizer_width: int = 32
     dequantizer_blocks: int = 1
     label_dropout: float = 0.1  # how often training hides the class, so that "no class" (-1) works too
+    noise_std: float = (
+        0.0  # of normal noise on the pictures of training, in [-1, 1]: above 0, samples are cleaned of it
+    )
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not 0 <= self.noise_std <= 1:
+            raise ValueError(f"key 'noise_std' must be from 0 to 1, not {self.noise_std!r}")
 
     @classmethod
     def tiny(cls) -> Self:
@@ -401,7 +412,8 @@ class Flow(Model):
     # -- the objective ------------------------------------------------------------------------------------------
 
     def forward(self, x: Tensor, labels: Tensor | None = None, *, player: str = "model") -> dict[str, Tensor]:
-        """Minus the bound of log P(x) in nats per image, averaged over the batch, and its terms.
+        """Minus the bound of log P(x) in nats per image, averaged over the batch, and its terms; with `noise_std`, in training,
+        minus the log density of noisy pictures.
 
         It is `forward`, and not `loss()`, because only `forward` passes through the hooks of DDP/accelerate.
         Raises NonFiniteJacobian naming the layer whose log determinant is NaN or infinite, in training.
@@ -409,17 +421,21 @@ class Flow(Model):
         labels = self._labels_to_learn(labels, x, self.config.label_dropout)
         log_density, log_q = self._bound_terms(x, labels)
         loss = (log_q - log_density).mean()
+        bits = "bits_per_dim_noisy" if self.training and self.config.noise_std else "bits_per_dim_bound"
         return {
             "loss": loss,
             "log_density": log_density.mean().detach(),
             "dequantization": log_q.mean().detach(),
-            "bits_per_dim_bound": loss.detach() / (math.log(2) * math.prod(self.image_shape)),
+            bits: loss.detach() / (math.log(2) * math.prod(self.image_shape)),
         }
 
     def _bound_terms(self, x: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
         """log p(v + u) and log q(u|v), each `(B,)`, for one draw of u; their difference is on average below log P(v)."""
         u, log_q = self.dequantizer(x, labels, torch.rand_like(x))
-        state, log_det = self._to_state(self._levels(x) + u)
+        y = self._levels(x) + u
+        if self.training and self.config.noise_std:
+            y = y + self.config.noise_std * self._half_range * torch.randn_like(y)
+        state, log_det = self._to_state(y)
         log_dets = {"norm": log_det}
         for name, layer in self.layers.items():
             state, log_dets[name] = layer.to_noise(state, labels)
@@ -429,12 +445,23 @@ class Flow(Model):
 
     # -- pixels and states ----------------------------------------------------------------------------------------
 
+    @property
+    def _half_range(self) -> float:
+        """Grey levels from the middle to black or white."""
+        return (self.config.grey_levels - 1) / 2
+
     def _levels(self, x: Tensor) -> Tensor:
         """Images in [-1, 1] -> the nearest whole grey levels 0, 1, ..., as floats."""
-        return ((precise(x) + 1) * ((self.config.grey_levels - 1) / 2)).round()
+        return ((precise(x) + 1) * self._half_range).round()
 
     def _to_state(self, levels: Tensor) -> tuple[Tensor, Tensor]:
-        """Real-valued levels v + u -> (normalised logits of the intensity, log |det| `(B,)`)"""
+        """Real-valued levels v + u -> (normalised logits of the intensity, log |det| `(B,)`)
+
+        Of a model of noisy pictures, which go beyond black and white, the intensity itself is normalised.
+        """
+        if self.config.noise_std:
+            state, log_det = self.norm.to_noise((levels - 0.5) / self._half_range - 1)
+            return state, log_det - math.log(self._half_range) * levels[0].numel()
         scale = (1 - 2 * LOGIT_MARGIN) / self.config.grey_levels
         logits = (LOGIT_MARGIN + scale * levels).logit()
         state, log_det = self.norm.to_noise(logits)
@@ -443,9 +470,11 @@ class Flow(Model):
 
     def _to_image(self, state: Tensor) -> Tensor:
         """Normalised logits -> images in [-1, 1]; the middle of a grey level's bin becomes that level."""
+        if self.config.noise_std:
+            return self.norm.from_noise(state).clamp(-1, 1).float()
         scale = (1 - 2 * LOGIT_MARGIN) / self.config.grey_levels
         levels = (self.norm.from_noise(state).sigmoid() - LOGIT_MARGIN) / scale - 0.5
-        return (levels * (2 / (self.config.grey_levels - 1)) - 1).clamp(-1, 1).float()
+        return (levels / self._half_range - 1).clamp(-1, 1).float()
 
     def _frame(self, state: Tensor, depth: int) -> Tensor:
         """The state after the first `depth` layers as images in [-1, 1]: pixels, and where they are noise by now, z / 3."""
@@ -455,6 +484,12 @@ class Flow(Model):
         return torch.where(noisy, (state / 3).clamp(-1, 1).float(), self._to_image(state))
 
     # -- what it can do -----------------------------------------------------------------------------------------
+
+    @property
+    def likelihood_note(self) -> str:  # type: ignore[override]
+        if not self.config.noise_std:
+            return ""
+        return f"of the noisy pictures (sigma = {self.config.noise_std:g}) that samples are cleaned from"
 
     @property
     def layer_names(self) -> list[str]:
@@ -510,17 +545,51 @@ class Flow(Model):
 
     def sample(self, labels: Tensor, *, generators: Sequence[Generator], temperature: float | None = None) -> Tensor:
         """Images from noise z ~ N(0, temperature^2); below 1 they are more typical and less varied. None: the config's."""
-        return self.decode(self.config.noise(self.image_shape, generators, labels.device, temperature), labels)
+        noise, labels = self._start(labels, generators, temperature)
+        *_, state = self._states_back(noise, labels)
+        return self._to_image(self._denoised(state, labels))
 
     def sample_steps(
         self, labels: Tensor, *, generators: Sequence[Generator], temperature: float | None = None
     ) -> Iterator[Tensor]:
-        """`sample`, one frame per layer as in `decode_steps`."""
+        """`sample`, one frame per layer as in `decode_steps`, and of a model of noisy pictures one more: without the noise."""
+        noise, labels = self._start(labels, generators, temperature)
+        state = noise
+        for done, state in enumerate(self._states_back(noise, labels)):
+            yield self._frame(state, len(self.layers) - done)
+        if self.config.noise_std:
+            yield self._to_image(self._denoised(state, labels))
+
+    def _start(
+        self, labels: Tensor, generators: Sequence[Generator], temperature: float | None
+    ) -> tuple[Tensor, Tensor]:
+        """Noise, and labels as the layers take them."""
         noise = self.config.noise(self.image_shape, generators, labels.device, temperature)
-        yield from self.decode_steps(noise, labels)
+        return noise, self._labels(labels, noise.shape[0], noise.device)
+
+    def _denoised(self, state: Tensor, labels: Tensor) -> Tensor:
+        """What a noisy picture is on average without the noise: y + noise_std^2 * grad log p(y) (Tweedie's formula).
+
+        That holds wherever p is the density of pictures with such noise on them, as `noise_std` has taught it; in the unit
+        of the states, which `norm` chose. The state itself where there is no such noise.
+        """
+        if not self.config.noise_std:
+            return state
+        with torch.inference_mode(False), torch.enable_grad():
+            y = state.clone().requires_grad_(True)
+            z, labels = y, labels.clone()
+            log_p = torch.zeros(len(y), device=y.device)
+            for layer in self.layers.values():
+                z, log_det = layer.to_noise(z, labels)
+                log_p = log_p + log_det
+            (score,) = torch.autograd.grad((log_p + log_normal(z)).sum(), y)
+        return state + (self.config.noise_std * (-self.norm.log_std.detach()).exp()).square() * score
 
     def log_likelihood(self, x: Tensor, labels: Tensor | None = None, *, samples: int = 1) -> Tensor:
         """A lower bound of log P(x) `(B,)` in nats of the 8-bit image, importance-weighted with `samples` draws of u each.
+
+        P is what the chain makes of noise, rounded: of a model with `noise_std` the noisy picture, of which a sample is then
+        cleaned. Of cleaned ones nobody knows the likelihood.
 
         The density of every dequantised image is exact. One draw of u per image gives an estimate of the bound that is
         trained; the mean of many importance weights p(v + u) / q(u|v) rises to P(x) itself. x is rounded to the nearest

@@ -124,7 +124,8 @@ def sample_layers(name: str, seed: int = 0, label: int | str | None = None, **kn
     titles, n = layer_titles(model), len(model.layer_names)
     captions = [f"Layer {n + 1 - i} undone: {title}" for i, title in enumerate(reversed(titles), 1)]
     captions[-1] = "Layer 1 undone: the pictures are complete"
-    return _film(name, steps, ["Noise", *captions])
+    cleaned = ["Cleaned of the noise that training adds"] if len(steps) > n + 1 else []
+    return _film(name, steps, ["Noise", *captions, *cleaned])
 
 
 # -- between two pictures, and other classes ----------------------------------------------------------------------------

@@ -104,9 +104,11 @@ def verdict(state: PictureState) -> Answer:
     seen = likelihood(state.model, state.pad_of("picture"))
     cost = f"{'≤ ' if seen['is_bound'] else ''}{seen['bits']:.2f}"
     marks = {"mark": seen["bits"], "left": "more likely", "middle": "bits/dim", "right": "less likely"}
+    note = get_model(state.model, HasLikelihood).likelihood_note
+    words = f"**{cost} bits/dim**: more likely than **{share(seen['likelier_than'])}** of test images."
     return seen | {
         "histogram": seen["histogram"] | marks,
-        "words": f"**{cost} bits/dim**: more likely than **{share(seen['likelier_than'])}** of test images.",
+        "words": f"{words} This is the likelihood {note}." if note else words,
     }
 
 
