@@ -6,7 +6,7 @@ They say what differs from today's recipe and config of the family, so that a ne
 import dataclasses
 import json
 import shlex
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -38,11 +38,21 @@ def commands(folder: Path) -> list[str]:
     if saved["data"]["name"] not in DATASETS or (begun and begun not in checkpoint.packaged()):
         return []
     found = []
-    for i, stage in enumerate(known):
+    former = checkpoint.read_config(begun)["config"] if begun else None
+    for i, (stage, config) in enumerate(zip(known, configs(known, saved["config"]), strict=True)):
         start = f"runs/{name}-{i}/checkpoint" if i else stage.get("start")
-        settings = _recipe(saved["family"], stage) if i else _config(saved, start) | _recipe(saved["family"], stage)
+        settings = _config(saved["family"], config, former) | _recipe(saved["family"], stage)
         out = f"runs/{name}-{i + 1}" if len(known) > 1 else f"runs/{name}"
         found.append(_command(saved, stage, start, settings, out))
+        former = config
+    return found
+
+
+def configs(known: Sequence[Mapping[str, Any]], last: dict[str, Any]) -> list[dict[str, Any]]:
+    """The model's config after each of its trainings; of one that keeps none, that of the next."""
+    found = [last]
+    for stage in reversed(known[:-1]):
+        found.insert(0, stage.get("config", found[0]))
     return found
 
 
@@ -58,12 +68,14 @@ def _command(
     return shlex.join([*words, *(["--set", *values] if values else [])])
 
 
-def _config(saved: dict[str, Any], start: str | None) -> dict[str, Any]:
-    """What its config has that the family's own, or that of the model it began with, hasn't."""
-    made = get_family(saved["family"]).Config
-    given = checkpoint.read_config(start)["config"] if start else saved["config"]
-    usual = made.from_json(given if start else {key: given[key] for key in FOUND if key in given}).to_json()
-    own = made.from_json(saved["config"]).to_json()
+def _config(family: str, config: dict[str, Any], former: dict[str, Any] | None) -> dict[str, Any]:
+    """What a config has that the family's own, or that of the model it began with, hasn't."""
+    made = get_family(family).Config
+    if former is None:
+        given = {key: config[key] for key in FOUND if key in config}
+    else:
+        given = {key: value for key, value in former.items() if key not in made.not_inherited}
+    usual, own = made.from_json(given).to_json(), made.from_json(config).to_json()
     return {key: value for key, value in own.items() if key not in FOUND and value != usual[key]}
 
 

@@ -20,8 +20,8 @@ def test_the_command_makes_the_bundled_model_s_config_and_recipe(name):
     saved, training = checkpoint.read_config(folder), checkpoint.read_json(folder, "training.json")
     lines = retrace.commands(folder)
     known = retrace.stages(training)[-len(lines) :]
-    config = saved["config"]
-    for i, (line, stage) in enumerate(zip(lines, known, strict=True)):
+    base = {}
+    for i, (line, stage, config) in enumerate(zip(lines, known, retrace.configs(known, saved["config"]), strict=True)):
         options = cli._parser().parse_args(shlex.split(line)[3:])
         family = get_family(options.family)
         recipe = dataclasses.replace(family.recipe, **_of_the_recipe(options, family))
@@ -29,14 +29,16 @@ def test_the_command_makes_the_bundled_model_s_config_and_recipe(name):
         assert recipe == type(recipe)(**_tuples(told)), line
         assert (options.minutes, options.cpu_minutes) == (stage["minutes"], stage.get("cpu_minutes")), line
         assert options.captions == bool(config.get("vocabulary"))
-        if i:
-            assert options.start == f"runs/{name}-{i}/checkpoint"
-            continue
         found = {key: config[key] for key in retrace.FOUND if key in config}  # by what the pictures and captions are
         fields = {f.name for f in dataclasses.fields(family.Config)}
         changes = found | {key: value for key, value in cli._assignments(options.set).items() if key in fields}
-        base = checkpoint.read_config(options.start)["config"] if options.start else found
-        assert family.Config.from_json(base | changes) == family.Config.from_json(config), line
+        if i:
+            assert options.start == f"runs/{name}-{i}/checkpoint"
+        elif options.start:
+            base = checkpoint.read_config(options.start)["config"]
+        begun = {key: value for key, value in base.items() if key not in family.Config.not_inherited}
+        assert family.Config.from_json(begun | changes) == family.Config.from_json(config), line
+        base = config
 
 
 @pytest.mark.parametrize("start", ["gone", "somebody/gone", "/home/somebody/gone"])

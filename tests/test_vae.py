@@ -5,12 +5,14 @@ import math
 
 import pytest
 import torch
-from helpers import batch, build
+from helpers import batch, build, tiny_images
 from torch.distributions import Independent, Normal, kl_divergence
 
+from genmodels import checkpoint
 from genmodels.metrics import bits_per_dim
 from genmodels.models.base import draw_normal, seeded
 from genmodels.models.vae import VAE, VAEConfig, discretized_logistic, log_normal
+from genmodels.training.loop import train
 
 LEVELS = torch.arange(256, dtype=torch.double) / 127.5 - 1
 
@@ -252,6 +254,58 @@ def test_samples_are_counted_per_image():
 
 
 # -- classes and pictures ----------------------------------------------------------------------------------------------
+
+
+# -- the prior by itself -----------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def trained(tmp_path):
+    """A folder with a VAE that is taken for a trained one, whose codes are far from its prior."""
+    model = tiny()
+    model.encoder.head[-1].bias += 1
+    data = {"name": "tiny", "shape": [1, 8, 8], "classes": ["a", "b", "c"]}
+    return checkpoint.save(model, tmp_path / "trained", data=data)
+
+
+@pytest.mark.parametrize("layers", [2, 5])
+def test_the_prior_learns_by_itself(trained, layers, tmp_path):
+    """The codes of pictures become likely, and nothing else changes; a prior of another size begins as N(0, I)."""
+    model = checkpoint.started(trained, "vae", {"objective": "prior", "prior_layers": layers})
+    former = checkpoint.load(trained)
+    x, labels = batch(former, 64)
+    if layers != former.config.prior_layers:
+        z = torch.randn(4, 4)
+        assert torch.equal(model.codes_of(z), z)
+    torch.manual_seed(0)
+    before = model.eval()(x, labels)["kl"]
+    recipe = dataclasses.replace(VAE.recipe, steps=200, batch_size=16)
+    with torch.enable_grad():
+        list(train(model, tiny_images(64), recipe, folder=tmp_path / "run", precision="no", start=str(trained)))
+    for part in ("encoder", "decoder"):
+        now, then = getattr(model, part).state_dict(), getattr(former, part).state_dict()
+        assert all(torch.equal(now[key], then[key]) for key in then)
+    torch.manual_seed(0)
+    assert model.eval()(x, labels)["kl"] < 0.5 * before
+
+
+def test_who_goes_on_from_a_model_with_a_tuned_prior_trains_all_of_it(trained, tmp_path):
+    tuned = checkpoint.started(trained, "vae", {"objective": "prior"})
+    folder = checkpoint.save(tuned, tmp_path / "tuned", data=checkpoint.read_config(trained)["data"])
+    assert checkpoint.load(folder).config.objective == "prior"
+    model = checkpoint.started(folder, "vae", {})
+    assert model.config.objective == "elbo"
+    assert len(model.players()["model"]) == len(list(model.parameters()))
+
+
+def test_the_prior_by_itself_needs_codes():
+    model = tiny(objective="prior").train()
+    with pytest.raises(ValueError, match="learns from the codes of a trained model: name it with --start"):
+        model(*batch(model))
+    with pytest.raises(ValueError, match="prior_layers must be at least 1"):
+        tiny(objective="prior", prior_layers=0)
+    with pytest.raises(ValueError, match="one of elbo, prior, not 'both'"):
+        tiny(objective="both")
 
 
 def test_decoding_gives_means():

@@ -28,6 +28,9 @@ class ModelConfig:
     image_shape: tuple[int, int, int] = (1, 28, 28)
     num_classes: int = 10
 
+    #: Fields that a model which goes on from another one's weights does not take over.
+    not_inherited: ClassVar[tuple[str, ...]] = ()
+
     @classmethod
     def tiny(cls) -> Self:
         """A config small enough for tests: trains a step in milliseconds, on 8x8 pictures."""

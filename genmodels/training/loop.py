@@ -121,12 +121,13 @@ class _Run:
         self.model, self.data, self.folder = model, data, folder
         self.minutes, self.cpu_minutes = minutes, cpu_minutes
         # what training.json keeps of earlier training, read now: the run may be meant to replace that checkpoint
-        self.start = {"start": start, "before": checkpoint.read_json(start, "training.json")} if start else {}
+        self.start = {"start": start, "before": _told(start)} if start else {}
         self.recipe = dataclasses.replace(recipe, batch_size=min(recipe.batch_size, len(data)))
         if precision == "auto":
             precision = _agreed_precision(model, data, self.recipe)
         self.precision = precision
-        several = len(model.players()) > 1
+        playing = [p for parameters in model.players().values() for p in parameters]
+        some_rest = len(model.players()) > 1 or len(playing) < len(list(model.parameters()))
         if tensorboard and find_spec("tensorboard") is None:
             raise ValueError("TensorBoard is not installed: pip install tensorboard.")
         if tensorboard and folder is None:
@@ -134,7 +135,7 @@ class _Run:
         AcceleratorState._reset_state()  # else a second run in this process could not have another precision
         self.accelerator = Accelerator(
             mixed_precision=precision,
-            kwargs_handlers=[DistributedDataParallelKwargs(find_unused_parameters=several)],
+            kwargs_handlers=[DistributedDataParallelKwargs(find_unused_parameters=some_rest)],
             log_with="tensorboard" if tensorboard else None,
             project_dir=str(folder) if folder else None,
         )
@@ -405,6 +406,12 @@ def hash_seed(*numbers: int) -> int:
     for number in numbers:
         seed = (seed * 1_000_003 + number + 1) % (2**61 - 1)
     return seed
+
+
+def _told(start: str | Path) -> dict[str, Any]:
+    """The training.json of what a run begins with, and the config that it had then; {} if it tells nothing."""
+    training = checkpoint.read_json(start, "training.json")
+    return training | {"config": checkpoint.read_config(start)["config"]} if training else {}
 
 
 def _check_fit(model: Model, data: Images) -> None:
