@@ -44,14 +44,30 @@ def test_the_command_makes_the_bundled_model_s_config_and_recipe(name):
 @pytest.mark.parametrize("start", ["gone", "somebody/gone", "/home/somebody/gone"])
 def test_what_began_with_a_model_that_not_everybody_has_has_no_commands(start, tmp_path):
     folder = tmp_path / "vae"
-    shutil.copytree(checkpoint.packaged()["vae-mnist"], folder)
+    shutil.copytree(checkpoint.packaged()["vae-fashion-mnist"], folder)
     assert retrace.commands(folder) == [
-        "python -m genmodels train vae --data mnist --out runs/vae --minutes 20 --set temperature=0.95"
+        "python -m genmodels train vae --data fashion-mnist --out runs/vae --minutes 20"
     ]
     kept = json.loads((folder / "training.json").read_text())
     (folder / "training.json").write_text(json.dumps(kept | {"start": start, "before": kept}))
     assert retrace.commands(folder) == []
     assert "train vae" not in card.model_card(folder)
+
+
+def test_each_training_has_the_config_that_it_had(tmp_path):
+    """A later one may have changed it: the first command says nothing of that, the second nothing else."""
+    folder = tmp_path / "vae"
+    shutil.copytree(checkpoint.packaged()["vae-fashion-mnist"], folder)
+    saved, kept = (json.loads((folder / f"{name}.json").read_text()) for name in ("config", "training"))
+    later = kept | {"start": "vae", "before": kept | {"config": saved["config"]}, "minutes": 5.0}
+    (folder / "training.json").write_text(json.dumps(later))
+    tuned = saved["config"] | {"objective": "prior", "prior_layers": 8}
+    (folder / "config.json").write_text(json.dumps(saved | {"config": tuned}))
+    assert retrace.commands(folder) == [
+        "python -m genmodels train vae --data fashion-mnist --out runs/vae-1 --minutes 20",
+        "python -m genmodels train vae --data fashion-mnist --out runs/vae-2 --start runs/vae-1/checkpoint --minutes 5 "
+        "--set prior_layers=8 objective=prior",
+    ]
 
 
 def _of_the_recipe(options, family):

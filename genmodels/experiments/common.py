@@ -98,7 +98,8 @@ def untrained(family: str, data: Images, seed: int, config: Mapping[str, Any] | 
     """A model with the initial weights of a seed; config: as in a checkpoint's, by default the family's own for the data."""
     cls = get_family(family)
     torch.manual_seed(seed)
-    return cls(cls.Config.from_json(config or {"image_shape": list(data.shape), "num_classes": len(data.classes)}))
+    values = config or {"image_shape": list(data.shape), "num_classes": len(data.classes)}
+    return cls(cls.Config.from_json({k: v for k, v in values.items() if k not in cls.Config.not_inherited}))
 
 
 def train_for(
