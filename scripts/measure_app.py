@@ -14,7 +14,6 @@ import argparse
 import contextlib
 import os
 import re
-import shutil
 import statistics
 import time
 from collections.abc import Iterator
@@ -23,11 +22,10 @@ from typing import Any
 
 import httpx
 from playwright.sync_api import Browser, Page, sync_playwright
-from serving import memory, running_app, spec
+from serving import CHROMIUM, memory, running_app, spec
 
 from genmodels.timing import busy_neighbours
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
 MOVES, OPENINGS, RUNS = 12, 3, 5
 DATA = ("mnist", "fashion-mnist", "heroes")

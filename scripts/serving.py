@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -13,6 +14,8 @@ from typing import Any, NamedTuple
 import httpx
 import psutil
 
+BROWSERS = ("chromium", "chromium-headless-shell", "chromium-browser", "google-chrome")
+CHROMIUM = next(filter(None, map(shutil.which, BROWSERS)), None)  # None: Playwright's own, if it is there
 ROOT = Path(__file__).resolve().parent.parent
 
 
