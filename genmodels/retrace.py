@@ -50,7 +50,7 @@ def commands(folder: Path) -> list[str]:
 
 def configs(known: Sequence[Mapping[str, Any]], last: dict[str, Any]) -> list[dict[str, Any]]:
     """The model's config after each of its trainings; of one that keeps none, that of the next."""
-    found = [last]
+    found = [last] if known else []
     for stage in reversed(known[:-1]):
         found.insert(0, stage.get("config", found[0]))
     return found

@@ -604,7 +604,8 @@ def test_captions_are_learnt_from_a_data_set(tmp_path):
     first = str(checkpoint.save(model, tmp_path / "first", training=earlier))
     list(train(model, images, TrainConfig(steps=3, batch_size=4), folder=tmp_path, precision="no", start=first))
     account = checkpoint.read_json(tmp_path / "checkpoint", "training.json")
-    assert (account["start"], account["before"], account["steps"]) == ("first", earlier, 3)
+    begun = earlier | {"config": model.config.to_json()}
+    assert (account["start"], account["before"], account["steps"]) == ("first", begun, 3)
     assert "went on from `first`, after 7 steps (3.5 epochs) in 2 minutes. 3 steps" in model_card(
         tmp_path / "checkpoint"
     )
