@@ -427,8 +427,7 @@ def started(source: Source, family: str, changes: Mapping[str, Any]) -> Model:
     if values["family"] != family:
         raise ValueError(f"The model {str(source)!r} is a {values['family']}, not a {family}.")
     cls = get_family(family)
-    kept = {key: value for key, value in values["config"].items() if key not in cls.Config.not_inherited}
-    model = cls(cls.Config.from_json(kept | dict(changes)))
+    model = cls(cls.Config.from_json(cls.Config.inherited(values["config"]) | dict(changes)))
     start = load(source, device="cpu")
     try:
         model.load_state_dict(model.weights_from(start.state_dict(), start.config))

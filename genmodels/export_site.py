@@ -163,7 +163,7 @@ def _layers(name: str) -> list[str]:
     return flows.layer_titles(core.get_model(name, ShowsLayers))
 
 
-def _keeps_noise(name: str) -> bool:
+def _layers_draw(name: str) -> bool:
     """Whether a sample is what the layers give: to clean it of noise takes a gradient, which a graph can't compute."""
     config = core.config_of(name)
     return not (isinstance(config, FlowConfig) and config.noise_std)
@@ -235,8 +235,8 @@ LOCAL: dict[str, Local] = {
     "gan.mix": Local(("styles", "synthesize"), STYLES),
     "gan.critic": Local(("realism",), known=REALISM),
     "flow.round_trip": Local(("encode_drawn", "decode_layers"), LAYERS),
-    "flow.generate": Local(("decode_layers",), LAYERS, models=_keeps_noise),
-    "flow.layers": Local(("decode_layers",), LAYERS, models=_keeps_noise),
+    "flow.generate": Local(("decode_layers",), LAYERS, models=_layers_draw),
+    "flow.layers": Local(("decode_layers",), LAYERS, models=_layers_draw),
     "pixelcnn.write": Local((CHECKPOINT,), WRITER, models=_writes),
     "pixelcnn.finish": Local((CHECKPOINT,), WRITER, models=_writes),
     "pixelcnn.expect": Local(("log_probabilities",), begins=_worth_seeing),

@@ -71,10 +71,7 @@ def _command(
 def _config(family: str, config: dict[str, Any], former: dict[str, Any] | None) -> dict[str, Any]:
     """What a config has that the family's own, or that of the model it began with, hasn't."""
     made = get_family(family).Config
-    if former is None:
-        given = {key: config[key] for key in FOUND if key in config}
-    else:
-        given = {key: value for key, value in former.items() if key not in made.not_inherited}
+    given = made.inherited(former) if former else {key: config[key] for key in FOUND if key in config}
     usual, own = made.from_json(given).to_json(), made.from_json(config).to_json()
     return {key: value for key, value in own.items() if key not in FOUND and value != usual[key]}
 

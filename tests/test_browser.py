@@ -658,8 +658,8 @@ def test_a_link_to_the_last_section_arrives_there(visit: Callable[..., Page], ta
     last = [one.key for one in laid_out.tabs()[tab].sections if one.models() and not one.hidden][-1]
     wanted = {"tab": tab, "section": last.split(".")[1]}
     page = visit("/?" + urlencode(wanted), size)
-    for reloaded in (False, True) if size == "phone" else (False,):
-        if reloaded:
+    for again in (False, True):
+        if again:
             page.reload()
         expect(page.locator(f"[id='section-{last}']")).to_be_in_viewport()
         page.wait_for_timeout(1000)

@@ -36,8 +36,7 @@ def test_the_command_makes_the_bundled_model_s_config_and_recipe(name):
             assert options.start == f"runs/{name}-{i}/checkpoint"
         elif options.start:
             base = checkpoint.read_config(options.start)["config"]
-        begun = {key: value for key, value in base.items() if key not in family.Config.not_inherited}
-        assert family.Config.from_json(begun | changes) == family.Config.from_json(config), line
+        assert family.Config.from_json(family.Config.inherited(base) | changes) == family.Config.from_json(config), line
         base = config
 
 

@@ -99,7 +99,7 @@ def untrained(family: str, data: Images, seed: int, config: Mapping[str, Any] | 
     cls = get_family(family)
     torch.manual_seed(seed)
     values = config or {"image_shape": list(data.shape), "num_classes": len(data.classes)}
-    return cls(cls.Config.from_json({k: v for k, v in values.items() if k not in cls.Config.not_inherited}))
+    return cls(cls.Config.from_json(cls.Config.inherited(values)))
 
 
 def train_for(

@@ -48,6 +48,11 @@ class ModelConfig:
             converted[key] = checked(key, value, hints[key])
         return cls(**converted)
 
+    @classmethod
+    def inherited(cls, values: Mapping[str, Any]) -> dict[str, Any]:
+        """Of a config as JSON what a model takes over that goes on from those weights."""
+        return {key: value for key, value in values.items() if key not in cls.not_inherited}
+
     def to_json(self) -> dict[str, Any]:
         return {key: list(v) if isinstance(v, tuple) else v for key, v in dataclasses.asdict(self).items()}
 

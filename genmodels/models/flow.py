@@ -28,6 +28,7 @@ fine: Reed et al. 2017 (arXiv 1703.03664); noise and the step that removes it: Z
 
 # A long file: the curves, the couplings made of them and the ways there and back are one idea, read from top to bottom.
 
+import collections.abc
 import copy
 import itertools
 import math
@@ -361,9 +362,7 @@ class FlowConfig(NoiseConfig):
     dequantizer_width: int = 32
     dequantizer_blocks: int = 1
     label_dropout: float = 0.1  # how often training hides the class, so that "no class" (-1) works too
-    noise_std: float = (
-        0.0  # of normal noise on the pictures of training, in [-1, 1]: above 0, samples are cleaned of it
-    )
+    noise_std: float = 0.0  # of normal noise on pictures of training, in [-1, 1]: above 0, samples are cleaned of it
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -408,6 +407,8 @@ class Flow(Model):
         for i in range(min(config.coarse_couplings, fields)):
             layers[f"coarse{i}"] = CoarseCoupling(config, colour=i % 2)
         self.layers = ModuleDict(layers)
+        if config.noise_std:
+            self.likelihood_note = f"of the noisy pictures (sigma = {config.noise_std:g}) that samples are cleaned from"
 
     # -- the objective ------------------------------------------------------------------------------------------
 
@@ -436,12 +437,11 @@ class Flow(Model):
         if self.training and self.config.noise_std:
             y = y + self.config.noise_std * self._half_range * torch.randn_like(y)
         state, log_det = self._to_state(y)
-        log_dets = {"norm": log_det}
-        for name, layer in self.layers.items():
-            state, log_dets[name] = layer.to_noise(state, labels)
+        z, log_dets = self._to_noise(state, labels)
+        log_dets = {"norm": log_det} | log_dets
         if self.training:
             refuse_non_finite(log_dets)
-        return log_normal(state) + torch.stack(list(log_dets.values())).sum(0), log_q
+        return log_normal(z) + torch.stack(list(log_dets.values())).sum(0), log_q
 
     # -- pixels and states ----------------------------------------------------------------------------------------
 
@@ -474,7 +474,7 @@ class Flow(Model):
             return self.norm.from_noise(state).clamp(-1, 1).float()
         scale = (1 - 2 * LOGIT_MARGIN) / self.config.grey_levels
         levels = (self.norm.from_noise(state).sigmoid() - LOGIT_MARGIN) / scale - 0.5
-        return (levels / self._half_range - 1).clamp(-1, 1).float()
+        return (levels * (1 / self._half_range) - 1).clamp(-1, 1).float()
 
     def _frame(self, state: Tensor, depth: int) -> Tensor:
         """The state after the first `depth` layers as images in [-1, 1]: pixels, and where they are noise by now, z / 3."""
@@ -484,12 +484,6 @@ class Flow(Model):
         return torch.where(noisy, (state / 3).clamp(-1, 1).float(), self._to_image(state))
 
     # -- what it can do -----------------------------------------------------------------------------------------
-
-    @property
-    def likelihood_note(self) -> str:  # type: ignore[override]
-        if not self.config.noise_std:
-            return ""
-        return f"of the noisy pictures (sigma = {self.config.noise_std:g}) that samples are cleaned from"
 
     @property
     def layer_names(self) -> list[str]:
@@ -539,9 +533,7 @@ class Flow(Model):
 
     def decode_steps(self, z: Tensor, labels: Tensor | None = None) -> Iterator[Tensor]:
         """The frames of `encode_steps` backwards: noise, then one frame per layer undone; the last one is `decode(z)`."""
-        model = self._in(z.dtype)
-        for done, state in enumerate(model._states_back(z, self._labels(labels, z.shape[0], z.device))):
-            yield model._frame(state, len(self.layers) - done)
+        yield from self._in(z.dtype)._frames_back(z, self._labels(labels, z.shape[0], z.device))
 
     def sample(self, labels: Tensor, *, generators: Sequence[Generator], temperature: float | None = None) -> Tensor:
         """Images from noise z ~ N(0, temperature^2); below 1 they are more typical and less varied. None: the config's."""
@@ -554,9 +546,7 @@ class Flow(Model):
     ) -> Iterator[Tensor]:
         """`sample`, one frame per layer as in `decode_steps`, and of a model of noisy pictures one more: without the noise."""
         noise, labels = self._start(labels, generators, temperature)
-        state = noise
-        for done, state in enumerate(self._states_back(noise, labels)):
-            yield self._frame(state, len(self.layers) - done)
+        state = yield from self._frames_back(noise, labels)
         if self.config.noise_std:
             yield self._to_image(self._denoised(state, labels))
 
@@ -577,12 +567,9 @@ class Flow(Model):
             return state
         with torch.inference_mode(False), torch.enable_grad():
             y = state.clone().requires_grad_(True)
-            z, labels = y, labels.clone()
-            log_p = torch.zeros(len(y), device=y.device)
-            for layer in self.layers.values():
-                z, log_det = layer.to_noise(z, labels)
-                log_p = log_p + log_det
-            (score,) = torch.autograd.grad((log_p + log_normal(z)).sum(), y)
+            z, log_dets = self._to_noise(y, labels.clone())
+            log_p = log_normal(z) + torch.stack(list(log_dets.values())).sum(0)
+            (score,) = torch.autograd.grad(log_p.sum(), y)
         return state + (self.config.noise_std * (-self.norm.log_std.detach()).exp()).square() * score
 
     def log_likelihood(self, x: Tensor, labels: Tensor | None = None, *, samples: int = 1) -> Tensor:
@@ -631,6 +618,20 @@ class Flow(Model):
         for layer in self.layers.values():
             states.append(layer.to_noise(states[-1], labels)[0])
         return states
+
+    def _to_noise(self, state: Tensor, labels: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+        """The noise that a state becomes, and log |det| `(B,)` of each layer by its name."""
+        log_dets = {}
+        for name, layer in self.layers.items():
+            state, log_dets[name] = layer.to_noise(state, labels)
+        return state, log_dets
+
+    def _frames_back(self, z: Tensor, labels: Tensor) -> collections.abc.Generator[Tensor, None, Tensor]:
+        """What z and the states on its way back look like; returned is the last of these."""
+        state = z
+        for done, state in enumerate(self._states_back(z, labels)):
+            yield self._frame(state, len(self.layers) - done)
+        return state
 
     def _states_back(self, z: Tensor, labels: Tensor) -> Iterator[Tensor]:
         """z and the states on its way back."""
