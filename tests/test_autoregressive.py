@@ -7,6 +7,8 @@ import math
 import pytest
 import torch
 
+from genmodels import checkpoint
+from genmodels.models import autoregressive
 from genmodels.models.autoregressive import Autoregressive, Odds, draw
 from genmodels.models.base import seeded
 from genmodels.models.pixelcnn import PixelCNN, PixelCNNConfig, fold, unfold
@@ -215,6 +217,45 @@ def test_the_cache_changes_no_bit(shape, family, values, knobs):
 
 
 @every_family
+def test_float64_decides_what_float32_leaves_in_doubt(family, monkeypatch):
+    """With rounding errors taken for a thousand times as large as they are, it is asked often, and draws the same."""
+    model, labels = wild(family), torch.arange(4) % 3
+    images = model.sample(labels, generators=seeded(range(4)), guidance_scale=2.0)
+    asked, logits_of = [], family.logits_of
+
+    def counted(self, levels, *rest):
+        asked.append((len(levels), self.embedding.table.dtype))
+        return logits_of(self, levels, *rest)
+
+    monkeypatch.setattr(family, "logits_of", counted)
+    monkeypatch.setattr(autoregressive, "ROUNDING", 1000 * autoregressive.ROUNDING)
+    assert torch.equal(model.sample(labels, generators=seeded(range(4)), guidance_scale=2.0), images)
+    assert {dtype for _, dtype in asked} == {torch.float64}
+    assert 4 < sum(n for n, _ in asked) < 2 * 4 * 64  # of 4 pictures of 64 pixels, with a class and without
+    asked.clear()
+    model.sample(labels, generators=seeded(range(4)), guidance_scale=autoregressive.FAR + 1)
+    copy.deepcopy(model).double().sample(labels, generators=seeded(range(4)))
+    assert not asked  # float64 throughout
+
+
+@pytest.mark.parametrize("guidance_scale", [1.0, 1.5])
+@pytest.mark.parametrize("name", ["pixelcnn-mnist", "pixelcnn-heroes", "pixelrnn-mnist", "wavenet-mnist"])
+def test_float32_errs_by_less_than_what_is_in_doubt(name, guidance_scale):
+    """By how much it moves limits further than that, summed over all of a picture: so often another level would be drawn."""
+    model = checkpoint.load(checkpoint.packaged()[name])
+    labels, odds = torch.arange(3), Odds(guidance_scale=guidance_scale)
+    levels = model._levels(model.sample(labels, generators=seeded(range(3))))
+    asked = odds.asked(levels, labels, model.config.num_classes)
+    missed = 0.0
+    for quick, exact in zip(model._logits(*asked), copy.deepcopy(model).double()._logits(*asked), strict=True):
+        largest = quick.abs().amax(-1).view(-1, *levels.shape[:1], *levels.shape[2:]).amax(0).double()
+        limits, truth = (odds.of(z).softmax(-1, dtype=torch.float64).cumsum(-1)[..., :-1] for z in (quick, exact))
+        doubt = autoregressive.ROUNDING * odds.gain * largest.unsqueeze(-1) * limits * (1 - limits)
+        missed += float(((limits - truth).abs() - doubt).clamp(min=0).sum()) / len(levels)
+    assert missed < 1e-8
+
+
+@every_family
 def test_sampling_leaves_the_model_in_float32(family):
     model = wild(family)
     model.sample(torch.tensor([0]), generators=seeded([0]))
@@ -245,9 +286,14 @@ def test_guidance_moves_the_odds_away_from_those_without_a_class(family, scale):
     model = wild(family, image_shape=(3, 4, 8))
     x, labels = batch(model)
     given = torch.zeros_like(x[:, :1], dtype=torch.bool)
-    images, entropies = last(model.write(x, given, labels, generators=seeded(range(4)), guidance_scale=scale))
+    exact, (images, entropies) = (
+        last(m.write(x, given, labels, generators=seeded(range(4)), guidance_scale=scale))
+        for m in (copy.deepcopy(model).double(), model)
+    )
     log_p = guided(model, images, labels, scale)
-    assert torch.allclose(entropies.double(), -(log_p.exp() * log_p).sum((1, 4)) / math.log(2), atol=1e-5)
+    assert torch.equal(images, exact[0])
+    assert torch.allclose(exact[1].double(), -(log_p.exp() * log_p).sum((1, 4)) / math.log(2), atol=1e-5)
+    assert torch.allclose(entropies, exact[1], atol=1e-3)
     uniforms = model._uniforms(seeded(range(4)), x.device)
     assert torch.equal(model._images(draw(log_p, uniforms)), images)
 
@@ -285,10 +331,13 @@ def test_rows_appear_one_by_one(family):
 def test_entropies_are_those_of_the_predictions(family, shape):
     model, (x, labels) = wild(family, image_shape=shape), batch(wild(family, image_shape=shape))
     given = torch.zeros_like(x[:, :1], dtype=torch.bool)
-    images, entropies = last(model.write(x, given, labels, generators=seeded(range(4))))
+    (_, quick), (images, entropies) = (
+        last(m.write(x, given, labels, generators=seeded(range(4)))) for m in (model, copy.deepcopy(model).double())
+    )
     log_p = model.double().log_probabilities(images, labels)
     expected = -(log_p.exp() * log_p).sum((1, 4)) / math.log(2)
     assert torch.allclose(entropies.double(), expected, atol=1e-5)
+    assert torch.allclose(quick, entropies, atol=1e-3)
 
 
 # -- completion --------------------------------------------------------------------------------------------------------

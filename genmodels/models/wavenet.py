@@ -90,7 +90,7 @@ class WaveNet(Autoregressive):
     def _features(self, pixels: Tensor, labels: Tensor) -> Tensor:
         """Pixels `(B, H, W, embedding_dim)` -> what is known of each from those before it `(B, H, W, width)`."""
         ribbon = F.pad(pixels.flatten(1, 2), (0, 0, 1, -1))  # at each place, the pixel before it
-        h, heard = self.first(ribbon) + self._places(), []
+        h, heard = self.first(ribbon) + self._places()[: ribbon.shape[1]], []
         for block in self.blocks:
             h, skip = block(h, labels)
             heard.append(skip)
