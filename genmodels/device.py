@@ -106,7 +106,7 @@ def devices() -> tuple[torch.device, ...]:
 
 #: Seconds of computing after which work is long; those by which first steps, and what answers at once, go ahead; how long long work gives way
 #: before a step: so many times as long as its last one took, and no longer than PATIENCE.
-LONG, AHEAD, GIVES_WAY, PATIENCE = 1.5, 1.0, 30.0, 3.0
+LONG, AHEAD, GIVES_WAY, PATIENCE = 2.0, 1.0, 30.0, 3.0
 
 
 class Work:

@@ -252,7 +252,7 @@ def test_float32_errs_by_less_than_what_is_in_doubt(name, guidance_scale):
         limits, truth = (odds.of(z).softmax(-1, dtype=torch.float64).cumsum(-1)[..., :-1] for z in (quick, exact))
         doubt = autoregressive.ROUNDING * odds.gain * largest.unsqueeze(-1) * limits * (1 - limits)
         missed += float(((limits - truth).abs() - doubt).clamp(min=0).sum()) / len(levels)
-    assert missed < 1e-8
+    assert missed < 1e-7
 
 
 @every_family

@@ -34,7 +34,7 @@ PURPOSE = "Try the families of generative image models with your own hands: smal
 BROKEN = "Something went wrong on the server; its log says what."
 #: How many events of a queue run at once: those that compute for a second or so, those that compute for many, those that ask
 #: the Hub, and those that keep a large network busy for minutes. None waits for another lane; see also device.turn.
-LANES = {"cpu": 6, "heavy": 3, "network": 4, "large": 1}
+LANES = {"cpu": 6, "heavy": 2, "network": 4, "large": 1}
 AT_ONCE = 2  # direct calls that compute at the same time; more wait, by the order in which they came
 HUB_MODEL = "page.hub_model"
 MAX_UPLOAD = 14_000_000  # characters of base64: 10 MB
