@@ -309,7 +309,7 @@ def _likelihood_table(reports: dict[str, Report]) -> list[str]:
     ]
     for name, report in reports.items():
         f, trainings = report.get("metrics", {}), stages(checkpoint.read_json(name, "training.json"))
-        epochs, seconds = (sum(training[key] for training in trainings) for key in ("epochs", "seconds"))
+        epochs, seconds = sum(training["epochs"] for training in trainings), sum(map(_computing, trainings))
         again = f"{shown(f, 'reconstruction_psnr')}, {shown(f, 'reconstruction_ssim')}"
         clean = f"{shown(f, 'denoising_psnr')} ({shown(f, 'noisy_psnr')})"
         cells = [
@@ -322,6 +322,11 @@ def _likelihood_table(reports: dict[str, Report]) -> list[str]:
         ]
         lines.append(_linked(name, cells))
     return lines
+
+
+def _computing(training: dict[str, Any]) -> float:
+    """Seconds of a training, without those in which other work had its core, where that was counted."""
+    return min(training["seconds"], training.get("cpu_seconds") or training["seconds"])
 
 
 def _referee_table(reports: dict[str, Report]) -> list[str]:
