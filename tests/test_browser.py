@@ -667,6 +667,27 @@ def test_a_link_to_the_last_section_arrives_there(visit: Callable[..., Page], ta
         expect(page.locator(f"[id='section-{last}'] h2")).to_be_in_viewport()
 
 
+@pytest.mark.parametrize(("before", "after"), [((1024, 768), (768, 1024)), ((768, 1024), (1280, 800))])
+def test_what_is_read_stays_where_the_window_gets_another_width(
+    visit: Callable[..., Page], before: tuple[int, int], after: tuple[int, int]
+) -> None:
+    """As a tablet that is turned: all sections get other heights, and the address says what it said."""
+    page = visit("/?tab=diffusion&section=solvers")
+    page.set_viewport_size({"width": before[0], "height": before[1]})
+    page.goto(page.url)
+    section(page, "diffusion.solvers", filled=False)
+    heading = page.locator("[id='section-diffusion.solvers'] h2")
+    expect(heading).to_be_in_viewport()
+    page.wait_for_timeout(500)
+    page.mouse.wheel(0, 60)
+    page.wait_for_timeout(500)
+    page.set_viewport_size({"width": after[0], "height": after[1]})
+    page.wait_for_timeout(700)
+    top = page.evaluate("document.getElementById('section-diffusion.solvers').getBoundingClientRect().top")
+    assert -200 < top < 160
+    assert asked(page) == {"tab": "diffusion", "section": "solvers"}
+
+
 def test_back_leads_to_what_was_changed_just_before(visit: Callable[..., Page]) -> None:
     """The address follows a slider only once it rests; who leaves before that has it all the same."""
     page = visit("/?tab=vae&section=generate")
@@ -808,7 +829,7 @@ def test_a_state_that_cannot_be_leaves_the_section_at_its_default_with_a_reason(
         ("?tab=vae&section=unicorn", "VAE has no section “unicorn”; its sections are map, ", "vae"),
         ("?only=unicorn.map", "There is no tab “unicorn”", None),
         ("?only=vae.unicorn", "VAE has no section “unicorn”", "vae"),
-        ("?only=vae", "VAE has no section “”", "vae"),
+        ("?only=vae", "“only” shows one section: vae.map, vae.", "vae"),
         ("?model=unicorn", "There is no model “unicorn” here.", None),
         ("?model=someone/unicorn", "There is no model “someone/unicorn” here; models of the Hub join by", None),
     ],
@@ -1258,6 +1279,7 @@ def test_a_hero_is_drawn_from_words(visit: Callable[..., Page]) -> None:
     sentence.fill("quux zzyzx")
     place.get_by_role("button", name="Draw", exact=True).click()
     expect(place.get_by_role("alert").filter(has_text="none of these words")).to_be_visible()
+    expect(place.locator("gm-words")).to_be_hidden()  # it speaks of the sentence that was drawn
     sentence.fill("a dwarf, café 日本語")
     place.get_by_role("button", name="Draw", exact=True).click()
     expect(status).not_to_have_text("")
@@ -1265,6 +1287,18 @@ def test_a_hero_is_drawn_from_words(visit: Callable[..., Page]) -> None:
     with page.expect_download() as download:
         place.get_by_role("button", name="Download").click()
     assert seen_text(Path(download.value.path()).read_bytes())["prompt"] == "a dwarf, café 日本語"
+
+
+@needs_words
+def test_what_is_refused_says_where_the_drawing_before_it_stopped(visit: Callable[..., Page]) -> None:
+    page = visit("/?tab=diffusion&section=words&num_inference_steps=50")
+    place = section(page, "diffusion.words")
+    place.locator("textarea").fill("quux zzyzx")
+    expect(place.get_by_role("status").filter(has_text=re.compile("^Step"))).to_be_visible()
+    place.get_by_role("button", name="Draw", exact=True).click()
+    expect(place.get_by_role("alert").filter(has_text="none of these words")).to_be_visible()
+    expect(place.get_by_role("status").filter(has_text=re.compile("^Stopped"))).to_be_visible()
+    expect(place.get_by_role("button", name="Stop")).to_be_disabled()
 
 
 def test_the_hub_without_a_network(visit: Callable[..., Page]) -> None:

@@ -41,6 +41,10 @@ def test_it_is_named_and_opened(size: str, visit: Callable[..., Page]):  # noqa:
     )
     if picture := os.environ.get("GENMODELS_SCREENSHOTS"):
         page.screenshot(path=f"{picture}/hub-{size}.png")
+    field.fill(96 * "w")
+    field.press("Enter")
+    expect(page.get_by_role("alert").filter(has_text="wwww")).to_be_visible()
+    assert page.evaluate("document.documentElement.scrollWidth") <= page.viewport_size["width"]
     field.fill(REPO)
     field.press("Enter")
     page.wait_for_url(lambda url: "model=tester%2Fmine" in url)

@@ -184,6 +184,31 @@ def test_a_link_shows_the_same_pixels_in_a_fresh_profile_after_a_restart(
     fresh.close()
 
 
+def test_a_link_to_the_map_marks_no_drawing_where_none_was(visit: Callable[..., Page]) -> None:  # noqa: F811
+    place = section(visit("/?tab=vae&section=map&x=1&y=-1", **CLIPBOARD), "vae.map")
+    address = copied(place)
+    assert "picture" not in parse_qs(urlparse(address).query)
+    page = visit(address[address.index("/?") :])
+    section(page, "vae.map")
+    page.wait_for_timeout(500)
+    assert page.evaluate("document.querySelector('gm-map').where ?? null") is None
+
+
+def test_the_address_of_a_pixel_is_its_own_whatever_the_model(visit: Callable[..., Page]) -> None:  # noqa: F811
+    """What each model begins with is another pixel, which an address doesn't name; the one on show is named after a change."""
+    page = visit("/?tab=pixelcnn&section=expect")
+    place = section(page, "pixelcnn.expect")
+    models = place.get_by_label("Model")
+    models.select_option(label=models.locator("option", has_text="WaveNet").inner_text())
+    page.wait_for_function("document.querySelector('gm-expect').good.model === 'wavenet-mnist'")
+    page.wait_for_function("location.search.includes('wavenet')")
+    pixel = place.get_attribute("data-pixel")
+    page.reload()
+    section(page, "pixelcnn.expect")
+    page.wait_for_function("document.querySelector('gm-expect').good.model === 'wavenet-mnist'")
+    expect(place).to_have_attribute("data-pixel", pixel)
+
+
 def test_a_link_to_the_map_takes_the_drawing_along(visit: Callable[..., Page]) -> None:  # noqa: F811
     """Its place, and the pointer where it stood, which isn't there."""
     page = visit("/?tab=vae&section=map", **CLIPBOARD)

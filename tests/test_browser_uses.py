@@ -15,6 +15,9 @@ from genmodels.real_images import real_images
 def test_a_data_set_is_made_at_a_press(visit: Callable[..., Page]) -> None:  # noqa: F811
     page = visit("/?only=compare.dataset&model=gan-mnist&n=40&seed=3", "desk")
     place = section(page, "compare.dataset", filled=False)
+    sheet = place.locator(".gm-sheet").first
+    assert sheet.evaluate("(canvas) => getComputedStyle(canvas).animationName") == "none", "nothing is on its way"
+    expect(place.locator("gm-grid .gm-save")).to_be_disabled()
     expect(place.get_by_role("button", name="Download gan")).to_be_hidden()
     place.get_by_role("button", name="Make it").click()
     with page.expect_download() as download:

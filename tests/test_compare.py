@@ -368,6 +368,10 @@ def test_everybody_arrives_in_the_order_of_their_own_clocks() -> None:
         shares = [a["share"] for a in answers if a.get("racer") == i]
         assert shares == sorted(shares)
         assert shares[-1] == 1.0
+    shown = [a for a in answers if "racer" in a]
+    for told, so_far in ((a, shown[: k + 1]) for k, a in enumerate(shown)):
+        there = {a["racer"] for a in so_far if a["share"] == 1.0}
+        assert told["progress"] == f"{len(there)} of {len(start) - 1} arrived", "whose pictures are done, placed or not"
     assert answers[-1]["done"] is True
     assert "racers" not in answers[-1].new, "who saw it all is told nothing twice"
 

@@ -128,13 +128,15 @@ def race(state: RaceState) -> Iterator[Answer]:
     table = _starters(state)
     yield {"racers": [dict(row) for row in table], "progress": "On your marks …"}
     starting = [i for i, row in enumerate(table) if "why" not in row]
-    arrived = 0
+    there = arrived = 0
     for i, told in locked_steps(_turns([Racer(table[i]["model"], i, state.label, state.seed) for i in starting])):
         if told.pop("arrived", False):
             arrived += 1
             told["place"] = arrived
+        elif told.get("share") == 1:
+            there += 1
         table[i] |= {key: value for key, value in told.items() if key != "share"}
-        yield {"racer": i, "progress": f"{arrived} of {len(starting)} arrived"} | told
+        yield {"racer": i, "progress": f"{there} of {len(starting)} arrived"} | told
     yield Whole({"progress": f"Done: {arrived} of {len(starting)} arrived", "done": True}, racers=table)
 
 

@@ -109,12 +109,10 @@ class Expected extends Section {
     if (answer.error) return this.refuse(answer, state);
     const shape = answer.picture.shape.slice(1);
     this.seen = { model: state.model, shape, pixels: bytesOf(answer.picture.pixels), bits: bytesOf(answer.bits) };
-    if (this.state.x === undefined || this.state.y === undefined) {
-      const far = [...this.seen.bits].map((tenths) => Math.abs(tenths - WORTH_SEEING));
-      const start = far.indexOf(Math.min(...far));
-      this.starts = { x: start % shape[2], y: Math.floor(start / shape[2]) };
-      Object.assign(this.state, this.starts);
-    }
+    const far = [...this.seen.bits].map((tenths) => Math.abs(tenths - WORTH_SEEING));
+    const start = far.indexOf(Math.min(...far));
+    this.starts = { x: start % shape[2], y: Math.floor(start / shape[2]) }; // of this model: another begins elsewhere
+    if (this.state.x === undefined || this.state.y === undefined) Object.assign(this.state, this.starts);
     this.draw();
     await this.ask();
   }

@@ -134,6 +134,12 @@ class MapSection extends Section {
     else this.go(...answer.mean);
   }
 
+  /** The picture belongs to it once one is on the pad: until then no mark says where it lies. */
+  whole() {
+    const { picture, ...rest } = super.whole();
+    return this.page.shared('picture', this) ? { picture, ...rest } : rest;
+  }
+
   restore(state) {
     this.linkedPicture = this.page.shared('picture', this);
     super.restore(state);

@@ -60,6 +60,12 @@ class Page extends HTMLElement {
     history.scrollRestoration = 'manual'; // the address says where to be: the browser's own memory of it comes too late
     addEventListener('popstate', () => this.fromAddress());
     addEventListener('scroll', () => this.scrolled(), { passive: true });
+    let width = innerWidth;
+    addEventListener('resize', () => {
+      if (width === innerWidth) return; // a phone's bar of addresses comes and goes
+      width = innerWidth;
+      this.tabs[this.current]?.reflow();
+    });
     for (const move of ['wheel', 'touchmove', 'keydown', 'pointerdown'])
       addEventListener(move, (event) => this.tabs[this.current].release(event), { passive: true, capture: true });
   }
@@ -179,6 +185,7 @@ class Page extends HTMLElement {
     const keys = sections.map((one) => one.key.split('.')[1]);
     let error = '';
     if (!tab) error = `There is no tab “${key.slice(0, 40)}”; the tabs are ${this.spec.tabs.map((one) => one.key).join(', ')}.`;
+    else if (name === '') error = `“only” shows one section: ${keys.map((one) => `${tab.key}.${one}`).join(', ')}.`;
     else if (name !== null && !found) error = `${tab.title} has no section “${name.slice(0, 40)}”; its sections are ${keys.join(', ')}.`;
     else if (!key && !home && asked.has('model')) error = noModel(bare(asked.get('model')));
     const section = found ?? (error ? null : (sections.find(made) ?? sections[0])); // a state without a section is that of the first

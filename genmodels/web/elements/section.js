@@ -351,11 +351,17 @@ export class Work extends Section {
   }
 
   stop() {
-    const going = this.running && this.answer && !this.answer.complete;
+    const left = this.left();
     this.running?.abort();
     this.running = null;
     this.halt.disabled = true;
-    if (going) this.progress.textContent = `Stopped. ${this.progress.textContent.replace(/^.*?· /, '')}`;
+    if (left) this.progress.textContent = left;
+  }
+
+  /** What is to be said where the steps on show were the last of their run; "" if none is under way. */
+  left() {
+    const going = this.running && this.answer && !this.answer.complete;
+    return going ? `Stopped. ${this.progress.textContent.replace(/^.*?· /, '')}` : '';
   }
 
   /** Where the answer to a state is computed: what takes seconds doesn't keep others from what doesn't. */
@@ -365,6 +371,7 @@ export class Work extends Section {
   }
 
   async ask() {
+    const left = this.left(); // stays on show if this is refused
     this.running?.abort();
     const mine = (this.running = new AbortController());
     const state = this.question();
@@ -376,7 +383,7 @@ export class Work extends Section {
       if (this.running !== mine) return;
       this.receive(answer, state);
       if (!answer.error) this.progress.textContent = answer.progress ?? (answer.complete ? 'Done' : '');
-      else this.progress.textContent = '';
+      else this.progress.textContent = left;
     }
     if (this.running !== mine) return;
     this.halt.disabled = true;

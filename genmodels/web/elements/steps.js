@@ -57,6 +57,16 @@ export class Steps extends Work {
 export class Asked extends Steps {
   async wake() {}
 
+  layOutControls() {
+    super.layOutControls();
+    this.classList.add('gm-idle'); // nothing is on its way
+  }
+
+  ask() {
+    this.classList.remove('gm-idle');
+    return super.ask();
+  }
+
   change(key, value) {
     this.state[key] = value;
   }
@@ -84,7 +94,8 @@ class Sentence extends Steps {
   /** What it makes of the words stands right below them. */
   layOutViews() {
     super.layOutViews();
-    this.controls.prompt.element.after(this.views.find((view) => view.options.key === 'words'));
+    this.known = this.views.find((view) => view.options.key === 'words');
+    this.controls.prompt.element.after(this.known);
   }
 
   change(key, value, final = true) {
@@ -112,6 +123,7 @@ class Sentence extends Steps {
 
   receive(answer, state) {
     super.receive(answer, state);
+    if (this.known) this.known.style.visibility = answer.error ? 'hidden' : ''; // it is said of other words
     for (const key of this.written) {
       const { element, set } = this.controls[key];
       const typing = element.contains(document.activeElement) && document.activeElement.value !== (this.drawn[key] ?? '');

@@ -416,6 +416,7 @@ class Tab extends HTMLElement {
     const top = (section) => section.getBoundingClientRect().top;
     if (this.held && (top(this.held) > innerHeight || top(this.held) < -line)) this.held = null;
     const now = this.held ?? [...this.sections].reverse().find((section) => top(section) <= line) ?? this.sections[0];
+    this.read = -top(now); // pixels of it that are above the window
     if (this.current === now) return;
     this.current = now;
     this.sections.forEach((section, i) => this.links[i].setAttribute('aria-current', section === now ? 'true' : 'false'));
@@ -467,6 +468,16 @@ class Tab extends HTMLElement {
     this.held = section;
     this.heldSince = performance.now();
     section.scrollIntoView({ block: 'start' });
+  }
+
+  /** The window has another width, and all sections other heights: the one that is read stays, as far down as it was. */
+  reflow() {
+    if (!this.current) return;
+    const { read, current } = this;
+    this.hold(current);
+    this.heldSince = Number.NEGATIVE_INFINITY;
+    const { top, height } = current.getBoundingClientRect();
+    scrollBy({ top: top + Math.min(read, height / 2), behavior: 'instant' });
   }
 
   /** The visitor does something: nothing is moved any more. What is touched is what is read, wherever it lies. */

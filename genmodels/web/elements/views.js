@@ -37,20 +37,22 @@ export class Grid extends View {
     this.canvas = make('canvas', { class: 'gm-sheet', role: 'img', 'aria-label': alt });
     const wide = Math.min(count, columns || columnsFor(count));
     fit(this.canvas, wide * (shape[2] + 2) - 2, Math.ceil(count / wide) * (shape[1] + 2) - 2); // the room that the first answer will take
-    const save = make('button', {
+    this.saves = make('button', {
       type: 'button',
       class: 'gm-icon gm-save',
+      disabled: true,
       title: 'Download as PNG',
       'aria-label': `Download: ${alt}`,
       onclick: () => this.save(),
     });
-    (this.head ??= this.appendChild(make('div', { class: 'gm-view-title' }, make('span')))).append(save);
+    (this.head ??= this.appendChild(make('div', { class: 'gm-view-title' }, make('span')))).append(this.saves);
     this.append(this.canvas);
     if (this.options.take) this.takes = takesOver(this.canvas, alt);
   }
   show(picture) {
     if (!picture) return;
     this.picture = picture;
+    this.saves.disabled = false;
     const sheet = drawSheet(this.canvas, picture, this.options.columns);
     this.takes?.sheet(picture, sheet);
     this.classList.add('gm-filled');
@@ -317,14 +319,15 @@ class Film extends View {
       this.pause();
       this.draw(Number(this.range.value));
     });
-    const save = make('button', {
+    this.saves = make('button', {
       type: 'button',
       class: 'gm-icon gm-save',
+      disabled: true,
       title: 'Download as animated PNG',
       'aria-label': `Download: ${alt}`,
       onclick: () => this.save(),
     });
-    (this.head ??= this.appendChild(make('div', { class: 'gm-view-title' }, make('span')))).append(save);
+    (this.head ??= this.appendChild(make('div', { class: 'gm-view-title' }, make('span')))).append(this.saves);
     this.append(this.canvas, make('div', { class: 'gm-scrub' }, this.button, this.range), this.caption);
     this.pause();
   }
@@ -343,6 +346,7 @@ class Film extends View {
   show(value) {
     if (!value) return;
     this.value = value;
+    this.saves.disabled = false;
     this.bytes = bytesOf(value.frames.pixels);
     this.range.max = value.frames.shape[0] - 1;
     this.classList.add('gm-filled');
