@@ -217,7 +217,7 @@ LAYERS = {"layers": _layers}
 STYLES = {"num_layers": style_mixing.layer_count}
 REBUILT: Mapping[str, Fact] = {"scores": _scores, "histogram": bottleneck.score_histogram}
 REALISM: Mapping[str, Fact] = {"realism": _realism}
-WRITER = {"writer": _writer}
+WRITER = {"writer": _writer, "temperature": sampling.own_temperature}
 GUIDES: Mapping[str, Fact] = {"guides": _guides}
 NOISY: Mapping[str, Fact] = {"noisy": _noisy, "errors": _errors}
 #: The sections that `web/local` computes.

@@ -342,12 +342,12 @@ class WritesRows(Samples, SamplesStepwise, Completes, HasLikelihood, Protocol):
         labels: Tensor | None = None,
         *,
         generators: Sequence[Generator],
-        temperature: float = 1.0,
+        temperature: float | None = None,
         guidance_scale: float | None = None,
     ) -> Iterator[tuple[Tensor, Tensor]]:
         """`complete`, row by row from the top: the images so far, and how unsure each pixel was, in bits `(B, H, W)`.
 
-        guidance_scale: how much of the class is heeded, 1 as learnt; None: the model's own.
+        guidance_scale: how much of the class is heeded, 1 as learnt. None: of it and of the temperature, the model's own.
         """
 
     def log_probabilities(self, x: Tensor, labels: Tensor | None = None) -> Tensor:
@@ -367,7 +367,7 @@ class WritesRows(Samples, SamplesStepwise, Completes, HasLikelihood, Protocol):
         labels: Tensor,
         *,
         generators: Sequence[Generator],
-        temperature: float = 1.0,
+        temperature: float | None = None,
         guidance_scale: float | None = None,
     ) -> Iterator[Tensor]:
         """`sample` without remembering anything: the images after each pass of the whole network, the last ones equal."""

@@ -317,6 +317,22 @@ def test_a_model_guides_by_its_own_scale_and_nothing_where_no_class_is_told(fami
 
 
 @every_family
+def test_a_model_has_a_temperature_of_its_own(family):
+    own, plain, labels = wild(family, temperature=0.5), wild(family), torch.arange(3)
+
+    def draw_of(model, **knobs):
+        return model.sample(labels, generators=seeded(range(3)), **knobs)
+
+    assert torch.equal(draw_of(own), draw_of(plain, temperature=0.5))
+    assert not torch.equal(draw_of(own), draw_of(plain))
+    assert torch.equal(draw_of(own, temperature=1.0), draw_of(plain))
+    x = draw_of(plain)
+    assert torch.equal(own.log_likelihood(x, labels), plain.log_likelihood(x, labels)), "which is of what was learnt"
+    with pytest.raises(ValueError, match=r"^key 'temperature' must be from 0 to 2, not 3"):
+        wild(family, temperature=3.0)
+
+
+@every_family
 def test_rows_appear_one_by_one(family):
     model, labels = wild(family), torch.tensor([0, 1])
     frames = list(model.sample_steps(labels, generators=seeded([0, 1])))

@@ -31,6 +31,7 @@ from genmodels.models.base import (
     Model,
     ModelConfig,
     ModuleList,
+    check_temperature,
     refuse_other_than_images,
     start_at_zero,
 )
@@ -108,6 +109,10 @@ class AutoregressiveConfig(ModelConfig):
     width: int = 64
     label_dropout: float = 0.1  # how often training hides the class, so that "no class" (-1) works too
     guidance_scale: float = 1.0  # of sampling, where it isn't told
+    temperature: float = 1.0  # likewise: below 1, likely levels are likelier than they were learnt to be
+
+    def __post_init__(self) -> None:
+        check_temperature(self.temperature)
 
 
 def check_dilations(dilations: Sequence[int]) -> None:
@@ -225,13 +230,13 @@ class Autoregressive(Model, ABC):
         labels: Tensor,
         *,
         generators: Sequence[Generator],
-        temperature: float = 1.0,
+        temperature: float | None = None,
         guidance_scale: float | None = None,
     ) -> Tensor:
         """New images; a temperature below 1 makes likely levels likelier. The smallest, 0, always takes the likeliest.
 
-        guidance_scale: 0 ignores the class, 1 samples what was learnt, more makes the class clearer; None: the model's own. All but
-        0 and 1 ask the network twice, which takes up to twice the time; -1 of the labels, no class, is never guided.
+        guidance_scale: 0 ignores the class, 1 samples what was learnt, more makes the class clearer. All but 0 and 1 ask the network
+        twice, which takes up to twice the time; -1 of the labels, no class, is never guided. None: of both, the model's own.
         """
         *_, images = self.sample_steps(
             labels, generators=generators, temperature=temperature, guidance_scale=guidance_scale
@@ -243,7 +248,7 @@ class Autoregressive(Model, ABC):
         labels: Tensor,
         *,
         generators: Sequence[Generator],
-        temperature: float = 1.0,
+        temperature: float | None = None,
         guidance_scale: float | None = None,
     ) -> Iterator[Tensor]:
         """`sample`, one frame per row; what is not written yet is grey (0)."""
@@ -259,7 +264,7 @@ class Autoregressive(Model, ABC):
         labels: Tensor | None = None,
         *,
         generators: Sequence[Generator],
-        temperature: float = 1.0,
+        temperature: float | None = None,
         guidance_scale: float | None = None,
     ) -> Tensor:
         """x with the pixels where `mask` `(B, 1, H, W)` is False written anew, each given those before it in raster order:
@@ -278,7 +283,7 @@ class Autoregressive(Model, ABC):
         labels: Tensor | None = None,
         *,
         generators: Sequence[Generator],
-        temperature: float = 1.0,
+        temperature: float | None = None,
         guidance_scale: float | None = None,
     ) -> Iterator[tuple[Tensor, Tensor]]:
         """`complete`, row by row: (images, entropies) so far.
@@ -291,7 +296,7 @@ class Autoregressive(Model, ABC):
             raise ValueError(f"The mask must be {shape} and bool, not {tuple(given.shape)} and {given.dtype}.")
         labels = self._labels(labels, x.shape[0], x.device)
         uniforms = self._uniforms(generators, x.device)
-        odds = Odds(temperature, self._guidance(labels, guidance_scale))
+        odds = self._odds(labels, temperature, guidance_scale)
         writer = self.writer(torch.where(given, self._levels(x), 0), labels, odds)
         entropies = x.new_zeros(shape).squeeze(1)
         shown = given.clone()
@@ -320,7 +325,7 @@ class Autoregressive(Model, ABC):
         labels: Tensor,
         *,
         generators: Sequence[Generator],
-        temperature: float = 1.0,
+        temperature: float | None = None,
         guidance_scale: float | None = None,
     ) -> Iterator[Tensor]:
         """`sample` by one pass of the whole network per level, a frame after each: what the cache saves, and its reference.
@@ -330,16 +335,17 @@ class Autoregressive(Model, ABC):
         exact, levels = _in_float64(self), self._levels(self._blank(labels)[0])
         given, uniforms = self._labels(labels, len(labels), labels.device), self._uniforms(generators, labels.device)
         channels, height, width = self.image_shape
-        odds = Odds(temperature, self._guidance(given, guidance_scale))
+        odds = self._odds(given, temperature, guidance_scale)
         for row, column, c in itertools.product(range(height), range(width), range(channels)):
             logits = exact._logits(*odds.asked(levels, given, self.config.num_classes))[c][:, row, column]
             levels[:, c, row, column] = draw(odds.of(logits), uniforms[:, c, row, column])
             yield self._images(levels)
 
-    def _guidance(self, labels: Tensor, scale: float | None) -> float:
-        """With which strength pictures of these labels are guided; 1 where no class is told: there is nothing to go by."""
+    def _odds(self, labels: Tensor, temperature: float | None, scale: float | None) -> "Odds":
+        """By which pictures of these labels are drawn: guided with strength 1 where no class is told, as there is nothing to go by."""
+        temperature = self.config.temperature if temperature is None else temperature
         scale = self.config.guidance_scale if scale is None else scale
-        return scale if bool((labels < self.config.num_classes).any()) else 1.0
+        return Odds(temperature, scale if bool((labels < self.config.num_classes).any()) else 1.0)
 
     def _uniforms(self, generators: Sequence[Generator], device: torch.device) -> Tensor:
         """A uniform number from [0, 1) for every level that may be drawn `(B, C, H, W)`, float64."""

@@ -125,6 +125,13 @@ TEMPERATURE = Knob("The temperature", 0, 2)
 GUIDANCE = Knob("The guidance scale", 0, 20)
 
 
+def check_temperature(value: float) -> None:
+    """Raises ValueError for a config's that is out of range."""
+    if not TEMPERATURE.low <= value <= TEMPERATURE.high:
+        limits = f"from {TEMPERATURE.low:g} to {TEMPERATURE.high:g}"
+        raise ValueError(f"key 'temperature' must be {limits}, not {value!r}")
+
+
 @dataclass(frozen=True)
 class NoiseConfig(ModelConfig):
     """Of families that make samples out of normal noise, whose strength is a knob."""
@@ -132,9 +139,7 @@ class NoiseConfig(ModelConfig):
     temperature: float = 1.0  # what the noise is multiplied by where a sample isn't told; 1 is as learnt
 
     def __post_init__(self) -> None:
-        if not TEMPERATURE.low <= self.temperature <= TEMPERATURE.high:
-            limits = f"from {TEMPERATURE.low:g} to {TEMPERATURE.high:g}"
-            raise ValueError(f"key 'temperature' must be {limits}, not {self.temperature!r}")
+        check_temperature(self.temperature)
 
     def noise(
         self,

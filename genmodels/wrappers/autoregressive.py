@@ -34,6 +34,7 @@ from genmodels.wrappers.core import (
 )
 from genmodels.wrappers.latents import PictureState
 from genmodels.wrappers.pictures import from_pad
+from genmodels.wrappers.sampling import temperature_field
 from genmodels.wrappers.section import Answer, Whole, pictures
 from genmodels.wrappers.state import (
     EACH,
@@ -145,7 +146,7 @@ def _side(which: int) -> tuple[Any, Any, Any]:
 @dataclass(frozen=True)
 class WriteState(State):
     label: str = class_label(EACH)
-    temperature: float = real("Temperature", 1.0, 0, 1.5, info=HOT)
+    temperature: float = temperature_field(info=HOT)
     guidance_scale: float = _guidance_field()
     n: int = state_whole("How many", MAX_WRITTEN, 1, MAX_WRITTEN)
     seed: int = state_seed()
@@ -157,7 +158,7 @@ class FinishState(State):
     hidden: str = hidden("lower half")
     label: str = class_label(NOT_TOLD, EACH)
     n: int = state_whole("How many", 8, 1, MAX_WRITTEN)
-    temperature: float = real("Temperature", 1.0, 0, 1.5, info=HOT, advanced=True)
+    temperature: float = temperature_field(info=HOT, advanced=True)
     guidance_scale: float = _guidance_field(advanced=True)
     seed: int = state_seed()
 

@@ -113,7 +113,7 @@ async function* writeOn({ picture: drawing, seed }, model) {
     hidden: pixelcnn.lowerHalf(model.shape),
     label: 'not told',
     n: MADE,
-    temperature: 1,
+    temperature: model.temperature,
     guidance_scale: 1,
     seed,
   };
