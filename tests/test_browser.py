@@ -995,6 +995,16 @@ def test_a_picture_is_taken_to_the_pad_by_keys(visit: Callable[..., Page], key: 
     expect(page.get_by_role("status").filter(has_text="It is on the pad now.")).to_have_count(1)
 
 
+@pytest.mark.parametrize("key", ["gan.generate", "gan.mix", "gan.walk"])
+def test_a_sheet_a_table_and_a_film_are_kept(visit: Callable[..., Page], key: str) -> None:
+    tab, name = key.split(".")
+    page = visit(f"/?tab={tab}&section={name}")
+    button = section(page, key).locator(".gm-main .gm-save").first
+    with page.expect_download() as download:
+        button.click()
+    assert Path(download.value.path()).read_bytes().startswith(b"\x89PNG")
+
+
 def test_the_pad_is_drawn_on_by_keys(visit: Callable[..., Page]) -> None:
     page = visit("/?tab=autoencoder")
     seen = section(page, "autoencoder.bottleneck").get_by_role("img", name="What it sees", exact=True)

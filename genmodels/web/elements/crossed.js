@@ -42,7 +42,7 @@ class Crossed extends Grid {
       'aria-label',
       `${this.options.title}: ${rows} rows and ${columns} columns, each cell a mixture of the pictures at its row's and its column's head`,
     );
-    this.classList.add('gm-filled');
+    this.filled();
   }
 
   /** Where the i-th row or column begins; 0 is the headings'. */

@@ -26,6 +26,11 @@ export class View extends HTMLElement {
   }
   layOut() {}
   show() {}
+  /** Something is on show, which can be kept from now on. */
+  filled() {
+    if (this.saves) this.saves.disabled = false;
+    this.classList.add('gm-filled');
+  }
   /** What a download of this view is signed with; the section sets it. */
   info = () => ({});
 }
@@ -52,10 +57,9 @@ export class Grid extends View {
   show(picture) {
     if (!picture) return;
     this.picture = picture;
-    this.saves.disabled = false;
     const sheet = drawSheet(this.canvas, picture, this.options.columns);
     this.takes?.sheet(picture, sheet);
-    this.classList.add('gm-filled');
+    this.filled();
   }
   save() {
     if (!this.picture) return;
@@ -346,10 +350,9 @@ class Film extends View {
   show(value) {
     if (!value) return;
     this.value = value;
-    this.saves.disabled = false;
     this.bytes = bytesOf(value.frames.pixels);
     this.range.max = value.frames.shape[0] - 1;
-    this.classList.add('gm-filled');
+    this.filled();
     const again = this.options.loops && this.shown; // a loop that is changed while it runs goes on where it is, and stays paused
     this.shown = true;
     this.draw(Math.min(again ? Number(this.range.value) : (value.start ?? 0), value.frames.shape[0] - 1));
