@@ -29,9 +29,8 @@ from genmodels.models.base import (
     TEMPERATURE,
     Knob,
     Model,
-    ModelConfig,
     ModuleList,
-    check_temperature,
+    TemperatureConfig,
     refuse_other_than_images,
     start_at_zero,
 )
@@ -103,16 +102,12 @@ class Head(nn.Module):
 
 
 @dataclass(frozen=True)
-class AutoregressiveConfig(ModelConfig):
+class AutoregressiveConfig(TemperatureConfig):
     grey_levels: int = 256
     embedding_dim: int = 16
     width: int = 64
     label_dropout: float = 0.1  # how often training hides the class, so that "no class" (-1) works too
     guidance_scale: float = 1.0  # of sampling, where it isn't told
-    temperature: float = 1.0  # likewise: below 1, likely levels are likelier than they were learnt to be
-
-    def __post_init__(self) -> None:
-        check_temperature(self.temperature)
 
 
 def check_dilations(dilations: Sequence[int]) -> None:

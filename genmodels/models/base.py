@@ -125,21 +125,21 @@ TEMPERATURE = Knob("The temperature", 0, 2)
 GUIDANCE = Knob("The guidance scale", 0, 20)
 
 
-def check_temperature(value: float) -> None:
-    """Raises ValueError for a config's that is out of range."""
-    if not TEMPERATURE.low <= value <= TEMPERATURE.high:
-        limits = f"from {TEMPERATURE.low:g} to {TEMPERATURE.high:g}"
-        raise ValueError(f"key 'temperature' must be {limits}, not {value!r}")
+@dataclass(frozen=True)
+class TemperatureConfig(ModelConfig):
+    """Of families whose samples can be more typical, and less varied, than was learnt."""
+
+    temperature: float = 1.0  # where a sample isn't told; 1 is as learnt
+
+    def __post_init__(self) -> None:
+        if not TEMPERATURE.low <= self.temperature <= TEMPERATURE.high:
+            limits = f"from {TEMPERATURE.low:g} to {TEMPERATURE.high:g}"
+            raise ValueError(f"key 'temperature' must be {limits}, not {self.temperature!r}")
 
 
 @dataclass(frozen=True)
-class NoiseConfig(ModelConfig):
-    """Of families that make samples out of normal noise, whose strength is a knob."""
-
-    temperature: float = 1.0  # what the noise is multiplied by where a sample isn't told; 1 is as learnt
-
-    def __post_init__(self) -> None:
-        check_temperature(self.temperature)
+class NoiseConfig(TemperatureConfig):
+    """Of families that make samples out of normal noise, which the temperature is multiplied with."""
 
     def noise(
         self,

@@ -7,8 +7,7 @@ from typing import Any
 from PIL import Image
 
 from genmodels import operations
-from genmodels.models.autoregressive import AutoregressiveConfig
-from genmodels.models.base import NoiseConfig
+from genmodels.models.base import TemperatureConfig
 from genmodels.protocols import AnyModel, Samples
 from genmodels.wrappers.core import (
     MAX_IMAGES,
@@ -56,7 +55,7 @@ def sample(name: str, n: int = 16, seed: int = 0, label: int | str | None = None
 def own_temperature(name: str) -> float:
     """At what temperature a model samples where it isn't told."""
     config = config_of(name)
-    return config.temperature if isinstance(config, (NoiseConfig, AutoregressiveConfig)) else 1.0
+    return config.temperature if isinstance(config, TemperatureConfig) else 1.0
 
 
 def temperature_field(high: float = 1.5, **more: Any) -> Any:
