@@ -320,7 +320,7 @@ class GAN(Model):
 
     recipe = TrainConfig(
         steps=40_000,
-        warmup=0.05,  # steps that are large at once turn everything black, for good
+        warmup=0.2,  # with .05, steps were large too soon in a run of a minute: one in ten turned everything black, for good
         batch_size=32,  # on a CPU an image costs the same in any batch, and many small steps learn more
         learning_rate=1e-3,  # twice that, with weaker penalties, collapsed to one class
         final_learning_rate=1e-4,
