@@ -51,7 +51,8 @@ class Graph(NamedTuple):
 
     inputs: of images `(B, C, H, W)` in [-1, 1], labels `(B,)` int64 (-1: no class; left out where the model has none, tokens
     `(B, L)` where it reads captions), codes, noise, styles as in the protocols, weights
-    of the classes `(B, num_classes + 1)`, the last one of "no class", t `(B,)` from 0 to 999, truncation_psi `()`.
+    of the classes `(B, num_classes + 1)`, the last one of "no class", t `(B,)` from 0 to 999, truncation_psi
+    and guidance_scale `()`.
     """
 
     name: str
@@ -97,8 +98,8 @@ GRAPHS = {
             lambda m, x, u, y=None: m.encode(x, y, noise=u, dtype=torch.float32),
         ),
         Graph(
-            "decode_layers", protocols.ShowsLayers, ("codes", "labels"), ("frames",),
-            lambda m, *x: torch.stack(list(m.decode_steps(*x)), 1),
+            "decode_layers", protocols.ShowsLayers, ("codes", "guidance_scale", "labels"), ("frames",),
+            lambda m, z, scale, y=None: torch.stack(list(m.decode_steps(z, y, guidance_scale=scale)), 1),
         ),
         Graph(
             "posterior", protocols.HasPosterior, ("images", "labels"), ("mean", "log_std"), lambda m, *x: m.posterior(*x)
@@ -195,6 +196,8 @@ def _example(model: Any, name: str, images: Tensor) -> Tensor:
         return torch.linspace(0, 999, len(images)).round()
     if name == "truncation_psi":
         return torch.tensor(0.7)
+    if name == "guidance_scale":
+        return torch.tensor(1.5)
     if name == "styles":
         return cast(Tensor, model.styles(_example(model, "codes", images)).contiguous())
     if name == "codes" and not isinstance(model, protocols.SamplesCodes):

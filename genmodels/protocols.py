@@ -274,8 +274,10 @@ class ShowsLayers(Reconstructs, Samples, SamplesStepwise, Protocol):
     ) -> Iterator[Tensor]:
         """Frames `(B, C, H, W)` in [-1, 1]: `x`, then what it is after each layer of `encode`; the last one is the code / 3."""
 
-    def decode_steps(self, z: Tensor, labels: Tensor | None = None) -> Iterator[Tensor]:
-        """The same frames backwards, from a code on; the last one is `decode(z)`."""
+    def decode_steps(
+        self, z: Tensor, labels: Tensor | None = None, *, guidance_scale: float | Tensor = 1.0
+    ) -> Iterator[Tensor]:
+        """The same frames backwards, from a code on; the last one is `decode(z)`. Guidance, see `sample`, leads elsewhere."""
 
 
 @runtime_checkable

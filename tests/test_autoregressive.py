@@ -312,7 +312,7 @@ def test_a_model_guides_by_its_own_scale_and_nothing_where_no_class_is_told(fami
     assert torch.equal(draw_of(plain, labels, guidance_scale=0.0), draw_of(plain, none))
     x = draw_of(plain, labels)
     assert torch.equal(own.log_likelihood(x, labels), plain.log_likelihood(x, labels))
-    with pytest.raises(ValueError, match=r"^guidance_scale must be from 0 to 20, not -1"):
+    with pytest.raises(ValueError, match=r"^key .guidance_scale. must be from 0 to 20, not -1"):
         wild(family, guidance_scale=-1.0)
 
 

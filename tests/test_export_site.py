@@ -52,6 +52,8 @@ ASKED: dict[str, dict[str, Any]] = {
     "vae.where": {"picture": "#3"},
     "vae.knobs": {"values": [1, -2, 0.5], "swept": 2},
     "vae.walk": {"first_label": "1", "last_label": "8"},
+    "flow.generate": {"guidance_scale": 1.5},
+    "flow.layers": {"guidance_scale": 2},
     "gan.critic": {"picture": "#-2"},
     "autoencoder.bottleneck": {"sigma": 0.4, "hidden": "lower half"},
     "pixelcnn.expect": {"x": 13, "y": 9},

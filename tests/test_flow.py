@@ -9,7 +9,7 @@ from helpers import batch, build, tiny_images
 
 from genmodels.data import to_uint8
 from genmodels.models.base import draw_normal, seeded
-from genmodels.models.flow import BOUND, Flow, FlowConfig, NonFiniteJacobian, inverse_spline, spline
+from genmodels.models.flow import BOUND, Flow, FlowConfig, NonFiniteJacobian, asked, guided, inverse_spline, spline
 from genmodels.training.loop import train
 
 LAYERS = list(Flow(FlowConfig.tiny()).layers)
@@ -32,9 +32,9 @@ def tiny(**changes: object) -> Flow:
     return build("flow", **changes)
 
 
-def wild(channels: int) -> Flow:
+def wild(channels: int, **changes: object) -> Flow:
     """A model far from where training starts, with a Jacobian far from the identity."""
-    model = tiny(image_shape=(channels, 8, 8))
+    model = tiny(image_shape=(channels, 8, 8), **changes)
     torch.manual_seed(0)
     for parameter in model.parameters():
         parameter += 0.2 * torch.randn_like(parameter)
@@ -309,6 +309,76 @@ def test_the_models_own_temperature_is_that_of_samples_alone():
 def test_a_temperature_out_of_range_is_refused(value):
     with pytest.raises(ValueError, match="key 'temperature' must be from 0 to 2"):
         Flow.Config(temperature=value)
+
+
+# -- guidance ----------------------------------------------------------------------------------------------------------
+
+
+def test_guidance_bends_curves_on_from_those_without_a_class():
+    told, untold = torch.tensor([1.0, -2.0]), torch.tensor([0.5, 1.0])
+    assert torch.equal(guided([told, untold], 2.0), torch.tensor([1.5, -5.0]))
+    assert torch.equal(guided([told, untold], 0.5), torch.tensor([0.75, -0.5]))
+    assert torch.equal(guided([told], 1.0), told)
+    labels = torch.tensor([0, 1])
+    assert [one.tolist() for one in asked(labels, 3, 2.0)] == [[0, 1], [3, 3]]
+    assert [one.tolist() for one in asked(labels, 3, 1.0)] == [[0, 1]]
+    assert [one.tolist() for one in asked(labels, 3, 0.0)] == [[3, 3]]
+    assert len(asked(labels, 3, torch.tensor(1.0))) == 2  # of a graph's input nobody knows what it will be
+
+
+@pytest.mark.parametrize("layer", ["coarse0", "scale1_below"])
+def test_a_layer_is_undone_by_its_guided_curves(layer):
+    """Far enough from what was learnt that the next layers could not hide it, and as `inverse_spline` has it."""
+    model = wild(1)
+    coupling, labels = model.layers[layer], torch.tensor([0, 1])
+    z = draw_normal(model.image_shape, seeded([4, 5]), labels.device)
+    plain, made, none = (coupling.from_noise(z, labels, scale)[coupling.lattice] for scale in (1.0, 2.0, 0.0))
+    assert not torch.allclose(made, plain, atol=1e-3)
+    assert torch.allclose(coupling.from_noise(z, labels, torch.tensor(1.0))[coupling.lattice], plain, atol=1e-5)
+    assert torch.equal(none, coupling.from_noise(z, torch.full_like(labels, 3))[coupling.lattice])
+    if layer == "coarse0":
+        fields = z[coupling.lattice].flatten(1)
+        told, untold = (coupling._curves(fields, one) for one in (labels, torch.full_like(labels, 3)))
+        wanted = inverse_spline(fields[:, coupling.moving], 2 * told - untold)
+        assert torch.allclose(made.flatten(1)[:, coupling.moving], wanted, atol=1e-5)
+
+
+def test_samples_are_guided_but_for_the_finest_scale(monkeypatch):
+    model, labels = wild(1), torch.tensor([0, 1])
+    scales = {}
+    for name, layer in model.layers.items():
+        undo = layer.from_noise
+        monkeypatch.setattr(
+            layer, "from_noise", lambda z, y, s, name=name, undo=undo: (scales.update({name: s}), undo(z, y, s))[1]
+        )
+    image = model.sample(labels, generators=seeded([4, 5]), guidance_scale=2.0)
+    assert scales == {name: 1.0 if name.startswith("scale0") else 2.0 for name in LAYERS}
+    *_, last = model.sample_steps(labels, generators=seeded([4, 5]), guidance_scale=2.0)
+    assert torch.equal(last, image)
+    assert not torch.allclose(image, model.sample(labels, generators=seeded([4, 5])), atol=1e-3)
+    model.sample(torch.tensor([-1, -1]), generators=seeded([4, 5]), guidance_scale=2.0)
+    assert set(scales.values()) == {1.0}  # there is no class to go by, and no need to ask twice
+
+
+def test_the_models_own_guidance_is_that_of_samples_alone():
+    own, plain = wild(1, guidance_scale=2.0), wild(1)
+    labels, z = torch.tensor([0, 1]), draw_normal(plain.image_shape, seeded([4, 5]), torch.device("cpu"))
+    assert torch.equal(
+        own.sample(labels, generators=seeded([4, 5])),
+        plain.sample(labels, generators=seeded([4, 5]), guidance_scale=2.0),
+    )
+    assert torch.equal(
+        own.sample(labels, generators=seeded([4, 5]), guidance_scale=1.0),
+        plain.sample(labels, generators=seeded([4, 5])),
+    )
+    assert torch.equal(own.decode(z, labels), plain.decode(z, labels))
+    assert torch.equal(list(own.decode_steps(z, labels))[-1], plain.decode(z, labels))
+
+
+@pytest.mark.parametrize("value", [-0.1, 20.1])
+def test_a_guidance_out_of_range_is_refused(value):
+    with pytest.raises(ValueError, match="key 'guidance_scale' must be from 0 to 20"):
+        Flow.Config(guidance_scale=value)
 
 
 # -- likelihoods -------------------------------------------------------------------------------------------------------

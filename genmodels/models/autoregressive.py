@@ -27,10 +27,10 @@ from torch import Generator, Tensor, nn
 from genmodels.models.base import (
     GUIDANCE,
     TEMPERATURE,
+    GuidanceConfig,
     Knob,
     Model,
     ModuleList,
-    TemperatureConfig,
     refuse_other_than_images,
     start_at_zero,
 )
@@ -102,12 +102,11 @@ class Head(nn.Module):
 
 
 @dataclass(frozen=True)
-class AutoregressiveConfig(TemperatureConfig):
+class AutoregressiveConfig(GuidanceConfig):
     grey_levels: int = 256
     embedding_dim: int = 16
     width: int = 64
     label_dropout: float = 0.1  # how often training hides the class, so that "no class" (-1) works too
-    guidance_scale: float = 1.0  # of sampling, where it isn't told
 
 
 def check_dilations(dilations: Sequence[int]) -> None:
@@ -128,10 +127,6 @@ class Autoregressive(Model, ABC):
         super().__init__(config)
         if config.grey_levels < 2:
             raise ValueError(f"grey_levels must be at least 2, not {config.grey_levels}")
-        if not GUIDANCE.low <= config.guidance_scale <= GUIDANCE.high:
-            raise ValueError(
-                f"guidance_scale must be from {GUIDANCE.low:g} to {GUIDANCE.high:g}, not {config.guidance_scale}"
-            )
         self.embedding = Embedding(self.image_shape[0], config.grey_levels, config.embedding_dim)
 
     def _make_heads(self) -> ModuleList[Head]:

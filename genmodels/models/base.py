@@ -138,6 +138,19 @@ class TemperatureConfig(ModelConfig):
 
 
 @dataclass(frozen=True)
+class GuidanceConfig(TemperatureConfig):
+    """Of families whose samples can heed the class more than was learnt, too."""
+
+    guidance_scale: float = 1.0  # where a sample isn't told; 1 is as learnt
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not GUIDANCE.low <= self.guidance_scale <= GUIDANCE.high:
+            limits = f"from {GUIDANCE.low:g} to {GUIDANCE.high:g}"
+            raise ValueError(f"key 'guidance_scale' must be {limits}, not {self.guidance_scale!r}")
+
+
+@dataclass(frozen=True)
 class NoiseConfig(TemperatureConfig):
     """Of families that make samples out of normal noise, which the temperature is multiplied with."""
 

@@ -20,10 +20,14 @@ unlikely are sorted out, though no faulty one was ever seen (Rudolph et al. 2021
 As an option (`noise_std`), pictures are learnt with a little normal noise on them, which leaves nothing to hair-thin curves; a sample
 is then cleaned by one step along the gradient of log p(y), which flows know exactly. Likelihoods stay those of noisy pictures.
 
+A class can be heeded more than was learnt, as diffusion does it ("guidance"): the curves of a sample are bent further in the
+direction in which the class bends them, curves_none + guidance_scale (curves_class - curves_none).
+
 Papers: Dinh et al. 2017 (RealNVP, arXiv 1605.08803); activation normalisation: Kingma & Dhariwal 2018 (Glow, arXiv
 1807.03039); spline couplings: Durkan et al. 2019 (arXiv 1906.04032); variational dequantisation: Ho et al. 2019 (Flow++,
 arXiv 1902.00275); its bound tightened by importance sampling: Burda et al. 2016 (arXiv 1509.00519); pixels from coarse to
-fine: Reed et al. 2017 (arXiv 1703.03664); noise and the step that removes it: Zhai et al. 2024 (TarFlow, arXiv 2412.06329).
+fine: Reed et al. 2017 (arXiv 1703.03664); noise and the step that removes it: Zhai et al. 2024 (TarFlow, arXiv 2412.06329),
+as is guidance, after Ho & Salimans 2022 (arXiv 2207.12598).
 """
 
 # A long file: the curves, the couplings made of them and the ways there and back are one idea, read from top to bottom.
@@ -44,7 +48,9 @@ from torch import Generator, Tensor, nn
 from typing_extensions import Self
 
 from genmodels.models.base import (
+    GUIDANCE,
     TEMPERATURE,
+    GuidanceConfig,
     Knob,
     Model,
     ModuleDict,
@@ -190,6 +196,22 @@ def per_pixel(conv: nn.Conv2d, h: Tensor) -> Tensor:
     return F.linear(h, conv.weight.flatten(1), conv.bias)
 
 
+def asked(labels: Tensor, none: int, scale: float | Tensor) -> list[Tensor]:
+    """The labels for which `guided` needs the curves: the classes and `none`, but at 1 and 0, where one of them is all that counts."""
+    nothing = torch.full_like(labels, none)
+    if not isinstance(scale, Tensor) and scale in (0, 1):  # a graph is to hold for any
+        return [labels if scale else nothing]
+    return [labels, nothing]
+
+
+def guided(curves: Sequence[Tensor], scale: float | Tensor) -> Tensor:
+    """Curves bent `scale` times as far as the class bends them, from those of the labels that were `asked`."""
+    if len(curves) == 1:
+        return curves[0]
+    told, untold = curves
+    return untold + scale * (told - untold)
+
+
 def precise(h: Tensor) -> Tensor:
     """At least in float32, which the curves need; float64 stays what it is."""
     return h if h.dtype == torch.float64 else h.float()
@@ -239,6 +261,7 @@ class Coupling(nn.Module):
     def __init__(self, config: "FlowConfig", scale: int, corner: tuple[int, int]) -> None:
         super().__init__()
         channels = config.image_shape[0]
+        self.none = config.num_classes  # the label of "no class"
         self.lattice = lattice(corner, scale + 1)
         self.others = [lattice(other, scale + 1) for other in ((0, 0), *CORNERS.values()) if other != corner]
         self.features = Features(3 * channels, config.widths[scale], config.blocks[scale], config.num_classes)
@@ -256,11 +279,12 @@ class Coupling(nn.Module):
         values, log_slopes = (torch.stack(parts, 1) for parts in zip(*bent, strict=True))
         return replaced(y, self.lattice, values), log_slopes.flatten(1).sum(1)
 
-    def from_noise(self, z: Tensor, labels: Tensor) -> Tensor:
-        h = self._features(z, labels)
+    def from_noise(self, z: Tensor, labels: Tensor, guidance_scale: float | Tensor = 1.0) -> Tensor:
+        features = [self._features(z, label) for label in asked(labels, self.none, guidance_scale)]
         channels: list[Tensor] = []
         for value, head in zip(z[self.lattice].unbind(1), self.heads, strict=True):
-            channels.append(inverse_spline(value, head(h, channels)))
+            curves = guided([head(h, channels) for h in features], guidance_scale)
+            channels.append(inverse_spline(value, curves))
         return replaced(z, self.lattice, torch.stack(channels, 1))
 
 
@@ -269,6 +293,7 @@ class CoarseCoupling(nn.Module):
 
     def __init__(self, config: "FlowConfig", colour: int) -> None:
         super().__init__()
+        self.none = config.num_classes
         self.lattice = lattice((0, 0), config.scales)
         channels, height, width = (config.image_shape[0], *(side >> config.scales for side in config.image_shape[1:]))
         board = [sum(place) % 2 for place in itertools.product(range(channels), range(height), range(width))]
@@ -296,9 +321,10 @@ class CoarseCoupling(nn.Module):
         values, log_slopes = spline(fields[:, self.moving], self._curves(fields, labels))
         return self._replaced(y, fields, values), log_slopes.sum(1)
 
-    def from_noise(self, z: Tensor, labels: Tensor) -> Tensor:
+    def from_noise(self, z: Tensor, labels: Tensor, guidance_scale: float | Tensor = 1.0) -> Tensor:
         fields = z[self.lattice].flatten(1)
-        return self._replaced(z, fields, inverse_spline(fields[:, self.moving], self._curves(fields, labels)))
+        each = [self._curves(fields, label) for label in asked(labels, self.none, guidance_scale)]
+        return self._replaced(z, fields, inverse_spline(fields[:, self.moving], guided(each, guidance_scale)))
 
 
 Lattice = tuple[EllipsisType, slice, slice]
@@ -351,7 +377,7 @@ def log_bump(logit: Tensor) -> Tensor:
 
 
 @dataclass(frozen=True)
-class FlowConfig(NoiseConfig):
+class FlowConfig(GuidanceConfig, NoiseConfig):
     grey_levels: int = 256
     scales: int = 2  # how often the picture is halved before the coarse couplings take it on as a whole
     widths: tuple[int, ...] = (48, 80)  # channels of the couplings' networks, from the finest scale on
@@ -380,7 +406,7 @@ class Flow(Model):
     Config = FlowConfig
     config: FlowConfig
     likelihood_is_bound = True  # of the 8-bit image; the density of the dequantised one is exact
-    knobs: ClassVar[dict[str, Knob]] = {"temperature": TEMPERATURE}
+    knobs: ClassVar[dict[str, Knob]] = {"temperature": TEMPERATURE, "guidance_scale": GUIDANCE}
     #: Of all flows the one that computed in another precision last, its state, and its copy; see _in.
     _precise: "ClassVar[tuple[weakref.ref[Flow], object, Flow] | None]" = None
 
@@ -531,31 +557,53 @@ class Flow(Model):
         *_, state = model._states_back(z, self._labels(labels, z.shape[0], z.device))
         return model._to_image(state)
 
-    def decode_steps(self, z: Tensor, labels: Tensor | None = None) -> Iterator[Tensor]:
-        """The frames of `encode_steps` backwards: noise, then one frame per layer undone; the last one is `decode(z)`."""
-        yield from self._in(z.dtype)._frames_back(z, self._labels(labels, z.shape[0], z.device))
+    def decode_steps(
+        self, z: Tensor, labels: Tensor | None = None, *, guidance_scale: float | Tensor = 1.0
+    ) -> Iterator[Tensor]:
+        """The frames of `encode_steps` backwards: noise, then one frame per layer undone; the last one is `decode(z)`, where no
+        guidance leads elsewhere."""
+        labels = self._labels(labels, z.shape[0], z.device)
+        yield from self._in(z.dtype)._frames_back(z, labels, guidance_scale)
 
-    def sample(self, labels: Tensor, *, generators: Sequence[Generator], temperature: float | None = None) -> Tensor:
-        """Images from noise z ~ N(0, temperature^2); below 1 they are more typical and less varied. None: the config's."""
-        noise, labels = self._start(labels, generators, temperature)
-        *_, state = self._states_back(noise, labels)
+    def sample(
+        self,
+        labels: Tensor,
+        *,
+        generators: Sequence[Generator],
+        temperature: float | None = None,
+        guidance_scale: float | None = None,
+    ) -> Tensor:
+        """Images from noise z ~ N(0, temperature^2); below 1 they are more typical and less varied. None: the config's.
+
+        guidance_scale: 0 ignores the class, 1 samples what was learnt, more makes the class clearer. Where it is neither 0 nor 1,
+        all scales but the finest, whose pixels are nearly sure from those around them, ask their networks twice.
+        """
+        noise, labels, scale = self._start(labels, generators, temperature, guidance_scale)
+        *_, state = self._states_back(noise, labels, scale)
         return self._to_image(self._denoised(state, labels))
 
     def sample_steps(
-        self, labels: Tensor, *, generators: Sequence[Generator], temperature: float | None = None
+        self,
+        labels: Tensor,
+        *,
+        generators: Sequence[Generator],
+        temperature: float | None = None,
+        guidance_scale: float | None = None,
     ) -> Iterator[Tensor]:
         """`sample`, one frame per layer as in `decode_steps`, and of a model of noisy pictures one more: without the noise."""
-        noise, labels = self._start(labels, generators, temperature)
-        state = yield from self._frames_back(noise, labels)
+        noise, labels, scale = self._start(labels, generators, temperature, guidance_scale)
+        state = yield from self._frames_back(noise, labels, scale)
         if self.config.noise_std:
             yield self._to_image(self._denoised(state, labels))
 
     def _start(
-        self, labels: Tensor, generators: Sequence[Generator], temperature: float | None
-    ) -> tuple[Tensor, Tensor]:
-        """Noise, and labels as the layers take them."""
+        self, labels: Tensor, generators: Sequence[Generator], temperature: float | None, scale: float | None
+    ) -> tuple[Tensor, Tensor, float]:
+        """Noise, labels as the layers take them, and the guidance: 1 where no class is told, as there is nothing to go by."""
         noise = self.config.noise(self.image_shape, generators, labels.device, temperature)
-        return noise, self._labels(labels, noise.shape[0], noise.device)
+        labels = self._labels(labels, noise.shape[0], noise.device)
+        scale = self.config.guidance_scale if scale is None else scale
+        return noise, labels, scale if bool((labels < self.config.num_classes).any()) else 1.0
 
     def _denoised(self, state: Tensor, labels: Tensor) -> Tensor:
         """What a noisy picture is on average without the noise: y + noise_std^2 * grad log p(y) (Tweedie's formula).
@@ -626,18 +674,20 @@ class Flow(Model):
             state, log_dets[name] = layer.to_noise(state, labels)
         return state, log_dets
 
-    def _frames_back(self, z: Tensor, labels: Tensor) -> collections.abc.Generator[Tensor, None, Tensor]:
+    def _frames_back(
+        self, z: Tensor, labels: Tensor, guidance_scale: float | Tensor
+    ) -> collections.abc.Generator[Tensor, None, Tensor]:
         """What z and the states on its way back look like; returned is the last of these."""
         state = z
-        for done, state in enumerate(self._states_back(z, labels)):
+        for done, state in enumerate(self._states_back(z, labels, guidance_scale)):
             yield self._frame(state, len(self.layers) - done)
         return state
 
-    def _states_back(self, z: Tensor, labels: Tensor) -> Iterator[Tensor]:
-        """z and the states on its way back."""
+    def _states_back(self, z: Tensor, labels: Tensor, guidance_scale: float | Tensor = 1.0) -> Iterator[Tensor]:
+        """z and the states on its way back. The finest scale isn't guided: it costs the most, and knows the least of the class."""
         yield z
-        for layer in reversed(list(self.layers.values())):
-            z = layer.from_noise(z, labels)
+        for name, layer in reversed(list(self.layers.items())):
+            z = layer.from_noise(z, labels, 1.0 if name.startswith("scale0_") else guidance_scale)
             yield z
 
     # -- the recipe ---------------------------------------------------------------------------------------------

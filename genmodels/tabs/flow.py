@@ -69,7 +69,7 @@ TAB = Tab(
         Section(
             "flow.generate", "Generate",
             "Run backwards, the chain turns noise into a picture that never was. The seed picks the noise, the temperature "
-            "its strength.",
+            "its strength, and guidance bends all but the finest curves further towards the class.",
             models, flows.SamplesState, sampling.generate,
             (View("grid", "samples", "Samples", {"take": True}), View("words", "words")),
             use=Use(

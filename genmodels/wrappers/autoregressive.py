@@ -16,7 +16,6 @@ from genmodels import operations
 from genmodels.data import to_uint8
 from genmodels.device import here
 from genmodels.evaluation.report import shown
-from genmodels.models.autoregressive import AutoregressiveConfig
 from genmodels.models.base import seeded
 from genmodels.protocols import WritesRows, abilities_of
 from genmodels.registry import FAMILIES, get_family
@@ -25,7 +24,6 @@ from genmodels.wrappers.core import (
     available,
     check_int,
     class_index,
-    config_of,
     describe,
     get_model,
     locked,
@@ -34,7 +32,7 @@ from genmodels.wrappers.core import (
 )
 from genmodels.wrappers.latents import PictureState
 from genmodels.wrappers.pictures import from_pad
-from genmodels.wrappers.sampling import temperature_field
+from genmodels.wrappers.sampling import guidance_field, temperature_field
 from genmodels.wrappers.section import Answer, Whole, pictures
 from genmodels.wrappers.state import (
     EACH,
@@ -45,7 +43,6 @@ from genmodels.wrappers.state import (
     class_of,
     drawing,
     hidden,
-    real,
     told_class,
 )
 from genmodels.wrappers.state import seed as state_seed
@@ -121,21 +118,9 @@ def _kept_expectations(name: str, pixels: str) -> tuple[Tensor, Tensor]:
 
 # -- as sections -------------------------------------------------------------------------------------------------------
 
-MOST_GUIDANCE = 3
+COST = "50 %"  # by so much guidance makes writing longer
 HOT = "Below 1 it prefers what is likely, and at 0 it always takes the likeliest level."
 TOOLS = ("pen", "erase", "hide", "keep")
-
-
-def _guidance_field(**more: Any) -> Any:
-    info = "0 ignores the class, 1 is as learnt; more makes it clearer and less varied, in half as much time again."
-    return real("Guidance", own_guidance, 0, MOST_GUIDANCE, step=0.05, info=info, **more)
-
-
-def own_guidance(name: str) -> float:
-    """How much more than was learnt a model heeds the class where it isn't told."""
-    config = config_of(name)
-    assert isinstance(config, AutoregressiveConfig)
-    return config.guidance_scale
 
 
 def _side(which: int) -> tuple[Any, Any, Any]:
@@ -147,7 +132,7 @@ def _side(which: int) -> tuple[Any, Any, Any]:
 class WriteState(State):
     label: str = class_label(EACH)
     temperature: float = temperature_field(step=0.01, info=HOT)
-    guidance_scale: float = _guidance_field()
+    guidance_scale: float = guidance_field(COST)
     n: int = state_whole("How many", MAX_WRITTEN, 1, MAX_WRITTEN)
     seed: int = state_seed()
 
@@ -159,7 +144,7 @@ class FinishState(State):
     label: str = class_label(NOT_TOLD, EACH)
     n: int = state_whole("How many", 8, 1, MAX_WRITTEN)
     temperature: float = temperature_field(step=0.01, info=HOT, advanced=True)
-    guidance_scale: float = _guidance_field(advanced=True)
+    guidance_scale: float = guidance_field(COST, advanced=True)
     seed: int = state_seed()
 
 

@@ -18,7 +18,7 @@ from genmodels.protocols import HasLikelihood, ShowsLayers
 from genmodels.wrappers.core import MAX_SEED, check_int, class_index, describe, get_model, locked
 from genmodels.wrappers.latents import PictureState
 from genmodels.wrappers.pictures import from_pad, to_pad
-from genmodels.wrappers.sampling import GenerateState, knob, temperature_field
+from genmodels.wrappers.sampling import GenerateState, guidance_field, knob, temperature_field
 from genmodels.wrappers.section import Answer, from_pads, packed, pictures
 from genmodels.wrappers.state import EACH, State, class_label, class_of, drawing
 from genmodels.wrappers.state import seed as state_seed
@@ -28,6 +28,7 @@ FILM_PICTURES, FILM_COLUMNS = 8, 4
 NOISE_REACH = 4.0  # the histogram of z goes from -4 to 4
 STEPS_BETWEEN = 9
 DEQUANTIZATION_SEED = 0
+COST = "25 %"  # by so much guidance makes sampling longer
 LIKELIEST = "the most likely"
 CORNERS = {"right": "at the top right", "below": "at the bottom left", "diagonal": "at the bottom right"}
 
@@ -180,18 +181,22 @@ class SamplesState(GenerateState):
     temperature: float = temperature_field(
         info="How strong the noise is: low is typical, high is varied, and 1 is as learnt."
     )
+    guidance_scale: float = guidance_field(COST)
 
 
 @dataclass(frozen=True)
 class LayersState(State):
     label: str = class_label(EACH)
     temperature: float = temperature_field()
+    guidance_scale: float = guidance_field(COST)
     seed: int = state_seed()
 
 
 def layers(state: LayersState) -> Answer:
     """film: eight samples on their way from noise to pictures, one frame per layer undone."""
-    made = sample_layers(state.model, state.seed, class_of(state.label), temperature=state.temperature)
+    made = sample_layers(
+        state.model, state.seed, class_of(state.label), **state.picked("temperature", "guidance_scale")
+    )
     return {"film": _as_film(made["frames"])}
 
 

@@ -7,7 +7,7 @@ from typing import Any
 from PIL import Image
 
 from genmodels import operations
-from genmodels.models.base import TemperatureConfig
+from genmodels.models.base import GuidanceConfig, TemperatureConfig
 from genmodels.protocols import AnyModel, Samples
 from genmodels.wrappers.core import (
     MAX_IMAGES,
@@ -26,6 +26,8 @@ from genmodels.wrappers.section import Answer, pictures
 from genmodels.wrappers.state import EACH, State, class_label, class_of, real
 from genmodels.wrappers.state import seed as state_seed
 from genmodels.wrappers.state import whole as state_whole
+
+MOST_GUIDANCE = 3
 
 
 def knob(model: AnyModel, key: str, value: Any) -> Any:
@@ -56,6 +58,18 @@ def own_temperature(name: str) -> float:
     """At what temperature a model samples where it isn't told."""
     config = config_of(name)
     return config.temperature if isinstance(config, TemperatureConfig) else 1.0
+
+
+def own_guidance(name: str) -> float:
+    """How much more than was learnt a model heeds the class where it isn't told."""
+    config = config_of(name)
+    return config.guidance_scale if isinstance(config, GuidanceConfig) else 1.0
+
+
+def guidance_field(cost: str, **more: Any) -> Any:
+    """How much of the class is heeded, and what that costs: by default as the model's figures were measured."""
+    info = f"0 ignores the class, 1 is as learnt; more makes it clearer and less varied, and takes {cost} longer."
+    return real("Guidance", own_guidance, 0, MOST_GUIDANCE, step=0.05, info=info, **more)
 
 
 def temperature_field(high: float = 1.5, **more: Any) -> Any:

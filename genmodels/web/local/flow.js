@@ -11,8 +11,9 @@ const DEQUANTIZATION_SEED = 0;
 const round = Math.fround;
 
 /** What codes become: for each picture the noise, then one frame per layer undone, the last of which is the picture. */
-async function unfolded(model, codes, labels) {
-  const { frames } = await model.run('decode_layers', { codes: batch(codes, ...model.shape), labels: labelled(labels) });
+async function unfolded(model, codes, labels, guidance = 1) {
+  const given = { codes: batch(codes, ...model.shape), guidance_scale: { data: [guidance], dims: [] }, labels: labelled(labels) };
+  const { frames } = await model.run('decode_layers', given);
   const size = product(model.shape);
   const count = frames.length / size / labels.length;
   return range(count).map((k) => joined(labels.map((_, i) => rows(frames, size, i * count + k))));
@@ -20,14 +21,15 @@ async function unfolded(model, codes, labels) {
 
 const noisy = (model, n, seed, temperature) => noiseOf(range(n, seed), product(model.shape)).map((value) => round(temperature) * value);
 
-async function generate({ label, seed, n, temperature }, model) {
-  const [frames, ms] = await timed(() => unfolded(model, noisy(model, n, seed, temperature), labelsOf(model, label, n)));
+async function generate({ label, seed, n, temperature, guidance_scale: guidance }, model) {
+  const noise = noisy(model, n, seed, temperature);
+  const [frames, ms] = await timed(() => unfolded(model, noise, labelsOf(model, label, n), guidance));
   return { samples: pictures(frames.at(-1), model.shape), words: inWords(n, ms), ms };
 }
 
-async function layers({ label, temperature, seed }, model) {
+async function layers({ label, temperature, guidance_scale: guidance, seed }, model) {
   const n = FILM_PICTURES;
-  const frames = await unfolded(model, noisy(model, n, seed, temperature), labelsOf(model, label, n));
+  const frames = await unfolded(model, noisy(model, n, seed, temperature), labelsOf(model, label, n), guidance);
   const titles = [...model.layers].reverse();
   const captions = titles.map((title, i) => `Layer ${titles.length - i} undone: ${title}`);
   captions[titles.length - 1] = 'Layer 1 undone: the pictures are complete';
