@@ -123,16 +123,19 @@ def test_a_folder_that_moved_is_known_by_its_pictures(tmp_path):
 
 
 def test_a_state_of_an_older_version_goes_on(tmp_path):
-    """It tells neither classes nor digests."""
+    """It tells neither classes nor digests, nor settings that there are since; what it doesn't tell was as it is by default."""
     run(tmp_path, recipe=recipe(steps=10))
     file = tmp_path / "state-00000010/run.json"
     values = json.loads(file.read_text())
+    del values["config"]["temperature"]
     file.write_text(
         json.dumps({key: values[key] for key in ("step", "seconds", "precision", "family", "config", "data")})
     )
     other = Images("others", *(getattr(tiny_images(10), key) for key in ("pixels", "labels", "classes")))
     with pytest.raises(ValueError, match="has data 'bars', and 'others' holds other pictures"):
         train(fresh(), other, recipe(), folder=tmp_path, resume=True)
+    with pytest.raises(ValueError, match=r"has temperature 1.0, not 0.5; resume it with the same\.$"):
+        run(tmp_path, fresh(temperature=0.5), resume=True)
     assert run(tmp_path, resume=True)[-1]["step"] == 40
 
 

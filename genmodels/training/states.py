@@ -114,7 +114,8 @@ def check_same(model: Model, data: Images, state: State) -> None:
     if run.get("classes", _classes(data)) != _classes(data):
         was, now = (_listed(classes) for classes in (run["classes"], _classes(data)))
         raise ValueError(f"The run in {folder} has learnt the classes {was}; the data set {data.name!r} has {now}.")
-    if differences := _differences(run["config"], model.config.to_json()):
+    # what an older version's config doesn't have yet was as it is by default
+    if differences := _differences(type(model.config)().to_json() | run["config"], model.config.to_json()):
         raise ValueError(f"The run in {folder} has {differences}; resume it with the same.")
     moved = run.get("place", _place(run["data"])) != _place(data.name)
     if moved and run.get("content") != data.content_hash():
