@@ -713,6 +713,20 @@ def test_diagrams_can_be_read_on_a_phone(visit: Callable[..., Page]) -> None:
         assert size >= 8.5, tab
 
 
+@pytest.mark.parametrize(("size", "n", "below"), [("phone", 10, True), ("phone", 6, False), ("desk", 10, False)])
+def test_sheets_of_many_columns_are_stacked_on_a_phone(
+    visit: Callable[..., Page], size: str, n: int, below: bool
+) -> None:
+    """Where two side by side would leave pictures of a few millimetres; the number is the visitor's."""
+    for key, model in (("diffusion.generate", "diffusion-mnist-fast"), ("pixelcnn.write", "wavenet-mnist")):
+        tab, _, name = key.partition(".")
+        page = visit(f"/?tab={tab}&section={name}&model={model}&n={n}", size)
+        one, other = section(page, key).locator("canvas.gm-sheet").all()[:2]
+        place, beside = one.bounding_box(), other.bounding_box()
+        assert (beside["y"] >= place["y"] + place["height"]) == below, key
+        assert place["width"] / {10: 5, 6: 3}[n] > 50, key
+
+
 def test_one_section_alone(visit: Callable[..., Page]) -> None:
     """No header, no other section, no pad that it doesn't use."""
     page = visit("/?only=vae.map")

@@ -61,7 +61,9 @@ def test_bytes_travel_as_base64(run):
     assert run("bytes.js", "return m.bytesOf('').length") == 0
 
 
-@pytest.mark.parametrize(("n", "columns"), [(1, 1), (2, 2), (3, 2), (6, 3), (8, 4), (7, 3), (12, 4), (15, 5), (16, 4)])
+@pytest.mark.parametrize(
+    ("n", "columns"), [(1, 1), (2, 2), (3, 2), (6, 3), (8, 4), (7, 3), (10, 5), (12, 4), (15, 5), (16, 4)]
+)
 def test_sheets_without_holes(run, n, columns):
     assert run("picture.js", f"return m.columnsFor({n})") == columns
 

@@ -91,7 +91,7 @@ TAB = Tab(
             "generate", "Generate",
             "It starts with pure noise; at every step the network says which clean picture it sees, and a part of the noise "
             "gives way to that: first the shape, then the details. The fast models have learnt to do it in a few steps.",
-            denoisers.class_models, diffusion.GenerateState, diffusion.generate, (film(16, take=True),),
+            denoisers.class_models, diffusion.GenerateState, diffusion.generate, (film(10, take=True),),
             use=Use(
                 "Biologists denoise new proteins that bind where they should, and then make them.",
                 "Watson et al. 2023", "doi.org/10.1038/s41586-023-06415-8",
@@ -103,7 +103,7 @@ TAB = Tab(
             "The same, told in a sentence: every part of the picture looks at the words while the noise is removed. Compose "
             "one, or write your own with the words that it has learnt.",
             denoisers.text_models, diffusion.WordsState, diffusion.words,
-            (View("words", "words", "", {"place": "side"}), film(8)), element="gm-words-section", heavy_from=MANY_STEPS,
+            (View("words", "words", "", {"place": "side"}), film(6)), element="gm-words-section", heavy_from=MANY_STEPS,
             verb="Draw",
             use=Use("Illustrations are drawn from a sentence.", "Rombach et al. 2022", "arxiv.org/abs/2112.10752"),
             task="Ask for something that no caption ever had together.",
@@ -146,7 +146,7 @@ TAB = Tab(
             "Hide a part on the pad, and the model fills it in, every time differently: at each step the given pixels are put "
             "back, and a few rounds of noise make the rest fit. Unlike a PixelCNN, it sees all sides.",
             patient, diffusion.FillState, diffusion.fill,
-            (View("grid", "given", "What it is given", {"count": 1, "place": "side"}), film(8)), verb="Fill in",
+            (View("grid", "given", "What it is given", {"count": 1, "place": "side"}), film(6)), verb="Fill in",
             use=Use(
                 "Somebody who walked into the photo is taken out, and what was behind is made up.",
                 "Lugmayr et al. 2022", "arxiv.org/abs/2201.09865",

@@ -133,7 +133,7 @@ class WriteState(State):
     label: str = class_label(EACH)
     temperature: float = temperature_field(step=0.01, info=HOT)
     guidance_scale: float = guidance_field(COST)
-    n: int = state_whole("How many", MAX_WRITTEN, 1, MAX_WRITTEN)
+    n: int = state_whole("How many", 10, 1, MAX_WRITTEN)
     seed: int = state_seed()
 
 

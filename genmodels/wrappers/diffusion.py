@@ -283,7 +283,7 @@ class GenerateState(State):
     label: str = class_label(EACH)
     seed: int = seed_field()
     num_inference_steps: int = steps_field()
-    n: int = how_many(MAX_DENOISED)
+    n: int = how_many(10)
     scheduler: str = solver_field()
     guidance_scale: float = guidance_field()
 
@@ -299,7 +299,7 @@ class FillState(State):
     hidden: str = hidden("lower half")
     label: str = class_label(NOT_TOLD, EACH, label="As")
     seed: int = seed_field()
-    n: int = how_many(8)
+    n: int = how_many(6)
     num_inference_steps: int = steps_field(advanced=True)
     scheduler: str = solver_field()
     guidance_scale: float = guidance_field()
@@ -325,7 +325,7 @@ class WordsState(State):
     weapon: str = part("weapon", "Weapon")
     shield: str = part("shield", "Shield")
     seed: int = seed_field()
-    n: int = how_many(8)
+    n: int = how_many(6)
     num_inference_steps: int = steps_field(advanced=True)
     guidance_scale: float = guidance_field(WORD_GUIDANCE)
 

@@ -22,6 +22,7 @@ from genmodels.wrappers.sampling import GenerateState, guidance_field, knob, tem
 from genmodels.wrappers.section import Answer, from_pads, packed, pictures
 from genmodels.wrappers.state import EACH, State, class_label, class_of, drawing
 from genmodels.wrappers.state import seed as state_seed
+from genmodels.wrappers.state import whole as state_whole
 from genmodels.wrappers.types import Film, FilmFrame, NoiseHistogram, Pad
 
 FILM_PICTURES, FILM_COLUMNS = 8, 4
@@ -182,6 +183,7 @@ class SamplesState(GenerateState):
         info="How strong the noise is: low is typical, high is varied, and 1 is as learnt."
     )
     guidance_scale: float = guidance_field(COST)
+    n: int = state_whole("How many", 10, 1, 64, advanced=True)
 
 
 @dataclass(frozen=True)

@@ -25,7 +25,7 @@ from genmodels.wrappers.section import Answer, Whole, packed
 from genmodels.wrappers.state import DataState, Drawings, choice, field, seed
 from genmodels.wrappers.types import Pad
 
-PICTURES, STRANGERS, SHOWN = 24, 2, 8
+PICTURES, STRANGERS, SHOWN = 16, 2, 8
 TITLES = {anomaly.ERROR: "Hard to rebuild", anomaly.CRITIC: "Unreal to the critic", anomaly.BITS: "Unlikely", anomaly.BITS_LESS_PNG: "Unlikely for so simple a picture"}  # fmt: skip
 UNITS = {anomaly.ERROR: "grey levels", anomaly.CRITIC: "", anomaly.BITS: "bits/dim", anomaly.BITS_LESS_PNG: "bits/dim"}
 

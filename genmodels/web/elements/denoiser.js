@@ -3,12 +3,13 @@
 // them at once, and with `preview` it is one look alone. A frame is {step, sigma, ms, noisy, clean}; clean is null until
 // the network has answered. The newest frame is on show, unless the scrubber is held at another.
 import { make } from './controls.js';
-import { columnsFor, drawSheet, fit } from './picture.js';
+import { columnsFor, drawSheet, fit, stacked } from './picture.js';
 import { download } from './png.js';
 import { takesOver } from './takes.js';
 import { View } from './views.js';
 
 const MILLISECONDS = 180; // a frame, when it is played
+const COUNT = 16; // pictures, where nobody says
 
 class Denoiser extends View {
   frames = [];
@@ -54,16 +55,14 @@ class Denoiser extends View {
       make('figure', {}, make('figcaption', { class: 'gm-view-title', textContent: canvas.getAttribute('aria-label') }), canvas),
     );
     right.firstChild.append(this.saves);
-    this.append(
-      make('div', { class: 'gm-screens' }, left, right),
-      make('div', { class: 'gm-scrub' }, this.button, this.range),
-      this.caption,
-    );
+    this.screens = make('div', { class: 'gm-screens' }, left, right);
+    stacked(this.screens, columnsFor(this.options.count ?? COUNT));
+    this.append(this.screens, make('div', { class: 'gm-scrub' }, this.button, this.range), this.caption);
     if (this.options.take) this.takes = takesOver(this.clean, title);
   }
 
   screen(title) {
-    const { count = 16, shape = [1, 28, 28] } = this.options;
+    const { count = COUNT, shape = [1, 28, 28] } = this.options;
     const canvas = make('canvas', { class: 'gm-sheet', role: 'img', 'aria-label': title });
     const wide = columnsFor(count);
     fit(canvas, wide * (shape[2] + 2) - 2, Math.ceil(count / wide) * (shape[1] + 2) - 2);
@@ -100,6 +99,7 @@ class Denoiser extends View {
   draw(i) {
     const frame = this.frames[i];
     const sheet = drawSheet(this.noisy, frame.noisy);
+    stacked(this.screens, sheet.columns);
     if (frame.clean) {
       drawSheet(this.clean, frame.clean);
       this.takes?.sheet(frame.clean, sheet);

@@ -19,12 +19,15 @@ export function fit(canvas, width, height) {
   }
 }
 
-/** The columns of a sheet of n pictures: about as many as lines, at most twice as many if that fills the sheet. */
+/** The columns of a sheet of n pictures: about as many as lines, at most two and a half times as many if that fills the sheet. */
 export function columnsFor(n) {
   const few = Math.ceil(Math.sqrt(n));
-  for (let c = few; c <= Math.sqrt(2 * n); c++) if (n % c === 0) return c;
+  for (let c = few; c <= Math.sqrt(2.5 * n); c++) if (n % c === 0) return c;
   return few;
 }
+
+/** Two sheets in a box lie below each other on a narrow screen if they have many columns, so that pictures stay large. */
+export const stacked = (box, columns) => box.classList.toggle('gm-stacked', columns > 3);
 
 /** Draws all pictures as one sheet; returns {columns, gap}. paper: the grey of the gaps, none = see-through. */
 export function drawSheet(canvas, picture, columns = 0, gap = 2) {

@@ -3,7 +3,7 @@
 // Rows are shown as they come or, at a lower speed, later.
 import { bytesOf } from './bytes.js';
 import { make } from './controls.js';
-import { columnsFor, fit, imageOf } from './picture.js';
+import { columnsFor, fit, imageOf, stacked } from './picture.js';
 import { heat } from './piece.js';
 import { download } from './png.js';
 import { Work } from './section.js';
@@ -76,13 +76,14 @@ class Writer extends Work {
     const title = (...inside) => make('div', { class: 'gm-view-title' }, ...inside);
     const scale = make('div', { class: 'gm-heat' }, make('span', { textContent: '0' }), make('i', { class: 'gm-heat-bar' }), this.most);
     this.verdict = document.createElement('gm-words');
+    this.twins = make(
+      'div',
+      { class: 'gm-twins' },
+      make('div', {}, title(make('span', { textContent: 'What it writes' }), save), this.pictures),
+      make('div', {}, title(make('span', { textContent: 'How unsure it was' })), this.unsure, scale),
+    );
     this.main.append(
-      make(
-        'div',
-        { class: 'gm-twins' },
-        make('div', {}, title(make('span', { textContent: 'What it writes' }), save), this.pictures),
-        make('div', {}, title(make('span', { textContent: 'How unsure it was' })), this.unsure, scale),
-      ),
+      this.twins,
       make('div', { class: 'gm-speed' }, make('label', { htmlFor: this.speed.id, textContent: 'Speed' }), this.speed, this.again),
       this.verdict,
     );
@@ -179,6 +180,7 @@ class Writer extends Work {
     this.count = state.n ?? this.fit('n').default;
     this.shape = this.page.facts[this.model].shape;
     this.columns = columnsFor(this.count);
+    stacked(this.twins, this.columns);
     this.given = start ? { image: imageOf(bytesOf(start.pixels), this.shape), hidden: bytesOf(hidden) } : null;
     this.rows = [];
     this.made = null;
