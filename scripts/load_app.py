@@ -211,13 +211,11 @@ def lane_of(section: Spec, state: dict[str, Any]) -> str:
 
 
 class Visits(NamedTuple):
-    """What all saw; megabytes in the second and in the last minute (or fifths of a shorter visit): the mean of looks, and the
-    least, which is what the app keeps, as what is computed in one moment takes up to 300; cores that the app kept busy, and does
-    still once all have left; how much waits then."""
+    """What all saw; megabytes in the second and in the last minute (or fifths of a shorter visit), means of looks, as what is
+    computed in one moment takes up to 300; cores that the app kept busy, and does still once all have left; how much waits then."""
 
     seen: Seen
-    mean: list[float]
-    least: list[float]
+    megabytes: list[float]
     cores: float
     after: float
     waiting: int
@@ -242,13 +240,15 @@ async def visit(served: Served, count: int, seconds: float) -> Visits:
         await visitor.http.aclose()
     if failures := [end for end in ended if not isinstance(end, asyncio.CancelledError)]:
         raise RuntimeError("a visitor failed") from next(f for f in failures if isinstance(f, BaseException))
-    minutes = [[used for at, used in looks if low <= at <= low + warm] for low in (warm, seconds - warm)]
+    megabytes = [
+        statistics.fmean(used for at, used in looks if low <= at <= low + warm) for low in (warm, seconds - warm)
+    ]
     await asyncio.sleep(REST)
     before = cpu_seconds(pid)
     await asyncio.sleep(IDLE)
     idle = cpu_seconds(pid) - before
     waiting = httpx.get(f"{served.address}/gradio_api/queue/status").json()["queue_size"]
-    return Visits(seen, [*map(statistics.fmean, minutes)], [*map(min, minutes)], busy / seconds, idle / IDLE, waiting)
+    return Visits(seen, megabytes, busy / seconds, idle / IDLE, waiting)
 
 
 def main() -> int:
@@ -262,8 +262,8 @@ def main() -> int:
         before = cpu_seconds(served.process.pid)
         time.sleep(IDLE)
         idle = (cpu_seconds(served.process.pid) - before) / IDLE
-        seen, mean, least, cores, after, waiting = asyncio.run(visit(served, asked.visitors, 60 * asked.minutes))
-    growth = 100 * (least[1] / least[0] - 1)
+        seen, megabytes, cores, after, waiting = asyncio.run(visit(served, asked.visitors, 60 * asked.minutes))
+    growth = 100 * (megabytes[1] / megabytes[0] - 1)
     print(f"| {asked.visitors} visitors, {asked.minutes:g} minutes, {os.cpu_count()} cores | value |\n| --- | ---: |")
     for kind, title in (("direct", "direct calls"), ("light", "light work"), ("heavy", "heavy work")):
         print(f"| {title}: answers | {len(seen.last[kind])} |")
@@ -277,8 +277,9 @@ def main() -> int:
     print(f"| left in the middle | {seen.left} |")
     print(f"| told that the app is busy | {seen.busy.total()} |")
     print(f"| errors | {seen.errors.total()} |")
-    print(f"| memory in the second minute → in the last, the mean | {_grown(mean)} |")
-    print(f"| the same, the least: what it keeps | {_grown(least)} |")
+    print(
+        f"| memory in the second minute → in the last | {megabytes[0]:.0f} → {megabytes[1]:.0f} MB ({growth:+.1f} %) |"
+    )
     print(f"| cores that it kept busy | {cores:.2f} |")
     print(
         f"| {REST:.0f} s after all left: waiting; cores busy (before they came) | {waiting}; {after:.2f} ({idle:.2f}) |"
@@ -299,11 +300,6 @@ def main() -> int:
 
 def _p95(times: Sequence[float]) -> float:
     return statistics.quantiles(times, n=20)[-1] if len(times) > 1 else max(times, default=0.0)
-
-
-def _grown(megabytes: Sequence[float]) -> str:
-    before, after = megabytes
-    return f"{before:.0f} → {after:.0f} MB ({100 * (after / before - 1):+.1f} %)"
 
 
 def _both(times: Sequence[float], scale: int) -> str:
