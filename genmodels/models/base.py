@@ -120,6 +120,11 @@ class Knob(NamedTuple):
     high: float = 1
     kind: type = float  # or int, or str: a text has no range, the model itself says what it takes
 
+    def check(self, key: str, value: float) -> None:
+        """Raises ValueError for the number that a config has for it, if that is out of range."""
+        if not self.low <= value <= self.high:
+            raise ValueError(f"key {key!r} must be from {self.low:g} to {self.high:g}, not {value!r}")
+
 
 TEMPERATURE = Knob("The temperature", 0, 2)
 GUIDANCE = Knob("The guidance scale", 0, 20)
@@ -132,9 +137,7 @@ class TemperatureConfig(ModelConfig):
     temperature: float = 1.0  # where a sample isn't told; 1 is as learnt
 
     def __post_init__(self) -> None:
-        if not TEMPERATURE.low <= self.temperature <= TEMPERATURE.high:
-            limits = f"from {TEMPERATURE.low:g} to {TEMPERATURE.high:g}"
-            raise ValueError(f"key 'temperature' must be {limits}, not {self.temperature!r}")
+        TEMPERATURE.check("temperature", self.temperature)
 
 
 @dataclass(frozen=True)
@@ -145,9 +148,7 @@ class GuidanceConfig(TemperatureConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if not GUIDANCE.low <= self.guidance_scale <= GUIDANCE.high:
-            limits = f"from {GUIDANCE.low:g} to {GUIDANCE.high:g}"
-            raise ValueError(f"key 'guidance_scale' must be {limits}, not {self.guidance_scale!r}")
+        GUIDANCE.check("guidance_scale", self.guidance_scale)
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,17 @@
 from collections.abc import Callable, Sequence
 
 from genmodels.tabs.base import Accent, Glance, Tab
-from genmodels.wrappers import core, denoisers, diffusion, hub_pictures, repair, rewording, sketches, solver_grid
+from genmodels.wrappers import (
+    core,
+    denoisers,
+    diffusion,
+    hub_pictures,
+    repair,
+    rewording,
+    sampling,
+    sketches,
+    solver_grid,
+)
 from genmodels.wrappers.section import Section, Use, View
 
 FAMILY = "diffusion"
@@ -91,7 +101,7 @@ TAB = Tab(
             "generate", "Generate",
             "It starts with pure noise; at every step the network says which clean picture it sees, and a part of the noise "
             "gives way to that: first the shape, then the details. The fast models have learnt to do it in a few steps.",
-            denoisers.class_models, diffusion.GenerateState, diffusion.generate, (film(10, take=True),),
+            denoisers.class_models, diffusion.GenerateState, diffusion.generate, (film(sampling.A_FEW, take=True),),
             use=Use(
                 "Biologists denoise new proteins that bind where they should, and then make them.",
                 "Watson et al. 2023", "doi.org/10.1038/s41586-023-06415-8",

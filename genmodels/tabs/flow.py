@@ -71,7 +71,7 @@ TAB = Tab(
             "Run backwards, the chain turns noise into a picture that never was. The seed picks the noise, the temperature "
             "its strength, and guidance bends all but the finest curves further towards the class.",
             models, flows.SamplesState, sampling.generate,
-            (View("grid", "samples", "Samples", {"count": 10, "take": True}), View("words", "words")),
+            (View("grid", "samples", "Samples", {"count": sampling.A_FEW, "take": True}), View("words", "words")),
             use=Use(
                 "A flow turns noise into speech, all moments of it at once, faster than it is spoken.",
                 "Prenger et al. 2019", "arxiv.org/abs/1811.00002",

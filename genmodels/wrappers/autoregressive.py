@@ -32,7 +32,7 @@ from genmodels.wrappers.core import (
 )
 from genmodels.wrappers.latents import PictureState
 from genmodels.wrappers.pictures import from_pad
-from genmodels.wrappers.sampling import guidance_field, temperature_field
+from genmodels.wrappers.sampling import A_FEW, guidance_field, temperature_field
 from genmodels.wrappers.section import Answer, Whole, pictures
 from genmodels.wrappers.state import (
     EACH,
@@ -133,7 +133,7 @@ class WriteState(State):
     label: str = class_label(EACH)
     temperature: float = temperature_field(step=0.01, info=HOT)
     guidance_scale: float = guidance_field(COST)
-    n: int = state_whole("How many", 10, 1, MAX_WRITTEN)
+    n: int = state_whole("How many", A_FEW, 1, MAX_WRITTEN)
     seed: int = state_seed()
 
 

@@ -45,6 +45,7 @@ from genmodels.wrappers.prompts import (
     sentences_field,
     unknown_text,
 )
+from genmodels.wrappers.sampling import A_FEW
 from genmodels.wrappers.section import Answer, Whole, pictures
 from genmodels.wrappers.state import EACH, NOT_TOLD, State, class_label, class_of, drawing, hidden, real, told_class
 from genmodels.wrappers.state import seed as seed_field
@@ -283,7 +284,7 @@ class GenerateState(State):
     label: str = class_label(EACH)
     seed: int = seed_field()
     num_inference_steps: int = steps_field()
-    n: int = how_many(10)
+    n: int = how_many(A_FEW)
     scheduler: str = solver_field()
     guidance_scale: float = guidance_field()
 

@@ -18,7 +18,7 @@ from genmodels.protocols import HasLikelihood, ShowsLayers
 from genmodels.wrappers.core import MAX_SEED, check_int, class_index, describe, get_model, locked
 from genmodels.wrappers.latents import PictureState
 from genmodels.wrappers.pictures import from_pad, to_pad
-from genmodels.wrappers.sampling import GenerateState, guidance_field, knob, temperature_field
+from genmodels.wrappers.sampling import A_FEW, GenerateState, guidance_field, knob, temperature_field
 from genmodels.wrappers.section import Answer, from_pads, packed, pictures
 from genmodels.wrappers.state import EACH, State, class_label, class_of, drawing
 from genmodels.wrappers.state import seed as state_seed
@@ -183,7 +183,7 @@ class SamplesState(GenerateState):
         info="How strong the noise is: low is typical, high is varied, and 1 is as learnt."
     )
     guidance_scale: float = guidance_field(COST)
-    n: int = state_whole("How many", 10, 1, 64, advanced=True)
+    n: int = state_whole("How many", A_FEW, 1, 64, advanced=True)
 
 
 @dataclass(frozen=True)

@@ -28,6 +28,7 @@ from genmodels.wrappers.state import seed as state_seed
 from genmodels.wrappers.state import whole as state_whole
 
 MOST_GUIDANCE = 3
+A_FEW = 10  # pictures at first where each takes long: one of each of ten classes
 
 
 def knob(model: AnyModel, key: str, value: Any) -> Any:

@@ -1,7 +1,7 @@
 // The flow's sections; see genmodels/wrappers/flows.py. There codes are computed in float64, here in float32: pictures that are
 // unlike all others come back with a few levels lost.
 import { bytesOf, textOf } from '../elements/bytes.js';
-import { batch, inWords, labelled, labelsOf, noiseOf, timed } from './model.js';
+import { batch, inWords, labelled, labelsOf, noiseOf, scalar, timed } from './model.js';
 import { Generator } from './random.js';
 import { clamp, fromPad, joined, pictures, product, range, rows } from './tensors.js';
 
@@ -12,7 +12,7 @@ const round = Math.fround;
 
 /** What codes become: for each picture the noise, then one frame per layer undone, the last of which is the picture. */
 async function unfolded(model, codes, labels, guidance = 1) {
-  const given = { codes: batch(codes, ...model.shape), guidance_scale: { data: [guidance], dims: [] }, labels: labelled(labels) };
+  const given = { codes: batch(codes, ...model.shape), guidance_scale: scalar(guidance), labels: labelled(labels) };
   const { frames } = await model.run('decode_layers', given);
   const size = product(model.shape);
   const count = frames.length / size / labels.length;

@@ -1,5 +1,5 @@
 // The GAN's sections; see genmodels/wrappers/style_mixing.py and discriminator.py.
-import { batch, EACH, inWords, labelled, labelsOf, percentOf, share, timed } from './model.js';
+import { batch, EACH, inWords, labelled, labelsOf, percentOf, scalar, share, timed } from './model.js';
 import { Generator } from './random.js';
 import { clamp, fromPad, joined, lerp, pictures, range, rows, shareBelow } from './tensors.js';
 
@@ -8,7 +8,7 @@ const round = Math.fround;
 
 /** Styles of codes, one per layer. */
 async function stylesOf(model, codes, labels, psi) {
-  const given = { codes: batch(codes, model.latent_dim), labels: labelled(labels), truncation_psi: { data: [psi], dims: [] } };
+  const given = { codes: batch(codes, model.latent_dim), labels: labelled(labels), truncation_psi: scalar(psi) };
   return (await model.run('styles', given)).styles;
 }
 

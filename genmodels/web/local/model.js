@@ -16,6 +16,8 @@ export const labelled = (labels) => ({ data: labels, dims: [labels.length], type
 /** Normal noise, for each seed `count` numbers of its own. @returns {Float32Array} */
 export const noiseOf = (seeds, count) => joined(seeds.map((seed) => new Generator(seed).randn(count)));
 
+export const scalar = (value) => ({ data: [value], dims: [] });
+
 /** A batch of so many numbers each. */
 export const batch = (data, ...dims) => ({ data, dims: [data.length / dims.reduce((a, b) => a * b, 1), ...dims] });
 
