@@ -17,6 +17,7 @@ pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="it
 PLAYED = """
 import logging, os, signal, time
 from pathlib import Path
+import psutil
 from genmodels import checkpoint, device
 from genmodels.wrappers import apart
 from genmodels.wrappers.state import Refused
@@ -48,13 +49,23 @@ def once(state):
         raise Refused("It can't be wrong.", "n")
     return {"state": state, "pid": os.getpid()}
 
+def wasteful(state):
+    # what earlier steps left in memory; then small blocks, 40 MB, free again but for the last one
+    before = psutil.Process().memory_info().rss
+    while True:
+        left = psutil.Process().memory_info().rss - before
+        blocks = [bytes(100_000) for _ in range(state)]
+        kept = blocks[-1]
+        del blocks
+        yield left
+
 def told_of_the_end(asking):
     try:
         asking()
     except (EOFError, ConnectionError):
         return True
 
-found = {"a": answer, "b": apart.one_step(once)}
+found = {"a": answer, "b": apart.one_step(once), "c": wasteful}
 apart.begin(found.__getitem__, {apart.TOUCH: 1, apart.WORK: 2, apart.MORE: 2, apart.LONG: 2}, lambda: None, lambda: None)
 assert os.getpid() == app
 """
@@ -96,16 +107,17 @@ def test_a_refusal_keeps_its_field_and_a_failure_its_words(tmp_path):
     )
 
 
-def test_who_leaves_ends_the_work_within_a_step(tmp_path):
+@pytest.mark.parametrize("kind", [WORK, LONG])
+def test_who_leaves_ends_the_work_within_a_step(tmp_path, kind):
     """However often: the next one is served."""
     play(
         tmp_path,
-        """
+        f"""
         for _ in range(5):
-            walk = asked(10**6)
+            walk = asked(10**6, {kind!r})
             next(walk)
             walk.close()
-        assert [answer["i"] for answer in asked(1)] == [0]
+        assert [answer["i"] for answer in asked(1, {kind!r})] == [0]
         time.sleep(0.5)  # the answers under way, and a step of each closed walk
         after = taken()
         assert after <= 5 * (apart.UNDER_WAY + 1) + 1
@@ -204,6 +216,22 @@ def test_long_work_has_a_process_that_stands_back_and_ends_when_it_rests(tmp_pat
                 assert not failure
         assert answer["pid"] not in (pid, worker, app) and policy(answer["pid"]) == os.SCHED_IDLE
         assert ended(answer["pid"])
+        """,
+    )
+
+
+def test_what_a_step_of_long_work_freed_goes_back_before_the_next_one(tmp_path):
+    play(
+        tmp_path,
+        """
+        def left_by_two(kind):
+            walk = apart.steps("c", 400, wasteful, [kind])
+            *_, left = (next(walk) for _ in range(3))
+            walk.close()
+            return left
+
+        assert left_by_two(apart.WORK) > 20e6, "other work keeps it, to use it again"
+        assert left_by_two(apart.LONG) < 10e6
         """,
     )
 

@@ -242,7 +242,7 @@ def _serve(end: Connection, find: Callable[[str], Answers], kind: str, busy: _Bu
             if kind == TOUCH:
                 end.send(_next(answers))
             else:
-                _step_by_step(end, answers)
+                _step_by_step(end, _tidied(answers) if kind == LONG else answers)
             busy.rests(end)
             if kind != TOUCH or not end.poll(REST):
                 give_back()
@@ -263,6 +263,14 @@ def _step_by_step(end: Connection, answers: Iterator[Any]) -> None:
         if told[0] != "answer":
             return None
         under_way, told = under_way + 1, _next(answers)
+
+
+def _tidied(answers: Iterator[Any]) -> Iterator[Any]:
+    """The same answers, and what a step has freed goes back to the machine at once: long work has time for that."""
+    with contextlib.closing(answers):  # type: ignore[type-var]
+        for answer in answers:
+            give_back()
+            yield answer
 
 
 def _next(answers: Iterator[Any]) -> tuple[str, Any]:
