@@ -17,7 +17,7 @@ from genmodels.evaluation.measurement import DEFAULT_N
 from genmodels.evaluation.report import Figures, Metric, Report, measured, of_model, of_real_images, shown
 from genmodels.experiments import NAMES, results
 from genmodels.protocols import Samples, abilities_of
-from genmodels.registry import INSTRUMENTS, about, get_family
+from genmodels.registry import INSTRUMENTS, about, get_family, title
 from genmodels.retrace import commands, stages
 
 IMAGES_ARE_FREE = "With the images that it generates you may do what you like."
@@ -370,5 +370,5 @@ def _pivoted(result: dict[str, Any], plot: dict[str, Any]) -> str:
     lines = [f"| {y['title']} after | {' | '.join(heads)} |", f"| --- |{' ---: |' * len(heads)}"]
     for name in names:
         cells = [f"{figures[name, p]:.{y['digits']}f}" if (name, p) in figures else "–" for p in places]
-        lines.append(_row(name, cells))
+        lines.append(_row(title(name) if series == "family" else name, cells))
     return "\n".join(lines)

@@ -41,6 +41,16 @@ def family_of(model: Model) -> str:
     return next(name for name, path in (FAMILIES | INSTRUMENTS).items() if path == target)
 
 
+def title(family: str) -> str:
+    """A family as readers know it; what is none, as it is.
+
+    >>> from genmodels.registry import title
+    >>> title("gan"), title("user/mine")
+    ('GAN', 'user/mine')
+    """
+    return get_family(family).__name__ if family in FAMILIES | INSTRUMENTS else family
+
+
 def kin(family: str) -> list[str]:
     """The families that one stands for, itself first.
 

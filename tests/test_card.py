@@ -87,7 +87,7 @@ def test_a_card_says_how_the_samples_were_drawn_that_were_measured():
 
 def test_what_experiments_found(tmp_path, monkeypatch):
     """A line each; and a table, the best last figure first, where one plot is one picture."""
-    rows = [("slow", 1, 9.0), ("slow", 3, 2.0), ("fast", 1, 4.0), ("fast", 3, 3.0), ("none", 1, None)]
+    rows = [("gan", 1, 9.0), ("gan", 3, 2.0), ("fast", 1, 4.0), ("fast", 3, 3.0), ("none", 1, None)]
     result = {
         "format": 1, "title": "Minutes to quality", "reading": "Slow wins.", "complete": False,
         "columns": [
@@ -105,7 +105,7 @@ def test_what_experiments_found(tmp_path, monkeypatch):
         "",
         "| Distance after | 1 min | 3 min |",
         "| --- | ---: | ---: |",
-        "| slow | 9.00 | 2.00 |",
+        "| GAN | 9.00 | 2.00 |",
         "| fast | 4.00 | 3.00 |",
     ]
     write_json(tmp_path / "experiments", "minutes.json", result | {"weights": {"vae-mnist": "0" * 64}})

@@ -178,7 +178,7 @@ def test_minutes(data, tmp_path):
     ae, gan = result["rows"]
     assert ae["frechet"] is None
     assert gan["frechet"] > 0
-    assert result["reading"].endswith(f"gan after 0.002 min ({gan['frechet']:.1f}).")
+    assert result["reading"].endswith(f"GAN after 0.002 min ({gan['frechet']:.1f}).")
 
 
 def test_anomaly(data, tmp_path):

@@ -1,5 +1,6 @@
 """What a minute of training is worth: each family after runs that were planned for 1, 3, 6 and 15 minutes of CPU time."""
 
+import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -18,7 +19,7 @@ from genmodels.experiments.common import (
     unmeasured,
     untrained,
 )
-from genmodels.registry import FAMILIES
+from genmodels.registry import FAMILIES, title
 
 
 @dataclass(frozen=True)
@@ -68,8 +69,11 @@ def reading(rows: list[Row]) -> str:
     ]
     if not best:
         return "No family has been measured yet."
-    each = [f"{row['family']} after {row['minutes']:g} min ({row['frechet']:.1f})" for row in best]
-    return f"Nearest to real pictures, by Fréchet distance: {', '.join(each)}."
+    each = []
+    for family, nearest in itertools.groupby(best, key=lambda row: row["family"]):
+        said = [f"{row['minutes']:g} min ({row['frechet']:.1f})" for row in nearest]
+        each.append(f"{title(family)} after {', '.join(said)}")
+    return f"Nearest to real pictures, by Fréchet distance: {'; '.join(each)}."
 
 
 EXPERIMENT = Experiment(

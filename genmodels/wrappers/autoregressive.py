@@ -18,7 +18,7 @@ from genmodels.device import here
 from genmodels.evaluation.report import shown
 from genmodels.models.base import seeded
 from genmodels.protocols import WritesRows, abilities_of
-from genmodels.registry import FAMILIES, get_family
+from genmodels.registry import FAMILIES, get_family, title
 from genmodels.wrappers import on_record
 from genmodels.wrappers.core import (
     available,
@@ -268,7 +268,7 @@ def _way(family: str, data: str) -> Answer:
     names = on_record.of_data(data, available(family))
     if not names:
         why = on_record.no_model(family, data)
-        return {"family": family, "title": get_family(family).__name__, "model": "", "why": why}
+        return {"family": family, "title": title(family), "model": "", "why": why}
     figures = on_record.records()[names[0]].get("metrics", {})
     if "bits_per_dim" not in figures:
         return {"family": family, "model": names[0], "bits": None, "bits_text": "bits/dim not measured"}

@@ -25,7 +25,7 @@ from genmodels.memory import settle as settle
 from genmodels.models.base import Model, ModelConfig
 from genmodels.places import without_paths as without_paths
 from genmodels.protocols import AnyModel
-from genmodels.registry import get_family
+from genmodels.registry import get_family, title
 
 MAX_IMAGES, MAX_SEED, MAX_FRAMES = 100, 2**31 - 1, 96
 MODELS_KEPT = 32  # all that are bundled, and some of one's own
@@ -240,7 +240,7 @@ def _description(name: str) -> dict[str, Any]:
     return {
         "name": name,
         "family": config["family"],
-        "kind": get_family(config["family"]).__name__,
+        "kind": title(config["family"]),
         "data": data["name"],
         "title": known.title if known else data["name"],
         "shape": list(data["shape"]),

@@ -8,7 +8,7 @@ A series is {name, family, points: [{x, y, low, high, size, label, lines, model,
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from genmodels.registry import FAMILIES, get_family
+from genmodels.registry import FAMILIES, title
 from genmodels.wrappers import on_record
 from genmodels.wrappers.tables import number
 
@@ -58,8 +58,8 @@ def _title(column: Mapping[str, Any]) -> str:
 
 def _said(key: str | None, value: Any) -> str:
     """A value as readers know it: families and data sets by name, all others as they are."""
-    if key == "family" and value in FAMILIES:
-        return get_family(value).__name__
+    if key == "family":
+        return title(str(value))
     return on_record.title(value) if key == "data" else str(value)
 
 

@@ -78,7 +78,7 @@ def repair(state: RepairState) -> Iterator[Answer]:
     cannot: list[str] = []
     yield _told(seen, cannot) | {"progress": "Damaged"}
     for name in on_record.of_data(state.data, models()):
-        title, sent = get_family(core.describe(name)["family"]).__name__, 0.0
+        title, sent = core.describe(name)["kind"], 0.0
         try:
             steps = locked_steps(mend(get_model(name, AnyModel), left, state.damage, [state.seed]))
             for images in steps:
