@@ -247,6 +247,20 @@ def test_a_critic_judges_samples(family, tmp_path, vae, referee):
 
 
 @having(Judges)
+def test_a_new_critic_sees_the_first_samples_and_no_others_are_drawn(family, tmp_path, vae, referee, monkeypatch):
+    monkeypatch.setattr(samples, "FIRST", 20)
+    saved(tmp_path / "bundled/critic", family)
+    whole = evaluate(vae, N)["metrics"]
+    drawn, draw = [], Evaluation.draw_as_told
+    monkeypatch.setattr(Evaluation, "draw_as_told", lambda self, i: drawn.extend(i) or draw(self, i))
+    again = evaluate(vae, N, only=["critic", "copies"])["metrics"]
+    assert drawn == list(range(20))
+    for key in ("critic_share", "copies"):
+        assert again[key] == whole[key]
+        assert again[key]["n"] == 20
+
+
+@having(Judges)
 @pytest.mark.parametrize("change", ["other weights", "another name", "none"])
 def test_what_another_critic_said_is_not_shown(family, change, tmp_path, vae, referee):
     """Of a critic that was trained further, or replaced, or taken away; all other figures still hold."""

@@ -80,7 +80,9 @@ class Evaluation:
         self.weights = checkpoint.weights_hash(self.folder)
         self.report_part: Callable[[float], None] = lambda share: None
         self.report: Callable[[float], None] = self.report_part
-        self.outcomes: dict[str, str | None] = {}  # of the chunked work of this run: why it failed, None if it did not
+        self.outcomes: dict[
+            tuple[str, int], str | None
+        ] = {}  # of the chunked work of this run: why it failed, None if it did not
 
     # -- the run --------------------------------------------------------------------------------------------------
 
@@ -290,14 +292,14 @@ class Evaluation:
             self.report = _within(outer, i, count)
             self.report(0.0)
 
-        if name not in self.outcomes:
+        if (name, n) not in self.outcomes:
             try:
                 shards.compute(self.cache if real else self.work, name, n, rows, begin_chunk)
-                self.outcomes[name] = None
+                self.outcomes[name, n] = None
             except ValueError as error:
-                self.outcomes[name] = str(error)
+                self.outcomes[name, n] = str(error)
             self.report = outer
-        if (reason := self.outcomes[name]) is not None:
+        if (reason := self.outcomes[name, n]) is not None:
             raise ValueError(reason)
 
     def rows(self, name: str, n: int, *, real: bool = False) -> shards.Rows:

@@ -21,6 +21,7 @@ from genmodels.evaluation.samples import (
     compute_novel,
     compute_real,
     compute_samples,
+    draw_first,
     draw_samples,
     measure_caption_accuracy,
     measure_class_accuracy,
@@ -203,7 +204,7 @@ PARTS = [
     Part("class_accuracy", (Samples,), compute_samples, measure_class_accuracy, 1),
     Part("caption_accuracy", (Samples,), compute_samples, measure_caption_accuracy, 1),
     Part("novel_captions", (Samples,), compute_novel, measure_novel, 8),
-    Part("copies", (Samples,), draw_samples, measure_copies, 15),
+    Part("copies", (Samples,), draw_first, measure_copies, 15),
     Part("student", (Samples,), draw_samples, measure_student, 45),
     Part("critic", (Samples,), compute_judgements, measure_judgements, 10),
 ]

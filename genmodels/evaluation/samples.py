@@ -14,7 +14,8 @@ from genmodels.evaluation.report import Figures, named
 from genmodels.evaluation.student import classes_known
 from genmodels.operations import device_of
 
-COPY_CHECK = 2000  # samples whose nearest training image is looked for
+#: Samples whose nearest training image is looked for, and that a critic sees: a new critic has all models of its data drawn again.
+FIRST = 2000
 UNLABELLED = 5000  # samples without a class, for the histogram of the classes that the referee sees in them
 BLURS = {"blur_0.5px": 0.5, "blur_1px": 1.0}
 
@@ -85,7 +86,20 @@ def _against(e: Evaluation, real: Tensor, fake: Tensor) -> str:
 
 def draw_samples(e: Evaluation) -> None:
     """Pictures with the classes or captions of the test images."""
-    e.shard("samples", e.n, lambda indices: {"pixels": e.draw_as_told(indices)})
+    _draw(e, e.n)
+
+
+def draw_first(e: Evaluation) -> None:
+    """The first of these."""
+    _draw(e, first(e))
+
+
+def _draw(e: Evaluation, n: int) -> None:
+    e.shard("samples", n, lambda indices: {"pixels": e.draw_as_told(indices)})
+
+
+def first(e: Evaluation) -> int:
+    return min(e.n, FIRST)
 
 
 def compute_samples(e: Evaluation) -> None:
@@ -211,8 +225,8 @@ def _caption_accuracy(e: Evaluation, name: str, n: int, truth: Images, what: str
 
 def measure_copies(e: Evaluation) -> Figures:
     """Whether samples are copies of training images: distances to the nearest one, in pixels."""
-    n = min(e.n, COPY_CHECK)
-    made = e.rows("samples", e.n)["pixels"][:n]
+    n = first(e)
+    made = e.rows("samples", n)["pixels"]
     train, test, made = (to_float(pixels).flatten(1) for pixels in (e.train.pixels, e.test.pixels[:n], made))
     found = metrics.memorisation(train, test, made)
     protocol = f"nearest of {len(train)} training images in pixels, {n} samples and {len(test)} test images"
@@ -229,16 +243,16 @@ def compute_judgements(e: Evaluation) -> None:
     """A critic's scores of the samples and of real test images, if a model of this data has a critic."""
     if not e.critics:
         return
-    draw_samples(e)
-    device = device_of(e.critic)
+    draw_first(e)
+    n, device = first(e), device_of(e.critic)
 
     def judged(pixels: Tensor, labels: Tensor) -> shards.Rows:
         parts = zip(pixels.split(BATCH), labels.split(BATCH), strict=True)
         return {"scores": torch.cat([e.critic.realism(to_float(x).to(device), y.to(device)) for x, y in parts])}
 
-    made = e.rows("samples", e.n)["pixels"]
+    made = e.rows("samples", n)["pixels"]
     e.begin_step(0, 2)
-    e.shard("judged samples", e.n, lambda i: judged(made[i.start : i.stop], e.labels(i)))
+    e.shard("judged samples", n, lambda i: judged(made[i.start : i.stop], e.labels(i)))
     e.begin_step(1, 2)
     e.shard("judged test", e.tests, lambda i: judged(e.test.pixels[i.start : i.stop], e.labels(i)))
 
@@ -247,13 +261,13 @@ def measure_judgements(e: Evaluation) -> Figures:
     """How often that critic takes a sample for real."""
     if not e.critics:
         return {}
-    critic = named(e.critics[0])
-    share = metrics.fool_rate(e.rows("judged test", e.tests)["scores"], e.rows("judged samples", e.n)["scores"])
+    n, critic = first(e), named(e.critics[0])
+    share = metrics.fool_rate(e.rows("judged test", e.tests)["scores"], e.rows("judged samples", n)["scores"])
     protocol = (
         f"share of samples that the critic of {critic['name']} ({critic['hash']}) finds more real "
         "than the median test image; 50 % cannot be told from real ones"
     )
-    found = e.figures({"critic_share": 100 * share}, protocol)
+    found = e.figures({"critic_share": 100 * share}, protocol, n)
     found["critic_share"]["critic"] = critic
     return found
 
