@@ -23,6 +23,7 @@ from genmodels.models.sketch import edges, followed, is_drawing, sketch_of
 from genmodels.real_images import real_images
 from genmodels.tabs import page
 from genmodels.training import train
+from genmodels.wrappers import sketches
 
 
 def pictures(name):
@@ -272,6 +273,21 @@ def test_a_stroke_is_answered_and_drawn_out(ask):
         assert len(unpacked(last["pictures"])) == 2
         assert ask(**state)["pictures"] == quick["pictures"], "the same state, the same pictures"
         assert ask(**state | {"sketch": "#1"})["pictures"] != quick["pictures"]
+
+
+def test_a_quick_look_is_computed_again_only_where_it_changes(ask, monkeypatch):
+    computed, moments = [], sketches._moments
+    monkeypatch.setattr(sketches, "_moments", lambda *given, **kw: computed.append(kw) or moments(*given, **kw))
+    state = {"model": own(FASHION), "sketch": sheet(square(28)), "seed": 3}
+    looks = [
+        ask(**state | more)["pictures"]
+        for more in ({}, {"guidance_scale": 5}, {"sketch_scale": 1.0}, {"sketch_scale": 8})
+    ]
+    assert looks[1:] == looks[:1] * 3
+    assert len(computed) == 1
+    assert ask(**state | {"sketch_scale": 0.5})["pictures"] != looks[0]
+    assert ask(**state | {"seed": 4})["pictures"] != looks[0]
+    assert len(computed) == 3
 
 
 def test_sheets_that_are_no_drawings(ask):

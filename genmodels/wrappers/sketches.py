@@ -6,6 +6,7 @@ on light paper, whatever the colours of the pictures.
 """
 
 import base64
+import dataclasses
 import functools
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -49,6 +50,7 @@ from genmodels.wrappers.state import whole as whole_field
 from genmodels.wrappers.types import Labelled, Pad
 
 PREVIEW_STEPS = 2  # while the pen moves: the third adds little
+KEPT_PREVIEWS = 16
 MOST = 9
 COLOURS = 0.15  # the share of a picture that is coloured, from which on it is no drawing
 EMPTY = "The sheet has no lines: {what} alone decides."
@@ -172,11 +174,19 @@ def _moments(state: SketchState, ink: Tensor, **settings: Any) -> Iterator[Any]:
 
 def preview(state: SketchState) -> Answer:
     """pictures: n pictures that follow the sketch, in a few steps without guidance: for while it is drawn."""
-    ink, said = ink_of(state.model, state.sketch)
-    steps = min(PREVIEW_STEPS, state.num_inference_steps)
-    heeded = min(1.0, state.sketch_scale)
-    *_, last = locked_steps(_moments(state, ink, num_inference_steps=steps, guidance_scale=1.0, sketch_scale=heeded))
-    return {"pictures": pictures(last.clean), "words": _said(state, said)}
+    steps, heeded = min(PREVIEW_STEPS, state.num_inference_steps), min(1.0, state.sketch_scale)
+    fewer = dataclasses.replace(state, num_inference_steps=steps, sketch_scale=heeded, guidance_scale=1.0)
+    _, said = ink_of(state.model, state.sketch)
+    return {"pictures": _kept_preview(fewer), "words": _said(state, said)}
+
+
+@functools.lru_cache(maxsize=KEPT_PREVIEWS)
+def _kept_preview(state: SketchState) -> dict[str, Any]:
+    """Most of what can be dragged changes nothing here: guidance, and a strength above 1."""
+    ink, _ = ink_of(state.model, state.sketch)
+    settings = state.picked("num_inference_steps", "guidance_scale", "sketch_scale")
+    *_, last = locked_steps(_moments(state, ink, **settings))
+    return pictures(last.clean)
 
 
 def draw(state: SketchState) -> Iterator[Answer]:
