@@ -79,25 +79,26 @@ class Lesson {
     return `${letters.slice(0, LONGEST[key]).join('')}…`;
   }
 
-  /** The question; the answer comes at a press, and is spoken where it comes. */
+  /** The question; the answer, or what is said without a question, comes at a press, and is spoken where it comes. */
   question(ask, answer) {
     if (!ask && !answer) return [];
+    const [title, what] = ask ? ['A question', 'the answer'] : ['A note', 'the note'];
     const shown = make('p', { class: 'gm-lesson-answer', dir: 'auto', hidden: true });
     const live = make('div', { 'aria-live': 'polite' }, shown);
     const reveal = make('button', {
       type: 'button',
       class: 'gm-button',
-      textContent: 'Show the answer',
+      textContent: `Show ${what}`,
       'aria-expanded': 'false',
       onclick: () => {
         shown.hidden = !shown.hidden;
         shown.textContent = shown.hidden ? '' : answer;
-        reveal.textContent = shown.hidden ? 'Show the answer' : 'Hide the answer';
+        reveal.textContent = `${shown.hidden ? 'Show' : 'Hide'} ${what}`;
         reveal.setAttribute('aria-expanded', String(!shown.hidden));
       },
     });
     return [
-      make('p', { class: 'gm-label', textContent: 'A question of whoever made this link' }),
+      make('p', { class: 'gm-label', textContent: `${title} of whoever made this link` }),
       ask && make('p', { class: 'gm-lesson-ask', dir: 'auto', textContent: ask }),
       ...(answer ? [reveal, live] : []),
     ].filter(Boolean);
