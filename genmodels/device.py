@@ -73,7 +73,7 @@ def _wanted() -> tuple[str, int | None]:
     found, count = (there.type, torch.accelerator.device_count()) if there else ("cpu", 1)
     if setting == AUTO:
         return found, None
-    if not (match := re.fullmatch(r"(cpu|mps|cuda)(?::(\d{1,3}))?", setting)):
+    if not (match := re.fullmatch(r"(cpu|mps|cuda)(?:(?<=cuda):(\d{1,3}))?", setting)):
         raise ValueError(f"{SETTING} must be auto, cpu, cuda, cuda:0 (or another number) or mps, not {setting[:40]!r}.")
     kind, index = match[1], int(match[2]) if match[2] else None
     if kind not in ("cpu", found) or (index or 0) >= count:

@@ -52,7 +52,9 @@ def push_space(repo: str, *, zero_gpu: bool = False, private: bool = False, chec
             repo, files, "Upload genmodels", private=private, repo_type="space", space_sdk="gradio", **hardware
         )
     except _failures() as error:
-        raise ValueError(f"The Space {repo!r} could not be pushed: {reason(error)} {FREE_SPACES}") from error
+        raise ValueError(
+            f"The Space {repo!r} could not be pushed: {reason(error).rstrip('.')}. {FREE_SPACES}"
+        ) from error
 
 
 def push_site(folder: str | Path, repo: str, *, private: bool = False) -> str:

@@ -517,12 +517,15 @@ def test_a_stroke_changes_what_all_families_say(visit: Callable[..., Page]) -> N
             assert same_back or all(a != b for a, b in zip(before[:-1], after[:-1], strict=True)), "both pictures"
         return now
 
-    before = seen()
+    before = first = seen()
     assert all(all(parts) for parts in before)
     draw(page, place.locator(".gm-pad-canvas"), SEVEN)
     before = differs_from(before)
     place.get_by_role("button", name="a smiley").click()
     before = differs_from(before)
+    place.locator(".gm-thumb").first.click()
+    assert differs_from(before) == first, "whatever was drawn before"
+    before = first
     place.get_by_role("radio", name="Fashion").click()
     differs_from(before, same_back=True)  # the flow brings the same drawing back
     expect(place.get_by_role("status").filter(has_text="Autoencoder: More unusual than")).to_have_count(1)

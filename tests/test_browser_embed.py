@@ -181,6 +181,8 @@ def test_what_embed_gives_shows_the_same_and_frames_come_and_go(
         page.frame_locator("#two iframe").get_by_role("link", name="open the whole page").click()
     assert "tab=vae&section=map" in opened.value.url
     opened.value.close()
+    gone = read(snippet, before=lambda page: page.route("**/embed.js", lambda route: route.abort()), errors=True)
+    expect(gone.locator(".genmodels")).to_have_text("The latent map (This demo gives no answer at the moment.)")
 
 
 def test_a_host_that_is_down_is_told(read: Callable[..., Page], app_address: str) -> None:

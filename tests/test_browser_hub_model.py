@@ -12,7 +12,7 @@ pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 from playwright.sync_api import Page, expect
 from test_browser import browser, context, pytestmark, section, visit  # noqa: F401
 
-REPO = "tester/mine"
+REPO, RACER = "tester/mine", "tester/racer"
 
 
 @pytest.fixture(scope="module")
@@ -20,6 +20,7 @@ def app_address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The app on a computer of one's own, whose cache has a repo of the Hub."""
     home = tmp_path_factory.mktemp("home")
     in_cache(home / "hub", REPO)
+    in_cache(home / "hub", RACER)
     with serve_app(home, HF_HOME=str(home)) as address:
         yield address
 
@@ -62,3 +63,21 @@ def test_its_link_opens_it(visit: Callable[..., Page]):  # noqa: F811
     page = visit(f"/?model={REPO}")
     expect(page.locator("gm-tab .gm-filled").first).to_be_visible()
     expect(page.locator("gm-tab").first).to_contain_text("bars")
+
+
+def test_a_race_with_one_opens_by_its_link(visit: Callable[..., Page]):  # noqa: F811
+    """Though nobody has named it since the app began."""
+    page = visit(f"/?tab=compare&section=race&data=bars&racers={RACER}")
+    race = section(page, "compare.race")
+    expect(race.locator(".gm-lane-name").filter(has_text=RACER)).to_be_visible()
+    expect(race.locator(".gm-trouble").first).to_be_empty()
+
+
+@pytest.mark.parametrize(
+    "query", ["tab=vae&section=generate&model=tester/gone", "tab=compare&section=race&racers=tester/gone"]
+)
+def test_a_link_to_one_that_cannot_be_had_tells_why(query: str, visit: Callable[..., Page]):  # noqa: F811
+    page = visit(f"/?{query}")
+    expect(
+        page.get_by_role("alert").filter(has_text="The Hub can't be reached, and 'tester/gone' is not")
+    ).to_be_visible()

@@ -333,6 +333,8 @@ def test_other_files_go_to_the_pad_or_are_explained(visit: Callable[..., Page], 
     [
         ({"section": "gan.unicorn"}, "GAN has no section “unicorn”"),
         ({"section": "gan.generate", "truncation_psi": "99"}, "must be a number from"),
+        ({"section": "gan.generate", "truncation_psi": "9"}, "“Generate” can’t show all of it as it was made, and says why."),
+        ({"section": "gan.generate", "model": "gan-mnist@abcdef"}, "“Generate” can’t show all of it as it was made, and says why."),
         ({"section": "gan.generate", "colour": "<b>red</b>", "Step": "3", "tab": "vae", "only": "vae.map"}, "There is no key 'colour'"),
         ({"section": "gan.generate", "label": "x" * 30_000}, "too long to be the settings"),
         ({"section": "<script>alert(1)</script>"}, "There is no tab"),

@@ -39,6 +39,7 @@ def test_all_gpus_serve_unless_one_is_named(gpus, monkeypatch):
 @pytest.mark.parametrize(
     ("setting", "said"),
     [
+        ("cpu:3", "GENMODELS_DEVICE must be auto, cpu, cuda, cuda:0 (or another number) or mps, not 'cpu:3'."),
         ("gpu", "GENMODELS_DEVICE must be auto, cpu, cuda, cuda:0 (or another number) or mps, not 'gpu'."),
         ("cuda:3", "GENMODELS_DEVICE is 'cuda:3', but torch finds 3 of the type cuda here."),
         ("mps", "GENMODELS_DEVICE is 'mps', but torch finds 3 of the type cuda here."),

@@ -536,3 +536,17 @@ def test_every_block_of_the_style_sheet_is_closed():
         assert not (depth and line.startswith(("/* ----", "@media"))), f"a block is open before line {number}"
         depth += line.count("{") - line.count("}")
     assert depth == 0
+
+
+def test_a_link_that_no_server_takes_is_not_copied(run):
+    """Neither as such nor in a snippet; a long one that can be opened comes with a word of warning."""
+    said = run(
+        "links.js",
+        "const copied = []; Object.defineProperty(navigator, 'clipboard', { value: { writeText: async (t) => copied.push(t.length) } });"
+        "const said = []; for (const n of [8000, 8001, 60000, 60001]) await m.copied('x'.repeat(n), (t) => said.push(t));"
+        "return [copied, said]",
+    )
+    assert said[0] == [8000, 8001, 60000]
+    assert said[1][0] == "Copied."
+    assert said[1][1] == "Copied. It has 8,001 characters, and some programs cut off so long a link."
+    assert said[1][3] == "Not copied. It has 60,001 characters; a link can have 60,000: choose fewer pictures."

@@ -10,6 +10,7 @@ from helpers import ROOT
 from test_browser import asked, browser, context, drag, pytestmark, section, visit  # noqa: F401  fixtures and marks
 from test_elements import run  # noqa: F401  a fixture
 
+from genmodels.experiments import results
 from genmodels.tabs import page as laid_out
 from genmodels.wrappers import on_record
 
@@ -45,6 +46,33 @@ def test_what_lessons_say_of_models_was_measured():
         value = figures["copies" if percent else "frechet_distance"]["value"]
         places = len(figure.partition(".")[2])
         assert f"{value:.{places}f}" == figure, name
+
+
+def test_what_lessons_say_of_experiments_was_measured():
+    rows = {name: results.read(name)["rows"] for name in ("attribution", "augmentation")}
+    judged = {r["model"]: r["accuracy"] for r in rows["attribution"] if r["judge"].startswith("critic of")}
+    assert "is right in nine of ten cases here; with digits it is right in six of ten" in TEXT
+    assert [round(judged[f"gan-{data}"] / 10) for data in ("heroes", "mnist")] == [9, 6]
+    distances = [record["metrics"]["frechet_distance"]["value"] for record in digits().values()]
+    assert "The worst is more than 100 times as far as the best" in TEXT
+    assert 100 < max(distances) / min(distances) < 200
+    few = [r for r in rows["augmentation"] if (r["data"], r["k"]) == ("mnist", 5)]
+    for added, said in (
+        ("nothing", "a classifier is right in (68) %"),
+        ("bundled generator", "from a bundled model in (95) to (97) %"),
+        ("own generator", "knows the same five alone in (69) to (71) %"),
+        ("shift, turn, zoom", "copies of the five in (92) %"),
+    ):
+        found = re.search(said, TEXT)
+        assert found, said
+        shares = [r["accuracy"] for r in few if r["added"] == added]
+        assert [round(f(shares)) for f in (min, max)][: len(found.groups())] == [int(share) for share in found.groups()]
+
+
+def digits() -> dict:
+    """What was measured of the models that make digits."""
+    records = {name: record for name, record in on_record.records().items() if name.endswith("-mnist")}
+    return {name: r for name, r in records.items() if "fashion" not in name and "frechet_distance" in r["metrics"]}
 
 
 def test_every_lesson_is_a_state_that_can_be(run):  # noqa: F811

@@ -95,6 +95,11 @@ def test_a_walk_begins_and_ends_with_samples():
         assert np.abs(frame - alone).max() <= 1
 
 
+def test_a_refusal_is_a_sentence_whatever_the_label():
+    with pytest.raises(Refused, match=r"^The value of “Its strongest numbers” must be a list of 1 to "):
+        ask("knobs", values=[0.0] * 1000)
+
+
 @pytest.mark.parametrize(
     ("key", "bad", "field"),
     [

@@ -5,7 +5,8 @@ hash), columns, rows, plots}. What shows it knows no experiment and no family by
 """
 
 import functools
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -46,26 +47,31 @@ def rooms(name: str) -> tuple[Room, Room, Room]:
 
 
 def _room_of_words(words: str) -> Room:
-    return 24 * -(-len(words) // 150), 24 * -(-len(words) // 44)
+    return 23 * -(-len(words) // 150), 23 * -(-len(words) // 46)
 
 
 def _room_of_plots(drawn: list[dict[str, Any]]) -> Room:
     """Three panels stand side by side on a desk; names along an axis are slanted; the key breaks its lines."""
-    desk = phone = 0
+    desk = phone = 16 * (len(drawn) - 1)
     for plot in drawn:
         count, names = len(plot["panels"]), plot["x"]["names"]
-        one = 284 + round(4.4 * max(map(len, names))) if names else 310
+        one = 260 + (round(4.4 * max(map(len, names))) if names else 0)
         named = [[series["name"] for series in panel["series"]] for panel in plot["panels"]]
-        widths = [sum(45 + 7 * len(key) for key in keys) for keys in named]
-        all_keys = {key for keys in named for key in keys}
-        if count > 1 and not names and len(all_keys) == sum(map(len, named)):  # each panel has its own
-            desk += -(-count // 3) * (one + 24 * (1 + max(widths) // 340)) + 45
-            phone += sum(one + 24 * (1 + width // 320) for width in widths) + 30
-            continue
-        keys = sum(57 + 7 * len(key) for key in all_keys)
-        desk += -(-count // 3) * one + 75 + 24 * (keys // 620)
-        phone += count * one + 30 + 24 * (keys // 200)
+        every = dict.fromkeys(key for keys in named for key in keys)
+        rows = -(-count // 3)
+        desk += 28 + rows * one + 16 * (rows - 1)
+        phone += 28 + count * one + 16 * (count - 1)
+        if count > 1 and not names and len(every) == sum(map(len, named)):  # each panel has its own key
+            desk += rows * max(_room_of_key(keys, 350) for keys in named)
+            phone += sum(_room_of_key(keys, 320) for keys in named)
+        elif len(every) > 1:
+            desk, phone = desk + _room_of_key(every, 1100), phone + _room_of_key(every, 320)
     return desk, phone
+
+
+def _room_of_key(names: Iterable[str], width: int) -> int:
+    """Pixels of height: names of about 6.5 pixels a letter, each with a mark, in lines of this width."""
+    return 8 + 24 * math.ceil(sum(43 + 6.5 * len(name) for name in names) / width)
 
 
 def _room_of_table(rows: int) -> Room:

@@ -41,6 +41,7 @@ NO_NOUNS = (
     "From ",
     "How ",
     "In ",
+    "Its ",
     "On ",
     "Size shows",
     "To ",

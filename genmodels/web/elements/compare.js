@@ -131,7 +131,8 @@ class Race extends Asked {
     const arrived = this.rows.filter((lane) => lane.arrived).sort((a, b) => a.arrived - b.arrived);
     const [first, last] = [arrived[0], arrived[arrived.length - 1]];
     if (!first) return (this.order.textContent = 'Nobody arrived.');
-    const times = last === first ? '' : ` ${last.model} took ${Math.round(last.ms / first.ms)} times as long.`;
+    const ratio = last.ms / first.ms;
+    const times = last === first ? '' : ` ${last.model} took ${ratio.toFixed(ratio < 9.5 ? 1 : 0)} times as long.`;
     this.order.replaceChildren(make('b', { textContent: first.model }), ` won in ${first.ms.toFixed(1)} ms.${times}`);
   }
 }

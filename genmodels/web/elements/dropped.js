@@ -13,9 +13,13 @@ export async function openFile(page, file) {
   const { section: key, ...state } = await toldBy(file);
   if (!key) return say(page, await toPad(page, file));
   if (JSON.stringify(state).length > LONGEST) return say(page, 'The text of this picture is too long to be the settings of a section.');
-  page.visit(key, state);
-  const spec = page.specOf(key);
-  say(page, page.trouble.textContent || (spec && `As it was made: “${spec.title}”, with its settings.`));
+  await page.visit(key, state);
+  const section = page.tabs[page.current].sections?.find((one) => one.spec.key === key);
+  const title = `“${section?.spec.title}”`;
+  const told = section?.excused
+    ? `${title} can’t show all of it as it was made, and says why.`
+    : `As it was made: ${title}, with its settings.`;
+  say(page, page.trouble.textContent || (section && told));
 }
 
 /** What a picture of ours says: its section, and that one's state as an address has it; else {}. */

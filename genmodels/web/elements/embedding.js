@@ -64,7 +64,8 @@ function withScript({ key, title, host, state }, { theme, start }) {
   const said = Object.entries(data).filter(([, value]) => value);
   const attributes = said.map(([name, value]) => ` data-${name}="${escaped(value)}"`).join('');
   const link = `<a href="${escaped(addressOf({ key, host, state }))}">${escaped(title)}</a>`;
-  return `<div class="genmodels"${attributes}>${link}</div>\n<script src="${escaped(host)}embed.js" async></script>`;
+  const down = `this.previousElementSibling.append(' (This demo gives no answer at the moment.)')`; // the script comes from the same host; plain letters, whatever the article’s encoding
+  return `<div class="genmodels"${attributes}>${link}</div>\n<script src="${escaped(host)}embed.js" async onerror="${down}"></script>`;
 }
 
 function plain({ key, title, host, state }, { theme }) {

@@ -6,6 +6,7 @@ import { packed } from './packing.js';
 
 const BASE64 = /^[A-Za-z0-9+/]+={0,2}$/;
 const LONG = 8000; // characters that servers and programs for mail and chat commonly take
+const MOST = 60_000; // that the app's own server takes
 
 /** The address of what a section shows. */
 export const linkTo = (section) => addressOf(section.page.page, section.spec.key, section.whole());
@@ -31,8 +32,9 @@ export function copyLink(section, say) {
 /** Puts a text on the clipboard, or the promise of one; where the browser forbids it, gives a field from which it can be copied. */
 export async function copied(promised, say) {
   const text = await promised;
-  const long =
-    text.length > LONG ? ` It has ${text.length.toLocaleString('en')} characters, and some programs cut off so long a link.` : '';
+  const has = `It has ${text.length.toLocaleString('en')} characters`;
+  if (text.length > MOST) return say(`Not copied. ${has}; a link can have ${MOST.toLocaleString('en')}: choose fewer pictures.`);
+  const long = text.length > LONG ? ` ${has}, and some programs cut off so long a link.` : '';
   try {
     await navigator.clipboard.writeText(text);
     say(`Copied.${long}`);

@@ -11,6 +11,7 @@ class Page extends HTMLElement {
   picture = null; // a drawing travels from tab to tab
   query = null; // what is asked for, where that isn't the address: in an article
   home = document.baseURI; // where the whole page is
+  missing = {}; // models of the Hub that couldn't join: why
   elements = () => null; // has those of a tab defined, where they don't come with the page: a promise, null if they are there
 
   connectedCallback() {
@@ -18,7 +19,7 @@ class Page extends HTMLElement {
     this.laidOut = true;
     const asked = this.search();
     const lesson = taughtBy(asked) && import('./lesson.js'); // had before the page is laid out, so that nothing hidden is seen
-    Promise.all([this.join(bare(asked.get('model'))), lesson])
+    Promise.all([this.join(asked), lesson])
       .then(() => this.elements(this.tabOf(this.asked().key)))
       .then(() => this.layOut());
   }
@@ -27,11 +28,19 @@ class Page extends HTMLElement {
     return new URLSearchParams(this.query ?? location.search);
   }
 
-  /** A link's model of the Hub joins the page's; what it says of a model that can't be, its section tells. */
-  async join(model) {
-    if (!model?.includes('/') || this.spec.facts[model]) return;
-    const { spec } = await this.backend.ask('page.hub_model', { repo: model });
-    if (spec) this.spec = { ...spec, tabs: spec.tabs.filter((tab) => !this.route || tab.key === this.route) };
+  /** A link's models of the Hub join the page's; why one can't, its section tells. @param {URLSearchParams} asked */
+  async join(asked) {
+    for (const repo of this.strangers(asked)) {
+      const { spec, error } = await this.backend.ask('page.hub_model', { repo });
+      if (spec) this.spec = { ...spec, tabs: spec.tabs.filter((tab) => !this.route || tab.key === this.route) };
+      this.missing[repo] = error;
+    }
+  }
+
+  /** The models of the Hub that are asked for and aren't here. @param {URLSearchParams} asked */
+  strangers(asked) {
+    const names = ['model', 'racers'].flatMap((key) => asked.get(key)?.split(',') ?? []).map(bare);
+    return [...new Set(names)].filter((name) => name.includes('/') && !this.spec.facts[name]);
   }
 
   layOut() {
@@ -187,7 +196,7 @@ class Page extends HTMLElement {
     if (!tab) error = `There is no tab “${key.slice(0, 40)}”; the tabs are ${this.spec.tabs.map((one) => one.key).join(', ')}.`;
     else if (name === '') error = `“only” shows one section: ${keys.map((one) => `${tab.key}.${one}`).join(', ')}.`;
     else if (name !== null && !found) error = `${tab.title} has no section “${name.slice(0, 40)}”; its sections are ${keys.join(', ')}.`;
-    else if (!key && !home && asked.has('model')) error = noModel(bare(asked.get('model')));
+    else if (!key && !home && asked.has('model')) error = this.noModel(bare(asked.get('model')));
     const section = found ?? (error ? null : (sections.find(made) ?? sections[0])); // a state without a section is that of the first
     const state = section ? stateOf(asked, section) : {};
     return {
@@ -201,13 +210,19 @@ class Page extends HTMLElement {
     };
   }
 
+  noModel(name) {
+    const more = name.includes('/') ? '; models of the Hub join by “from the Hub…”, beside those of their family' : '';
+    return this.missing[name] ?? `There is no model “${name.slice(0, 60)}” here${more}.`;
+  }
+
   async go({ key, section, state, named, error, taught }) {
     const elements = this.elements(this.tabOf(key));
     if (elements) await elements;
     this.open(key, named ? section : null, state);
-    this.restore(key, section, state);
+    const restored = this.restore(key, section, state);
     this.teach(key, section, taught);
     this.trouble.textContent = error;
+    await restored;
   }
 
   open(key, section = null, state = {}) {
@@ -244,9 +259,10 @@ class Page extends HTMLElement {
     section.linked = said;
     const drawing = ['picture', 'hidden'].filter((one) => section.uses(one)); // they belong together
     if (drawing.some((one) => one in state)) for (const one of drawing) state[one] ??= section.fit(one).default;
-    tab.next(async () => {
+    return tab.next(async () => {
       const answer = await this.backend.ask('page.state', { section: name, state });
-      if (answer.error) tab.excuse(section, answer);
+      const why = this.strangers(new URLSearchParams(said)).map((repo) => this.missing[repo]);
+      if (answer.error) tab.excuse(section, { ...answer, error: why.find(Boolean) ?? answer.error });
       else tab.adopt(section, answer.state);
       if (answer.note) section.excuse({ error: answer.note });
       tab.held?.scrollIntoView({ block: 'start' }); // it may have opened
@@ -284,16 +300,18 @@ class Page extends HTMLElement {
   visit(key, state) {
     const [tab, section] = key.split('.');
     const query = address({ ...(this.only === key ? { only: key } : { tab, section }), ...state });
-    if (this.only ? this.only !== key : !this.spec.tabs.some((one) => one.key === tab)) return this.leave(`./${query}`);
+    const here = this.only ? this.only === key : this.spec.tabs.some((one) => one.key === tab);
+    if (!here || this.strangers(new URLSearchParams(query)).length) return this.leave(`./${query}`);
     this.tabs[this.current]?.writeNow();
     history.pushState(null, '', query);
-    this.fromAddress();
+    return this.fromAddress();
   }
 
   fromAddress() {
     const place = this.asked();
-    this.go(place);
+    const gone = this.go(place);
     if (!place.named) scrollTo({ top: 0 });
+    return gone;
   }
 
   /** The address follows what is read, without a step for Back. */
@@ -302,11 +320,6 @@ class Page extends HTMLElement {
     const next = address({ tab, ...place });
     if (next !== location.search) history.replaceState(null, '', next);
   }
-}
-
-function noModel(name) {
-  const more = name.includes('/') ? '; models of the Hub join by “from the Hub…”, beside those of their family' : '';
-  return `There is no model “${name.slice(0, 60)}” here${more}.`;
 }
 
 function address(values) {

@@ -171,12 +171,12 @@ class Slot {
   async show({ title, kind, value, model }, pointsOf) {
     const map = kind === 'map' ? await pointsOf(model) : null;
     if (map?.error) return this.note(map.error);
+    this.canvas.classList.toggle('gm-drawn', kind !== 'picture'); // first: what is drawn takes its colours from it
     if (kind === 'picture') drawSheet(this.canvas, value, 2, value.shape[0] > 1 ? 1 : 0);
     else if (kind === 'map') drawMap(this.canvas, map, value);
     else drawScores(this.canvas, value);
     this.canvas.setAttribute('aria-label', title);
     this.canvas.classList.remove('gm-unknown');
-    this.canvas.classList.toggle('gm-drawn', kind !== 'picture');
     this.element.className = 'gm-known';
     this.note(title);
   }

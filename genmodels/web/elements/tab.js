@@ -407,6 +407,7 @@ class Tab extends HTMLElement {
   /** One after the other, so that the first picture has the cores to itself. */
   next(task) {
     this.chain = (this.chain ?? Promise.resolve()).then(task).catch((error) => console.error(error)); // the others go on
+    return this.chain;
   }
 
   /** Marks the section that is read now. */
