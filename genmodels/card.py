@@ -154,7 +154,9 @@ def _licence(family: str, data: str) -> str:
 
 def _sampled(family: str, config: dict[str, Any]) -> str:
     """With which settings of its own a model samples, in a sentence; "" where it has none."""
-    keys = (*get_family(family).knobs, "guidance_interval")  # the last is no visitor's to set
+    usual = get_family(family).Config.from_json({"image_shape": config["image_shape"]}).to_json()
+    fixed = [key for key in ("guidance_interval", "step_ends") if config.get(key) not in (None, usual.get(key))]
+    keys = (*get_family(family).knobs, *fixed)  # these are no visitor's to set
     settings = [f"{key} = {config[key]}" for key in keys if key in config]
     return f" Samples were drawn with the model's own settings: {', '.join(settings)}." if settings else ""
 

@@ -202,6 +202,10 @@ def _guides(name: str) -> Sequence[float]:
     return denoisers.model_config(name).guidance_interval
 
 
+def _ends(name: str) -> Sequence[float]:
+    return denoisers.model_config(name).step_ends
+
+
 def _noisy(name: str) -> dict[str, Any]:
     """With which settings a drawing is noised and denoised."""
     state = overview.noisy(name, overview.SeeState.parse({"data": core.describe(name)["data"]}, [name]), overview.MADE)
@@ -218,7 +222,7 @@ STYLES = {"num_layers": style_mixing.layer_count}
 REBUILT: Mapping[str, Fact] = {"scores": _scores, "histogram": bottleneck.score_histogram}
 REALISM: Mapping[str, Fact] = {"realism": _realism}
 WRITER = {"writer": _writer, "temperature": sampling.own_temperature}
-GUIDES: Mapping[str, Fact] = {"guides": _guides}
+WALKS: Mapping[str, Fact] = {"guides": _guides, "ends": _ends}
 NOISY: Mapping[str, Fact] = {"noisy": _noisy, "errors": _errors}
 #: The sections that `web/local` computes.
 LOCAL: dict[str, Local] = {
@@ -241,10 +245,10 @@ LOCAL: dict[str, Local] = {
     "pixelcnn.finish": Local((CHECKPOINT,), WRITER, models=_writes),
     "pixelcnn.expect": Local(("log_probabilities",), begins=_worth_seeing),
     "pixelcnn.surprise": Local(("log_probabilities",), within="pixelcnn.expect"),
-    "diffusion.noise": Local(("denoise",), GUIDES),
-    "diffusion.denoise": Local(("denoise",), GUIDES, within="diffusion.noise"),
-    "diffusion.generate": Local(("denoise",), GUIDES),
-    "diffusion.same": Local(("denoise",), GUIDES, models=lambda name: not denoisers.model_config(name).vocabulary),
+    "diffusion.noise": Local(("denoise",), WALKS),
+    "diffusion.denoise": Local(("denoise",), WALKS, within="diffusion.noise"),
+    "diffusion.generate": Local(("denoise",), WALKS),
+    "diffusion.same": Local(("denoise",), WALKS, models=lambda name: not denoisers.model_config(name).vocabulary),
     SEE: Local(()),
     FILL: Local((), within=SEE),
 }
@@ -257,8 +261,8 @@ PARTS: dict[str, Local] = {
     "see.invert": Local(("encode_drawn", "decode_layers", "log_likelihood"), LAYERS, known={"bits": _bits}),
     "see.write": Local(("log_probabilities",), known={"bits": _bits}),
     "see.write_on": Local((CHECKPOINT,), WRITER),
-    "see.drown": Local(("denoise",), GUIDES, known=NOISY),
-    "see.restore": Local(("denoise",), GUIDES, known=NOISY),
+    "see.drown": Local(("denoise",), WALKS, known=NOISY),
+    "see.restore": Local(("denoise",), WALKS, known=NOISY),
 }
 #: By the function in wrappers/overview.py that does it in the app.
 READINGS = {

@@ -163,6 +163,51 @@ def test_guidance_costs_nothing_where_nothing_is_asked_for():
     assert torch.allclose(drawn, model.sample(nobody(2), generators=seeded([0, 1]), **guided | {"guidance_scale": 1.0}))
 
 
+def test_steps_are_shorter_at_the_ends():
+    """By as much as is asked for; none is lost, and even ones stay where they are."""
+    assert torch.allclose(pipeline.levels(pipeline.EVEN), pipeline.angles(), atol=1e-12)
+    steps = torch.tensor([pipeline.step_of(float(angle)) for angle in pipeline.levels((0.5, 0.3))])
+    sizes = steps.diff()
+    assert (steps[0], steps[-1]) == (0, 999)
+    assert (sizes >= 0).all()
+    assert float(sizes[10:20].mean()) == pytest.approx(0.5, abs=0.06)
+    assert float(sizes[-20:-10].mean()) == pytest.approx(0.3, abs=0.06)
+    assert 1.2 < float(sizes[400:600].mean()) < 1.4
+
+
+@pytest.mark.parametrize("name", pipeline.SCHEDULERS)
+def test_uneven_steps_lead_to_the_same_pictures(name):
+    """Where the network is exact, whatever the steps' sizes, and few steps come as near."""
+    z, made = noise(50, 1, 8, 8), {}
+    for ends, count in ((pipeline.EVEN, 60), ((0.5, 0.3), 60), ((0.5, 0.3), 12)):
+        solver = pipeline.make_scheduler(name)
+        *moments, last = pipeline.denoise(
+            gaussian, solver, lambda alpha, sigma: z, count, generator=seeded(range(50)), step_ends=ends
+        )
+        sigmas = [step.sigma for step in moments]
+        assert sigmas == sorted(sigmas, reverse=True)
+        made[ends, count] = last.clean, sigmas
+    pictures = made[(0.5, 0.3), 60][0]
+    assert pictures.mean() == pytest.approx(MEAN, abs=0.03)
+    assert pictures.std() == pytest.approx(DEVIATION, rel=0.25)
+    if name != "ddpm":
+        assert (pictures - made[pipeline.EVEN, 60][0]).abs().mean() < 0.02
+    takes_them = name not in ("ipndm", "heun")
+    second = made[(0.5, 0.3), 12][1][1]
+    assert (second > 0.995) == takes_them, "its second step is nearer to pure noise than 1 in 12"
+
+
+@pytest.mark.parametrize("ends", [(0.05, 1.0), (1.0, 4.0), (math.nan, 1.0)])
+def test_step_ends_have_bounds(ends):
+    with pytest.raises(ValueError, match=r"step_ends must be two numbers from 0.1 to 3, not"):
+        tiny(step_ends=ends)
+
+
+def test_distillation_learns_even_steps():
+    with pytest.raises(ValueError, match=r"step_ends must be \[1, 1\] for distillation"):
+        tiny(step_ends=(0.5, 0.3), objective="distillation")
+
+
 @pytest.mark.parametrize("name", pipeline.SCHEDULERS)
 def test_every_scheduler_makes_finite_pictures_in_one_step(name):
     model = tiny()
@@ -745,9 +790,10 @@ def test_stock_diffusers_opens_what_is_bundled(name):
     assert mine.std(0).mean() > 0.05, "two pictures, and not the same"
 
 
+@pytest.mark.parametrize("ends", [pipeline.EVEN, (0.5, 0.3)], ids=["even", "uneven"])
 @pytest.mark.parametrize("name", pipeline.SCHEDULERS)
-def test_any_scheduler_can_be_swapped_in(name, tmp_path):
-    model, pipe = tiny(), opened(tiny(), tmp_path)
+def test_any_scheduler_can_be_swapped_in(name, ends, tmp_path):
+    model, pipe = tiny(step_ends=ends), opened(tiny(step_ends=ends), tmp_path)
     kind, options = pipeline.SCHEDULERS[name]
     if name == "ipndm":  # it has no settings of the noise schedule
         pipe.scheduler = diffusers.IPNDMScheduler()

@@ -4,6 +4,7 @@ import base64
 import contextlib
 import gzip
 import json
+import math
 import os
 import re
 import shutil
@@ -15,13 +16,16 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from helpers import ROOT, forget, free_port, script, serving, wait_until_served
 from huggingface_hub import SpaceCard
 from playwright.sync_api import expect
 from test_browser import CHROMIUM, PATIENCE, SIZES, Browser, Page, browser, pytestmark, section  # noqa: F401
+from torch import Tensor
 
 from genmodels.__main__ import main
-from genmodels.export_site import FILL, LOCAL, PARTS, POLICY, READINGS, SEE, export_site, offered
+from genmodels.export_site import FILL, LOCAL, PARTS, POLICY, READINGS, SEE, SOLVERS, export_site, offered
+from genmodels.models import pipeline
 from genmodels.tabs import page as laid_out
 from genmodels.wrappers import overview
 
@@ -233,6 +237,43 @@ def test_the_browser_computes_what_the_server_does(visit: Callable[..., Visit], 
     page.evaluate(OPEN)
     for seed in (12345, 5) if key == FILL else (0, 5, 12345, 2**31 - 50):
         check_equal(page, key, model, seed)
+
+
+SOLVE = """async ([name, count, ends, strength, x]) => {
+    const { solver } = await import('/local/solvers.js');
+    const steps = solver(name, count, ends, strength);
+    for (const [i, t] of steps.ts.entries()) {
+        const [alpha] = steps.level(i);
+        x = steps.step(x, x.map((value) => Math.tanh(2 * alpha * value + t / 1000 - 0.5)));
+    }
+    return [steps.ts, x];
+}"""
+
+
+@pytest.mark.parametrize(("ends", "strength"), [((1.0, 1.0), 1.0), ((0.5, 0.3), 1.0), ((0.5, 0.3), 0.61)])
+def test_solvers_take_the_servers_steps(browser: Browser, ends: tuple[float, float], strength: float) -> None:  # noqa: F811
+    """Of whatever sizes, to the same numbers."""
+    start = [-1.5, -0.2, 0.4, 2.0]
+
+    def predict(noisy: Tensor, t: float) -> Tensor:
+        asked.append(t)
+        angle = float(pipeline._between(torch.tensor(t, dtype=torch.float64)))
+        clean = (2 * math.cos(angle) * noisy + t / 1000 - 0.5).tanh()
+        return (math.cos(angle) * noisy - clean) / math.sin(angle)
+
+    with served(ROOT / "genmodels/web") as address:
+        page = browser.new_page()
+        page.goto(f"{address}local/theme.css")
+        for name in SOLVERS:
+            asked: list[float] = []
+            ts, found = page.evaluate(SOLVE, [name, 9, ends, strength, start])
+            *_, last = pipeline.denoise(
+                predict, pipeline.make_scheduler(name), lambda alpha, sigma: torch.tensor(start, dtype=torch.float64).view(-1, 1, 1, 1),
+                9, generator=None, strength=strength, step_ends=ends,
+            )  # fmt: skip
+            assert ts == pytest.approx(asked, abs=1e-6), name
+            assert [min(max(x, -1), 1) for x in found] == pytest.approx(last.clean.flatten().tolist(), abs=1e-4), name
+        page.close()
 
 
 @needs_runtime

@@ -21,6 +21,7 @@ from torch import Generator, Tensor, nn
 
 TRAIN_STEPS, MAX_GUIDANCE = 1000, 20.0
 EVERYWHERE = (0.0, 1.0)
+EVEN = (1.0, 1.0)  # of step_ends: all steps of one size
 HEUN_FIRST = 985
 #: The noise schedule that the networks are trained on: alpha = cos(t pi / 2) but for rounding (Nichol & Dhariwal 2021).
 SCHEDULE = {"num_train_timesteps": TRAIN_STEPS, "beta_schedule": "squaredcos_cap_v2", "prediction_type": "v_prediction"}
@@ -79,6 +80,28 @@ def angles() -> Tensor:
     kept = 1 - (1 - curve[1:] / curve[:-1]).clamp(max=0.999)
     alpha_bar = kept.cumprod(0)
     return torch.atan2((1 - alpha_bar).sqrt(), alpha_bar.sqrt())
+
+
+@functools.lru_cache(maxsize=16)
+def levels(step_ends: tuple[float, float]) -> Tensor:
+    """`angles()` for steps of other sizes `(1000,)`: along a cubic curve, on which the first ones at the clean and at the noisy
+    end are `step_ends` times as large as even ones. (1, 1) is the schedule as it is.
+
+    In nearly pure noise it is decided what a picture shows, in the last of it how sharp it is: with shorter steps there and
+    longer ones between, fewer are enough (Lee et al. 2024, arXiv 2407.12173).
+    """
+    clean, noisy = step_ends
+    u = torch.arange(1, TRAIN_STEPS + 1, dtype=torch.float64, device="cpu") / TRAIN_STEPS
+    share = u.square() * (3 - 2 * u) + clean * u * (1 - u).square() - noisy * u.square() * (1 - u)
+    return _between(TRAIN_STEPS * share - 1)
+
+
+def _between(t: Tensor) -> Tensor:
+    """The angles of training steps, also between two."""
+    table = angles()
+    left = t.clamp(0, TRAIN_STEPS - 2).long()
+    share = (t - left).clamp(0, 1)
+    return (1 - share) * table[left] + share * table[left + 1]
 
 
 # -- the network -------------------------------------------------------------------------------------------------------
@@ -197,15 +220,16 @@ def denoise(
     generator: Generator | Sequence[Generator] | None,
     strength: float = 1.0,
     eta: float = 0.0,
+    step_ends: Sequence[float] = EVEN,
     edit: Callable[[Tensor], Tensor] = lambda clean: clean,
 ) -> Iterator[Step]:
     """From noisy pictures to clean ones, by any of the schedulers: one Step before each, and the result (sigma 0).
 
     start: (alpha, sigma) -> the pictures to begin with; strength: how far from the clean end that is, 1 = pure noise.
-    eta: how much fresh noise DDIM adds (0 none, 1 as much as DDPM); the others don't know it.
+    eta: how much fresh noise DDIM adds (0 none, 1 as much as DDPM); the others don't know it. step_ends: see `levels`.
     edit: applied to every prediction of the clean picture, which is clipped to [-1, 1] in any case.
     """
-    scheduler, steps = begin(scheduler, num_inference_steps, strength)
+    scheduler, steps = begin(scheduler, num_inference_steps, strength, step_ends)
     extra: dict[str, Any] = {}
     if isinstance(scheduler, (diffusers.DDIMScheduler, diffusers.DDPMScheduler)):
         extra["generator"] = list(generator) if isinstance(generator, Sequence) else generator
@@ -227,8 +251,13 @@ def denoise(
     yield Step(x, x, 0.0)
 
 
-def begin(scheduler: Any, num_inference_steps: int, strength: float) -> tuple[Any, Tensor]:
-    """The scheduler, ready, and its own steps: as many as asked for, from the share `strength` of all noise on."""
+def begin(
+    scheduler: Any, num_inference_steps: int, strength: float, step_ends: Sequence[float] = EVEN
+) -> tuple[Any, Tensor]:
+    """The scheduler, ready, and its own steps: as many as asked for, from the share `strength` of all noise on.
+
+    step_ends counts from pure noise on; iPNDM and Heun, which begin a little below, take even steps in any case.
+    """
     length = max(1, round(strength * TRAIN_STEPS))  # of the noise schedule that is used, from the clean end
     steps = min(num_inference_steps, length)
     if isinstance(scheduler, diffusers.IPNDMScheduler):
@@ -238,6 +267,8 @@ def begin(scheduler: Any, num_inference_steps: int, strength: float) -> tuple[An
     elif length < TRAIN_STEPS:
         part = {"num_train_timesteps": length, "trained_betas": scheduler.betas[:length].tolist()}
         scheduler = type(scheduler).from_config(scheduler.config, **part)
+    elif tuple(step_ends) != EVEN and not isinstance(scheduler, diffusers.HeunDiscreteScheduler):
+        scheduler = _with_levels(scheduler, levels((step_ends[0], step_ends[1])))
     if isinstance(scheduler, diffusers.HeunDiscreteScheduler):
         # where alpha is almost 0, its second order would multiply small errors: begin a little below, too
         first = min(HEUN_FIRST, length - 1)
@@ -249,8 +280,20 @@ def begin(scheduler: Any, num_inference_steps: int, strength: float) -> tuple[An
     return scheduler, scheduler.timesteps
 
 
+def _with_levels(scheduler: Any, table: Tensor) -> Any:
+    """The scheduler with another schedule: its steps 0, 1, … have the angles of the table."""
+    kept = table.cos().square()
+    betas = 1 - kept / torch.cat([torch.ones_like(kept[:1]), kept[:-1]])
+    scheduler = type(scheduler).from_config(scheduler.config, trained_betas=betas.tolist())
+    scheduler.levels = table
+    return scheduler
+
+
 def noise_level(scheduler: Any, t: Tensor) -> tuple[float, float]:
     """(training step, angle) of a scheduler's own step t; both may lie between two training steps."""
+    if hasattr(scheduler, "levels"):
+        angle = float(scheduler.levels[int(t)])
+        return step_of(angle), angle
     table = angles()
     if isinstance(scheduler, diffusers.IPNDMScheduler):
         angle = float(t) * math.pi / 2
@@ -289,12 +332,13 @@ class PatchDiffusionPipeline(diffusers.DiffusionPipeline):
         guidance_scale: float = 1.5,
         sketch_scale: float = 1.5,
         guidance_interval: Sequence[float] = EVERYWHERE,
+        step_ends: Sequence[float] = EVEN,
     ) -> None:
         super().__init__()
         self.register_modules(unet=unet, scheduler=scheduler, text_encoder=text_encoder, tokenizer=tokenizer)
         self.register_to_config(
             patch_size=patch_size, num_inference_steps=num_inference_steps, guidance_scale=guidance_scale,
-            sketch_scale=sketch_scale, guidance_interval=list(guidance_interval),
+            sketch_scale=sketch_scale, guidance_interval=list(guidance_interval), step_ends=list(step_ends),
         )  # fmt: skip
 
     @torch.no_grad()
@@ -334,7 +378,10 @@ class PatchDiffusionPipeline(diffusers.DiffusionPipeline):
         if sketch is not None:
             told_more, scales = [*told_more, told_more[-1] | sketched(sketch, noise)], [scale, closely]
         predict = guided(self.unet, self.config.patch_size, told_more, scales, self.config.guidance_interval)
-        moments = denoise(predict, self.scheduler, lambda _, sigma: noise, steps, generator=generator, eta=eta)
+        moments = denoise(
+            predict, self.scheduler, lambda _, sigma: noise, steps,
+            generator=generator, eta=eta, step_ends=self.config.step_ends,
+        )  # fmt: skip
         for moment in self.progress_bar(moments):
             images = moment.clean
         if output_type != "pt":

@@ -12,8 +12,9 @@ clean picture is alpha x_t - sigma v. alpha falls as a cosine, from 1 to 0.
 In training, one class (or caption) in ten is hidden. So the network can predict with and without it, and sampling may go
 further than it asks for: v = v_none + guidance_scale (v_class - v_none), at all noise levels or only between two, its
 "guidance_interval". The solver that takes the steps ("scheduler") can be chosen freely: all of them follow the same
-curves, some with fewer steps than others. A few steps can also be learnt: a copy of the network is taught to do in one
-what the guided network does in several (distillation).
+curves, some with fewer steps than others, and with still fewer if these are shorter at both ends, where it is decided what is
+shown and how sharp it is ("step_ends"). A few steps can also be learnt: a copy of the network is taught to do in one what
+the guided network does in several (distillation).
 
 In the real world: illustrations are drawn from a sentence (Rombach et al. 2022, Stable Diffusion, arXiv 2112.10752), proteins are
 designed (Watson et al. 2023, Nature 620), the weather is forecast (Price et al. 2025, GenCast, arXiv 2312.15796).
@@ -21,7 +22,7 @@ designed (Watson et al. 2023, Nature 620), the weather is forecast (Price et al.
 Papers: Ho et al. 2020 (DDPM, arXiv 2006.11239); velocity: Salimans & Ho 2022 (arXiv 2202.00512); cosine schedule: Nichol
 & Dhariwal 2021 (arXiv 2102.09672); guidance: Ho & Salimans 2022 (arXiv 2207.12598), in an interval: Kynkäänniemi
 et al. 2024 (arXiv 2404.07724); DDIM: Song et al. 2021 (arXiv 2010.02502); UniPC: Zhao et al. 2023 (arXiv 2302.04867);
-distillation: Meng et al. 2023 (arXiv 2210.03142).
+the steps' sizes: Lee et al. 2024 (arXiv 2407.12173); distillation: Meng et al. 2023 (arXiv 2210.03142).
 """
 
 # A long file: beside the network and its objective it has four ways to walk through the same noise, and the captions.
@@ -80,6 +81,10 @@ class DiffusionConfig(ModelConfig):
     num_inference_steps: int = 8
     guidance_scale: float = 1.5
     guidance_interval: tuple[float, float] = (0.0, 1.0)  # the shares of the training steps between which it guides
+    step_ends: tuple[float, float] = (
+        1.0,
+        1.0,
+    )  # how large steps are at the clean and at the noisy end, against even ones
 
     @classmethod
     def tiny(cls) -> Self:
@@ -143,6 +148,10 @@ class Diffusion(Model):
             raise ValueError(
                 f"guidance_interval must be two shares that rise from 0 to 1, not {config.guidance_interval}"
             )
+        if not all(0.1 <= size <= 3 for size in config.step_ends):
+            raise ValueError(f"step_ends must be two numbers from 0.1 to 3, not {config.step_ends}")
+        if config.objective == "distillation" and config.step_ends != pipeline.EVEN:
+            raise ValueError("step_ends must be [1, 1] for distillation, which learns steps of one size")
         self.unet = build_unet(config)
         self.text_encoder = build_text_encoder(config) if config.vocabulary else None
         self.angles = nn.Buffer(pipeline.angles().float(), persistent=False)
@@ -427,8 +436,9 @@ class Diffusion(Model):
             return clean if keep is None else torch.where(keep[1], keep[0], clean)
 
         yield from pipeline.denoise(
-            predict, solver, begin, steps, generator=generators, strength=strength, eta=eta, edit=edit
-        )
+            predict, solver, begin, steps,
+            generator=generators, strength=strength, eta=eta, step_ends=config.step_ends, edit=edit,
+        )  # fmt: skip
 
     def predictor(
         self,
@@ -581,7 +591,7 @@ class Diffusion(Model):
             "tokenizer": [None, None],
         } | {
             key: getattr(config, key)
-            for key in ("patch_size", "num_inference_steps", "guidance_scale", "guidance_interval")
+            for key in ("patch_size", "num_inference_steps", "guidance_scale", "guidance_interval", "step_ends")
         }
         if config.sketch:
             index["sketch_scale"] = config.sketch_scale

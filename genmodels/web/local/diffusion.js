@@ -26,7 +26,7 @@ async function velocity(model, noisy, t, labels, guidance) {
 
 /** What a run passes through: {noisy, clean, sigma, ms}, one before each step, and the result, whose sigma is 0. */
 async function* trajectory(model, state, labels, noise, { start = null, strength = 1 } = {}) {
-  const steps = solver(state.scheduler, state.num_inference_steps, strength);
+  const steps = solver(state.scheduler, state.num_inference_steps, model.ends, strength);
   let x = null;
   let ms = 0;
   for (const [i, t] of steps.ts.entries()) {
@@ -70,12 +70,12 @@ async function* answers(model, moments, total, noise = null) {
   yield { film: { total: step, done: true }, progress: words, ms, done: true };
 }
 
-const stepsOf = (state, strength) => solver(state.scheduler, state.num_inference_steps, strength).ts.length;
+const stepsOf = (state, model, strength) => solver(state.scheduler, state.num_inference_steps, model.ends, strength).ts.length;
 
 async function* generate(state, model) {
   const noise = noiseOf(range(state.n, state.seed), product(model.shape));
   const labels = labelsOf(model, state.label, state.n);
-  yield* answers(model, trajectory(model, state, labels, noise), stepsOf(state), noise);
+  yield* answers(model, trajectory(model, state, labels, noise), stepsOf(state, model), noise);
 }
 
 function redrawing(state, model) {
@@ -85,7 +85,7 @@ function redrawing(state, model) {
 }
 
 async function* denoise(state, model) {
-  yield* answers(model, redrawing(state, model), stepsOf(state, state.t));
+  yield* answers(model, redrawing(state, model), stepsOf(state, model, state.t));
 }
 
 /** A picture with noise, and what the network sees in it at one look. */

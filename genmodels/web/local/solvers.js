@@ -14,12 +14,28 @@ const ANGLES = (() => {
   });
 })();
 
-/** The training steps of a run from the share `strength` of all noise on, the noisiest one first, and how many there are to pick from. */
+/** The angle of a training step, also between two. */
+function angleOf(t) {
+  const left = Math.min(Math.floor(t), STEPS - 2);
+  return ANGLES[left] + (t - left) * (ANGLES[left + 1] - ANGLES[left]);
+}
+
+/** [alpha, sigma] */
+const levelOf = (t) => [Math.cos(angleOf(t)), Math.sin(angleOf(t))];
+
+/** The training step in the place of an even one, where those at the ends are of other sizes: `levels` of pipeline.py. */
+function placed(t, [clean, noisy]) {
+  const u = (t + 1) / STEPS;
+  const share = u ** 2 * (3 - 2 * u) + clean * u * (1 - u) ** 2 - noisy * u ** 2 * (1 - u);
+  return Math.min(Math.max(STEPS * share - 1, 0), STEPS - 1);
+}
+
+/** The even steps of a run from the share `strength` of all noise on, the noisiest one first, and how many there are to pick from. */
 function trailing(count, strength) {
   const length = Math.max(1, halfToEven(strength * STEPS));
   const steps = Math.min(count, length);
   const ratio = length / steps;
-  return { length, steps, ts: range(Math.ceil(length / ratio)).map((i) => halfToEven(length - i * ratio) - 1) };
+  return { length, steps, even: range(Math.ceil(length / ratio)).map((i) => halfToEven(length - i * ratio) - 1) };
 }
 
 /** Row by row a x + b y + …, of pairs [a, x]. */
@@ -30,13 +46,16 @@ function mixture(...pairs) {
 class Solver {
   at = 0;
 
-  constructor(count, strength) {
+  constructor(count, strength, ends) {
     Object.assign(this, trailing(count, strength));
+    const uneven = this.length === STEPS && ends.some((size) => size !== 1);
+    this.place = (t) => (uneven ? placed(t, ends) : t);
+    this.ts = this.even.map(this.place);
   }
 
   /** [alpha, sigma] of the i-th step; after the last one nothing of the noise is left. */
   level(i) {
-    return i < this.ts.length ? [Math.cos(ANGLES[this.ts[i]]), Math.sin(ANGLES[this.ts[i]])] : [1, 0];
+    return i < this.ts.length ? levelOf(this.ts[i]) : [1, 0];
   }
 }
 
@@ -44,8 +63,8 @@ class Solver {
 class Ddim extends Solver {
   step(x, clean) {
     const [alpha, sigma] = this.level(this.at);
-    const before = this.ts[this.at++] - Math.floor(this.length / this.steps);
-    const [to, rest] = before >= 0 ? [Math.cos(ANGLES[before]), Math.sin(ANGLES[before])] : [1, 0];
+    const before = this.even[this.at++] - Math.floor(this.length / this.steps);
+    const [to, rest] = before >= 0 ? levelOf(this.place(before)) : [1, 0];
     return mixture([rest / sigma, x], [to - (rest * alpha) / sigma, clean]);
   }
 }
@@ -148,5 +167,5 @@ function solved(matrix, right) {
 /** By their names in the states; see SOLVERS in genmodels/export_site.py. */
 const SOLVERS = { ddim: Ddim, euler: Euler, 'dpm++2m': Dpm, unipc: UniPc };
 
-/** A solver, ready. @param {number} strength the share of all noise from which it begins */
-export const solver = (name, count, strength = 1) => new SOLVERS[name](count, strength);
+/** A solver, ready. @param {number[]} ends the sizes of its first steps at both ends @param {number} strength the share of all noise from which it begins */
+export const solver = (name, count, ends, strength = 1) => new SOLVERS[name](count, strength, ends);
