@@ -285,6 +285,26 @@ def test_what_another_critic_said_is_not_shown(family, change, tmp_path, vae, re
 # -- interrupted, repeated, shared -------------------------------------------------------------------------------------
 
 
+def test_what_was_made_with_other_settings_is_made_again(tmp_path, vae, referee, monkeypatch):
+    """Interrupted, then told another temperature: no sample of the former one counts."""
+    draw = Evaluation.draw_as_told
+
+    def interrupted(self, indices):
+        if 10 in indices:
+            raise KeyboardInterrupt
+        return draw(self, indices)
+
+    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+        patched.setattr(Evaluation, "draw_as_told", interrupted)
+        evaluate(vae, N)
+    values = json.loads((vae / "config.json").read_text())
+    values["config"]["temperature"] = 0.3
+    (vae / "config.json").write_text(json.dumps(values))
+    found = evaluate(vae, N)
+    shutil.rmtree(tmp_path / "cache")
+    assert untimed(evaluate(vae, N)) == untimed(found)
+
+
 def test_an_interrupted_run_goes_on(tmp_path, vae, referee, monkeypatch):
     """Ctrl-C in the middle of the samples: what was done is not done again, and the result is the same."""
     computed: list[tuple[str, int]] = []

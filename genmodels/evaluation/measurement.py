@@ -274,7 +274,7 @@ class Evaluation:
             images = self.test.content_hash()
         except ValueError:  # what needs no data is measured all the same
             images = "none"
-        made = (self.weights, self.n, self.seed, self.importance_samples)
+        made = (self.weights, config_hash(self.folder), self.n, self.seed, self.importance_samples)
         return _cache_root() / _key("model", entry and entry["hash"], images, *made)
 
     @functools.cached_property
