@@ -294,9 +294,10 @@ def test_what_was_made_with_other_settings_is_made_again(tmp_path, vae, referee,
             raise KeyboardInterrupt
         return draw(self, indices)
 
-    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+    with monkeypatch.context() as patched:
         patched.setattr(Evaluation, "draw_as_told", interrupted)
-        evaluate(vae, N)
+        with pytest.raises(KeyboardInterrupt):
+            evaluate(vae, N)
     values = json.loads((vae / "config.json").read_text())
     values["config"]["temperature"] = 0.3
     (vae / "config.json").write_text(json.dumps(values))
