@@ -848,7 +848,7 @@ def test_a_state_that_cannot_be_leaves_the_section_at_its_default_with_a_reason(
         ("?only=vae.unicorn", "VAE has no section “unicorn”", "vae"),
         ("?only=vae", "“only” shows one section: vae.map, vae.", "vae"),
         ("?model=unicorn", "There is no model “unicorn” here.", None),
-        ("?model=someone/unicorn", "There is no model “someone/unicorn” here; models of the Hub join by", None),
+        ("?model=someone/unicorn", "'someone/unicorn' is not", None),
     ],
 )
 def test_a_place_that_is_not_there_is_told(visit: Callable[..., Page], path: str, says: str, shown: str | None) -> None:

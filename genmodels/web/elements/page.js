@@ -211,8 +211,7 @@ class Page extends HTMLElement {
   }
 
   noModel(name) {
-    const more = name.includes('/') ? '; models of the Hub join by “from the Hub…”, beside those of their family' : '';
-    return this.missing[name] ?? `There is no model “${name.slice(0, 60)}” here${more}.`;
+    return this.missing[name] ?? `There is no model “${name.slice(0, 60)}” here.`;
   }
 
   async go({ key, section, state, named, error, taught }) {
