@@ -177,7 +177,7 @@ def test_steps_are_shorter_at_the_ends():
 
 @pytest.mark.parametrize("name", pipeline.SCHEDULERS)
 def test_uneven_steps_lead_to_the_same_pictures(name):
-    """Where the network is exact, whatever the steps' sizes, and few steps come as near."""
+    """Where the network is exact, whatever the steps' sizes; the schedulers that begin a little below take even ones."""
     z, made = noise(50, 1, 8, 8), {}
     for ends, count in ((pipeline.EVEN, 60), ((0.5, 0.3), 60), ((0.5, 0.3), 12)):
         solver = pipeline.make_scheduler(name)

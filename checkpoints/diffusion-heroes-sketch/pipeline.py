@@ -294,13 +294,10 @@ def noise_level(scheduler: Any, t: Tensor) -> tuple[float, float]:
     if hasattr(scheduler, "levels"):
         angle = float(scheduler.levels[int(t)])
         return step_of(angle), angle
-    table = angles()
     if isinstance(scheduler, diffusers.IPNDMScheduler):
         angle = float(t) * math.pi / 2
         return step_of(angle), angle
-    left = min(int(t), TRAIN_STEPS - 2)
-    share = float(t) - left
-    return float(t), float((1 - share) * table[left] + share * table[left + 1])
+    return float(t), float(_between(t.detach().cpu().double()))
 
 
 def step_of(angle: float) -> float:

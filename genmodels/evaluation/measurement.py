@@ -80,9 +80,8 @@ class Evaluation:
         self.weights = checkpoint.weights_hash(self.folder)
         self.report_part: Callable[[float], None] = lambda share: None
         self.report: Callable[[float], None] = self.report_part
-        self.outcomes: dict[
-            tuple[str, int], str | None
-        ] = {}  # of the chunked work of this run: why it failed, None if it did not
+        #: Of the chunked work of this run, by its name and how many images it is: why it failed, None if it did not.
+        self.outcomes: dict[tuple[str, int], str | None] = {}
 
     # -- the run --------------------------------------------------------------------------------------------------
 

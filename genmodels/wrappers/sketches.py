@@ -176,17 +176,18 @@ def preview(state: SketchState) -> Answer:
     """pictures: n pictures that follow the sketch, in a few steps without guidance: for while it is drawn."""
     steps, heeded = min(PREVIEW_STEPS, state.num_inference_steps), min(1.0, state.sketch_scale)
     fewer = dataclasses.replace(state, num_inference_steps=steps, sketch_scale=heeded, guidance_scale=1.0)
-    _, said = ink_of(state.model, state.sketch)
-    return {"pictures": _kept_preview(fewer), "words": _said(state, said)}
+    seen, said = _kept_preview(fewer)
+    return {"pictures": seen, "words": _said(state, said)}
 
 
 @functools.lru_cache(maxsize=KEPT_PREVIEWS)
-def _kept_preview(state: SketchState) -> dict[str, Any]:
-    """Most of what can be dragged changes nothing here: guidance, and a strength above 1."""
-    ink, _ = ink_of(state.model, state.sketch)
+def _kept_preview(state: SketchState) -> tuple[dict[str, Any], str]:
+    """The pictures, and what is to be said of the sheet. Most of what can be dragged changes nothing here: guidance, and a
+    strength above 1."""
+    ink, said = ink_of(state.model, state.sketch)
     settings = state.picked("num_inference_steps", "guidance_scale", "sketch_scale")
     *_, last = locked_steps(_moments(state, ink, **settings))
-    return pictures(last.clean)
+    return pictures(last.clean), said
 
 
 def draw(state: SketchState) -> Iterator[Answer]:

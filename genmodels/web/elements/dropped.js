@@ -14,7 +14,7 @@ export async function openFile(page, file) {
   if (!key) return say(page, await toPad(page, file));
   if (JSON.stringify(state).length > LONGEST) return say(page, 'The text of this picture is too long to be the settings of a section.');
   await page.visit(key, state);
-  const section = page.tabs[page.current].sections?.find((one) => one.spec.key === key);
+  const section = page.sectionOf(page.current, key);
   const title = `“${section?.spec.title}”`;
   const told = section?.excused
     ? `${title} can’t show all of it as it was made, and says why.`

@@ -252,7 +252,7 @@ class Page extends HTMLElement {
   /** A state from the address, checked before any section of the tab asks for a picture: what can't be leaves the default. */
   restore(key, name, state) {
     const tab = this.tabs[key];
-    const section = tab.sections?.find((one) => one.spec.key === name);
+    const section = this.sectionOf(key, name);
     const said = textOf(state);
     if (!section || !Object.keys(said).length || same(said, section.told())) return;
     section.linked = said;
@@ -270,7 +270,7 @@ class Page extends HTMLElement {
 
   /** A lesson: what is hidden, fixed and asked in a section. It stays there, and in its address, until another one comes. */
   async teach(key, name, taught) {
-    const section = this.tabs[key].sections?.find((one) => one.spec.key === name);
+    const section = this.sectionOf(key, name);
     if (!section || !taught || (section.taught && same(taught, section.taught))) return;
     section.taught = taught;
     (await import('./lesson.js')).teach(section);
@@ -280,9 +280,9 @@ class Page extends HTMLElement {
     return this.spec.tabs.find((one) => one.key === key);
   }
 
-  /** A section's spec, if it is on this page. */
-  specOf(key) {
-    return this.spec.tabs.flatMap((tab) => tab.sections).find((one) => one.key === key);
+  /** A section of a tab that is laid out, by its whole key. */
+  sectionOf(key, name) {
+    return this.tabs[key].sections?.find((one) => one.spec.key === name);
   }
 
   /** The hash of a model's weights, or of those of all models of a data set. */
