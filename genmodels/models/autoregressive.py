@@ -368,7 +368,7 @@ class Odds(NamedTuple):
         """Those `(B, levels)` of what was `asked`, from its logits."""
         if self.guidance_scale not in (0, 1):
             told, untold = logits.chunk(2)
-            logits = untold + self.guidance_scale * (told - untold)
+            logits = torch.lerp(untold, told, self.guidance_scale)
         return logits if self.temperature == 1 else logits / max(self.temperature, 1e-3)
 
     @property
@@ -384,14 +384,18 @@ def draw(logits: Tensor, uniform: Tensor) -> Tensor:
     return passed.squeeze(-1).clamp(max=logits.shape[-1] - 1)
 
 
-def draw_or_doubt(logits: Tensor, uniform: Tensor, error: Tensor) -> tuple[Tensor, Tensor]:
+def draw_or_doubt(logits: Tensor, uniform: Tensor, reach: Tensor, error: Tensor) -> tuple[Tensor, Tensor]:
     """`draw`, and where a limit between two levels may be on the uniform number's other side, if log(c / (1 - c)) of each limit c is
-    wrong by so much `(...)`, less than 1."""
+    wrong by error, less than 1. reach: that of `uniform`, see `reach_of`."""
     cumulative = logits.softmax(-1, dtype=torch.float64).cumsum(-1)
-    reach = error * uniform * (1 - uniform)
-    around = torch.stack([uniform - reach, uniform, uniform + reach], -1)
-    low, level, high = torch.searchsorted(cumulative, around, right=True).unbind(-1)
-    return level.clamp(max=logits.shape[-1] - 1), low != high
+    around = torch.addcmul(uniform.unsqueeze(-1), reach, error)
+    found = torch.searchsorted(cumulative, around, right=True)
+    return found[..., 1].clamp(max=logits.shape[-1] - 1), found[..., 0] != found[..., 2]
+
+
+def reach_of(uniform: Tensor) -> Tensor:
+    """How far an error of 1 in log(c / (1 - c)) is from uniform numbers `(...)` down, not at all, and up `(..., 3)`."""
+    return (uniform * (1 - uniform)).unsqueeze(-1) * uniform.new_tensor([-1, 0, 1])
 
 
 A = TypeVar("A", bound=Autoregressive)
@@ -452,23 +456,24 @@ class Writer(ABC, Generic[A]):
 
     def write_row(self, row: int, given: Tensor, uniforms: Tensor) -> Tensor:
         """Draws the levels of the row, but where `given` `(B, W)`, by uniform numbers `(B, C, W)` -> entropies `(B, W)`."""
-        logits, some_given = [], given.any(0).tolist()
+        logits, some_given, reach = [], given.any(0).tolist(), reach_of(uniforms)
         # on a CPU calls take most of the time, and one in twenty of that is saved
         with torch.inference_mode() if self.levels.is_cpu else torch.no_grad():
             for c, column, asked in self.in_turn(row):
                 level, odds = self.levels[:, c, row, column], self.odds.of(asked)
-                drawn = self._drawn((c, row, column), asked, odds, uniforms[:, c, column])
+                drawn = self._drawn((c, row, column), asked, odds, uniforms[:, c, column], reach[:, c, column])
                 level.copy_(torch.where(given[:, column], level, drawn) if some_given[column] else drawn)
                 logits.append(odds.float())  # an entropy needs no more, and is found ten times as fast
             log_p = torch.stack(logits, 1).log_softmax(-1)  # (B, W C, levels)
             return -(log_p.exp() * log_p).sum(-1).unflatten(1, (given.shape[1], -1)).sum(2) / math.log(2)
 
-    def _drawn(self, place: tuple[int, int, int], logits: Tensor, odds: Tensor, uniform: Tensor) -> Tensor:
+    def _drawn(
+        self, place: tuple[int, int, int], logits: Tensor, odds: Tensor, uniform: Tensor, reach: Tensor
+    ) -> Tensor:
         """The levels `(B,)` that float64 draws in a channel, row and column, from the network's logits and their odds."""
         if odds.dtype == torch.float64:
             return draw(odds, uniform)
-        largest = logits.abs().amax(1).view(-1, len(self.levels)).amax(0)
-        level, doubt = draw_or_doubt(odds, uniform, largest * (ROUNDING * self.odds.gain))
+        level, doubt = draw_or_doubt(odds, uniform, reach, logits.abs().max() * (ROUNDING * self.odds.gain))
         if doubt.any():
             asked = self.odds.asked(self.levels[doubt], self.told[doubt], self.model.config.num_classes)
             level[doubt] = draw(self.odds.of(self.exact.logits_of(*asked, *place)), uniform[doubt])

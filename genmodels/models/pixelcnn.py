@@ -24,6 +24,7 @@ Papers: van den Oord et al. 2016 (PixelRNN, arXiv 1601.06759; Gated PixelCNN, ar
 (Fast PixelCNN++, arXiv 1704.06001).
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -155,6 +156,7 @@ class PixelCNNWriter(Writer[PixelCNN]):
         config, (_, height, columns) = model.config, model.image_shape
         #: the vertical blocks' inputs, with `dilation` rows above
         self.above = [self.zeros(d + height, columns // config.fold, config.vertical_width) for d in config.dilations]
+        self.weights = [(block.gate.weight.T, block.last.weight.T) for block in self.model.horizontal]
 
     def begin(self, row: int) -> None:
         self.contexts = self._contexts(row)
@@ -163,19 +165,19 @@ class PixelCNNWriter(Writer[PixelCNN]):
     def features(self, row: int, column: int) -> Tensor:
         """One column of the horizontal stack."""
         h = self.model.pixels_left(self.pixels[:, row + 2, column : column + 2].flatten(1))
-        for block, context, seen in zip(self.model.horizontal, self.contexts, self.left, strict=True):
+        for (gate, last), context, seen in zip(self.weights, self.contexts, self.left, strict=True):
             seen.append(h)
-            gates = torch.addmm(context[column], torch.cat([seen[column], h], 1), block.gate.weight.T)
-            h = torch.addmm(h, F.glu(gates, 1), block.last.weight.T)
+            gates = torch.addmm(context[column], torch.cat([seen[column], h], 1), gate)
+            h = torch.addmm(h, F.glu(gates, 1), last)
         return h
 
-    def _contexts(self, row: int) -> list[Tensor]:
-        """What the rows above say to each horizontal block about the row's pixels `(W, B, 2 width)`."""
+    def _contexts(self, row: int) -> list[Sequence[Tensor]]:
+        """What the rows above say to each horizontal block about each of the row's pixels `(B, 2 width)`."""
         model = self.model
         above = model.rows_above(above_and_beside(fold(self.pixels[:, row : row + 2, 2:], model.config.fold), 1))
         contexts = []
         for vertical, horizontal, seen in zip(model.vertical, model.horizontal, self.above, strict=True):
             seen[:, row + vertical.dilation] = above[:, 0]
             above = vertical(seen[:, row : row + vertical.dilation + 1], self.labels)
-            contexts.append(horizontal.context(above, self.labels)[:, 0].movedim(1, 0).contiguous())
+            contexts.append(horizontal.context(above, self.labels)[:, 0].movedim(1, 0).contiguous().unbind())
         return contexts
