@@ -153,9 +153,9 @@ class PixelCNNWriter(Writer[PixelCNN]):
 
     def __init__(self, model: PixelCNN, levels: Tensor, labels: Tensor, odds: Odds) -> None:
         super().__init__(model, levels, labels, odds)
-        config, (_, height, columns) = model.config, model.image_shape
-        #: the vertical blocks' inputs, with `dilation` rows above
-        self.above = [self.zeros(d + height, columns // config.fold, config.vertical_width) for d in config.dilations]
+        config, columns = model.config, model.image_shape[2]
+        #: the last rows of the vertical blocks' inputs, `dilation` and one
+        self.above = [self.zeros(d + 1, columns // config.fold, config.vertical_width) for d in config.dilations]
         self.weights = [(block.gate.weight.T, block.last.weight.T) for block in self.model.horizontal]
 
     def begin(self, row: int) -> None:
@@ -176,8 +176,8 @@ class PixelCNNWriter(Writer[PixelCNN]):
         model = self.model
         above = model.rows_above(above_and_beside(fold(self.pixels[:, row : row + 2, 2:], model.config.fold), 1))
         contexts = []
-        for vertical, horizontal, seen in zip(model.vertical, model.horizontal, self.above, strict=True):
-            seen[:, row + vertical.dilation] = above[:, 0]
-            above = vertical(seen[:, row : row + vertical.dilation + 1], self.labels)
+        for b, (vertical, horizontal) in enumerate(zip(model.vertical, model.horizontal, strict=True)):
+            self.above[b] = torch.cat([self.above[b][:, 1:], above], 1)
+            above = vertical(self.above[b], self.labels)
             contexts.append(horizontal.context(above, self.labels)[:, 0].movedim(1, 0).contiguous().unbind())
         return contexts

@@ -20,6 +20,7 @@ The objective and the loop that draws pixels are those of all autoregressive mod
 Papers: van den Oord et al. 2016 (WaveNet, arXiv 1609.03499); the cache: Le Paine et al. 2016 (arXiv 1611.09482).
 """
 
+from collections import deque
 from dataclasses import dataclass
 
 import torch
@@ -118,8 +119,8 @@ class WaveNetWriter(Writer[WaveNet]):
         super().__init__(model, levels, labels, odds)
         self.places = self.model._places()
         self.conditions = [block.label(self.labels) for block in self.model.blocks]
-        #: the blocks' inputs so far, with `dilation` places before the first
-        self.seen = [[self.zeros(model.config.width)] * block.dilation for block in self.model.blocks]
+        #: the blocks' inputs at the last places, `dilation` of them
+        self.seen = [deque([self.zeros(model.config.width)] * block.dilation) for block in self.model.blocks]
 
     def begin(self, row: int) -> None:
         """Nothing: a ribbon has no rows."""
@@ -131,6 +132,6 @@ class WaveNetWriter(Writer[WaveNet]):
         h, heard = self.model.first(before) + self.places[place], self.zeros(self.model.config.width)
         for block, condition, seen in zip(self.model.blocks, self.conditions, self.seen, strict=True):
             seen.append(h)
-            h, skip = block.join(seen[place], h, condition)
+            h, skip = block.join(seen.popleft(), h, condition)
             heard = heard + skip
         return heard
