@@ -175,7 +175,7 @@ class PixelCNNWriter(Writer[PixelCNN]):
         """What the rows above say to each horizontal block about each of the row's pixels `(B, 2 width)`."""
         model = self.model
         above = model.rows_above(above_and_beside(fold(self.pixels[:, row : row + 2, 2:], model.config.fold), 1))
-        contexts = []
+        contexts: list[Sequence[Tensor]] = []
         for b, (vertical, horizontal) in enumerate(zip(model.vertical, model.horizontal, strict=True)):
             self.above[b] = torch.cat([self.above[b][:, 1:], above], 1)
             above = vertical(self.above[b], self.labels)

@@ -47,13 +47,13 @@ class Block(nn.Module):
     def forward(self, h: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
         """h `(B, N, width)` -> that of the next block, and what this one says at the end."""
         before = F.pad(h, (0, 0, self.dilation, 0))[:, : h.shape[1]]
-        return self.join(before, h, self.label(labels)[:, None])
-
-    def join(self, before: Tensor, h: Tensor, condition: Tensor) -> tuple[Tensor, Tensor]:
-        """The same from both places' features `(..., width)`."""
-        filters, gates = (self.gate(torch.cat([before, h], -1)) + condition).chunk(2, -1)
-        residual, skip = self.last(filters.tanh() * gates.sigmoid()).chunk(2, -1)
+        residual, skip = self.join(before, h, self.label(labels)[:, None]).chunk(2, -1)
         return h + residual, skip
+
+    def join(self, before: Tensor, h: Tensor, condition: Tensor) -> Tensor:
+        """From both places' features `(..., width)`: what is added to h, and what this block says at the end `(..., 2 width)`."""
+        filters, gates = (self.gate(torch.cat([before, h], -1)) + condition).chunk(2, -1)
+        return self.last(filters.tanh() * gates.sigmoid())
 
 
 # -- the model ---------------------------------------------------------------------------------------------------------
@@ -126,12 +126,12 @@ class WaveNetWriter(Writer[WaveNet]):
         """Nothing: a ribbon has no rows."""
 
     def features(self, row: int, column: int) -> Tensor:
-        columns = self.model.image_shape[2]
-        place = row * columns + column
+        columns, width = self.model.image_shape[2], self.model.config.width
         before = self.pixels[:, row + 2, column + 1] if column else self.pixels[:, row + 1, columns + 1]
-        h, heard = self.model.first(before) + self.places[place], self.zeros(self.model.config.width)
+        h = self.model.first(before) + self.places[row * columns + column]
+        both = F.pad(h, (0, width))  # the next block's input, and what the blocks have said
         for block, condition, seen in zip(self.model.blocks, self.conditions, self.seen, strict=True):
+            h = both[:, :width]
             seen.append(h)
-            h, skip = block.join(seen.popleft(), h, condition)
-            heard = heard + skip
-        return heard
+            both = both + block.join(seen.popleft(), h, condition)
+        return both[:, width:]
