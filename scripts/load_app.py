@@ -129,11 +129,13 @@ class Visitor:
     def value(self, section: Spec, model: str, key: str) -> Any:
         """What a visitor may choose there; None: it stays as it is."""
         fit = section["fits"]["*"] | section["fits"].get(model, {})
-        bounds, kind = fit[key], section["fields"][key]["kind"]
+        bounds, told = fit[key], section["fields"][key]
+        kind = told["kind"]
         if kind in ("seed", "whole"):
             return self.dice.randint(bounds["low"], bounds["high"])
         if kind == "real":
-            return round(self.dice.uniform(bounds["low"], bounds["high"]), 2)
+            step = told["step"] if told["shown"] else 0.01  # a slider stops at its steps, a map nowhere
+            return round(bounds["low"] + step * self.dice.randint(0, int((bounds["high"] - bounds["low"]) / step)), 4)
         if kind in ("label", "choice"):
             choice = self.dice.choice(bounds["choices"] or [None])
             return choice[1] if isinstance(choice, list) else choice

@@ -13,13 +13,16 @@ from typing import Any, NamedTuple, get_type_hints
 import numpy as np
 from torch import Tensor
 
+from genmodels import checkpoint
 from genmodels.data import to_uint8
 from genmodels.wrappers import apart
 from genmodels.wrappers.core import placed, placed_steps
+from genmodels.wrappers.recent import Recent
 from genmodels.wrappers.state import State as AnyState
 from genmodels.wrappers.types import Pad
 
 Answer = dict[str, Any]
+_recent = Recent(16 * 2**20)
 HEAVY = "heavy"  # the lane of work that takes seconds even alone
 
 
@@ -111,8 +114,11 @@ class Section:
         return self.State.parse(values, self.models())
 
     def at_once(self, state: AnyState) -> Answer:
-        """The answer of a touch section, computed where such answers are."""
-        return apart.at_once(self.key, state, self.answer)
+        """The answer of a touch section, computed where such answers are; that of a model is kept, as it is always the same."""
+        if self.State.subject != "model":
+            return apart.at_once(self.key, state, self.answer)
+        asked = self.key, repr(state), checkpoint.weights_hash(state.model)
+        return _recent.answer(asked, lambda: apart.at_once(self.key, state, self.answer))
 
     def steps(self, state: AnyState) -> Iterator[Answer]:
         """The answers of a work section, computed where work of its lane is."""
