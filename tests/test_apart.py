@@ -187,8 +187,7 @@ assert told == same == again and told[1] == 500**3
     assert done.returncode == 0, done.stderr
 
 
-def test_long_work_has_a_process_that_stands_back_and_ends_when_it_rests(tmp_path):
-    """It is there again for whoever asks next."""
+def test_each_long_work_has_a_process_that_stands_back_and_ends_with_it(tmp_path):
     play(
         tmp_path,
         """
@@ -200,10 +199,10 @@ def test_long_work_has_a_process_that_stands_back_and_ends_when_it_rests(tmp_pat
 
         policy = os.sched_getscheduler
         worker = next(asked(1))["pid"]
-        first = asked(10**6, apart.LONG)
-        pid, other = next(first)["pid"], next(asked(1, apart.LONG))["pid"]
-        assert pid == other and pid not in (worker, app) and (policy(pid), policy(worker)) == (os.SCHED_IDLE, policy(app))
-        time.sleep(2.5 * apart.REST)
+        first, other = asked(10**6, apart.LONG), asked(1, apart.LONG)
+        pid, [beside] = next(first)["pid"], [answer["pid"] for answer in other]
+        assert len({pid, beside, worker, app}) == 4 and (policy(pid), policy(worker)) == (os.SCHED_IDLE, policy(app))
+        assert ended(beside)
         assert next(first)["pid"] == pid, "somebody still wants answers"
         first.close()
         assert ended(pid)
@@ -249,19 +248,24 @@ def test_work_beside_other_work_has_a_process_of_its_own_meanwhile(tmp_path):
         third.close()
         assert next(asked(1, *both))["pid"] == one, "who left is counted no longer"
         assert next(second)["pid"] == two
+        second.close()
+        assert next(asked(10**6, *both))["pid"] == one
+        fourth, fifth = (asked(10**6, *both) for _ in range(2))
+        assert next(fourth)["pid"] == one and next(fifth)["pid"] not in (one, two, app)
         """,
     )
 
 
-def test_when_the_process_for_long_work_dies_whoever_waits_is_told_and_the_app_computes_itself(tmp_path):
+def test_when_a_process_for_long_work_dies_whoever_waits_is_told_and_from_then_on_the_app_computes_itself(tmp_path):
     play(
         tmp_path,
         """
-        walks = [asked(10**6, apart.LONG) for _ in range(2)]
-        [pid] = {next(walk)["pid"] for walk in walks}
+        walk, beside = (asked(10**6, apart.LONG) for _ in range(2))
+        pid, other = next(walk)["pid"], next(beside)["pid"]
         os.kill(pid, signal.SIGKILL)
-        assert all(told_of_the_end(lambda: list(walk)) for walk in walks)
+        assert told_of_the_end(lambda: list(walk))
         assert [answer["pid"] for answer in asked(1, apart.LONG)] == [app]
+        assert next(beside)["pid"] == other, "what was under way beside it goes on"
         assert next(asked(1))["pid"] not in (app, pid)
         """,
     )

@@ -3,9 +3,9 @@
 One process of Python makes little more of two cores than of one, as one thread computes in Python at a time: 400 direct calls
 took 5.4 s one after the other and 4.2 s in two threads, eight pictures by PixelCNN 3.7 s and 4.2 s. So the app forks before it
 imports what it serves with. What is forked loads the models, and forks again, so that all share them: one for what answers at once,
-one for WORK; each computes a turn after the other. Two more are there only while they are asked: one for MORE work, where there is work
-under way already, and one for LONG work, which gets what time the others leave. For each of the two a process waits that does nothing but fork;
-what it forked ends when it rests, so that no memory stays with it.
+one for WORK; each computes a turn after the other. Others are there for a single work: for MORE of it, where there is work
+under way already, and for LONG work, which gets what time the others leave. For each of the two kinds a process waits that does nothing but fork;
+what it forked ends with the work, so that no memory stays with it.
 Where nothing was forked (a GPU, a single core, an app that another server mounts, other systems than Linux), or if a process has died, all
 or its part is computed in the app's own process.
 """
@@ -30,7 +30,7 @@ from genmodels.memory import give_back
 from genmodels.wrappers.state import Refused
 
 LANES = ("cpu", "heavy", "network")
-REST = 1.0  # seconds without a question, after which memory goes back
+REST = 1.0  # seconds without a question that is answered at once, after which memory goes back
 UNDER_WAY = 3  # answers that were sent and not yet taken: the app has others to serve, and work need not wait for it
 FAILED = "The work failed; the log says why."
 log = logging.getLogger(__name__)
@@ -38,7 +38,7 @@ log = logging.getLogger(__name__)
 #: Steps of an answer to a state.
 Answers = Callable[[Any], Iterator[Any]]
 TOUCH, WORK, MORE, LONG = "touch", "work", "more", "long"
-#: Those that are there only while they are asked.
+#: Those that are there for one work.
 PASSING = (MORE, LONG)
 #: The free connections to each of the other processes, each for one answer at a time.
 _free: "dict[str, queue.SimpleQueue[Connection]]" = {}
@@ -83,13 +83,14 @@ def begin(
             theirs.close()
     mine = [theirs for _, theirs in pipes[kind]]
     if kind in PASSING:
-        _fork_when_asked(mine)
+        mine = [_fork_when_asked(mine)]
     if kind == LONG:
         # more than a smaller share: whatever else wakes up takes this core at once, and leaves to others the one where they compute
         os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
-    busy = _Busy()
+    elif kind == TOUCH:
+        os.nice(2)  # what answers at once waits a little for work of seconds: there are many who drag, and sliders repeat themselves
     for end in mine:
-        threading.Thread(target=_serve, args=(end, find, kind, busy), daemon=True).start()
+        threading.Thread(target=_serve, args=(end, find, kind), daemon=True).start()
     threading.Event().wait()  # until _serve sees the end
 
 
@@ -101,14 +102,24 @@ def _divided() -> str:
     return WORK
 
 
-def _fork_when_asked(ends: list[Connection]) -> None:
-    """Returns in a process that is forked whenever somebody asks while none serves; ends with the app, or when such a one failed."""
-    while wait(ends):
-        if not os.fork():
-            return
-        _, status = os.wait()
-        if status:
-            os._exit(0)  # and with it the connections' last holder, so that whoever waits at them is told
+def _fork_when_asked(ends: list[Connection]) -> Connection:
+    """Returns in a process that is forked for whoever asks: at which end. Ends with the app, or when such a process failed."""
+    serving: dict[int, Connection] = {}  # by the descriptor of its process
+    while True:
+        ready, *_ = wait([*serving, *(end for end in ends if end not in serving.values())])
+        if isinstance(ready, Connection):
+            if not (process := os.fork()):
+                for other in ends:
+                    if other is not ready:
+                        other.close()  # so that whoever waits there is told once its process has died
+                return ready
+            serving[os.pidfd_open(process)] = ready
+        elif isinstance(ready, int):
+            ended = os.waitid(os.P_PIDFD, ready, os.WEXITED)
+            if ended and ended.si_status:
+                os._exit(0)  # and with it the connections' last holder, so that whoever waits at them is told
+            os.close(ready)
+            del serving[ready]
 
 
 def _keep_shared() -> None:
@@ -141,17 +152,17 @@ def one_step(answer: Callable[[Any], Any]) -> Answers:
 
 
 def steps(key: str, state: Any, answer: Answers, kinds: Sequence[str] = (WORK,)) -> Iterator[Any]:
-    """The answers of a section, computed there if there are other processes, by the first of these kinds that has least to do; closing
-    them ends the work within a step."""
+    """The answers of a section, computed there if there are other processes, by the first of these kinds that has nothing to do;
+    closing them ends the work within a step."""
     with _taken(kinds) as kind:
         yield from _steps_of(kind, key, state, answer)
 
 
 @contextlib.contextmanager
 def _taken(kinds: Sequence[str]) -> Iterator[str]:
-    """One of these kinds of processes; it has more to do within."""
+    """The first of these kinds of processes that has nothing to do, or else the first; it has more to do within."""
     with _counting:
-        kind = min(kinds, key=_under_way.__getitem__)
+        kind = next((kind for kind in kinds if not _under_way[kind]), kinds[0])
         _under_way[kind] += 1
     try:
         yield kind
@@ -208,32 +219,10 @@ def _told(end: Connection) -> Any:
     return value
 
 
-class _Busy:
-    """Which connections of a process have a question under way."""
-
-    def __init__(self) -> None:
-        self.ends, self.changed = set[Connection](), threading.Lock()
-
-    def wait(self, end: Connection, kind: str) -> None:
-        """Until a question is there. A process that was forked for it ends if none is under way for REST: whoever asks just then finds
-        another one forked, which reads it."""
-        while kind in PASSING and not end.poll(REST):
-            with self.changed:
-                if not self.ends:
-                    os._exit(0)
-        with self.changed:
-            self.ends.add(end)
-
-    def rests(self, end: Connection) -> None:
-        with self.changed:
-            self.ends.discard(end)
-
-
-def _serve(end: Connection, find: Callable[[str], Answers], kind: str, busy: _Busy) -> None:
-    """One answer after the other, each step when it is asked for, until the app has ended."""
+def _serve(end: Connection, find: Callable[[str], Answers], kind: str) -> None:
+    """One answer after the other, each step when it is asked for, until the app has ended, or a passing one's work."""
     try:
         while True:
-            busy.wait(end, kind)
             key, state, joined = end.recv()
             checkpoint.JOINED.update(joined)
             for name in checkpoint.JOINED.keys() - joined.keys():
@@ -243,7 +232,8 @@ def _serve(end: Connection, find: Callable[[str], Answers], kind: str, busy: _Bu
                 end.send(_next(answers))
             else:
                 _step_by_step(end, _tidied(answers) if kind == LONG else answers)
-            busy.rests(end)
+            if kind in PASSING:
+                os._exit(0)
             if kind != TOUCH or not end.poll(REST):
                 give_back()
     except (EOFError, ConnectionError):
