@@ -19,6 +19,7 @@ import queue
 import signal
 import sys
 import threading
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from multiprocessing import Pipe
@@ -30,7 +31,7 @@ from genmodels.memory import give_back
 from genmodels.wrappers.state import Refused
 
 LANES = ("cpu", "heavy", "network")
-REST = 1.0  # seconds without a question that is answered at once, after which memory goes back
+REST, TIDY = 1.0, 10.0  # seconds without a question that is answered at once, and with many, after which memory goes back
 UNDER_WAY = 3  # answers that were sent and not yet taken: the app has others to serve, and work need not wait for it
 FAILED = "The work failed; the log says why."
 log = logging.getLogger(__name__)
@@ -87,8 +88,6 @@ def begin(
     if kind == LONG:
         # more than a smaller share: whatever else wakes up takes this core at once, and leaves to others the one where they compute
         os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
-    elif kind == TOUCH:
-        os.nice(2)  # what answers at once waits a little for work of seconds: there are many who drag, and sliders repeat themselves
     for end in mine:
         threading.Thread(target=_serve, args=(end, find, kind), daemon=True).start()
     threading.Event().wait()  # until _serve sees the end
@@ -221,6 +220,7 @@ def _told(end: Connection) -> Any:
 
 def _serve(end: Connection, find: Callable[[str], Answers], kind: str) -> None:
     """One answer after the other, each step when it is asked for, until the app has ended, or a passing one's work."""
+    tidied = time.monotonic()
     try:
         while True:
             key, state, joined = end.recv()
@@ -234,8 +234,9 @@ def _serve(end: Connection, find: Callable[[str], Answers], kind: str) -> None:
                 _step_by_step(end, _tidied(answers) if kind == LONG else answers)
             if kind in PASSING:
                 os._exit(0)
-            if kind != TOUCH or not end.poll(REST):
+            if kind != TOUCH or not end.poll(REST) or time.monotonic() - tidied > TIDY:
                 give_back()
+                tidied = time.monotonic()
     except (EOFError, ConnectionError):
         os._exit(kind in PASSING)  # so that no other one is forked
 
