@@ -31,7 +31,8 @@ from genmodels.memory import give_back
 from genmodels.wrappers.state import Refused
 
 LANES = ("cpu", "heavy", "network")
-REST, TIDY = 1.0, 10.0  # seconds without a question that is answered at once, and with many, after which memory goes back
+REST = 1.0  # seconds without a question that is answered at once, after which memory goes back
+TIDY = 10.0  # seconds after which it does so where there is always another one
 UNDER_WAY = 3  # answers that were sent and not yet taken: the app has others to serve, and work need not wait for it
 FAILED = "The work failed; the log says why."
 log = logging.getLogger(__name__)
