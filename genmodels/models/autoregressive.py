@@ -395,7 +395,8 @@ def draw_or_doubt(logits: Tensor, uniform: Tensor, reach: Tensor, error: Tensor)
 
 def reach_of(uniform: Tensor) -> Tensor:
     """How far an error of 1 in log(c / (1 - c)) is from uniform numbers `(...)` down, not at all, and up `(..., 3)`."""
-    return (uniform * (1 - uniform)).unsqueeze(-1) * uniform.new_tensor([-1, 0, 1])
+    up = uniform * (1 - uniform)
+    return torch.stack([-up, torch.zeros_like(up), up], -1)
 
 
 A = TypeVar("A", bound=Autoregressive)
