@@ -5,6 +5,7 @@ views. A picture is {"pixels": base64 of uint8, "shape": [N, C, H, W]}: N pictur
 """
 
 import base64
+import hashlib
 import inspect
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -117,8 +118,9 @@ class Section:
         """The answer of a touch section, computed where such answers are; that of a model is kept, as it is always the same."""
         if self.State.subject != "model":
             return apart.at_once(self.key, state, self.answer)
-        asked = self.key, repr(state), checkpoint.weights_hash(state.model)
-        return _recent.answer(asked, lambda: apart.at_once(self.key, state, self.answer))
+        asked = repr((self.key, state, checkpoint.weights_hash(state.model)))
+        digest = hashlib.sha256(asked.encode()).digest()  # a drawing is longer than many an answer
+        return _recent.answer(digest, lambda: apart.at_once(self.key, state, self.answer))
 
     def steps(self, state: AnyState) -> Iterator[Answer]:
         """The answers of a work section, computed where work of its lane is."""
