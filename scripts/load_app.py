@@ -135,7 +135,8 @@ class Visitor:
             return self.dice.randint(bounds["low"], bounds["high"])
         if kind == "real":
             step = told["step"] if told["shown"] else 0.01  # a slider stops at its steps, a map nowhere
-            return round(bounds["low"] + step * self.dice.randint(0, int((bounds["high"] - bounds["low"]) / step)), 4)
+            stops = int((bounds["high"] - bounds["low"]) / step + 1e-6)
+            return round(bounds["low"] + step * self.dice.randint(0, stops), 4)
         if kind in ("label", "choice"):
             choice = self.dice.choice(bounds["choices"] or [None])
             return choice[1] if isinstance(choice, list) else choice

@@ -12,7 +12,7 @@ what the vertical one saw. (A single stack of masked convolutions would have a b
 above may be looked at as a whole, the vertical stack works on `fold` neighbouring pixels at a time, which is faster.
 
 In sampling, pixels must wait for each other. But a new pixel changes nothing that was computed for the old ones: the
-sampler keeps every layer's activations, so that a pixel costs one column of the network, and a row one row of it.
+sampler keeps the activations that a layer still looks at, so that a pixel costs one column of the network, and a row one row of it.
 
 The objective and the loop that draws pixels are those of all autoregressive models: models/autoregressive.py.
 

@@ -23,8 +23,8 @@ from genmodels.wrappers.state import State as AnyState
 from genmodels.wrappers.types import Pad
 
 Answer = dict[str, Any]
-_recent = Recent(16 * 2**20)
 HEAVY = "heavy"  # the lane of work that takes seconds even alone
+_recent = Recent(16 * 2**20)  # bytes of what touch sections answered of models
 
 
 class Whole(Answer):
