@@ -26,7 +26,7 @@ def prepare() -> None:
     core.own_folder()  # one for all processes
     work = sum(page.LANES[lane] for lane in apart.LANES)  # all of which may be of one kind
     many = {apart.TOUCH: page.AT_ONCE} | dict.fromkeys((apart.WORK, apart.MORE, apart.LONG), work)
-    apart.begin(page.answers, many, load=load, prepare=race.warm_up)
+    apart.begin(page.answers, many, load=load, warm_up=compute_first)
 
 
 def load(pause: float = 0) -> None:
@@ -34,6 +34,11 @@ def load(pause: float = 0) -> None:
     core.import_module("genmodels.models.pipeline")  # diffusers
     page.sections()
     core.load_all(pause)
+
+
+def compute_first(kind: str) -> None:
+    """What takes longer the first time, by one of a kind of processes, before a visitor asks for it."""
+    race.warm_up() if kind == apart.LONG else page.compute_first(work=kind == apart.WORK)
 
 
 def warm_up() -> None:

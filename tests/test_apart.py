@@ -66,7 +66,7 @@ def told_of_the_end(asking):
         return True
 
 found = {"a": answer, "b": apart.one_step(once), "c": wasteful}
-apart.begin(found.__getitem__, {apart.TOUCH: 1, apart.WORK: 2, apart.MORE: 2, apart.LONG: 2}, lambda: None, lambda: None)
+apart.begin(found.__getitem__, {apart.TOUCH: 1, apart.WORK: 2, apart.MORE: 2, apart.LONG: 2}, lambda: None, lambda kind: None)
 assert os.getpid() == app
 """
 
@@ -149,13 +149,13 @@ def test_all_share_what_is_loaded_and_have_all_threads():
     done = python(
         "-c",
         """
-import os, torch
+import os, time, torch
 from genmodels import device
 from genmodels.wrappers import apart
 
 device.own_cores = lambda: 2
 torch.set_num_threads(2)
-weights = []
+weights, warmed = [], []
 
 def product():
     assert torch.get_num_threads() == 2
@@ -168,20 +168,25 @@ def share():
 
 def answer(state):
     torch.set_num_threads(2)  # of this thread
-    yield os.getpid(), weights[0].data_ptr(), product()
+    while not warmed:
+        time.sleep(0.01)  # TOUCH is asked while it warms up
+    yield os.getpid(), weights[0].data_ptr(), product(), warmed
 
-def prepare():
+def warm_up(kind):
     with device.lent() as work, device.turn(work):  # which takes OMP_NUM_THREADS elsewhere
         assert torch.get_num_threads() == 1
         weights[0] @ weights[0]
+    warmed.append(kind)
 
 many = dict.fromkeys((apart.TOUCH, apart.WORK, apart.MORE, apart.LONG), 1)
-apart.begin({"a": answer, "b": answer}.__getitem__, many, share, prepare)
-[(worker, *told)] = apart.steps("a", None, answer)
-[(long, *same)] = apart.steps("a", None, answer, [apart.LONG])
-other, *again = apart.at_once("b", None, None)
-assert len({os.getpid(), worker, long, other}) == 4 and not weights
-assert told == same == again and told[1] == 500**3
+apart.begin({"a": answer, "b": answer}.__getitem__, many, share, warm_up)
+[(worker, *told, first)] = apart.steps("a", None, answer)
+[(more, *alike, also)] = apart.steps("a", None, answer, [apart.MORE])
+[(long, *same, besides)] = apart.steps("a", None, answer, [apart.LONG])
+other, *again, at_once = apart.at_once("b", None, None)
+assert len({os.getpid(), worker, more, long, other}) == 5 and not weights
+assert told == alike == same == again and told[1] == 500**3
+assert first == also == ["work"] and besides == ["work", "long"] and at_once == ["touch"]
 """,
     )
     assert done.returncode == 0, done.stderr

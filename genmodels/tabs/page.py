@@ -2,10 +2,12 @@
 
 import base64
 import binascii
+import contextlib
 import functools
 import importlib
 import inspect
 import io
+import itertools
 import logging
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
@@ -293,3 +295,17 @@ def answers(key: str) -> apart.Answers:
         return apart.one_step(COMPUTED[key])
     section = sections()[key]
     return section.answer if section.work else apart.one_step(section.answer)
+
+
+def compute_first(work: bool) -> None:
+    """What short sections begin with, about each of their models: the first time takes up to a second longer, and leaves memory
+    that processes share if they are forked afterwards. Of work its first two answers, as the first often needs no network."""
+    for section in sections().values():
+        if section.lane != "cpu" or section.work != work:
+            continue
+        for state in section.beginnings():
+            try:
+                with contextlib.closing(answers(section.key)(state)) as first:  # type: ignore[type-var]
+                    list(itertools.islice(first, 2))
+            except Exception:  # who asks is told
+                log.debug("%s has no answer to %s", section.key, state, exc_info=True)

@@ -54,10 +54,11 @@ def begin(
     find: Callable[[str], Answers],
     many: Mapping[str, int],
     load: Callable[[], None],
-    prepare: Callable[[], None],
+    warm_up: Callable[[str], None],
 ) -> None:
     """Fork, before there are other threads. find: what answers, by a section's key; many: how much each process lets in at once;
-    load: what all of them share; prepare: what is done besides for LONG, in one thread, before it is asked."""
+    load: what all of them share; warm_up: what takes longer the first time, for TOUCH (while it is asked), WORK (with all that
+    come after it) and LONG (both in one thread)."""
     if sys.platform != "linux" or device.own_cores() < 2 or any(where.type != "cpu" for where in device.devices()):
         return
     pipes = {kind: [Pipe() for _ in range(count)] for kind, count in many.items()}
@@ -75,9 +76,9 @@ def begin(
     with device.one_thread():  # a pool of OpenMP's would not survive the next fork
         load()
         _keep_shared()
-        kind = _divided()
+        kind = _divided(warm_up)
         if kind == LONG:
-            prepare()
+            warm_up(LONG)
             _keep_shared()
     device.take_turns(1)  # two would wait for each other at Python's lock, and keep a core from the other processes
     for other in pipes.keys() - {kind}:
@@ -91,12 +92,18 @@ def begin(
         os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
     for end in mine:
         threading.Thread(target=_serve, args=(end, find, kind), daemon=True).start()
+    if kind == TOUCH:
+        warm_up(TOUCH)
     threading.Event().wait()  # until _serve sees the end
 
 
-def _divided() -> str:
-    """Fork for each kind but one: which of them this process is."""
-    for kind in (TOUCH, *PASSING):
+def _divided(warm_up: Callable[[str], None]) -> str:
+    """Fork for each kind but one: which of them this process is. All but TOUCH share what the first works leave."""
+    if not os.fork():
+        return TOUCH
+    warm_up(WORK)
+    _keep_shared()
+    for kind in PASSING:
         if not os.fork():
             return kind
     return WORK

@@ -110,6 +110,11 @@ class Section:
         """The models to which its values may be fitted; [""] if it needs none."""
         return list(self.State.subjects(self.models()).values())
 
+    def beginnings(self) -> list[AnyState]:
+        """The states that it begins with, of each subject."""
+        key = self.State.subject
+        return [self.parse({key: subject} if key else {}) for subject in self.State.subjects(self.models())]
+
     def parse(self, values: Any) -> AnyState:
         """The state of untrusted values; see `State.parse`."""
         return self.State.parse(values, self.models())
