@@ -5,11 +5,13 @@ import subprocess
 import sys
 import textwrap
 import time
+from collections import Counter
 from pathlib import Path
 
 import pytest
 from helpers import python
 
+from genmodels.tabs import page
 from genmodels.wrappers.apart import LONG, WORK
 
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="it forks on Linux alone")
@@ -47,7 +49,7 @@ def once(state):
         time.sleep(60)
     if state == "wrong":
         raise Refused("It can't be wrong.", "n")
-    return {"state": state, "pid": os.getpid()}
+    return {"state": state, "pid": os.getpid(), "nice": os.getpriority(os.PRIO_PROCESS, 0)}  # of this thread
 
 def wasteful(state):
     # what earlier steps left in memory; then small blocks, 40 MB, free again but for the last one
@@ -283,6 +285,7 @@ def test_what_answers_at_once_has_a_process_of_its_own(tmp_path):
         walk = asked(10**6)
         worker, answer = next(walk)["pid"], apart.at_once("b", 7, once)
         assert answer["state"] == 7 and len({answer["pid"], worker, app}) == 3
+        assert answer["nice"] == min(19, os.getpriority(os.PRIO_PROCESS, worker) + apart.STEP_ASIDE)
         try:
             apart.at_once("b", "wrong", once)
         except Refused as error:
@@ -346,3 +349,27 @@ def knows(pid: int, folder: str) -> bool:
         return folder.encode() in Path(f"/proc/{pid}/environ").read_bytes()
     except OSError:
         return False
+
+
+@pytest.mark.parametrize("work", [False, True])
+def test_what_takes_longer_the_first_time_is_computed_of_each_short_section_and_model(monkeypatch, work):
+    """Of work two answers; who fails hinders no other."""
+    computed = Counter[tuple[str, str]]()
+
+    def answers(key):
+        def endless(state):
+            while True:
+                computed[key, state.model] += 1
+                yield {}
+                if state.model == failing:
+                    raise RuntimeError(key)
+
+        return endless
+
+    short = [s for s in page.sections().values() if s.lane == "cpu" and s.work == work]
+    failing = short[0].fitted()[0]
+    monkeypatch.setattr(page, "answers", answers)
+    page.compute_first(work)
+    expected = {(s.key, model): 1 if model == failing else 2 for s in short for model in s.fitted()}
+    assert computed == expected
+    assert len({key for key, _ in expected}) >= 10
