@@ -14,15 +14,21 @@ the search for a picture in a GAN, diffusion in 20 steps and more).
 """
 
 import argparse
-import asyncio
+import contextlib
+import http.client
 import json
 import os
 import random
+import socket
 import statistics
 import sys
+import threading
 import time
+import urllib.parse
 from collections import Counter
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor
+from concurrent.futures import wait as wait_for
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -32,6 +38,7 @@ from serving import Served, component, cpu_seconds, memory, running_app
 MOVE, ON_ONE = 0.1, 10.0  # seconds between two moves, and on one section
 LOOKS = (2.0, 8.0)  # seconds at an answer
 LEAVES, CHANGES = 0.05, 0.5  # of all work; of all answers, those to a value that is changed
+KEPT = 4.0  # seconds for which a visitor keeps a connection that is not used: the server does so for 5
 MEMORY_EVERY = 3.0  # seconds between looks at memory
 REST, IDLE = 10.0, 2.0  # seconds after all have left, and in which is measured what still runs then
 HEAVY = "heavy"
@@ -51,38 +58,51 @@ class Seen:
     busy: Counter[str] = field(default_factory=Counter)
     errors: Counter[str] = field(default_factory=Counter)
     left: int = 0
+    one_at_a_time: threading.Lock = field(default_factory=threading.Lock)
 
     def answered(self, kind: str, section: str, first: float, last: float) -> None:
-        self.first[kind].append(first)
-        self.last[kind].append(last)
-        self.slowest[section] = max(last, self.slowest.get(section, 0.0))
+        with self.one_at_a_time:
+            self.first[kind].append(first)
+            self.last[kind].append(last)
+            self.slowest[section] = max(last, self.slowest.get(section, 0.0))
+
+    def refused(self, section: str, said: str) -> None:
+        with self.one_at_a_time:
+            (self.busy if "busy" in said else self.errors)[f"{section}: {said}"] += 1
+
+    def has_left(self) -> None:
+        with self.one_at_a_time:
+            self.left += 1
+
+
+class Left(Exception):
+    """All visitors leave, this one in the middle of what it does."""
 
 
 class Visitor:
-    """One browser: connections of its own, and a token of its visit."""
+    """One browser: a connection of its own, and a token of its visit. Python's own client, as it takes a third of httpx's time: what
+    visitors take of the two cores, the app hasn't."""
 
     def __init__(self, served: Served, page: dict[str, Any], seen: Seen, number: int) -> None:
         self.dice = random.Random(number)
-        # a connection is given up before the server does so, after 5 seconds: a browser would ask once more on another one
-        self.http = httpx.AsyncClient(
-            base_url=served.address, timeout=120, limits=httpx.Limits(keepalive_expiry=4.0),
-            headers={"Accept-Encoding": "gzip"},  # as a browser asks a server without TLS
-        )  # fmt: skip
+        self.http = http.client.HTTPConnection(urllib.parse.urlsplit(served.address).netloc, timeout=120)
+        self.used = 0.0  # when the connection was used last
         self.component, self.spec, self.seen = page["id"], page["props"]["props"]["spec"], seen
         self.visit = f"visitor{number}"
+        self.leaves = threading.Event()
 
-    async def walk(self) -> None:
-        """From tab to tab, through all sections of each, until it is cancelled."""
+    def walk(self) -> None:
+        """From tab to tab, through all sections of each, until it leaves."""
         while True:
             tab = self.dice.choice(self.spec["tabs"])
-            await self.open(tab)
+            self.open(tab)
             for section in tab["sections"]:
                 for _ in range(1 + (self.dice.random() < CHANGES)):
-                    await self.use(section)
-                    await asyncio.sleep(self.dice.uniform(*LOOKS))
+                    self.use(section)
+                    self.wait(self.dice.uniform(*LOOKS))
 
-    async def drag(self) -> None:
-        """A section after the other whose values can be dragged, ten moves a second, until it is cancelled."""
+    def drag(self) -> None:
+        """A section after the other whose values can be dragged, ten moves a second, until it leaves."""
         movable = [section for tab in self.spec["tabs"] for section in tab["sections"] if _movable(section)]
         while True:
             section = self.dice.choice(movable)
@@ -90,24 +110,41 @@ class Visitor:
             while (start := time.monotonic()) < end:
                 model = state.get("model", "")
                 state |= {key: self.value(section, model, key) for key in _movable(section)}
-                await self.ask(section["key"], state)
-                await asyncio.sleep(max(0.0, start + MOVE - time.monotonic()))
+                self.ask(section["key"], state)
+                self.wait(max(0.0, start + MOVE - time.monotonic()))
 
-    async def open(self, tab: Spec) -> None:
+    def wait(self, seconds: float) -> None:
+        if self.leaves.wait(seconds):
+            raise Left
+
+    def stay(self) -> None:
+        """Raises Left if all leave: what was under way ended because of that."""
+        if self.leaves.is_set():
+            raise Left
+
+    def leave(self) -> None:
+        """From another thread: whatever is under way ends at once."""
+        self.leaves.set()
+        if connected := self.http.sock:
+            with contextlib.suppress(OSError):  # it was closed meanwhile
+                connected.shutdown(socket.SHUT_RDWR)
+
+    def open(self, tab: Spec) -> None:
         """The document and what a browser without a cache fetches first."""
-        document = await self.http.get("/", params={"tab": tab["key"]})
-        if document.status_code != 200:
-            self.seen.errors[f"page: {document.status_code}"] += 1
+        document = self.request("GET", f"/?tab={tab['key']}")
+        document.read()
+        if document.status != 200:
+            self.seen.refused("page", str(document.status))
         model = next((s["models"][0] for s in tab["sections"] if s["models"]), None)
         if model and tab["is_family"]:
-            await self.ask("page.examples", {"model": model})
+            self.ask("page.examples", {"model": model})
 
-    async def use(self, section: Spec) -> None:
+    def use(self, section: Spec) -> None:
         state = self.state(section)
         if not section["work"]:
-            await self.ask(section["key"], state)
+            self.ask(section["key"], state)
         elif section["lane"] in ("cpu", HEAVY):
-            await self.follow(section, state)
+            self.follow(section, state)
 
     # -- what it asks for ----------------------------------------------------------------------------------------------
 
@@ -144,71 +181,84 @@ class Visitor:
 
     # -- how it asks ---------------------------------------------------------------------------------------------------
 
-    async def ask(self, section: str, state: dict[str, Any]) -> None:
+    def ask(self, section: str, state: dict[str, Any]) -> None:
         body = {"session_hash": self.visit, "component_id": self.component, "fn_name": "ask"}
         start = time.monotonic()
         try:
-            post = self.http.stream(
-                "POST", "/gradio_api/component_server", json=body | {"data": {"section": section, "state": state}}
+            answer = _unread(
+                self.request(
+                    "POST", "/gradio_api/component_server", body | {"data": {"section": section, "state": state}}
+                )
             )
-            async with post as sent:
-                answer = await _unread(sent)
-        except (httpx.HTTPError, ValueError) as error:
+        except FAILURES as error:
             answer = {"error": repr(error)}
         if not isinstance(answer, dict) or "error" in answer:
             return self.refused(section, answer)
         seconds = time.monotonic() - start
         self.seen.answered("direct", section, seconds, seconds)
 
-    async def follow(self, section: Spec, state: dict[str, Any]) -> None:
+    def follow(self, section: Spec, state: dict[str, Any]) -> None:
         """The answers of work until the last one, or until the visitor has seen enough."""
         lane, key = lane_of(section, state), section["key"]
         kind = "heavy" if lane == HEAVY else "light"
         leaves = self.dice.random() < LEAVES
         start, first = time.monotonic(), None
         try:
-            async for answer in self.answers(lane, key, state):
+            for answer in self.answers(lane, key, state):
                 if "error" in answer:
                     return self.refused(key, answer)
                 first = first or time.monotonic() - start
                 if leaves:
-                    self.seen.left += 1
-                    return
-        except (httpx.HTTPError, ValueError) as error:
+                    self.http.close()
+                    return self.seen.has_left()
+        except FAILURES as error:
             return self.refused(key, {"error": repr(error)})
         if first is None:
             return self.refused(key, {"error": "no answer"})
+        self.stay()
         self.seen.answered(kind, key, first, time.monotonic() - start)
 
-    async def answers(self, lane: str, section: str, state: dict[str, Any]) -> AsyncIterator[dict[str, Any]]:
+    def answers(self, lane: str, section: str, state: dict[str, Any]) -> Iterator[dict[str, Any]]:
         call = f"/gradio_api/call/work_{lane}"
-        sent = await self.http.post(call, json={"data": [section, state]})
-        if sent.status_code == 503:
-            yield {"error": "busy"}
+        sent = self.request("POST", call, {"data": [section, state]})
+        told = sent.read()
+        if sent.status != 200:
+            yield {"error": "busy" if sent.status == 503 else f"status {sent.status}"}
             return
-        if sent.status_code != 200:
-            yield {"error": f"status {sent.status_code}"}
-            return
-        async with self.http.stream("GET", f"{call}/{sent.json()['event_id']}") as stream:
-            event = ""
-            async for line in stream.aiter_lines():
-                event = line.removeprefix("event: ") if line.startswith("event: ") else event
-                if line.startswith("data: ") and event == "error":
-                    yield {"error": line}
-                elif line.startswith("data: ") and event in ("generating", "complete"):
-                    yield json.loads(line.removeprefix("data: "))[0]
+        event = ""
+        for line in self.request("GET", f"{call}/{json.loads(told)['event_id']}"):
+            if line.startswith(b"event: "):
+                event = line.removeprefix(b"event: ").decode().strip()
+            elif line.startswith(b"data: ") and event == "error":
+                yield {"error": line.decode()}
+            elif line.startswith(b"data: ") and event in ("generating", "complete"):
+                yield json.loads(line.removeprefix(b"data: "))[0]
+
+    def request(self, method: str, path: str, body: Any = None) -> http.client.HTTPResponse:
+        """The head of an answer; gzipped where a browser without TLS may have it so."""
+        self.stay()
+        if time.monotonic() - self.used > KEPT:
+            self.http.close()
+        headers = {"Accept-Encoding": "gzip"} | ({"Content-Type": "application/json"} if body else {})
+        self.http.request(method, path, json.dumps(body) if body else None, headers)
+        self.used = time.monotonic()
+        return self.http.getresponse()
 
     def refused(self, section: str, answer: Any) -> None:
-        said = str(answer.get("error") if isinstance(answer, dict) else answer)
-        (self.seen.busy if "busy" in said else self.seen.errors)[f"{section}: {said}"] += 1
+        self.stay()
+        self.http.close()  # there may be more to read
+        self.seen.refused(section, str(answer.get("error") if isinstance(answer, dict) else answer))
 
 
-async def _unread(sent: httpx.Response) -> Any:
+FAILURES = (OSError, http.client.HTTPException, ValueError)
+
+
+def _unread(sent: http.client.HTTPResponse) -> Any:
     """An answer, read only where it can be a refusal, which is too short to be compressed: visitors unpack on machines of their own."""
-    body = b"".join([part async for part in sent.aiter_raw()])
-    if sent.status_code != 200:
-        return {"error": f"status {sent.status_code}"}
-    return {} if "content-encoding" in sent.headers else json.loads(body)
+    body = sent.read()
+    if sent.status != 200:
+        return {"error": f"status {sent.status}"}
+    return {} if sent.headers["Content-Encoding"] else json.loads(body)
 
 
 def _movable(section: Spec) -> list[str]:
@@ -236,34 +286,41 @@ class Visits(NamedTuple):
     waiting: int
 
 
-async def visit(served: Served, count: int, seconds: float) -> Visits:
+def visit(served: Served, count: int, seconds: float) -> Visits:
     page, seen = component(served.address), Seen()
     visitors = [Visitor(served, page, seen, number) for number in range(count)]
     dragging = max(1, count // 4)
-    tasks = [asyncio.create_task(v.drag() if i < dragging else v.walk()) for i, v in enumerate(visitors)]
     warm = min(60.0, seconds / 5)
     pid = served.process.pid
+    compared = (warm, seconds - warm)  # where the minutes begin whose memory is compared
     before, begun, looks = cpu_seconds(pid), time.monotonic(), list[tuple[float, float]]()
-    while (now := time.monotonic() - begun) < seconds and not any(task.done() for task in tasks):
-        looks.append((now, await asyncio.to_thread(memory, pid)))
-        await asyncio.wait(tasks, timeout=min(MEMORY_EVERY, seconds - now), return_when=asyncio.FIRST_EXCEPTION)
-    busy = cpu_seconds(pid) - before
+    with ThreadPoolExecutor(count) as pool:
+        tasks = [pool.submit(_until_left, v, v.drag if i < dragging else v.walk) for i, v in enumerate(visitors)]
+        while (now := time.monotonic() - begun) < seconds and not any(task.done() for task in tasks):
+            if any(low <= now <= low + warm for low in compared):
+                looks.append((now, memory(pid)))
+            wait_for(tasks, min(MEMORY_EVERY, seconds - now), FIRST_EXCEPTION)
+        busy = cpu_seconds(pid) - before
+        for visitor in visitors:
+            visitor.leave()
     for task in tasks:
-        task.cancel()
-    ended = await asyncio.gather(*tasks, return_exceptions=True)
-    for visitor in visitors:
-        await visitor.http.aclose()
-    if failures := [end for end in ended if not isinstance(end, asyncio.CancelledError)]:
-        raise RuntimeError("a visitor failed") from next(f for f in failures if isinstance(f, BaseException))
-    megabytes = [
-        statistics.fmean(used for at, used in looks if low <= at <= low + warm) for low in (warm, seconds - warm)
-    ]
-    await asyncio.sleep(REST)
+        task.result()
+    megabytes = [statistics.fmean(used for at, used in looks if low <= at <= low + warm) for low in compared]
+    time.sleep(REST)
     before = cpu_seconds(pid)
-    await asyncio.sleep(IDLE)
+    time.sleep(IDLE)
     idle = cpu_seconds(pid) - before
     waiting = httpx.get(f"{served.address}/gradio_api/queue/status").json()["queue_size"]
     return Visits(seen, megabytes, busy / seconds, idle / IDLE, waiting)
+
+
+def _until_left(visitor: Visitor, stay: Callable[[], None]) -> None:
+    with contextlib.suppress(Left):
+        try:
+            stay()
+        except FAILURES:
+            visitor.stay()
+            raise
 
 
 def main() -> int:
@@ -277,7 +334,7 @@ def main() -> int:
         before = cpu_seconds(served.process.pid)
         time.sleep(IDLE)
         idle = (cpu_seconds(served.process.pid) - before) / IDLE
-        seen, megabytes, cores, after, waiting = asyncio.run(visit(served, asked.visitors, 60 * asked.minutes))
+        seen, megabytes, cores, after, waiting = visit(served, asked.visitors, 60 * asked.minutes)
     growth = 100 * (megabytes[1] / megabytes[0] - 1)
     print(f"| {asked.visitors} visitors, {asked.minutes:g} minutes, {os.cpu_count()} cores | value |\n| --- | ---: |")
     for kind, title in (("direct", "direct calls"), ("light", "light work"), ("heavy", "heavy work")):
