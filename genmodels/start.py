@@ -1,6 +1,7 @@
 """The start of the app, before Gradio is imported: that takes two seconds, in which other processes load the models."""
 
 import functools
+from collections.abc import Iterator
 
 from genmodels.tabs import page
 from genmodels.wrappers import apart, core, hub_checkpoints, on_record, race
@@ -26,7 +27,7 @@ def prepare() -> None:
     core.own_folder()  # one for all processes
     work = sum(page.LANES[lane] for lane in apart.LANES)  # all of which may be of one kind
     many = {apart.TOUCH: page.AT_ONCE} | dict.fromkeys((apart.WORK, apart.MORE, apart.LONG), work)
-    apart.begin(page.answers, many, load=load, warm_up=compute_first)
+    apart.begin(page.answers, many, load=load, prepare=race.warm_up, warm_up=compute_first)
 
 
 def load(pause: float = 0) -> None:
@@ -36,9 +37,9 @@ def load(pause: float = 0) -> None:
     core.load_all(pause)
 
 
-def compute_first(kind: str) -> None:
+def compute_first(kind: str) -> Iterator[None]:
     """What takes longer the first time, by one of a kind of processes, before a visitor asks for it."""
-    race.warm_up() if kind == apart.LONG else page.compute_first(work=kind == apart.WORK)
+    return page.compute_first(work=kind == apart.WORK)
 
 
 def warm_up() -> None:

@@ -330,7 +330,7 @@ def main() -> int:
     options.add_argument("--slowest", type=int, default=0, metavar="N", help="list the N slowest sections, too")
     asked = options.parse_args()
     with running_app() as served:
-        time.sleep(10)  # it prepares itself
+        time.sleep(20)  # it prepares itself
         before = cpu_seconds(served.process.pid)
         time.sleep(IDLE)
         idle = (cpu_seconds(served.process.pid) - before) / IDLE

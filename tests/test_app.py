@@ -79,7 +79,7 @@ def counted(real):
 
 Writer.write_row = counted(Writer.write_row)
 pipeline.velocity = counted(pipeline.velocity)
-page.compute_first = lambda work: None  # so that only what is asked for is counted
+page.compute_first = lambda work: iter(())  # so that only what is asked for is counted
 runpy.run_path("app.py", run_name="__main__")
 """
 

@@ -297,9 +297,9 @@ def answers(key: str) -> apart.Answers:
     return section.answer if section.work else apart.one_step(section.answer)
 
 
-def compute_first(work: bool) -> None:
-    """What short sections begin with, about each of their models: the first time takes up to a second longer, and leaves memory
-    that processes share if they are forked afterwards. Of work its first two answers, as the first often needs no network."""
+def compute_first(work: bool) -> Iterator[None]:
+    """Computes what short sections begin with, about each of their models, a step for each: the first time takes up to a second
+    longer, and leaves memory. Of work its first two answers, as the first often needs no network."""
     for section in sections().values():
         if section.lane != "cpu" or section.work != work:
             continue
@@ -309,3 +309,4 @@ def compute_first(work: bool) -> None:
                     list(itertools.islice(first, 2))
             except Exception:  # who asks is told
                 log.debug("%s has no answer to %s", section.key, state, exc_info=True)
+            yield

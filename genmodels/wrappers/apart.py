@@ -33,6 +33,8 @@ from genmodels.wrappers.state import Refused
 LANES = ("cpu", "heavy", "network")
 REST = 1.0  # seconds without a question that is answered at once, after which memory goes back
 TIDY = 10.0  # seconds after which it does so where there is always another one
+#: Seconds for which the app starts and is opened first; without a question, after which nobody seems to ask.
+SETTLED, LEISURE = 5.0, 0.5
 UNDER_WAY = 3  # answers that were sent and not yet taken: the app has others to serve, and work need not wait for it
 STEP_ASIDE = 5  # by how many levels direct calls stand back: beside five who drag two works took 2.2 s, and take 1.8
 FAILED = "The work failed; the log says why."
@@ -47,7 +49,9 @@ PASSING = (MORE, LONG)
 _free: "dict[str, queue.SimpleQueue[Connection]]" = {}
 #: Those of whom somebody left in the middle.
 _left: "set[Connection]" = set()
-#: How many works of each process are under way.
+#: When this process was asked last, or is taken to have been.
+_asked = 0.0
+#: How many works of each process are under way; in such a process, of its own.
 _under_way, _counting = Counter[str](), threading.Lock()
 
 
@@ -55,11 +59,12 @@ def begin(
     find: Callable[[str], Answers],
     many: Mapping[str, int],
     load: Callable[[], None],
-    warm_up: Callable[[str], None],
+    prepare: Callable[[], None],
+    warm_up: Callable[[str], Iterator[None]],
 ) -> None:
     """Fork, before there are other threads. find: what answers, by a section's key; many: how much each process lets in at once;
-    load: what all of them share; warm_up: what takes longer the first time, for TOUCH (while it is asked), WORK (with all that
-    come after it) and LONG (both in one thread)."""
+    load: what all of them share; prepare: what is done besides for LONG, in one thread, before it is asked; warm_up: what takes
+    longer the first time, for TOUCH and WORK, step by step while nobody asks."""
     if sys.platform != "linux" or device.own_cores() < 2 or any(where.type != "cpu" for where in device.devices()):
         return
     pipes = {kind: [Pipe() for _ in range(count)] for kind, count in many.items()}
@@ -77,9 +82,9 @@ def begin(
     with device.one_thread():  # a pool of OpenMP's would not survive the next fork
         load()
         _keep_shared()
-        kind = _divided(warm_up)
+        kind = _divided()
         if kind == LONG:
-            warm_up(LONG)
+            prepare()
             _keep_shared()
     device.take_turns(1)  # two would wait for each other at Python's lock, and keep a core from the other processes
     for other in pipes.keys() - {kind}:
@@ -95,21 +100,25 @@ def begin(
         os.nice(STEP_ASIDE)  # of all its threads, as it has no other yet
     for end in mine:
         threading.Thread(target=_serve, args=(end, find, kind), daemon=True).start()
-    if kind == TOUCH:
-        warm_up(TOUCH)
+    if kind not in PASSING:
+        _at_leisure(warm_up(kind))
     threading.Event().wait()  # until _serve sees the end
 
 
-def _divided(warm_up: Callable[[str], None]) -> str:
-    """Fork for each kind but one: which of them this process is. All but TOUCH share what the first works leave."""
-    if not os.fork():
-        return TOUCH
-    warm_up(WORK)
-    _keep_shared()
-    for kind in PASSING:
+def _divided() -> str:
+    """Fork for each kind but one: which of them this process is."""
+    for kind in (TOUCH, *PASSING):
         if not os.fork():
             return kind
     return WORK
+
+
+def _at_leisure(steps: Iterator[None]) -> None:
+    """Takes the steps while nobody asks, and not while the app starts."""
+    global _asked
+    _asked = time.monotonic() + SETTLED
+    while _under_way.total() or time.monotonic() < _asked + LEISURE or next(steps, steps) is None:
+        time.sleep(LEISURE / 10)
 
 
 def _fork_when_asked(ends: list[Connection]) -> Connection:
@@ -239,10 +248,11 @@ def _serve(end: Connection, find: Callable[[str], Answers], kind: str) -> None:
             for name in checkpoint.JOINED.keys() - joined.keys():
                 checkpoint.JOINED.pop(name, None)
             answers = _found(find, key, state)
-            if kind == TOUCH:
-                end.send(_next(answers))
-            else:
-                _step_by_step(end, _tidied(answers) if kind == LONG else answers)
+            with _asked_for(kind):
+                if kind == TOUCH:
+                    end.send(_next(answers))
+                else:
+                    _step_by_step(end, _tidied(answers) if kind == LONG else answers)
             if kind in PASSING:
                 os._exit(0)
             if kind != TOUCH or not end.poll(REST) or time.monotonic() - tidied > TIDY:
@@ -250,6 +260,20 @@ def _serve(end: Connection, find: Callable[[str], Answers], kind: str) -> None:
                 tidied = time.monotonic()
     except (EOFError, ConnectionError):
         os._exit(kind in PASSING)  # so that no other one is forked
+
+
+@contextlib.contextmanager
+def _asked_for(kind: str) -> Iterator[None]:
+    """Within, there is something to compute here."""
+    global _asked
+    with _counting:
+        _under_way[kind] += 1
+    try:
+        yield
+    finally:
+        with _counting:
+            _under_way[kind] -= 1
+            _asked = max(_asked, time.monotonic())
 
 
 def _step_by_step(end: Connection, answers: Iterator[Any]) -> None:
