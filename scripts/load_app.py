@@ -42,6 +42,7 @@ KEPT = 4.0  # seconds for which a visitor keeps a connection that is not used: t
 MEMORY_EVERY = 3.0  # seconds between looks at memory
 REST, IDLE = 10.0, 2.0  # seconds after all have left, and in which is measured what still runs then
 HEAVY = "heavy"
+FAILURES = (OSError, http.client.HTTPException, ValueError)  # of a request
 LIGHT_P95, DIRECT_P95, GROWTH = 1.5, 0.2, 5.0  # seconds, seconds, percent: what is promised
 MODULES = ("page.js", "tab.js", "section.js", "page.css")
 
@@ -248,9 +249,6 @@ class Visitor:
         self.stay()
         self.http.close()  # there may be more to read
         self.seen.refused(section, str(answer.get("error") if isinstance(answer, dict) else answer))
-
-
-FAILURES = (OSError, http.client.HTTPException, ValueError)
 
 
 def _unread(sent: http.client.HTTPResponse) -> Any:
