@@ -66,6 +66,26 @@ def others_slow(names: Iterable[str], kind: Callable[[str], object]) -> list:
     return [name if name in firsts else pytest.param(name, marks=pytest.mark.slow) for name in names]
 
 
+def first_of(name: str, *values: object) -> Any:
+    """Parametrizes by a name: the first value every time, the others in slow tests."""
+    return pytest.mark.parametrize(
+        name, [values[0], *(pytest.param(one, marks=pytest.mark.slow) for one in values[1:])]
+    )
+
+
+def one_of_each_pair(*named: tuple[str, Iterable[str]]) -> Any:
+    """Parametrizes by two names and their values: every value of the first comes with one of the second, in turn, and with the
+    others in slow tests."""
+    (first, ones), (second, others) = named
+    others = list(others)
+    pairs = [
+        pytest.param(one, other, marks=() if i % len(others) == j else pytest.mark.slow)
+        for i, one in enumerate(ones)
+        for j, other in enumerate(others)
+    ]
+    return pytest.mark.parametrize((first, second), pairs)
+
+
 def family_named(name: str) -> str:
     """The family of a bundled model."""
     return checkpoint.read_config(name)["family"]

@@ -11,6 +11,7 @@ from typing import Any
 from urllib.parse import parse_qs, urlencode, urlparse
 
 import pytest
+from helpers import one_of_each_pair, others_slow
 from helpers import picture as noise
 from PIL import Image
 
@@ -178,12 +179,17 @@ OUTSIDE = """() => [...document.querySelectorAll('.gm-main *')]
     .filter((e) => !e.closest('.gm-scroll') && e.checkVisibility() && e.getBoundingClientRect().right > innerWidth + 1)
     .map((e) => e.outerHTML.slice(0, 80))"""
 
+#: How many animations run where nobody sees them, and cost a phone its battery.
+MOVES_FAR_AWAY = """document.getAnimations().filter(({ playState, effect }) =>
+    playState === 'running' && effect.target.getBoundingClientRect().top > 2 * innerHeight).length"""
+
 
 @tabs
 def test_a_tab_opens_with_its_own_idea_and_stays_still(visit: Callable[..., Page], tab: str) -> None:
     """Its heading and its first section filled; nothing has moved meanwhile, and captions are announced."""
     page = visit(f"/?tab={tab}")
     section(page, FIRST[tab])
+    page.wait_for_function(f"{MOVES_FAR_AWAY} === 0")
     expect(page.locator("h1:visible")).to_have_count(1)
     expect(page.get_by_role("tab", selected=True)).to_have_attribute("value", tab)
     for place in page.locator(".gm-section").all():
@@ -654,8 +660,7 @@ def test_the_address_follows_and_leads_back(visit: Callable[..., Page]) -> None:
     expect(page.get_by_role("tab", selected=True)).to_have_attribute("value", "vae")
 
 
-@pytest.mark.parametrize("size", SIZES)
-@tabs
+@one_of_each_pair(("tab", FIRST), ("size", SIZES))
 def test_a_link_to_the_last_section_arrives_there(visit: Callable[..., Page], tab: str, size: str) -> None:
     """Though the page may end too soon for it to come to the top, and what is above it fills later; so does a reload."""
     last = [one.key for one in laid_out.tabs()[tab].sections if one.models() and not one.hidden][-1]
@@ -811,10 +816,16 @@ BAD = {
 }
 
 
-@pytest.mark.parametrize(("key", "bad"), [(key, bad) for key, all_bad in BAD.items() for bad in all_bad])
+@pytest.mark.parametrize(
+    "address",
+    others_slow(
+        [f"{key}&{bad}" for key, all_bad in BAD.items() for bad in all_bad], lambda address: address.partition("&")[0]
+    ),
+)
 def test_a_state_that_cannot_be_leaves_the_section_at_its_default_with_a_reason(
-    visit: Callable[..., Page], key: str, bad: str
+    visit: Callable[..., Page], address: str
 ) -> None:
+    key, _, bad = address.partition("&")
     if not laid_out.sections()[key].models():
         pytest.skip("no model for it is bundled")
     tab, name = key.split(".")
@@ -961,27 +972,26 @@ def test_an_emptied_seed_stands_at_its_last_good_value_again(visit: Callable[...
 # -- for eyes and hands of all kinds -----------------------------------------------------------------------------------
 
 
-@tabs
-def test_axe_finds_nothing_serious(visit: Callable[..., Page], tab: str) -> None:
+@one_of_each_pair(("tab", FIRST), ("size", ("phone", "desk")))
+def test_axe_finds_nothing_serious(visit: Callable[..., Page], tab: str, size: str) -> None:
     """On the whole tab, filled, with what can be opened open; in both themes, on a desk and in a phone's window."""
     axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe-playwright-python is not installed")
     page = visit(f"/?tab={tab}&__theme=light")
+    page.set_viewport_size(dict(zip(("width", "height"), SIZES[size], strict=True)))
     section(page, FIRST[tab])
-    for size in ("desk", "phone"):
-        page.set_viewport_size(dict(zip(("width", "height"), SIZES[size], strict=True)))
-        for place in page.locator(".gm-section").all():
-            place.scroll_into_view_if_needed()
-        page.evaluate("document.querySelectorAll('gm-page details').forEach((one) => { one.open = true; })")
-        # the rows of a table are alike
-        page.evaluate("document.querySelectorAll('tbody tr:nth-child(n+4)').forEach((row) => row.remove())")
-        for dark in (False, True):
-            page.evaluate("dark => document.body.classList.toggle('dark', dark)", dark)
-            page.wait_for_timeout(400)
-            # the other theme has other colours, nothing else
-            options = {"resultTypes": ["violations"]} | ({"runOnly": ["color-contrast"]} if dark else {})
-            found = axe.Axe().run(page, options=options)
-            serious = [one for one in found.response["violations"] if one["impact"] in ("serious", "critical")]
-            assert serious == [], f"{size}, {'dark' if dark else 'light'}"
+    for place in page.locator(".gm-section").all():
+        place.scroll_into_view_if_needed()
+    page.evaluate("document.querySelectorAll('gm-page details').forEach((one) => { one.open = true; })")
+    # the rows of a table are alike
+    page.evaluate("document.querySelectorAll('tbody tr:nth-child(n+4)').forEach((row) => row.remove())")
+    for dark in (False, True):
+        page.evaluate("dark => document.body.classList.toggle('dark', dark)", dark)
+        page.wait_for_timeout(400)
+        # the other theme has other colours, nothing else
+        options = {"resultTypes": ["violations"]} | ({"runOnly": ["color-contrast"]} if dark else {})
+        found = axe.Axe().run(page, options=options)
+        serious = [one for one in found.response["violations"] if one["impact"] in ("serious", "critical")]
+        assert serious == [], "dark" if dark else "light"
 
 
 @pytest.mark.parametrize(

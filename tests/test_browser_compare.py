@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from helpers import first_of
 from playwright.sync_api import Locator, Page, expect
 from test_browser import (  # noqa: F401  fixtures
     CHROMIUM,
@@ -23,8 +24,6 @@ from test_browser import (  # noqa: F401  fixtures
 
 from genmodels.registry import FAMILIES
 from genmodels.wrappers import core, on_record
-
-sizes = pytest.mark.parametrize("size", ["desk", "phone"])
 
 
 def table_of(page: Page, key: str) -> Locator:
@@ -45,7 +44,7 @@ def numbers(texts: list[str]) -> list[float]:
 # -- tables ------------------------------------------------------------------------------------------------------------
 
 
-@sizes
+@first_of("size", "phone", "desk")
 def test_a_press_on_a_heading_sorts(visit: Callable[..., Page], size: str) -> None:
     """By number, not by letter: up, down, and as it was; by keys too, and aria-sort tells."""
     page = visit("/?tab=compare&section=quality", size)
@@ -80,7 +79,7 @@ def test_what_has_no_value_comes_last_either_way(visit: Callable[..., Page]) -> 
         assert blank == sorted(blank)
 
 
-@sizes
+@pytest.mark.parametrize("size", ["desk", "phone"])
 def test_a_question_mark_says_how_it_was_measured(visit: Callable[..., Page], size: str) -> None:
     """By hover or touch, by focus, and Escape puts it away; what is empty says why in the same way."""
     page = visit("/?tab=compare&section=quality", size)
@@ -151,7 +150,7 @@ def test_the_data_switch_changes_the_tables(visit: Callable[..., Page]) -> None:
     expect(section(page, "compare.tradeoff").locator("svg")).to_contain_text("vae-heroes")
 
 
-@sizes
+@first_of("size", "phone", "desk")
 def test_all_of_it_fits(visit: Callable[..., Page], size: str) -> None:
     """Scrolled through: every section is filled, says something, and nothing sticks out of the page."""
     page = visit("/?tab=compare&__theme=dark", size)
@@ -266,7 +265,7 @@ def test_size_shows_what_is_chosen(visit: Callable[..., Page]) -> None:
 # -- the race ----------------------------------------------------------------------------------------------------------
 
 
-@sizes
+@first_of("size", "desk", "phone")
 def test_one_press_starts_the_race(visit: Callable[..., Page], size: str) -> None:
     page = visit("/?tab=compare", size)
     place = section(page, "compare.race", filled=False)

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from urllib.parse import parse_qs, urlparse
 
 import pytest
-from helpers import serve_app
+from helpers import first_of, serve_app
 from test_hub_checkpoints import in_cache
 
 pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
@@ -25,7 +25,7 @@ def app_address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         yield address
 
 
-@pytest.mark.parametrize("size", ["phone", "desk"])
+@first_of("size", "phone", "desk")
 def test_it_is_named_and_opened(size: str, visit: Callable[..., Page]):  # noqa: F811
     """A field appears beside the choice; what can't be is said there, and the page stays as it was."""
     page = visit("/?tab=vae&section=map", size)

@@ -10,7 +10,7 @@ from urllib.parse import parse_qs, urlencode, urlparse
 
 import numpy as np
 import pytest
-from helpers import free_port, in_background, wait_until_served
+from helpers import first_of, free_port, in_background, wait_until_served
 from helpers import picture as noise
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
@@ -361,7 +361,7 @@ def test_a_picture_that_was_tampered_with_is_told(
 # -- the last results --------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("size", ["desk", "small"])
+@first_of("size", "small", "desk")
 def test_the_last_results_are_shown_again_linked_and_saved(
     visit: Callable[..., Page],  # noqa: F811
     tmp_path: Path,

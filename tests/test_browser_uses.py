@@ -4,7 +4,7 @@ import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
-import pytest
+from helpers import first_of
 from playwright.sync_api import Page, expect
 from test_browser import CHROMIUM, browser, changed, context, drag, pixels, pytestmark, section, seen_text, visit  # noqa: F401  fixtures
 
@@ -56,7 +56,7 @@ PLACES = """() => {
 }"""
 
 
-@pytest.mark.parametrize("size", ["desk", "phone"])
+@first_of("size", "phone", "desk")
 def test_the_words_of_a_hero_are_changed(visit: Callable[..., Page], size: str) -> None:  # noqa: F811
     """Read, drawn again, compared by a slider; corrected, changed in part, refused; and another picture is read anew."""
     page = visit("/?only=diffusion.reword", size)

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from helpers import ROOT, forget, free_port, script, serving, wait_until_served
+from helpers import ROOT, forget, free_port, one_of_each_pair, script, serving, wait_until_served
 from huggingface_hub import SpaceCard
 from playwright.sync_api import expect
 from test_browser import CHROMIUM, PATIENCE, SIZES, Browser, Page, browser, pytestmark, section  # noqa: F401
@@ -327,8 +327,7 @@ def test_a_model_of_one_s_own(
 
 
 @needs_runtime
-@pytest.mark.parametrize("theme", ["light", "dark"])
-@pytest.mark.parametrize("size", ["desk", "phone"])
+@one_of_each_pair(("size", ("desk", "phone")), ("theme", ("light", "dark")))
 def test_every_tab(visit: Callable[..., Visit], folder: Path, size: str, theme: str) -> None:
     """All sections have their pictures, under the strictest header; a phone waits for a tap before it loads a model."""
     with strictly_served(folder) as address:

@@ -305,9 +305,9 @@ TORCHRUN = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "
 @pytest.mark.parametrize(
     ("precision", "begun", "env"),
     [
-        ("no", 0, {}),
+        pytest.param("no", 0, {}, marks=pytest.mark.slow),
         ("bf16", 0, {"ACCELERATE_USE_CPU": "false"}),
-        ("no", 5, {"ACCELERATE_MIXED_PRECISION": "bf16"}),
+        pytest.param("no", 5, {"ACCELERATE_MIXED_PRECISION": "bf16"}, marks=pytest.mark.slow),
         ("auto", 5, {"ACCELERATE_USE_CPU": "true"}),
     ],
     ids=str,

@@ -391,6 +391,7 @@ class Tab extends HTMLElement {
   /** Runs `then` when the section comes near the screen; one at a time, in the order of the page. */
   whenSeen(section, then) {
     section.first = then;
+    section.classList.add('gm-later'); // what nobody sees does not move either
     this.watch.observe(section);
   }
 
@@ -399,6 +400,7 @@ class Tab extends HTMLElement {
     near.sort((a, b) => (a.compareDocumentPosition(b) & Node.DOCUMENT_POSITION_FOLLOWING ? -1 : 1));
     for (const section of near) {
       this.watch.unobserve(section);
+      section.classList.remove('gm-later');
       this.next(() => section.first());
     }
     this.chosen();
