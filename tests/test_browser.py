@@ -38,7 +38,6 @@ SIZES = {"desk": (1280, 900), "phone": (390, 844), "small": (320, 640)}
 FIRST = {tab["key"]: tab["sections"][0]["key"] for tab in laid_out.spec()["tabs"] if tab["sections"]}
 needs_a_denoiser = pytest.mark.skipif(not denoisers.class_models(), reason="no diffusion model of classes is bundled")
 needs_words = pytest.mark.skipif(not denoisers.text_models(), reason="no diffusion model of captions is bundled")
-tabs = pytest.mark.parametrize("tab", FIRST)
 
 
 @pytest.fixture(scope="module")
@@ -184,10 +183,11 @@ MOVES_FAR_AWAY = """document.getAnimations().filter(({ playState, effect }) =>
     playState === 'running' && effect.target.getBoundingClientRect().top > 2 * innerHeight).length"""
 
 
-@tabs
-def test_a_tab_opens_with_its_own_idea_and_stays_still(visit: Callable[..., Page], tab: str) -> None:
-    """Its heading and its first section filled; nothing has moved meanwhile, and captions are announced."""
-    page = visit(f"/?tab={tab}")
+@one_of_each_pair(("tab", FIRST), ("size", ("desk", "phone")))
+def test_a_tab_opens_with_its_own_idea_and_stays_still(visit: Callable[..., Page], tab: str, size: str) -> None:
+    """Its heading and its first section filled; scrolled through to the end nothing has moved meanwhile, captions are announced,
+    nothing is too small to press, and nothing sticks out, there and on phones."""
+    page = visit(f"/?tab={tab}", size)
     section(page, FIRST[tab])
     page.wait_for_function(f"{MOVES_FAR_AWAY} === 0")
     expect(page.locator("h1:visible")).to_have_count(1)
@@ -196,26 +196,13 @@ def test_a_tab_opens_with_its_own_idea_and_stays_still(visit: Callable[..., Page
         place.scroll_into_view_if_needed()
     page.wait_for_timeout(700)  # the sections in view come after it
     assert page.evaluate("shifted") < 0.05
-    assert page.evaluate("document.documentElement.scrollWidth") <= SIZES["desk"][0]
-    assert page.evaluate(SMALL) == []
     silent = page.evaluate("[...document.querySelectorAll('.gm-verdict')].filter((e) => e.role !== 'status').length")
     assert silent == 0
-
-
-@tabs
-def test_nothing_sticks_out_and_nothing_is_too_small_to_press(visit: Callable[..., Page], tab: str) -> None:
-    """Of the whole tab on phones, scrolled through and filled."""
-    page = visit(f"/?tab={tab}&__theme=dark", "phone")
-    section(page, FIRST[tab])
-    for place in page.locator(".gm-section").all():
-        place.scroll_into_view_if_needed()
-    page.wait_for_timeout(400)
-    assert page.evaluate("shifted") < 0.05
-    assert page.evaluate(SMALL) == []
-    for width, height in (SIZES["phone"], SIZES["small"]):
+    for width, height in (SIZES[size], SIZES["phone"], SIZES["small"]):
         page.set_viewport_size({"width": width, "height": height})
         assert page.evaluate("document.documentElement.scrollWidth") <= width
         assert page.evaluate(OUTSIDE) == []
+        assert page.evaluate(SMALL) == []
 
 
 def test_dark_fields_are_dark(visit: Callable[..., Page]) -> None:
