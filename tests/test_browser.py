@@ -933,6 +933,12 @@ def test_a_bad_seed_is_explained_beside_it(visit: Callable[..., Page]) -> None:
     said = page.get_by_role("complementary").get_by_role("alert").filter(has_text="must be a whole number from 0")
     expect(said).to_be_visible()
     expect(seed).to_have_value("8")
+    drag(section(page, "vae.generate").get_by_label("Temperature"), 0.4)
+    expect(said).to_have_count(0)  # it's over
+    former = changed(samples, former)
+    seed.fill("-6")
+    seed.press("Tab")
+    expect(said).to_be_visible()
     seed.fill("3")
     seed.press("Tab")
     expect(said).to_have_count(0)

@@ -146,6 +146,23 @@ def test_an_answer_is_revealed_by_keys_and_words_stay_text(visit: Callable[..., 
     assert asked(page)["ask"] == bad  # the address is as it came
 
 
+@pytest.mark.parametrize(
+    ("address", "said"),
+    [
+        ("tab=vae&section=generate&hide=seed&ask=Hi&seed=NaN", "The seed must be a whole number"),
+        ("only=vae.generate&hide=all&ask=Hi&temperature=abc", "The temperature must be a number"),
+    ],
+)
+def test_what_a_hidden_control_refuses_is_told_by_the_lesson(
+    visit: Callable[..., Page],  # noqa: F811
+    address: str,
+    said: str,
+) -> None:
+    page = visit(f"/?{address}")
+    part = section(page, "vae.generate")
+    expect(part.locator(".gm-lesson").get_by_role("alert")).to_contain_text(said)
+
+
 def test_a_lesson_is_composed_and_opens(visit: Callable[..., Page]) -> None:  # noqa: F811
     page = visit("/?tab=vae&section=generate&label=7&seed=3", "small")
     part = section(page, "vae.generate")

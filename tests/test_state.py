@@ -100,7 +100,7 @@ def test_a_state_says_itself():
         ("values", [1, 2, 3], "a list of 1 to 2 numbers"),
         ("values", [9], "Number 1 of “Knobs” must be a number from -3 to 3, not 9."),
         ("picture", 3, "There is no picture yet"),
-        ("picture", "AAAA", "must have [1, 28, 28] bytes, not 3"),
+        ("picture", "AAAA", "must have 1x28x28 bytes, not 3"),
         ("picture", "é", "in base64"),
         ("picture", "#99", "There is no example '#99'"),
         ("picture", "#x", "There is no example '#x'"),

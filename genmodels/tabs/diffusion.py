@@ -125,8 +125,8 @@ TAB = Tab(
             "same picture. So image editors change one thing of a photograph.",
             rewording.models, rewording.RewordState, rewording.change,
             (
-                View("compared", "compared", "Before and after", {"room": [372, 350]}),
-                View("words", "words"),
+                View("compared", "compared", "Before and after", {"room": [372, 366]}),
+                View("words", "words", "", {"room": [45, 68]}),
                 View("gallery", "gallery", "The way there", {"columns": 4, "count": 4, "take": True}),
             ),
             element="gm-reworded", verb="Draw it again",

@@ -35,10 +35,12 @@ def to_pad(pixels: Tensor | np.ndarray) -> Pad:
 def from_pad(name: str, pad: Any) -> tuple[Tensor, Tensor]:
     """A pad's value as image `(1, C, H, W)` in [-1, 1] and hidden pixels `(1, 1, H, W)`, where this thread computes;
     ValueError if it doesn't fit."""
-    channels, height, width = shape = describe(name)["shape"]
+    channels, height, width = describe(name)["shape"]
     if not isinstance(pad, dict) or not isinstance(pad.get("pixels"), str):
         raise ValueError(NO_PICTURE)
-    pixels = _bytes(pad["pixels"], channels * height * width, f"The picture must have {shape} bytes")
+    pixels = _bytes(
+        pad["pixels"], channels * height * width, f"The picture must have {channels}x{height}x{width} bytes"
+    )
     mask = pad.get("mask") or base64.b64encode(bytes(height * width)).decode()
     hidden = _bytes(mask, height * width, f"The mask must have {height}x{width} bytes")
     x = torch.from_numpy(pixels.reshape(height, width, channels).transpose(2, 0, 1).copy())

@@ -269,7 +269,7 @@ def _drawn(value: Any, model: str) -> str:
     if value.startswith("#"):
         return _example(value, model)["pixels"]
     shape = describe(model)["shape"]
-    return base64_of(value, shape, "picture", f"The picture must have {shape} bytes")
+    return base64_of(value, shape, "picture", f"The picture must have {'x'.join(map(str, shape))} bytes")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -41,7 +41,8 @@ class Lesson {
     this.fixed = this.keysOf(lock, 'fix', ['control', 'figure']);
     this.box = make('div', { class: 'gm-lesson' }, ...this.question(this.text(ask, 'ask'), this.text(answer, 'answer')));
     this.note = make('p', { class: 'gm-note' });
-    this.box.append(this.note, make('p', { class: 'gm-trouble', role: 'alert', textContent: this.troubles.join(' ') }));
+    this.told = make('p', { class: 'gm-trouble', role: 'alert' });
+    this.box.append(this.note, this.told);
     section.querySelector('.gm-heading').after(this.box);
     this.watch = new MutationObserver(() => this.apply()); // controls come and go with the model
     this.watch.observe(section.page, { childList: true, subtree: true });
@@ -136,6 +137,9 @@ class Lesson {
     const titles = new Set(parts.filter(stands).map(({ title }) => title));
     const note = titles.size ? `Fixed here: ${[...titles].join(', ')}.` : '';
     if (this.note.textContent !== note && this.isRead) this.note.textContent = note;
+    const unseen = [...this.section.page.querySelectorAll('[data-away] .gm-trouble')].map(({ textContent }) => textContent);
+    const told = [...this.troubles, ...unseen].filter(Boolean).join(' '); // what a control that is hidden can't say
+    if (this.told.textContent !== told) this.told.textContent = told;
     if (Math.abs(top() - before) > 1) scrollBy(0, top() - before);
   }
 }

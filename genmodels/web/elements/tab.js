@@ -71,6 +71,7 @@ class Tab extends HTMLElement {
     if (shared && this.only) this.sections[0].querySelector('.gm-heading').after(this.panel); // shared with none
     this.addEventListener('gm-change', ({ detail }) => this.answered(detail.section));
     this.append((this.status = make('p', { class: 'gm-unseen', role: 'status' })));
+    this.addEventListener('input', ({ target }) => this.seedControl?.element.contains(target) || this.seedControl?.refuse('')); // it's over
     if (!this.only && this.family) this.append(this.about());
     if (this.usesPicture) this.examples();
   }

@@ -117,7 +117,7 @@ async function drawing(value, { facts }) {
   if (typeof value !== 'string' || !value) throw new Refused('There is no picture yet: draw one, pick an example or upload a file.');
   const { shape, strips } = await facts();
   if (value.startsWith('#')) return example(value, strips);
-  return bytes(value, shape, 'picture', `The picture must have [${shape.join(', ')}] bytes`);
+  return bytes(value, shape, 'picture', `The picture must have ${shape.join('x')} bytes`);
 }
 
 function example(value, strips) {
