@@ -208,7 +208,7 @@ def test_nothing_bundled_can_hold_code():
             assert file.read_bytes() == (PACKAGE / "models/pipeline.py").read_bytes(), file
             continue
         start = file.read_bytes()[:4]
-        assert file.suffix in (".json", ".md", ".png", ".safetensors", ".webp"), file
+        assert file.suffix in (".json", ".md", ".png", ".safetensors", ".toml", ".webp"), file
         assert not zipfile.is_zipfile(file), file
         assert not (start[:1] == b"\x80" and start[1:2] in b"\x02\x03\x04\x05"), file
 

@@ -1,4 +1,4 @@
-"""The two wheels, as someone gets them who has no checkout: built, installed, and used from elsewhere."""
+"""The wheels, as someone gets them who has no checkout: built, installed, and used from elsewhere."""
 
 import base64
 import subprocess
@@ -28,7 +28,7 @@ def pip(*arguments: object, cwd: Path) -> None:
 def wheels(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """Name of the package -> wheel, built by the README's command."""
     folder = tmp_path_factory.mktemp("dist")
-    pip("wheel", "--no-deps", "--wheel-dir", folder, ".", "./checkpoints", cwd=ROOT)
+    pip("wheel", "--no-deps", "--wheel-dir", folder, ".", "./checkpoints", "./checkpoints/diffusion", cwd=ROOT)
     return {file.name.partition("-")[0]: file for file in folder.iterdir()}
 
 
@@ -50,20 +50,22 @@ def tracked(folder: str) -> set[str]:
 
 
 def test_a_wheel_has_all_files_and_is_small_enough(wheels):
-    assert wheels.keys() == {"genmodels", "genmodels_checkpoints"}
+    assert wheels.keys() == {"genmodels", "genmodels_checkpoints", "genmodels_checkpoints_diffusion"}
     contents = {
         name: {file for file in zipfile.ZipFile(wheel).namelist() if ".dist-info/" not in file}
         for name, wheel in wheels.items()
     }
     assert contents["genmodels"] == {file for file in tracked("genmodels") if (ROOT / file).is_file()}
-    models = {file for file in tracked("checkpoints") if file.count("/") > 1}
-    assert contents["genmodels_checkpoints"] == {f"genmodels_{file}" for file in models}
+    models = {file for file in tracked("checkpoints") if file.count("/") > 1 and not file.endswith("/pyproject.toml")}
+    diffusion = {file for file in models if file.startswith("checkpoints/diffusion-")}
+    assert contents["genmodels_checkpoints"] == {f"genmodels_{file}" for file in models - diffusion}
+    assert contents["genmodels_checkpoints_diffusion"] == {f"genmodels_{file}" for file in diffusion}
     sizes = {name: wheel.stat().st_size for name, wheel in wheels.items()}
     assert max(sizes.values()) < LIMIT, sizes
 
 
 def test_the_commands(installed, tmp_path):
-    """`genmodels` knows the models of the second wheel, in any folder."""
+    """`genmodels` knows the models of the other wheels, in any folder."""
     result = subprocess.run(
         [installed / "genmodels", "list"],
         cwd=tmp_path,
