@@ -21,7 +21,7 @@ import httpx
 import pytest
 from gradio_client import Client
 from gradio_client.exceptions import AppError
-from helpers import ROOT, environment, free_port, picture, wait_until_served
+from helpers import ROOT, environment, first_of, free_port, picture, wait_until_served
 
 from genmodels import app, checkpoint, start
 from genmodels.registry import kin, representatives
@@ -206,7 +206,7 @@ def test_every_section_is_an_endpoint_of_its_states_keys(endpoints: dict[str, An
             assert wanted is None or parameters[key]["type"]["type"] == wanted, f"{section.key} {key}"
 
 
-@pytest.mark.parametrize("heavy", [False, pytest.param(True, marks=pytest.mark.slow)], ids=["light", "heavy"])
+@first_of("heavy", False, True)
 def test_every_endpoint_answers_its_defaults_without_another_host(client: Client, served: Served, heavy: bool) -> None:
     """Work ones say all of it in their last answer. (The models of the Hub ask it: they are left out.)"""
     wanted = [one for key, one in SECTIONS.items() if key not in OF_THE_HUB and (one.lane == "heavy") == heavy]
