@@ -14,6 +14,19 @@ from test_sketch import FASHION, HEROES, own, save_followers
 
 SHOE = [(0.1, 0.7), (0.1, 0.5), (0.5, 0.4), (0.65, 0.3), (0.9, 0.45), (0.9, 0.7), (0.1, 0.7)]
 
+SLOW_TO_ASK = """() => {
+    Object.assign(window, { asked: 0, answered: 0 });
+    const { backend } = document.querySelector('gm-sketch').page;
+    const ask = backend.ask.bind(backend);
+    backend.ask = async (...question) => {
+        asked += 1;
+        const answer = await ask(...question);
+        await new Promise((later) => setTimeout(later, 2500));
+        setTimeout(() => (answered += 1), 100); // once it is on show, and the next one is asked
+        return answer;
+    };
+}"""
+
 
 @pytest.fixture(scope="module")
 def app_address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
@@ -51,6 +64,20 @@ def test_every_stroke_is_answered_and_then_drawn_out(visit: Callable[..., Page])
     page.wait_for_function(
         "(mine) => document.querySelector('gm-sketch .gm-pad-canvas').toDataURL() === mine", arg=mine
     )
+
+
+def test_quick_answers_that_come_late_leave_what_is_drawn_out(visit: Callable[..., Page]) -> None:  # noqa: F811
+    page = visit(f"/?tab=diffusion&section=sketch&model={own(FASHION)}")
+    place = section(page, "diffusion.sketch")
+    done(place)
+    page.evaluate(SLOW_TO_ASK)
+    draw(page, place.locator(".gm-pad-canvas"), SHOE)
+    done(place)
+    drawn = place.get_by_role("img", name="Pictures that follow it")
+    out = pixels(drawn)
+    page.wait_for_function("window.asked >= 2 && window.asked === window.answered")  # the first stroke's and the last one's
+    expect(place.locator(".gm-verdict")).to_contain_text("ms of computing")
+    assert pixels(drawn) == out
 
 
 def test_on_a_phone_the_pictures_stand_above_the_sheet(visit: Callable[..., Page]) -> None:  # noqa: F811

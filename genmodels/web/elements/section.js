@@ -158,6 +158,16 @@ export class Section extends HTMLElement {
     if (!this.side.children.length) this.classList.add('gm-bare');
   }
 
+  /** The button of its work, Stop, and the line that says how far it is. */
+  layOutRun(begin) {
+    this.classList.remove('gm-bare');
+    const textContent = this.spec.verb || 'Generate';
+    this.run = make('button', { type: 'button', class: 'gm-button gm-primary', textContent, onclick: begin });
+    this.halt = make('button', { type: 'button', class: 'gm-button', textContent: 'Stop', disabled: true, onclick: () => this.stop() });
+    this.progress = make('p', { class: 'gm-note', role: 'status' });
+    this.side.append(make('div', { class: 'gm-pair' }, this.run, this.halt), this.progress);
+  }
+
   /** Where a data set has several models, which of them; not where the section asks all of them. */
   variants() {
     if (this.spec.subject !== 'model') return;
@@ -319,16 +329,7 @@ export class Section extends HTMLElement {
 export class Work extends Section {
   layOutControls() {
     super.layOutControls();
-    this.classList.remove('gm-bare');
-    this.run = make('button', {
-      type: 'button',
-      class: 'gm-button gm-primary',
-      textContent: this.spec.verb || 'Generate',
-      onclick: () => this.ask(),
-    });
-    this.halt = make('button', { type: 'button', class: 'gm-button', textContent: 'Stop', disabled: true, onclick: () => this.stop() });
-    this.progress = make('p', { class: 'gm-note', role: 'status' });
-    this.side.append(make('div', { class: 'gm-pair' }, this.run, this.halt), this.progress);
+    this.layOutRun(() => this.ask());
   }
 
   /** The sections below may go on as soon as its first answer is there. */

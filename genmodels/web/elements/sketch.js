@@ -1,19 +1,18 @@
 // A sheet to draw on, and pictures that follow it: a few quick steps while the pen moves, all steps once it rests.
-import { same } from './address.js';
 import { textOf } from './bytes.js';
 import { chosen, make } from './controls.js';
 import './pad.js';
-import { Section } from './section.js';
+import { Twice } from './twice.js';
 
-const DRAW = 'diffusion.draw'; // speaks the same state
 const REST = 500; // milliseconds without a stroke, after which all steps are taken
 const PHONE = matchMedia('(max-width: 900px)');
 const LARGEST = 10e6; // bytes of an upload
 
-class Sketch extends Section {
+class Sketch extends Twice {
+  work = 'diffusion.draw';
+
   layOutControls() {
     super.layOutControls();
-    this.classList.remove('gm-bare');
     this.hideUnused();
     this.sheet = document.createElement('gm-pad');
     Object.assign(this.sheet.props, { tools: ['pen', 'erase'], label: 'Your sketch', background: 255, strips: [] });
@@ -23,12 +22,9 @@ class Sketch extends Section {
     });
     const file = make('input', { type: 'file', accept: 'image/*', onchange: ({ target }) => chosen(target, (one) => this.uploaded(one)) });
     const upload = make('label', { class: 'gm-button gm-upload' }, 'Upload a drawing or a photo', file);
-    this.run = make('button', { type: 'button', class: 'gm-button gm-primary', textContent: this.spec.verb, onclick: () => this.draw() });
-    this.halt = make('button', { type: 'button', class: 'gm-button', textContent: 'Stop', disabled: true, onclick: () => this.stop() });
-    this.progress = make('p', { class: 'gm-note', role: 'status' });
     this.unread = make('p', { class: 'gm-trouble', role: 'alert' });
     this.side.prepend(this.sheet, upload, this.unread);
-    this.side.append(make('div', { class: 'gm-pair' }, this.run, this.halt), this.progress);
+    this.layOutRun(() => this.carryOut());
     this.controls.sketch = {
       element: this.sheet,
       fit: () => {},
@@ -102,19 +98,11 @@ class Sketch extends Section {
 
   // -- asking ----------------------------------------------------------------------------------------------------------
 
-  /** Another stroke: what is drawn now is no longer wanted. */
+  /** Another stroke; all steps follow once the pen rests. */
   ask() {
-    this.stop();
-    this.progress.textContent = '';
     clearTimeout(this.resting);
     this.resting = setTimeout(() => this.drawWhenSeen(), REST);
     return super.ask();
-  }
-
-  /** A quick answer that comes late gives way to what is drawn in all steps, or was drawn since it was asked for. */
-  receive(answer, state) {
-    const late = this.running || (this.answer?.complete && same(this.good, state));
-    if (!late || state === this.drawn) super.receive(answer, state);
   }
 
   refuse(refusal, state) {
@@ -122,30 +110,15 @@ class Sketch extends Section {
     super.refuse(refusal, state);
   }
 
-  stop() {
-    this.running?.abort();
-    this.running = null;
-    this.halt.disabled = true;
-  }
-
   drawWhenSeen() {
     const { top, bottom, height } = this.getBoundingClientRect();
-    if (height && bottom > 0 && top < innerHeight) this.draw();
-    else this.page.whenSeen(this, () => this.draw());
+    if (height && bottom > 0 && top < innerHeight) this.carryOut();
+    else this.page.whenSeen(this, () => this.carryOut());
   }
 
-  async draw() {
+  carryOut() {
     clearTimeout(this.resting);
-    this.running?.abort();
-    const mine = (this.running = new AbortController());
-    const state = (this.drawn = this.question());
-    this.halt.disabled = false;
-    for await (const answer of this.page.backend.follow(DRAW, state, mine.signal, this.spec.lane)) {
-      if (this.running !== mine) return;
-      this.receive(answer, state);
-      this.progress.textContent = answer.error ? '' : answer.progress;
-    }
-    if (this.running === mine) this.stop();
+    return super.carryOut();
   }
 }
 
