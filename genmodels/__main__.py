@@ -6,6 +6,7 @@ import dataclasses
 import os
 import shlex
 import signal
+import socket
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -155,16 +156,25 @@ def _app(options: argparse.Namespace) -> None:
         raise ValueError(f"--port must be between 1 and 65535, not {options.port}.")
     if options.host:
         os.environ["GRADIO_SERVER_NAME"] = options.host  # gradio reads it when it is imported
+    host = os.environ.get("GRADIO_SERVER_NAME", "127.0.0.1")
     from genmodels import start
 
     try:
+        _try_to_listen(host, options.port or 0)  # before seconds of loading
         start.main(options.port)
     except OSError as error:
-        host = os.environ.get("GRADIO_SERVER_NAME", "127.0.0.1")
         port = f"port {options.port}" if options.port else "any of the ports"
         raise OSError(
             f"The app can't listen at {host}, {port}: it is taken, or the address isn't this computer's."
         ) from error
+
+
+def _try_to_listen(host: str, port: int) -> None:
+    """Raises OSError if no server of ours can."""
+    family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+    with socket.socket(family, kind, protocol) as server:
+        server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # a port that was left a moment ago is free
+        server.bind(address)
 
 
 def _list(options: argparse.Namespace) -> None:

@@ -239,13 +239,23 @@ def wait_until_served(address: str, process: subprocess.Popen | None = None, sec
 # -- the Hub -----------------------------------------------------------------------------------------------------------
 
 
+APP = """# app.py without what it computes before anybody asks for it
+import runpy
+from genmodels.tabs import page
+page.compute_first = lambda work: iter(())
+runpy.run_path("app.py", run_name="__main__")
+"""
+
+
 @contextlib.contextmanager
 def serve_app(folder: Path, **env: str) -> Iterator[str]:
     """The address of an app in a process of its own with such an environment. It writes a log into the folder, and no traceback."""
     port = free_port()
     env |= {"GRADIO_SERVER_PORT": str(port), "GRADIO_SERVER_NAME": "127.0.0.1"}
     with open(folder / "log", "w") as log:
-        process = subprocess.Popen([sys.executable, "app.py"], cwd=ROOT, env=environment(**env), stdout=log, stderr=log)
+        process = subprocess.Popen(
+            [sys.executable, "-c", APP], cwd=ROOT, env=environment(**env), stdout=log, stderr=log
+        )
     try:
         wait_until_served(f"http://127.0.0.1:{port}", process)
         yield f"http://127.0.0.1:{port}"

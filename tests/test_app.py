@@ -21,7 +21,7 @@ import httpx
 import pytest
 from gradio_client import Client
 from gradio_client.exceptions import AppError
-from helpers import ROOT, environment, first_of, free_port, picture, wait_until_served
+from helpers import APP, ROOT, environment, first_of, free_port, picture, wait_until_served
 
 from genmodels import app, checkpoint, start
 from genmodels.registry import kin, representatives
@@ -46,7 +46,7 @@ needs_words = pytest.mark.skipif(not denoisers.text_models(), reason="no diffusi
 #: The app as it is, but that every host which it asks is written down, and every row or step of work, which is slower than
 #: it is while a file is there.
 WATCHED = """
-import os, runpy, sys, time
+import os, sys, time
 from pathlib import Path
 
 folder = Path(sys.argv[1])
@@ -67,7 +67,6 @@ def watch(event, arguments):
 sys.addaudithook(watch)
 from genmodels.models import pipeline
 from genmodels.models.autoregressive import Writer
-from genmodels.tabs import page
 
 def counted(real):
     def call(*args, **kwargs):
@@ -79,8 +78,6 @@ def counted(real):
 
 Writer.write_row = counted(Writer.write_row)
 pipeline.velocity = counted(pipeline.velocity)
-page.compute_first = lambda work: iter(())  # so that only what is asked for is counted
-runpy.run_path("app.py", run_name="__main__")
 """
 
 
@@ -138,7 +135,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     env |= {"GENMODELS_DATA": None, "TMPDIR": str(folder), "GRADIO_TEMP_DIR": None, "PYTHONUNBUFFERED": "1"}
     with open(folder / "log", "w") as log:
         process = subprocess.Popen(
-            [sys.executable, "-c", WATCHED, str(folder)], cwd=ROOT, env=environment(**env), stdout=log, stderr=log
+            [sys.executable, "-c", WATCHED + APP, str(folder)], cwd=ROOT, env=environment(**env), stdout=log, stderr=log
         )
     address = f"http://127.0.0.1:{port}"
     try:

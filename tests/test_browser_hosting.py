@@ -4,7 +4,7 @@ import subprocess
 from collections.abc import Callable, Iterator
 
 import pytest
-from helpers import free_port, in_background, wait_until_served
+from helpers import APP, free_port, in_background, wait_until_served
 
 from genmodels.tabs import page as laid_out
 
@@ -41,7 +41,7 @@ def served(start: Callable[..., subprocess.Popen], way: str) -> str:
     else:
         inner = free_port()
         env = {"GRADIO_SERVER_NAME": "127.0.0.1", "GRADIO_SERVER_PORT": str(inner), "GRADIO_ROOT_PATH": PATH}
-        process = start("app.py", **env)
+        process = start("-c", APP, **env)
         start("tests/reverse_proxy.py", str(outer), PATH, f"http://127.0.0.1:{inner}")
     wait_until_served(f"{address}/", process)
     return address

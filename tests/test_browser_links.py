@@ -10,7 +10,7 @@ from urllib.parse import parse_qs, urlencode, urlparse
 
 import numpy as np
 import pytest
-from helpers import first_of, free_port, in_background, wait_until_served
+from helpers import APP, first_of, free_port, in_background, wait_until_served
 from helpers import picture as noise
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
@@ -50,7 +50,7 @@ class Server:
         self.start()
 
     def start(self) -> None:
-        self.process = self.begin("app.py", GRADIO_SERVER_NAME="127.0.0.1", GRADIO_SERVER_PORT=str(self.port))
+        self.process = self.begin("-c", APP, GRADIO_SERVER_NAME="127.0.0.1", GRADIO_SERVER_PORT=str(self.port))
         wait_until_served(f"{self.address}/", self.process)
 
     def restart(self) -> None:

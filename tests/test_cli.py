@@ -362,6 +362,7 @@ def test_every_option_passes_a_launcher(launcher):
             assert parser.parse_args(["-m", "genmodels", *line]).training_script_args == line
 
 
+@pytest.mark.slow
 def test_evaluate_in_two_processes(image_folder, tmp_path):
     data = {"name": str(image_folder), "shape": [1, 8, 8], "classes": ["down", "up"]}
     folder = checkpoint.save(build("autoencoder"), tmp_path / "model", data=data)

@@ -22,7 +22,7 @@ from unittest import mock
 import httpx
 import pytest
 import torch
-from helpers import ROOT, free_port, git_repo, online, python, serve_hub, wait_until_served
+from helpers import APP, ROOT, free_port, git_repo, online, python, serve_hub, wait_until_served
 
 from genmodels import checkpoint
 from genmodels.tabs import page
@@ -415,10 +415,9 @@ def test_our_models_can_be_loaded_while_a_pipeline_is_built(monkeypatch: pytest.
 # -- the section ---------------------------------------------------------------------------------------------------------
 
 #: The app with a log of the steps that the network really takes.
-APP = """
-import runpy, sys
+COUNTED = """
+import sys
 from diffusers import UNet2DConditionModel
-from genmodels.tabs import page
 forward = UNet2DConditionModel.forward
 
 def counted(self, *args, **options):
@@ -427,8 +426,6 @@ def counted(self, *args, **options):
     return forward(self, *args, **options)
 
 UNet2DConditionModel.forward = counted
-page.compute_first = lambda work: iter(())  # so that only what is asked for is counted
-runpy.run_path("app.py", run_name="__main__")
 """
 SMALL: dict[str, Any] = {
     "repo": "tester/tiny",
@@ -446,7 +443,7 @@ def served(endpoint: str, home: Path, start: Callable[..., Any], tmp_path: Path)
         pytest.skip("no diffusion model is bundled, so the tab is not laid out")
     log, port = tmp_path / "steps.log", free_port()
     options = online(endpoint, home) | {"GRADIO_SERVER_PORT": str(port), "GRADIO_SERVER_NAME": "127.0.0.1"}
-    process = start("-c", APP, log, GENMODELS_HUB_MODELS="tester/tiny,tester/pickled", **options)
+    process = start("-c", COUNTED + APP, log, GENMODELS_HUB_MODELS="tester/tiny,tester/pickled", **options)
     address = f"http://127.0.0.1:{port}"
     wait_until_served(address, process)
     return address, log

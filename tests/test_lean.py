@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+import pytest
 from helpers import python
 
 PICTURES = """
@@ -52,10 +53,12 @@ def test_pictures_are_the_same_and_the_compiler_stays_out_and_sympy() -> None:
     assert compiler == [False, False]
 
 
+@pytest.mark.slow
 def test_who_asks_for_the_compiler_gets_the_real_one() -> None:
     assert said(REAL).split()[0].endswith("torch/_dynamo/__init__.py")
 
 
+@pytest.mark.slow
 def test_who_can_not_do_without_it_gets_it_at_its_import(tmp_path: Path) -> None:
     (tmp_path / "needs_more.py").write_text("import torch._dynamo.config as config\nlimit = config.cache_size_limit")
     assert int(said(MORE.format(folder=str(tmp_path)))) > 0
