@@ -75,9 +75,8 @@ def test_quick_answers_that_come_late_leave_what_is_drawn_out(visit: Callable[..
     done(place)
     drawn = place.get_by_role("img", name="Pictures that follow it")
     out = pixels(drawn)
-    page.wait_for_function(
-        "window.asked >= 2 && window.asked === window.answered"
-    )  # the first stroke's and the last one's
+    # the answers to the beginning of the stroke and to all of it
+    page.wait_for_function("window.asked >= 2 && window.asked === window.answered")
     expect(place.locator(".gm-verdict")).to_contain_text("ms of computing")
     assert pixels(drawn) == out
 

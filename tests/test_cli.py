@@ -13,7 +13,7 @@ import torch
 from helpers import build, python
 from PIL import Image
 
-from genmodels import checkpoint
+from genmodels import checkpoint, start
 from genmodels.__main__ import _parser, _progress_bar, main
 from genmodels.data import DATASETS
 from genmodels.registry import FAMILIES
@@ -54,6 +54,15 @@ def test_a_port_that_is_taken(tmp_path):
     assert result.stderr == (
         f"genmodels: The app can't listen at 127.0.0.1, port {port}: it is taken, or the address isn't this computer's.\n"
     )
+
+
+def test_a_port_that_is_taken_is_told_before_anything_is_loaded(capsys, monkeypatch):
+    monkeypatch.setenv("GRADIO_SERVER_NAME", "127.0.0.1")
+    monkeypatch.setattr(start, "main", lambda port: pytest.fail("the app began to load"))
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        said = refused(capsys, "app", f"--port={port}", code=1)
+    assert f"The app can't listen at 127.0.0.1, port {port}: it is taken" in said
 
 
 def test_the_app_without_gradio(capsys, monkeypatch):
