@@ -11,6 +11,8 @@ from genmodels import __main__ as cli
 from genmodels import card, checkpoint, retrace
 from genmodels.registry import get_family
 
+ONCE = "vae2d-fashion-mnist"  # trained once, and not with the settings of its family
+ITS_SETTINGS = "--minutes 12 --set latent_dim=2 dense_layers=2 prior_layers=0"
 NAMES = [name for name in checkpoint.packaged() if (checkpoint.packaged()[name] / "training.json").is_file()]
 
 
@@ -43,9 +45,9 @@ def test_the_command_makes_the_bundled_model_s_config_and_recipe(name):
 @pytest.mark.parametrize("start", ["gone", "somebody/gone", "/home/somebody/gone"])
 def test_what_began_with_a_model_that_not_everybody_has_has_no_commands(start, tmp_path):
     folder = tmp_path / "vae"
-    shutil.copytree(checkpoint.packaged()["vae-fashion-mnist"], folder)
+    shutil.copytree(checkpoint.packaged()[ONCE], folder)
     assert retrace.commands(folder) == [
-        "python -m genmodels train vae --data fashion-mnist --out runs/vae --minutes 20"
+        f"python -m genmodels train vae --data fashion-mnist --out runs/vae {ITS_SETTINGS}"
     ]
     kept = json.loads((folder / "training.json").read_text())
     (folder / "training.json").write_text(json.dumps(kept | {"start": start, "before": kept}))
@@ -56,14 +58,14 @@ def test_what_began_with_a_model_that_not_everybody_has_has_no_commands(start, t
 def test_each_training_has_the_config_that_it_had(tmp_path):
     """A later one may have changed it: the first command says nothing of that, the second nothing else."""
     folder = tmp_path / "vae"
-    shutil.copytree(checkpoint.packaged()["vae-fashion-mnist"], folder)
+    shutil.copytree(checkpoint.packaged()[ONCE], folder)
     saved, kept = (json.loads((folder / f"{name}.json").read_text()) for name in ("config", "training"))
     later = kept | {"start": "vae", "before": kept | {"config": saved["config"]}, "minutes": 5.0}
     (folder / "training.json").write_text(json.dumps(later))
     tuned = saved["config"] | {"objective": "prior", "prior_layers": 8}
     (folder / "config.json").write_text(json.dumps(saved | {"config": tuned}))
     assert retrace.commands(folder) == [
-        "python -m genmodels train vae --data fashion-mnist --out runs/vae-1 --minutes 20",
+        f"python -m genmodels train vae --data fashion-mnist --out runs/vae-1 {ITS_SETTINGS}",
         "python -m genmodels train vae --data fashion-mnist --out runs/vae-2 --start runs/vae-1/checkpoint --minutes 5 "
         "--set prior_layers=8 objective=prior",
     ]
