@@ -77,7 +77,7 @@ TAB = Tab(
                 "Chemists draw points of such a cloud to propose molecules that nobody has made yet.",
                 "Gómez-Bombarelli et al. 2018", "arxiv.org/abs/1610.02415",
             ),
-            task="Lower the temperature until all sevens look alike.",
+            task="Choose a class, and lower the temperature until all its pictures look alike.",
         ),
         Section(
             "vae.variations", "Variations of your picture",
