@@ -131,7 +131,7 @@ def _side(which: int) -> tuple[Any, Any, Any]:
 @dataclass(frozen=True)
 class WriteState(State):
     label: str = class_label(EACH)
-    temperature: float = temperature_field(step=0.01, info=HOT)
+    temperature: float = temperature_field(info=HOT)
     guidance_scale: float = guidance_field(COST)
     n: int = state_whole("How many", A_FEW, 1, MAX_WRITTEN)
     seed: int = state_seed()
@@ -143,7 +143,7 @@ class FinishState(State):
     hidden: str = hidden("lower half")
     label: str = class_label(NOT_TOLD, EACH)
     n: int = state_whole("How many", 8, 1, MAX_WRITTEN)
-    temperature: float = temperature_field(step=0.01, info=HOT, advanced=True)
+    temperature: float = temperature_field(info=HOT, advanced=True)
     guidance_scale: float = guidance_field(COST, advanced=True)
     seed: int = state_seed()
 

@@ -75,7 +75,7 @@ def guidance_field(cost: str, **more: Any) -> Any:
 
 def temperature_field(high: float = 1.5, **more: Any) -> Any:
     """How strong the noise is that samples are made of: by default as the model's figures were measured."""
-    return real("Temperature", own_temperature, 0, high, **more)
+    return real("Temperature", own_temperature, 0, high, step=0.01, **more)
 
 
 # -- as a section ------------------------------------------------------------------------------------------------------
