@@ -18,6 +18,7 @@ from PIL import Image
 from genmodels import checkpoint
 from genmodels.tabs import page as laid_out
 from genmodels.wrappers import denoisers
+from genmodels.wrappers.autoregressive import MAX_WRITTEN
 from genmodels.wrappers.sampling import own_temperature
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
@@ -1233,7 +1234,7 @@ def test_a_pixelcnn_writes_row_by_row_until_stop(visit: Callable[..., Page]) -> 
 
 def test_what_stands_below_long_work_does_not_wait_for_its_end(visit: Callable[..., Page]) -> None:
     """The first section is the first to answer; the next one begins while that still works."""
-    page = visit("/?tab=pixelcnn")
+    page = visit(f"/?tab=pixelcnn&section=write&model=pixelcnn-heroes&n={MAX_WRITTEN}")  # the longest there is
     section(page, "pixelcnn.finish")
     expect(page.locator("[id='section-pixelcnn.write']").get_by_role("status").filter(has_text="Done")).to_be_visible()
     order = page.evaluate("order")
