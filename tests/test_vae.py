@@ -212,6 +212,31 @@ def test_the_loss_is_minus_the_bound():
     )
 
 
+def test_in_training_the_encoder_sees_noise_and_what_it_explains_is_clean():
+    """Noise of another strength on each picture, little on most, at most noise_std; and none at all once it is trained."""
+    model = tiny(noise_std=0.5)
+    x, labels = batch(model)
+    x, labels = x[:1].repeat(500, 1, 1, 1), labels[:1].repeat(500)
+    seen, explained = [], []
+    model.encoder.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
+    log_pixels = model._log_pixels
+    model._log_pixels = lambda decoded, x: explained.append(x) or log_pixels(decoded, x)
+    model.train()(x, labels)
+    strengths = (seen[0] - x).flatten(1).std(1)
+    assert float(strengths.min()) < 0.02
+    assert float(strengths.max()) == pytest.approx(0.5, rel=0.25)  # 64 pixels tell it within 9 %
+    assert float(strengths.mean()) == pytest.approx(0.5 / 4, abs=0.03)
+    model.eval()(x, labels)
+    assert torch.equal(seen[1], x)
+    assert all(torch.equal(x, clean) for clean in explained)
+
+
+@pytest.mark.parametrize("value", [-0.1, 1.5])
+def test_noise_out_of_range_is_refused(value):
+    with pytest.raises(ValueError, match=f"'noise_std' must be from 0 to 1, not {value}"):
+        tiny(noise_std=value)
+
+
 # -- the importance-weighted bound -------------------------------------------------------------------------------------
 
 

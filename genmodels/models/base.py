@@ -128,6 +128,7 @@ class Knob(NamedTuple):
 
 TEMPERATURE = Knob("The temperature", 0, 2)
 GUIDANCE = Knob("The guidance scale", 0, 20)
+NOISE = Knob("The noise of training")  # the standard deviation on pictures in [-1, 1]
 
 
 @dataclass(frozen=True)

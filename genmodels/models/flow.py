@@ -49,6 +49,7 @@ from typing_extensions import Self
 
 from genmodels.models.base import (
     GUIDANCE,
+    NOISE,
     TEMPERATURE,
     GuidanceConfig,
     Knob,
@@ -392,8 +393,7 @@ class FlowConfig(GuidanceConfig, NoiseConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if not 0 <= self.noise_std <= 1:
-            raise ValueError(f"key 'noise_std' must be from 0 to 1, not {self.noise_std!r}")
+        NOISE.check("noise_std", self.noise_std)
 
     @classmethod
     def tiny(cls) -> Self:

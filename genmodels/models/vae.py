@@ -10,14 +10,16 @@ The first term asks for faithful reconstruction, the second charges for every bi
 sums over pixels and latents, never means. p(x|z) is a mixture of logistic distributions per pixel, discretised to the
 256 grey levels, so the bound is comparable in bits/dim with every other family. The prior is N(0, I), optionally
 bent by a few coupling layers to the shape that the codes really have; these can also be tuned by themselves, once encoder
-and decoder are trained (objective "prior"): that takes minutes, and samples come closer to real pictures. What the app shows as a sample is the mean of p(x|z).
+and decoder are trained (objective "prior"): that takes minutes, and samples come closer to real pictures. With noise_std the
+encoder learns from noisy pictures to explain clean ones, so that decode(encode(x)) cleans, too. What the app shows as a
+sample is the mean of p(x|z).
 
 In the real world: points of the cloud propose new molecules (Gómez-Bombarelli et al. 2018, arXiv 1610.02415); Stable Diffusion
 draws in the codes of a VAE rather than in pixels (Rombach et al. 2022, arXiv 2112.10752).
 
 Papers: Kingma & Welling 2014 (arXiv 1312.6114); beta: Higgins et al. 2017; discretised logistics: Salimans et al. 2017
 (arXiv 1701.05517); learned prior: Chen et al. 2017 (arXiv 1611.02731), by itself: Dai & Wipf 2019 (arXiv 1903.05789); the importance-weighted bound: Burda et al. 2016
-(arXiv 1509.00519).
+(arXiv 1509.00519); noise on what the encoder sees: Im et al. 2017 (arXiv 1511.06406).
 """
 
 import itertools
@@ -32,6 +34,7 @@ from torch import Generator, Tensor, nn
 from typing_extensions import Self
 
 from genmodels.models.base import (
+    NOISE,
     TEMPERATURE,
     Knob,
     Model,
@@ -161,12 +164,16 @@ class VAEConfig(NoiseConfig):
     prior_layers: int = 4  # couplings of the learned prior; 0 = N(0, I)
     prior_width: int = 128
     label_dropout: float = 0.1  # how often training hides the class, so that "no class" (-1) works too
+    noise_std: float = (
+        0.0  # up to how much noise is on what the encoder sees in training: above 0 it cleans pictures, too
+    )
     objective: str = "elbo"  # or "prior": of a trained model, the prior alone is tuned to the codes
 
     not_inherited: ClassVar[tuple[str, ...]] = ("objective",)
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        NOISE.check("noise_std", self.noise_std)
         if self.objective not in OBJECTIVES:
             raise ValueError(f"objective must be one of {', '.join(OBJECTIVES)}, not {self.objective!r}")
         if self.objective == "prior" and not self.prior_layers:
@@ -222,7 +229,7 @@ class VAE(Model):
         labels = self._labels_to_learn(labels, x, self.config.label_dropout)
         if self.config.objective == "prior" and self.training:
             return self._prior_terms(x, labels)
-        mean, log_std = self._posterior(x, labels)
+        mean, log_std = self._posterior(self._with_noise(x), labels)
         z = mean + log_std.exp() * torch.randn_like(mean)
         reconstruction = -self._log_pixels(self.decoder(z, labels), x).mean()
         kl = self._kl(mean, log_std, z, labels).mean()
@@ -234,6 +241,16 @@ class VAE(Model):
             "kl": kl,
             "bits_per_dim_bound": bits.detach(),
         }
+
+    def _with_noise(self, x: Tensor) -> Tensor:
+        """In training, each picture with normal noise of another strength, little on most: clean ones are what counts.
+
+        What is guessed from a noisy picture bounds log p(x), too.
+        """
+        if not (self.training and self.config.noise_std):
+            return x
+        strengths = self.config.noise_std * torch.rand(len(x), 1, 1, 1, device=x.device) ** 3
+        return x + strengths * torch.randn_like(x)
 
     def _prior_terms(self, x: Tensor, labels: Tensor) -> dict[str, Tensor]:
         """KL( q(z|x) || p(z) ) in nats per image, of which the prior alone learns: codes of real pictures become likely."""
