@@ -164,9 +164,7 @@ class VAEConfig(NoiseConfig):
     prior_layers: int = 4  # couplings of the learned prior; 0 = N(0, I)
     prior_width: int = 128
     label_dropout: float = 0.1  # how often training hides the class, so that "no class" (-1) works too
-    noise_std: float = (
-        0.0  # up to how much noise is on what the encoder sees in training: above 0 it cleans pictures, too
-    )
+    noise_std: float = 0.0  # of the most noise that is on what the encoder sees in training: above 0, it cleans
     objective: str = "elbo"  # or "prior": of a trained model, the prior alone is tuned to the codes
 
     not_inherited: ClassVar[tuple[str, ...]] = ("objective",)
