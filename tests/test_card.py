@@ -1,5 +1,6 @@
 """The model cards: what they print can be run."""
 
+import json
 import re
 from pathlib import Path
 
@@ -41,6 +42,15 @@ def test_a_bundled_models_card_works_as_printed(name, tmp_path, monkeypatch):
     for code in pipelines:
         height, width = model.image_shape[1:]
         assert {picture.size for picture in run(code)["images"]} == {(width, height)}
+
+
+@pytest.mark.parametrize("name", [name for name in checkpoint.bundled() if has_pipeline(name)])
+def test_a_bundled_pipeline_draws_with_the_settings_that_were_measured(name):
+    """The page and the figures follow config.json, diffusers follows model_index.json and what lies beside it."""
+    texts = checkpoint.load(name).side_texts()
+    for file in ("model_index.json", "scheduler/scheduler_config.json"):
+        written, meant = (json.loads(text) for text in ((checkpoint.find(name) / file).read_text("utf-8"), texts[file]))
+        assert written | {"_diffusers_version": None} == meant | {"_diffusers_version": None}
 
 
 @pytest.mark.parametrize("family", ["vae", "diffusion"])
