@@ -128,7 +128,9 @@ def guidance_field(
     info: str = "0 ignores the class, 1 is as learnt; more makes it clearer and less varied, at up to twice the time.",
     **more: Any,
 ) -> Any:
-    return real("Guidance", own("guidance_scale"), 0, MOST_GUIDANCE, info=info, **({"advanced": True} | more))
+    return real(
+        "Guidance", own("guidance_scale"), 0, MOST_GUIDANCE, step=0.01, info=info, **({"advanced": True} | more)
+    )
 
 
 def solver_of(state: State) -> dict[str, Any]:

@@ -70,7 +70,7 @@ def own_guidance(name: str) -> float:
 def guidance_field(cost: str, **more: Any) -> Any:
     """How much of the class is heeded, and what that costs: by default as the model's figures were measured."""
     info = f"0 ignores the class, 1 is as learnt; more makes it clearer and less varied, and takes {cost} longer."
-    return real("Guidance", own_guidance, 0, MOST_GUIDANCE, step=0.05, info=info, **more)
+    return real("Guidance", own_guidance, 0, MOST_GUIDANCE, step=0.01, info=info, **more)
 
 
 def temperature_field(high: float = 1.5, **more: Any) -> Any:
