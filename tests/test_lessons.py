@@ -48,6 +48,21 @@ def test_what_lessons_say_of_models_was_measured():
         assert f"{value:.{places}f}" == figure, name
 
 
+def test_the_lesson_names_all_models_that_are_nearer_than_blurred_digits():
+    distances = {name: record["metrics"]["frechet_distance"]["value"] for name, record in digits().items()}
+    blurred = {
+        size: digits()["vae-mnist"]["references"][f"blur_{size}px"]["frechet_distance"]["value"]
+        for size in ("0.5", "1")
+    }
+    found = re.search(r"Less is better\. (\w+) models, (.+?), are nearer to real .+?\. One, (\S+) \(", TEXT)
+    assert found
+    number, nearer, farther = found.groups()
+    named = re.findall(r"`(\S+)`", nearer)
+    assert named == sorted((name for name in distances if distances[name] < blurred["0.5"]), key=distances.__getitem__)
+    assert number == ("No", "One", "Two", "Three", "Four", "Five", "Six")[len(named)]
+    assert [farther] == [f"`{name}`" for name in distances if distances[name] > blurred["1"]]
+
+
 def test_what_lessons_say_of_experiments_was_measured():
     rows = {name: results.read(name)["rows"] for name in ("attribution", "augmentation")}
     judged = {r["model"]: r["accuracy"] for r in rows["attribution"] if r["judge"].startswith("critic of")}
@@ -71,7 +86,7 @@ def test_what_lessons_say_of_experiments_was_measured():
 
 def digits() -> dict:
     """What was measured of the models that make digits."""
-    records = {name: record for name, record in on_record.records().items() if name.endswith("-mnist")}
+    records = {name: record for name, record in on_record.records().items() if "-mnist" in name}
     return {name: r for name, r in records.items() if "fashion" not in name and "frechet_distance" in r["metrics"]}
 
 
