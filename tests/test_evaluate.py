@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import safetensors.torch
 import torch
-from helpers import build, encoded, having, python, tiny_images, write_parquet
+from helpers import build, encoded, having, python, script, tiny_images, write_parquet
 from PIL import Image
 
 from genmodels import card, checkpoint, data, evaluate, metrics, operations
@@ -17,6 +17,7 @@ from genmodels.data import DATASETS, DatasetInfo, load_dataset
 from genmodels.evaluation import measurement, parts, samples, shards, student
 from genmodels.evaluation.measurement import Evaluation
 from genmodels.evaluation.report import METRICS_FORMAT, config_hash, measured, of_model, of_real_images
+from genmodels.files import write_json
 from genmodels.models.base import Model
 from genmodels.models.flow import Flow
 from genmodels.protocols import Decodes, Encodes, HasLikelihood, Judges, Samples
@@ -663,3 +664,57 @@ def test_a_part_alone_needs_the_others(tmp_path, vae, referee):
         evaluate(vae, N, seed=1, only=["copies"])
     with pytest.raises(ValueError, match="no part 'nonsense'; this model has size, speed"):
         evaluate(vae, N, only=["nonsense"])
+
+
+# -- a better one takes a bundled one's place ---------------------------------------------------------------------------
+
+
+def test_a_better_checkpoint_takes_a_bundled_ones_place(tmp_path, referee, capsys, monkeypatch):
+    bundle, name = script("bundle"), "diffusion-bars"
+    target = saved(tmp_path / "bundled" / name, "diffusion")
+    tables = {"words": {name: checkpoint.weights_hash(name)}, "sketch": {"referee-bars": "0"}}
+    for experiment, weights in tables.items():
+        write_json(target.parent / "experiments", f"{experiment}.json", {"weights": weights})
+    monkeypatch.chdir(tmp_path)
+    for start, run in ((name, "runs/one"), ("runs/one/checkpoint", "runs/two")):
+        command = ["train", "diffusion", "--data", "bars", "--start", start, "--out", run]
+        assert main([*command, "--set", "steps=1", "batch_size=4"]) == 0
+    better = Path("runs/two/checkpoint")
+    drawn = (better / "samples.png").read_bytes()
+    assert bundle.main(["settle", str(better), "guidance_scale=2.25", "scheduler=ddim"]) == 0
+    assert json.loads((better / "model_index.json").read_text())["guidance_scale"] == 2.25
+    assert checkpoint.load(better).config.scheduler == "ddim"
+    assert (better / "samples.png").read_bytes() != drawn
+    capsys.readouterr()
+    assert bundle.main(["take", str(better), name]) == 2
+    assert "isn't measured as it is now" in capsys.readouterr().err
+    assert checkpoint.load(name).config.guidance_scale != 2.25, "what isn't measured takes no place"
+    report = evaluate(better, N)
+    assert bundle.main(["compare", str(better), name]) == 0
+    rows = dict(line.rsplit(maxsplit=2)[::2] for line in capsys.readouterr().out.splitlines()[1:])
+    assert rows["precision"] == f"{report['metrics']['precision']['value']:.2f}"
+    assert bundle.main(["take", str(better), name]) == 0
+    assert capsys.readouterr().out == "out of date: python -m genmodels experiment words\n"
+    assert measured(name) == report
+    assert (target / "samples.png").read_bytes() == (better / "samples.png").read_bytes()
+    text = (target / "README.md").read_text(encoding="utf-8")
+    assert f"--out runs/{name}-1 --start {name} " in text or f"--start {name} --set" in text
+    assert f"--start runs/{name}-1/checkpoint" in text
+    assert "two" not in (target / "training.json").read_text()
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ("guidance=2", "There is no setting 'guidance'; the settings are "),
+        ("guidance_scale", "A setting is written KEY=VALUE, not 'guidance_scale'."),
+        ("guidance_scale=-1", "guidance_scale must be"),
+        ("widths=[8, 16]", "don't fit after the changes widths"),
+    ],
+)
+def test_what_a_checkpoint_cant_be_settled_to(tmp_path, change, message, capsys):
+    folder = saved(tmp_path / "mine", "diffusion")
+    before = {file: file.read_bytes() for file in folder.rglob("*") if file.is_file()}
+    assert script("bundle").main(["settle", str(folder), change]) == 2
+    assert message in capsys.readouterr().err
+    assert {file: file.read_bytes() for file in folder.rglob("*") if file.is_file()} == before
