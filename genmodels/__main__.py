@@ -53,7 +53,7 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("model", help="a bundled name, a folder, or a Hub repo user/name")
     command.add_argument("--n", type=int, default=16)
     command.add_argument("--seed", type=int, default=0, help="image i has seed SEED + i")
-    command.add_argument("--label", type=int, help="one class; default: every class in turn")
+    command.add_argument("--label", type=int, help="one class; -1: none; default: every class in turn")
     command.add_argument("--labels", choices=["balanced", "none"], default="balanced")
     command.add_argument(
         "--set", nargs="*", default=[], metavar="KNOB=VALUE", help="the family's own, e.g. temperature=0.8"
@@ -213,6 +213,7 @@ def _sample(options: argparse.Namespace) -> int:
         labels = operations.as_labels(model, options.n, label)
         np.savez_compressed(options.out, images=pixels.permute(0, 2, 3, 1).numpy(), labels=labels.cpu().numpy())
     print(f"{options.n} images: {options.out}")
+    _warn_of_words(options.model, knobs.get("prompt"))
     return 0
 
 
@@ -236,10 +237,22 @@ def _sample_folder(options: argparse.Namespace, model: Any, label: int | str | N
         except KeyboardInterrupt:
             print("Stopped; the same command goes on.", file=sys.stderr)
             return 130
+    _warn_of_words(options.model, knobs.get("prompt"))
     print(
         f"{options.n} pictures to train on: python -m genmodels train FAMILY --data {shlex.quote(str(options.out))} --out runs/NAME"
     )
     return 0
+
+
+def _warn_of_words(source: str, prompt: Any) -> None:
+    """Says which words of a prompt a model that reads captions does not know, as the app does."""
+    from genmodels import checkpoint
+    from genmodels.models.diffusion import DiffusionConfig, unknown_words
+
+    saved = checkpoint.read_config(source)["config"]
+    reads = isinstance(prompt, str) and saved.get("vocabulary")
+    if unknown := unknown_words(DiffusionConfig.from_json(saved), prompt) if reads else []:
+        print(f"It has never read {', '.join(unknown)}, and drew the rest.", file=sys.stderr)
 
 
 def _told(source: str, label: int | str | None) -> dict[str, str]:
@@ -250,7 +263,7 @@ def _told(source: str, label: int | str | None) -> dict[str, str]:
     config = checkpoint.read_config(source)
     count = config["config"].get("num_classes", 0)
     classes = (config["data"]["classes"] or [str(i) for i in range(count)]) if count else []
-    if classes and label is None:
+    if classes and label in (None, -1):
         return {"class": NOT_NAMED}
     return named_class(classes, label if isinstance(label, int) else None)
 

@@ -7,6 +7,7 @@ made anew.
 import math
 import os
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from genmodels.evaluation.report import Figures, Metric, Report, measured, of_mo
 from genmodels.experiments import NAMES, results
 from genmodels.protocols import Samples, abilities_of
 from genmodels.registry import INSTRUMENTS, about, get_family, title
-from genmodels.retrace import commands, stages
+from genmodels.retrace import commands, computing, stages
 
 IMAGES_ARE_FREE = "With the images that it generates you may do what you like."
 OWNERS_LICENCE = (
@@ -55,7 +56,7 @@ def model_card(source: str | os.PathLike[str], repo: str | None = None) -> str:
         about(family),
         "",
         *_measured(report, _sampled(family, config["config"])),
-        *_trained(training, commands(folder)),
+        *_trained(folder.name, training, commands(folder)),
         "## Limits",
         "",
         f"Small on purpose: it answers in milliseconds on two CPU cores. It knows only pictures like those of `{data['name']}`.",
@@ -152,12 +153,25 @@ def _licence(family: str, data: str) -> str:
     return "MIT." if family in INSTRUMENTS else f"MIT. {IMAGES_ARE_FREE}"
 
 
+#: Of the settings of sampling those that are no visitor's to set.
+FIXED = ("guidance_interval", "step_ends")
+
+
+def sampling_settings(family: str, config: Mapping[str, Any]) -> list[str]:
+    """Which of a model's settings say how it samples, and nothing of its weights.
+
+    >>> from genmodels import card, checkpoint
+    >>> card.sampling_settings("vae", checkpoint.read_config("vae-mnist")["config"])
+    ['temperature']
+    """
+    return [key for key in (*get_family(family).knobs, *FIXED) if key in config]
+
+
 def _sampled(family: str, config: dict[str, Any]) -> str:
     """With which settings of its own a model samples, in a sentence; "" where it has none."""
     usual = get_family(family).Config.from_json({"image_shape": config["image_shape"]}).to_json()
-    fixed = [key for key in ("guidance_interval", "step_ends") if config.get(key) not in (None, usual.get(key))]
-    keys = (*get_family(family).knobs, *fixed)  # these are no visitor's to set
-    settings = [f"{key} = {config[key]}" for key in keys if key in config]
+    keys = [key for key in sampling_settings(family, config) if key not in FIXED or config[key] != usual.get(key)]
+    settings = [f"{key} = {config[key]}" for key in keys]
     return f" Samples were drawn with the model's own settings: {', '.join(settings)}." if settings else ""
 
 
@@ -194,13 +208,14 @@ def _value(metric: Metric) -> str:
     return f"{value}{spread} {metric['unit']}".rstrip()
 
 
-def _trained(training: dict[str, Any], again: list[str]) -> list[str]:
+def _trained(name: str, training: dict[str, Any], again: list[str]) -> list[str]:
     """again: the commands that do the same."""
     if "steps" not in training:
         return []
     *before, _ = stages(training)
     earlier = ", then ".join(map(_amount, before))
-    went_on = f"It went on from `{training['start']}`, after {earlier}. " if before else ""
+    start = "an earlier one of this name" if training.get("start") == name else f"`{training.get('start')}`"
+    went_on = f"It went on from {start}, after {earlier}. " if before else ""
     return [
         "## Training",
         "",
@@ -212,7 +227,7 @@ def _trained(training: dict[str, Any], again: list[str]) -> list[str]:
 
 
 def _amount(training: dict[str, Any]) -> str:
-    return f"{training['steps']} steps ({training['epochs']} epochs) in {training['seconds'] / 60:.0f} minutes"
+    return f"{training['steps']} steps ({training['epochs']} epochs) in {computing(training) / 60:.0f} minutes"
 
 
 #: Of the table of samples: the metrics that share a column.
@@ -311,7 +326,7 @@ def _likelihood_table(reports: dict[str, Report]) -> list[str]:
     ]
     for name, report in reports.items():
         f, trainings = report.get("metrics", {}), stages(checkpoint.read_json(name, "training.json"))
-        epochs, seconds = sum(training["epochs"] for training in trainings), sum(map(_computing, trainings))
+        epochs, seconds = sum(training["epochs"] for training in trainings), sum(map(computing, trainings))
         again = f"{shown(f, 'reconstruction_psnr')}, {shown(f, 'reconstruction_ssim')}"
         clean = f"{shown(f, 'denoising_psnr')} ({shown(f, 'noisy_psnr')})"
         cells = [
@@ -324,11 +339,6 @@ def _likelihood_table(reports: dict[str, Report]) -> list[str]:
         ]
         lines.append(_linked(name, cells))
     return lines
-
-
-def _computing(training: dict[str, Any]) -> float:
-    """Seconds of a training, without those in which other work had its core, where that was counted."""
-    return min(training["seconds"], training.get("cpu_seconds") or training["seconds"])
 
 
 def _referee_table(reports: dict[str, Report]) -> list[str]:

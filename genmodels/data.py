@@ -196,8 +196,12 @@ def read_pixels(
             return _read(opened, shape, background)
     except UnidentifiedImageError as error:
         raise ValueError("no picture in a format that is known here") from error
+    except TooLarge:
+        raise
     except Image.DecompressionBombError as error:
-        raise ValueError(f"far too large: at most {MAX_PIXELS // 10**6} megapixels are allowed") from error
+        raise TooLarge(
+            f"The picture is far too large; at most {MAX_PIXELS // 10**6} megapixels are allowed."
+        ) from error
     except Exception as error:  # damaged files make Pillow raise whatever comes: struct.error, KeyError, zlib.error …
         raise ValueError(getattr(error, "strerror", None) or reason(error).rstrip(".")) from error
 
@@ -225,9 +229,13 @@ def fit_picture(image: Image.Image, shape: tuple[int, int, int], background: int
     return np.array(image).reshape(height, width, channels).transpose(2, 0, 1)
 
 
+class TooLarge(ValueError):
+    """A picture of more than 64 megapixels, of whatever format."""
+
+
 def _check_size(image: Image.Image) -> None:
     if image.width * image.height > MAX_PIXELS:
-        raise ValueError(
+        raise TooLarge(
             f"The picture has {image.width * image.height / 1e6:.0f} megapixels; at most {MAX_PIXELS // 10**6} are allowed."
         )
 

@@ -309,8 +309,7 @@ def export_site(
     keys = _checked(sections)
     _check_folder(out)
     chosen = {key: _models(page.sections()[key], models) for key in keys}
-    if not any(chosen.values()):
-        raise ValueError(f"None of the models {', '.join(models)} is one of these sections.")
+    _check_models(models, chosen)
     readings = _readings(models) if SEE in chosen else {}
     if SEE in chosen:
         chosen[SEE] = [next(iter(of.values()))["model"] for of in readings.values()]
@@ -366,6 +365,13 @@ def _checked(sections: Sequence[str]) -> list[str]:
             f"There is no section {unknown[0]!r} for a page without a server; there are {', '.join(possible)}."
         )
     return [key for key in possible if not sections or key in sections]
+
+
+def _check_models(models: Sequence[str], chosen: Mapping[str, Sequence[str]]) -> None:
+    """Raises ValueError for a model that none of the sections has."""
+    everything = {name for key in chosen for name in _models(page.sections()[key], ())}
+    if unknown := [name for name in models if name not in everything]:
+        raise ValueError(f"These sections have no model {unknown[0]!r}; theirs are {', '.join(sorted(everything))}.")
 
 
 def _models(section: Section, wanted: Sequence[str]) -> list[str]:

@@ -24,6 +24,15 @@ def stages(training: Mapping[str, Any]) -> list[dict[str, Any]]:
     return [*stages(training.get("before", {})), dict(training)] if "steps" in training else []
 
 
+def computing(training: Mapping[str, Any]) -> float:
+    """Seconds that a training took, without those in which other work had its core, where that was counted.
+
+    >>> computing({"seconds": 90.0, "cpu_seconds": 60.0})
+    60.0
+    """
+    return min(training["seconds"], training.get("cpu_seconds") or training["seconds"])
+
+
 def commands(folder: Path) -> list[str]:
     """Those that train the model in this folder anew, each going on from the one before; [] if its pictures, or what it began with, are
     none that everybody has.

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from genmodels import checkpoint
-from genmodels.card import write_card
+from genmodels.card import sampling_settings, write_card
 from genmodels.data import load_dataset, tile, to_uint8
 from genmodels.evaluation.report import Figures, measured, of_model, shown
 from genmodels.files import json_writer, text_writer, write_files
@@ -26,14 +26,14 @@ from genmodels.training.completion import preview
 def settle(folder: Path, changes: Mapping[str, Any]) -> None:
     """Change settings of sampling after training, with all that follows from them: config, samples, side files, card.
 
-    The weights stay. Raises ValueError for an unknown setting, a value that the family refuses, or one that changes their shape.
+    The weights stay. Raises ValueError for what is no setting of sampling, or a value that the family refuses.
     """
     folder = checkpoint.find(folder)
     saved = checkpoint.read_config(folder)
-    if unknown := changes.keys() - saved["config"].keys():
-        raise ValueError(
-            f"There is no setting {min(unknown)!r}; the settings are {', '.join(sorted(saved['config']))}."
-        )
+    known = sampling_settings(saved["family"], saved["config"])
+    if unknown := changes.keys() - set(known):
+        allowed = f"those are {', '.join(known)}" if known else f"a model of the family {saved['family']} has none"
+        raise ValueError(f"{min(unknown)!r} is no setting of sampling; {allowed}.")
     model = checkpoint.started(folder, saved["family"], changes)
     data = saved["data"]
     test = load_dataset(data["name"], "test", tuple(data["shape"]), captions=bool(saved["config"].get("vocabulary")))
@@ -45,9 +45,12 @@ def settle(folder: Path, changes: Mapping[str, Any]) -> None:
 
 
 def compare(folder: Path, name: str) -> str:
-    """A table of every figure that the bundled model or this one has. Raises ValueError if this one isn't measured as it is now."""
-    before = measured(name)
-    old, new = of_model(before) if before else {}, _figures(folder)
+    """A table of every figure that the bundled model or this one has.
+
+    Raises ValueError if there is no such bundled model, or this one is of another kind or isn't measured as it is now.
+    """
+    new, before = _figures(folder, name), measured(name)
+    old = of_model(before) if before else {}
     rows = [(key, shown_as(old, key), shown_as(new, key)) for key in [*old, *(key for key in new if key not in old)]]
     return "\n".join(f"{key:34} {before:>16} {after:>16}" for key, before, after in [("", name, "this one"), *rows])
 
@@ -57,7 +60,7 @@ def take(folder: Path, name: str) -> list[str]:
 
     What it went on from is called `name` on its card, unless that is another bundled model. Raises ValueError as `compare` does.
     """
-    _figures(folder)
+    _figures(folder, name)
     folder = checkpoint.find(folder)
     family = type(checkpoint.outline(folder))
     training = _named(checkpoint.read_json(folder, "training.json"), name)
@@ -77,11 +80,25 @@ def shown_as(figures: Figures, key: str) -> str:
     return shown({kind: figures[key]}, kind) if key in figures else "–"
 
 
-def _figures(folder: Path) -> Figures:
+def _figures(folder: Path, name: str) -> Figures:
+    """What was measured of a checkpoint that could take the bundled one's place."""
+    if name not in checkpoint.packaged():
+        raise ValueError(f"There is no bundled model {name!r}; there are {', '.join(checkpoint.packaged())}.")
+    kind, wanted = _kind(folder), _kind(name)
+    for key, value in kind.items():
+        if value != wanted[key]:
+            raise ValueError(f"{folder} can't stand for {name}: its {key} is {value}, not {wanted[key]}.")
     report = measured(folder)
     if not report:
         raise ValueError(f"{folder} isn't measured as it is now: python -m genmodels evaluate {folder}")
     return of_model(report)
+
+
+def _kind(source: Path | str) -> dict[str, Any]:
+    """What a checkpoint must have in common with the bundled one whose place it takes."""
+    saved = checkpoint.read_config(source)
+    data = {key: saved["data"][key] for key in ("shape", "classes")}
+    return {"family": saved["family"], "data set": saved["data"]["name"], **data}
 
 
 def _named(training: dict[str, Any], name: str) -> dict[str, Any]:
@@ -110,7 +127,7 @@ def main(arguments: list[str]) -> int:
                 settle(Path(folder), dict(map(_assigned, changes)))
             case ["compare", folder, name]:
                 print(compare(Path(folder), name))
-            case ["take", folder, name] if name in checkpoint.packaged():
+            case ["take", folder, name]:
                 for experiment in take(Path(folder), name):
                     print(f"out of date: python -m genmodels experiment {experiment}")
             case _:

@@ -30,22 +30,29 @@ def test_a_data_set_is_made_at_a_press(visit: Callable[..., Page]) -> None:  # n
 
 
 def test_own_pictures_are_ranked(visit: Callable[..., Page], tmp_path: Path) -> None:  # noqa: F811
-    """On a phone: what can't be read is said, what can be is ranked, and no address gets long by it."""
+    """On a phone: what can't be taken is said, what can be is ranked, and no address gets long by it; and back to the given ones."""
     files = [tmp_path / f"{i}.png" for i in range(4)]
     for file, digit in zip(files, real_images("mnist").pixels, strict=False):
         file.write_bytes(to_png(digit))
-    (tmp_path / "none.png").write_text("no picture")
+    (tmp_path / "none.png").write_bytes(b"no picture" * 1_000_001)
     page = visit("/?only=compare.outsiders&strangers=noise", "phone")
     place = section(page, "compare.outsiders")
     expect(place.locator("gm-words")).to_contain_text("at the top")
     with page.expect_file_chooser() as chooser:
         place.get_by_role("button", name="Your own pictures").tap()
     chooser.value.set_files([*files, tmp_path / "none.png"])
-    expect(place.locator("gm-many .gm-note")).to_contain_text("none.png: This file can't be read as a picture")
+    expect(place.locator("gm-many .gm-note")).to_have_text(
+        "none.png: The file is too large; at most 10 MB are allowed."
+    )
     expect(place.locator("gm-words")).to_contain_text("The strangest by all scores together")
     expect(place.locator(".gm-ranking").first.locator("canvas")).to_have_count(4)
     assert len(page.url) < 300
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    given = place.get_by_role("button", name="The given ones again")
+    given.tap()
+    expect(place.locator("gm-words")).to_contain_text("at the top")
+    expect(place.locator("gm-many canvas")).to_have_count(0)
+    expect(given).to_be_hidden()
 
 
 #: The places in a gallery of four: full, while the first of new pictures has come, and when that was all of them.

@@ -131,7 +131,7 @@ def test_a_png_says_how_it_was_made_as_the_apps_does(label, temperature, tmp_pat
 
 @pytest.mark.parametrize(
     ("chosen", "said"),
-    [(["--label", "2"], "日本語"), (["--label", "0"], "café"), ([], "every class in turn"), (["--labels", "none"], "no class named")],
+    [(["--label", "2"], "日本語"), (["--label", "0"], "café"), ([], "every class in turn"), (["--labels", "none"], "no class named"), (["--label", "-1"], "no class named")],
 )  # fmt: skip
 def test_a_png_names_class_and_model_in_any_script(chosen, said, tmp_path):
     """A folder is called by its name alone."""
@@ -142,6 +142,16 @@ def test_a_png_names_class_and_model_in_any_script(chosen, said, tmp_path):
     with Image.open(file) as image:
         assert image.text["class"] == said
         assert image.text["model"] == "été"
+
+
+def test_words_that_a_model_has_never_read_are_named(tmp_path, capsys):
+    folder = checkpoint.save(build("diffusion", vocabulary=("an", "elf", "blue")), tmp_path / "model")
+    command = ["sample", str(folder), "--n", "1", "--out", str(tmp_path / "x.png"), "--set"]
+    for prompt, said in (("a blue Zebra", "It has never read a, zebra, and drew the rest."), ("an elf", "")):
+        assert main([*command, f"prompt={prompt}"]) == 0
+        assert capsys.readouterr().err.strip() == said
+    assert main([*command, "prompt=zebra"]) == 2
+    assert "knows none of the words of the prompt; it knows blue, …" in capsys.readouterr().err
 
 
 def test_sample_to_npz(model, tmp_path):

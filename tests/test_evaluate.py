@@ -704,12 +704,30 @@ def test_a_better_checkpoint_takes_a_bundled_ones_place(tmp_path, referee, capsy
 
 
 @pytest.mark.parametrize(
+    ("family", "name", "message"),
+    [
+        ("vae", "bars", "can't stand for diffusion-bars: its family is vae, not diffusion."),
+        ("diffusion", "mnist", "can't stand for diffusion-bars: its data set is mnist, not bars."),
+    ],
+)
+@pytest.mark.parametrize("step", ["compare", "take"])
+def test_a_place_is_taken_by_one_of_its_kind(step, family, name, message, tmp_path, capsys):
+    target = saved(tmp_path / "bundled" / "diffusion-bars", "diffusion")
+    weights = checkpoint.weights_hash(target)
+    assert script("bundle").main([step, str(saved(tmp_path / "mine", family, name)), "diffusion-bars"]) == 2
+    assert message in capsys.readouterr().err
+    assert checkpoint.weights_hash(target) == weights
+    assert script("bundle").main([step, str(target), "nonsense"]) == 2
+    assert "There is no bundled model 'nonsense'; there are diffusion-bars." in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
     ("change", "message"),
     [
-        ("guidance=2", "There is no setting 'guidance'; the settings are "),
+        ("beta=9", "'beta' is no setting of sampling; those are num_inference_steps, guidance_scale, scheduler, "),
         ("guidance_scale", "A setting is written KEY=VALUE, not 'guidance_scale'."),
         ("guidance_scale=-1", "guidance_scale must be"),
-        ("widths=[8, 16]", "don't fit after the changes widths"),
+        ("widths=[8, 16]", "'widths' is no setting of sampling; those are "),
     ],
 )
 def test_what_a_checkpoint_cant_be_settled_to(tmp_path, change, message, capsys):

@@ -533,7 +533,10 @@ def test_what_is_there_is_kept(folder: Path, monkeypatch: pytest.MonkeyPatch) ->
             ["--sections", "gan.spot"],
             "There is no section 'gan.spot' for a page without a server; there are overview.see, autoencoder.",
         ),
-        (["--models", "gan-cats"], "None of the models gan-cats is one of these sections."),
+        (
+            ["--sections", "vae.map", "--models", "vae2d-mnist", "gan-cats"],
+            "These sections have no model 'gan-cats'; theirs are vae2d-fashion-mnist, vae2d-mnist.",
+        ),
         (["--runtime", "."], "is not npm's package onnxruntime-web: it has no package.json."),
     ],
 )

@@ -334,9 +334,8 @@ class Diffusion(Model):
             raise ValueError(f"The prompt has {count} words and signs; at most {limit} are allowed.")
         tokens = self.tokenize([prompt])
         if not (tokens > 2).any():
-            raise ValueError(
-                f"This model knows none of the words of the prompt; it knows {', '.join(self.config.vocabulary[:8])}, …"
-            )
+            some = [word for word in self.config.vocabulary if len(word) > 3][:8]
+            raise ValueError(f"This model knows none of the words of the prompt; it knows {', '.join(some)}, …")
         return tokens.expand(n, -1)
 
     # -- what it can do -----------------------------------------------------------------------------------------

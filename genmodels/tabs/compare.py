@@ -19,6 +19,11 @@ from genmodels.wrappers.state import DataState, FreeState, State
 
 #: The experiments that this page asks about, whether there are results of them or not: title, question.
 EXPERIMENTS = {
+    "minutes": (
+        "Minutes to quality",
+        "How near to real pictures does each family come in a few minutes of training? Each point is a run of its own, planned for its time on one "
+        "thread of a processor.",
+    ),
     "transfer": (
         "Transfer",
         "A model that knows one kind of picture learns another: how much sooner than one that starts from scratch? Each run has "
@@ -164,6 +169,7 @@ TAB = Tab(
         ),
         Section("compare.measure", "Measure this host", "How long one picture and sixteen take here.", on_record.samplers,
                 DataState, host_speed.measure, table(), work=True, lane="heavy", hidden=True),
+        experiment("minutes"),
         experiment("transfer"),
         Section(
             "compare.domains", "Data sets",

@@ -208,8 +208,7 @@ TAB = Tab(
         section(
             "hub", "Pictures from words, by a model of the Hub",
             "The same idea with up to a thousand times as many weights: choose a model of the Hugging Face Hub, and see what it "
-            "costs here first. Weights come as safetensors only, and no code from the repo runs. The section is offered where a "
-            "diffusion model is installed, though it uses none of them.",
+            "costs here first. Weights come as safetensors only, and no code from the repo runs.",
             one, hub_pictures.HubState, hub_pictures.picture, (View("photo", "picture", "Picture", {"side": 512}),),
             element="gm-hub", lane="large",
             use=Use("Open models of this kind run on a graphics card at home.", "Podell et al. 2024", "arxiv.org/abs/2307.01952"),

@@ -9,7 +9,7 @@ from genmodels.evaluation.measurement import DEFAULT_N
 from genmodels.evaluation.report import Figures, Metric, Report, shown, timed_on
 from genmodels.protocols import AnyModel, HasLikelihood, Samples, abilities_of
 from genmodels.registry import FAMILIES, get_family
-from genmodels.retrace import stages
+from genmodels.retrace import computing, stages
 from genmodels.wrappers import bundled_samples
 from genmodels.wrappers.core import available, describe
 from genmodels.wrappers.on_record import (
@@ -34,6 +34,10 @@ SIZE = ("parameters", "file_size")
 QUALITY = ("frechet_distance", "kernel_distance", "precision", "class_accuracy")
 DIVERSITY = ("recall", "coverage", "class_entropy", "feature_spread", "copies")
 BITS = ("bits_per_dim", "bits_per_dim_bound")
+TRAINED = (
+    "Time of training, without what other work had of the core where that was counted, "
+    "and with that of the models it went on from."
+)
 SPEEDS = {
     "CPU": ("sampling_ms_1_cpu", "sampling_ms_16_cpu"),
     "GPU": ("sampling_ms_1_gpu", "sampling_ms_16_gpu"),
@@ -156,7 +160,7 @@ def size(state: DataState) -> Answer:
     rows = [_row(name, SIZE, report) | _trained(name) for name, report in known.items()]
     trained = [
         Column("epochs", "Epochs", digits=1, protocol="How often training saw each picture."),
-        Column("minutes", "Trained", "min", 0, "Wall time of training, all of it where it went on from another model."),
+        Column("minutes", "Trained", "min", 0, TRAINED),
         Column("hardware", "Trained on"),
     ]
     small, large = least(rows, "parameters"), most(rows, "parameters")
@@ -174,7 +178,7 @@ def _trained(name: str) -> Row:
         if trainings := stages(checkpoint.read_json(name, "training.json")):
             return {
                 "epochs": sum(t["epochs"] for t in trainings),
-                "minutes": sum(t["seconds"] for t in trainings) / 60,
+                "minutes": sum(map(computing, trainings)) / 60,
                 "hardware": trainings[-1]["hardware"],
             }
     except (ValueError, KeyError, TypeError):

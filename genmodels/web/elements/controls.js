@@ -18,6 +18,9 @@ export function make(tag, properties = {}, ...children) {
   return element;
 }
 
+/** What is said of work that was stopped: how far it was, if more than a beginning. @param {string} [far] */
+export const stopped = (far) => (far && !far.endsWith('…') ? `Stopped. ${far}` : 'Stopped.');
+
 /** Hands over the file that a field has got, and empties the field, so that the same one can be chosen again. */
 export function chosen(field, then) {
   const [file] = field.files;

@@ -1,7 +1,7 @@
 // A visitor's own pictures, many at once: read one after the other, as the models of a data set see them.
-import { textOf } from './bytes.js';
 import { make } from './controls.js';
 import { showPicture } from './picture.js';
+import { upload } from './upload.js';
 
 /** Lets the visitor choose files, and tells the section their pictures. @param {object} view the gm-many */
 export function choose(view) {
@@ -16,8 +16,7 @@ export function choose(view) {
     const said = [];
     for (const file of input.files) {
       view.note.textContent = `Reading ${read.length + said.length + 1} of ${input.files.length} …`;
-      const bytes = new Uint8Array(await file.arrayBuffer());
-      const answer = await section.page.backend.ask('page.upload', { model, file: textOf(bytes) });
+      const answer = await upload(section.page.backend, 'page.upload', model, file);
       if (answer.error) said.push(`${file.name}: ${answer.error}`);
       else read.push(answer);
     }
@@ -25,6 +24,7 @@ export function choose(view) {
     view.note.textContent = said.length > 1 ? `${said[0]} And ${said.length - 1} more can't be read.` : (said[0] ?? '');
     if (read.length < 2) return view.refuse('Choose two pictures or more: one alone is no outsider.');
     strip(view, read);
+    view.back.hidden = false;
     section.change(
       options.key,
       read.map(({ pixels }) => pixels),

@@ -1,4 +1,5 @@
 // A picture drowned in noise at a touch, and on a button denoised from there, in the same place.
+import { stopped } from './controls.js';
 import { Twice } from './twice.js';
 
 class Noise extends Twice {
@@ -10,7 +11,7 @@ class Noise extends Twice {
   }
 
   stop() {
-    if (this.running) this.progress.textContent = `Stopped. ${this.progress.textContent}`;
+    if (this.running) this.progress.textContent = stopped(this.far);
     super.stop();
   }
 }

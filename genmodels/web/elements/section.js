@@ -2,7 +2,7 @@
 // `spec` from the server, a `page` that shares data, drawing and seed, and a `backend` that computes.
 import { fitOf, same, textOf, valuesOf } from './address.js';
 import { latestOnly } from './backend.js';
-import { control, make } from './controls.js';
+import { control, make, stopped } from './controls.js';
 import './share.js';
 import './views.js';
 
@@ -352,17 +352,16 @@ export class Work extends Section {
   }
 
   stop() {
-    const left = this.left();
+    if (this.running) this.progress.textContent = this.left() || stopped();
     this.running?.abort();
     this.running = null;
     this.halt.disabled = true;
-    if (left) this.progress.textContent = left;
   }
 
-  /** What is to be said where the steps on show were the last of their run; "" if none is under way. */
+  /** What is to be said where the steps on show were the last of their run, how far it was; "" if none is under way. */
   left() {
     const going = this.running && this.answer && !this.answer.complete;
-    return going ? `Stopped. ${this.progress.textContent.replace(/^.*?· /, '')}` : '';
+    return going ? stopped(this.far) : '';
   }
 
   /** Where the answer to a state is computed: what takes seconds doesn't keep others from what doesn't. */
@@ -376,6 +375,7 @@ export class Work extends Section {
     this.running?.abort();
     const mine = (this.running = new AbortController());
     const state = this.question();
+    this.far = '';
     this.halt.disabled = false;
     this.progress.textContent = 'Starting …';
     for (const view of this.views) view.begin?.(state);
@@ -383,6 +383,7 @@ export class Work extends Section {
     for await (const answer of this.page.backend.follow(this.spec.key, state, mine.signal, this.laneOf(state), waits)) {
       if (this.running !== mine) return;
       this.receive(answer, state);
+      this.far = answer.progress ?? this.far;
       if (!answer.error) this.progress.textContent = answer.progress ?? (answer.complete ? 'Done' : '');
       else this.progress.textContent = left;
     }

@@ -1,12 +1,11 @@
 // A sheet to draw on, and pictures that follow it: a few quick steps while the pen moves, all steps once it rests.
-import { textOf } from './bytes.js';
 import { chosen, make } from './controls.js';
 import './pad.js';
 import { Twice } from './twice.js';
+import { upload } from './upload.js';
 
 const REST = 500; // milliseconds without a stroke, after which all steps are taken
 const PHONE = matchMedia('(max-width: 900px)');
-const LARGEST = 10e6; // bytes of an upload
 
 class Sketch extends Twice {
   work = 'diffusion.draw';
@@ -87,10 +86,7 @@ class Sketch extends Twice {
 
   async uploaded(file) {
     this.unread.textContent = '';
-    const answer =
-      file.size > LARGEST
-        ? { error: 'The file is too large; at most 10 MB are allowed.' }
-        : await this.page.backend.ask('page.sketch', { model: this.model, file: textOf(new Uint8Array(await file.arrayBuffer())) });
+    const answer = await upload(this.page.backend, 'page.sketch', this.model, file);
     if (answer.error) return (this.unread.textContent = answer.error); // no answer to a sketch wipes it away
     this.put(answer.pixels);
     this.change('sketch', answer.pixels);

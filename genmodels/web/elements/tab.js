@@ -5,6 +5,7 @@ import './pad.js';
 import './section.js';
 import { textOf } from './bytes.js';
 import { showPicture } from './picture.js';
+import { upload } from './upload.js';
 
 const PHONE = matchMedia('(max-width: 900px)');
 const MARGIN = 44; // pixels of the bar beside the link that is read
@@ -378,10 +379,7 @@ class Tab extends HTMLElement {
   async bring(file) {
     this.padTrouble.textContent = '';
     const model = Object.entries(this.facts).find(([, fact]) => fact.data === this.data)[0];
-    const answer =
-      file.size > 10e6
-        ? { error: 'The file is too large; at most 10 MB are allowed.' }
-        : await this.backend.ask('page.upload', { model, file: textOf(new Uint8Array(await file.arrayBuffer())) });
+    const answer = await upload(this.backend, 'page.upload', model, file);
     if (answer.error) this.padTrouble.textContent = answer.error;
     else this.take(answer);
     return answer.error;

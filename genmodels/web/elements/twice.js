@@ -29,6 +29,7 @@ export class Twice extends Section {
     this.running?.abort();
     const mine = (this.running = new AbortController());
     const state = (this.worked = this.question());
+    this.far = '';
     this.halt.disabled = false;
     this.progress.textContent = 'Starting …';
     for (const view of this.views) view.begin?.(state);
@@ -36,6 +37,7 @@ export class Twice extends Section {
     for await (const answer of this.page.backend.follow(this.work, state, mine.signal, this.spec.lane, waits)) {
       if (this.running !== mine) return;
       this.receive(answer, state);
+      this.far = answer.progress;
       this.progress.textContent = answer.error ? '' : answer.progress;
     }
     if (this.running !== mine) return;

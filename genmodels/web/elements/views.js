@@ -282,7 +282,13 @@ class Many extends View {
     this.trouble = make('span', { class: 'gm-trouble', role: 'alert' });
     const pick = make('button', { type: 'button', class: 'gm-button', textContent: 'Your own pictures …' });
     pick.addEventListener('click', async () => (await import('./many.js')).choose(this));
-    this.append(pick, this.list, this.note, this.trouble);
+    this.back = make('button', { type: 'button', class: 'gm-button', textContent: 'The given ones again', hidden: true });
+    this.back.addEventListener('click', () => {
+      this.note.textContent = '';
+      this.set([]);
+      this.section.change(this.options.key, []);
+    });
+    this.append(pick, this.back, this.list, this.note, this.trouble);
     this.section.controls[this.options.key] = this;
   }
   get element() {
@@ -292,6 +298,7 @@ class Many extends View {
     this.trouble.textContent = words || '';
   }
   set(value) {
+    this.back.hidden = !value?.length;
     if (!value?.length) this.list.replaceChildren();
   }
   fit() {}
