@@ -288,7 +288,7 @@ class Many extends View {
       this.set([]);
       this.section.change(this.options.key, []);
     });
-    this.append(pick, this.back, this.list, this.note, this.trouble);
+    this.append(make('div', { class: 'gm-pair' }, pick, this.back), this.list, this.note, this.trouble);
     this.section.controls[this.options.key] = this;
   }
   get element() {
