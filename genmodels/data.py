@@ -196,12 +196,10 @@ def read_pixels(
             return _read(opened, shape, background)
     except UnidentifiedImageError as error:
         raise ValueError("no picture in a format that is known here") from error
-    except TooLarge:
-        raise
+    except TooLarge as error:
+        raise TooLarge(str(error).rstrip(".")) from error  # as the others: a reason, no sentence
     except Image.DecompressionBombError as error:
-        raise TooLarge(
-            f"The picture is far too large; at most {MAX_PIXELS // 10**6} megapixels are allowed."
-        ) from error
+        raise TooLarge(f"The picture is far too large; at most {MAX_PIXELS // 10**6} megapixels are allowed") from error
     except Exception as error:  # damaged files make Pillow raise whatever comes: struct.error, KeyError, zlib.error …
         raise ValueError(getattr(error, "strerror", None) or reason(error).rstrip(".")) from error
 

@@ -12,7 +12,7 @@ import torch
 from helpers import encoded, picture, write_parquet
 from PIL import Image
 
-from genmodels.data import DATASETS, Images, fit_picture, load_dataset, tile, to_float, to_uint8
+from genmodels.data import DATASETS, Images, fit_picture, load_dataset, read_pixels, tile, to_float, to_uint8
 
 GREY, COLOUR = (1, 28, 28), (3, 32, 32)
 
@@ -135,6 +135,8 @@ def png_header(width: int, height: int) -> bytes:
 def test_too_many_megapixels_are_refused_before_they_are_decoded():
     with pytest.raises(ValueError, match="has 70 megapixels; at most 64 are allowed"):
         fit_picture(opened(png_header(10_000, 7_000)), COLOUR)
+    with pytest.raises(ValueError, match=r"at most 64 are allowed$"):  # a reason, to stand in brackets
+        read_pixels(io.BytesIO(png_header(10_000, 7_000)), COLOUR)
 
 
 def test_pixels_and_floats_convert_both_ways():

@@ -61,8 +61,8 @@ def read_upload(file: str | BinaryIO, name: str) -> np.ndarray:
     """An uploaded file in the model's shape, uint8 `(C, H, W)`. ValueError if it is no picture or too large."""
     try:
         return read_pixels(file, tuple(describe(name)["shape"]))
-    except TooLarge:
-        raise
+    except TooLarge as error:
+        raise TooLarge(f"{error}.") from error
     except ValueError as error:
         common = ", ".join(name for name in ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", "AVIF") if name in formats())
         raise ValueError(f"This file can't be read as a picture ({error}); {common} and others work.") from error
