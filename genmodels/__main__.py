@@ -199,7 +199,7 @@ def _sample(options: argparse.Namespace) -> int:
     is_folder = options.out.is_dir() or (options.out.suffix == "" and not options.out.name.startswith("."))
     if options.out.suffix not in (".png", ".npz") and not is_folder:
         raise ValueError(f"--out must end in .png or .npz, or be a folder, not {options.out.name!r}.")
-    model, knobs = checkpoint.load(options.model), _assignments(options.set)
+    model, knobs = checkpoint.load(options.model), assignments(options.set)
     label = options.label if options.label is not None else {"balanced": "balanced", "none": None}[options.labels]
     if is_folder:
         return _sample_folder(options, model, label, knobs)
@@ -213,7 +213,7 @@ def _sample(options: argparse.Namespace) -> int:
         labels = operations.as_labels(model, options.n, label)
         np.savez_compressed(options.out, images=pixels.permute(0, 2, 3, 1).numpy(), labels=labels.cpu().numpy())
     print(f"{options.n} images: {options.out}")
-    _warn_of_words(options.model, knobs.get("prompt"))
+    _warn_of_words(model, knobs.get("prompt"))
     return 0
 
 
@@ -237,21 +237,19 @@ def _sample_folder(options: argparse.Namespace, model: Any, label: int | str | N
         except KeyboardInterrupt:
             print("Stopped; the same command goes on.", file=sys.stderr)
             return 130
-    _warn_of_words(options.model, knobs.get("prompt"))
+    _warn_of_words(model, knobs.get("prompt"))
     print(
         f"{options.n} pictures to train on: python -m genmodels train FAMILY --data {shlex.quote(str(options.out))} --out runs/NAME"
     )
     return 0
 
 
-def _warn_of_words(source: str, prompt: Any) -> None:
+def _warn_of_words(model: Any, prompt: Any) -> None:
     """Says which words of a prompt a model that reads captions does not know, as the app does."""
-    from genmodels import checkpoint
-    from genmodels.models.diffusion import DiffusionConfig, unknown_words
+    from genmodels.operations import reads_captions
 
-    saved = checkpoint.read_config(source)["config"]
-    reads = isinstance(prompt, str) and saved.get("vocabulary")
-    if unknown := unknown_words(DiffusionConfig.from_json(saved), prompt) if reads else []:
+    reads = isinstance(prompt, str) and reads_captions(model)
+    if unknown := model.unknown_words(prompt) if reads else []:
         print(f"It has never read {', '.join(unknown)}, and drew the rest.", file=sys.stderr)
 
 
@@ -293,7 +291,7 @@ def _train(options: argparse.Namespace) -> int:
     if options.captions and not family.reads_captions:
         raise ValueError(f"A {options.family} learns from classes, not from captions.")
     kind = {"attributes": family.labels_are_attributes, "captions": options.captions}
-    kind |= {"strict": options.strict, "seed": _assignments(options.set).get("seed", family.recipe.seed)}
+    kind |= {"strict": options.strict, "seed": assignments(options.set).get("seed", family.recipe.seed)}
     images = data.load_dataset(options.data, "train", _shape(options.shape), **kind)
     test = data.load_dataset(options.data, "test", images.shape, **kind)  # now, not after hours: it may be refused
     if is_main:
@@ -345,7 +343,7 @@ def _untrained(options: argparse.Namespace, family: Any, images: Any) -> tuple[A
     from genmodels.operations import require
     from genmodels.protocols import ReadsCaptions
 
-    settings = _assignments(options.set)
+    settings = assignments(options.set)
     config_fields = {f.name for f in dataclasses.fields(family.Config)} - {"image_shape"}
     recipe_fields = {f.name for f in dataclasses.fields(family.recipe)}
     if unknown := settings.keys() - config_fields - recipe_fields:
@@ -506,7 +504,7 @@ def _experiment(options: argparse.Namespace) -> int:
     asked = {
         "families": options.families,
         "only": options.only,
-        "changes": _assignments(options.set),
+        "changes": assignments(options.set),
         "out": options.out,
     }
     try:
@@ -583,7 +581,7 @@ def _shape(text: str | None) -> tuple[int, int, int] | None:
     return c, h, w
 
 
-def _assignments(texts: list[str]) -> dict[str, Any]:
+def assignments(texts: list[str]) -> dict[str, Any]:
     """["beta=.5", "conditional=false"] -> {"beta": 0.5, "conditional": False}"""
     import json
     import re

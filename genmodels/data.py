@@ -196,10 +196,12 @@ def read_pixels(
             return _read(opened, shape, background)
     except UnidentifiedImageError as error:
         raise ValueError("no picture in a format that is known here") from error
-    except TooLarge as error:
-        raise TooLarge(str(error).rstrip(".")) from error  # as the others: a reason, no sentence
+    except TooManyPixels as error:
+        raise TooManyPixels(str(error).rstrip(".")) from error  # as the others: a reason, no sentence
     except Image.DecompressionBombError as error:
-        raise TooLarge(f"The picture is far too large; at most {MAX_PIXELS // 10**6} megapixels are allowed") from error
+        raise TooManyPixels(
+            f"The picture is far too large; at most {MAX_PIXELS // 10**6} megapixels are allowed"
+        ) from error
     except Exception as error:  # damaged files make Pillow raise whatever comes: struct.error, KeyError, zlib.error …
         raise ValueError(getattr(error, "strerror", None) or reason(error).rstrip(".")) from error
 
@@ -227,13 +229,13 @@ def fit_picture(image: Image.Image, shape: tuple[int, int, int], background: int
     return np.array(image).reshape(height, width, channels).transpose(2, 0, 1)
 
 
-class TooLarge(ValueError):
+class TooManyPixels(ValueError):
     """A picture of more than 64 megapixels, of whatever format."""
 
 
 def _check_size(image: Image.Image) -> None:
     if image.width * image.height > MAX_PIXELS:
-        raise TooLarge(
+        raise TooManyPixels(
             f"The picture has {image.width * image.height / 1e6:.0f} megapixels; at most {MAX_PIXELS // 10**6} are allowed."
         )
 

@@ -1,12 +1,11 @@
 """Put a trained checkpoint in the place of a bundled one: choose how it samples, measure it, compare, take it.
 
-PYTHONPATH=. python scripts/bundle.py settle runs/mine/checkpoint guidance_scale=1.27 'guidance_interval=[0.0, 0.34]'
+PYTHONPATH=. python scripts/bundle.py settle runs/mine/checkpoint --set guidance_scale=1.27 'guidance_interval=[0.0, 0.34]'
 python -m genmodels evaluate runs/mine/checkpoint
 PYTHONPATH=. python scripts/bundle.py compare runs/mine/checkpoint diffusion-mnist
 PYTHONPATH=. python scripts/bundle.py take runs/mine/checkpoint diffusion-mnist
 """
 
-import ast
 import json
 import shutil
 import sys
@@ -16,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from genmodels import checkpoint
+from genmodels.__main__ import assignments
 from genmodels.card import sampling_settings, write_card
 from genmodels.data import load_dataset, tile, to_uint8
 from genmodels.evaluation.report import Figures, measured, of_model, shown
@@ -110,21 +110,11 @@ def _named(training: dict[str, Any], name: str) -> dict[str, Any]:
     return told
 
 
-def _assigned(text: str) -> tuple[str, Any]:
-    key, equals, value = text.partition("=")
-    if not equals:
-        raise ValueError(f"A setting is written KEY=VALUE, not {text!r}.")
-    try:
-        return key, ast.literal_eval(value)
-    except (ValueError, SyntaxError):
-        return key, value  # a word, such as ddim
-
-
 def main(arguments: list[str]) -> int:
     try:
         match arguments:
-            case ["settle", folder, *changes] if changes:
-                settle(Path(folder), dict(map(_assigned, changes)))
+            case ["settle", folder, "--set", *changes] if changes:
+                settle(Path(folder), assignments(changes))
             case ["compare", folder, name]:
                 print(compare(Path(folder), name))
             case ["take", folder, name]:

@@ -34,16 +34,19 @@ def test_own_pictures_are_ranked(visit: Callable[..., Page], tmp_path: Path) -> 
     files = [tmp_path / f"{i}.png" for i in range(4)]
     for file, digit in zip(files, real_images("mnist").pixels, strict=False):
         file.write_bytes(to_png(digit))
-    (tmp_path / "none.png").write_bytes(b"no picture" * 1_000_001)
+    (tmp_path / "none.png").write_text("no picture")
+    (tmp_path / "huge.png").write_bytes(b"no picture" * 1_000_001)
     page = visit("/?only=compare.outsiders&strangers=noise", "phone")
     place = section(page, "compare.outsiders")
     expect(place.locator("gm-words")).to_contain_text("at the top")
-    with page.expect_file_chooser() as chooser:
-        place.get_by_role("button", name="Your own pictures").tap()
-    chooser.value.set_files([*files, tmp_path / "none.png"])
-    expect(place.locator("gm-many .gm-note")).to_have_text(
-        "none.png: The file is too large; at most 10 MB are allowed."
-    )
+    for name, said in (
+        ("huge.png", "huge.png: The file is too large; at most 10 MB are allowed."),
+        ("none.png", "none.png: This file can't be read as a picture"),
+    ):
+        with page.expect_file_chooser() as chooser:
+            place.get_by_role("button", name="Your own pictures").tap()
+        chooser.value.set_files([*files, tmp_path / name])
+        expect(place.locator("gm-many .gm-note")).to_contain_text(said)
     expect(place.locator("gm-words")).to_contain_text("The strangest by all scores together")
     expect(place.locator(".gm-ranking").first.locator("canvas")).to_have_count(4)
     assert len(page.url) < 300

@@ -681,7 +681,7 @@ def test_a_better_checkpoint_takes_a_bundled_ones_place(tmp_path, referee, capsy
         assert main([*command, "--set", "steps=1", "batch_size=4"]) == 0
     better = Path("runs/two/checkpoint")
     drawn = (better / "samples.png").read_bytes()
-    assert bundle.main(["settle", str(better), "guidance_scale=2.25", "scheduler=ddim"]) == 0
+    assert bundle.main(["settle", str(better), "--set", "guidance_scale=2.25", "scheduler=ddim"]) == 0
     assert json.loads((better / "model_index.json").read_text())["guidance_scale"] == 2.25
     assert checkpoint.load(better).config.scheduler == "ddim"
     assert (better / "samples.png").read_bytes() != drawn
@@ -698,8 +698,8 @@ def test_a_better_checkpoint_takes_a_bundled_ones_place(tmp_path, referee, capsy
     assert measured(name) == report
     assert (target / "samples.png").read_bytes() == (better / "samples.png").read_bytes()
     text = (target / "README.md").read_text(encoding="utf-8")
-    assert f"--out runs/{name}-1 --start {name} " in text or f"--start {name} --set" in text
-    assert f"--start runs/{name}-1/checkpoint" in text
+    assert f"--out runs/{name}-1 --start {name} --set" in text
+    assert f"--out runs/{name}-2 --start runs/{name}-1/checkpoint --set" in text
     assert "two" not in (target / "training.json").read_text()
 
 
@@ -725,7 +725,7 @@ def test_a_place_is_taken_by_one_of_its_kind(step, family, name, message, tmp_pa
     ("change", "message"),
     [
         ("beta=9", "'beta' is no setting of sampling; those are num_inference_steps, guidance_scale, scheduler, "),
-        ("guidance_scale", "A setting is written KEY=VALUE, not 'guidance_scale'."),
+        ("guidance_scale", "--set takes KEY=VALUE, not 'guidance_scale'."),
         ("guidance_scale=-1", "guidance_scale must be"),
         ("widths=[8, 16]", "'widths' is no setting of sampling; those are "),
     ],
@@ -733,6 +733,6 @@ def test_a_place_is_taken_by_one_of_its_kind(step, family, name, message, tmp_pa
 def test_what_a_checkpoint_cant_be_settled_to(tmp_path, change, message, capsys):
     folder = saved(tmp_path / "mine", "diffusion")
     before = {file: file.read_bytes() for file in folder.rglob("*") if file.is_file()}
-    assert script("bundle").main(["settle", str(folder), change]) == 2
+    assert script("bundle").main(["settle", str(folder), "--set", change]) == 2
     assert message in capsys.readouterr().err
     assert {file: file.read_bytes() for file in folder.rglob("*") if file.is_file()} == before

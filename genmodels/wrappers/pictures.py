@@ -14,7 +14,7 @@ from PIL.PngImagePlugin import PngInfo
 from torch import Tensor
 
 import genmodels
-from genmodels.data import TooLarge, formats, read_pixels, tile, to_float, to_picture, to_uint8
+from genmodels.data import TooManyPixels, formats, read_pixels, tile, to_float, to_picture, to_uint8
 from genmodels.device import here
 from genmodels.wrappers.core import describe
 from genmodels.wrappers.types import Pad
@@ -61,8 +61,8 @@ def read_upload(file: str | BinaryIO, name: str) -> np.ndarray:
     """An uploaded file in the model's shape, uint8 `(C, H, W)`. ValueError if it is no picture or too large."""
     try:
         return read_pixels(file, tuple(describe(name)["shape"]))
-    except TooLarge as error:
-        raise TooLarge(f"{error}.") from error
+    except TooManyPixels as error:
+        raise TooManyPixels(f"{error}.") from error
     except ValueError as error:
         common = ", ".join(name for name in ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", "AVIF") if name in formats())
         raise ValueError(f"This file can't be read as a picture ({error}); {common} and others work.") from error
