@@ -33,7 +33,7 @@ def test_the_command_makes_the_bundled_model_s_config_and_recipe(name):
         assert options.captions == bool(config.get("vocabulary"))
         found = {key: config[key] for key in retrace.FOUND if key in config}  # by what the pictures and captions are
         fields = {f.name for f in dataclasses.fields(family.Config)}
-        changes = found | {key: value for key, value in cli._assignments(options.set).items() if key in fields}
+        changes = found | {key: value for key, value in cli.assignments(options.set).items() if key in fields}
         if i:
             assert options.start == f"runs/{name}-{i}/checkpoint"
         elif options.start:
@@ -73,7 +73,7 @@ def test_each_training_has_the_config_that_it_had(tmp_path):
 
 def _of_the_recipe(options, family):
     fields = {f.name for f in dataclasses.fields(family.recipe)}
-    return {key: value for key, value in cli._assignments(options.set).items() if key in fields}
+    return {key: value for key, value in cli.assignments(options.set).items() if key in fields}
 
 
 def _tuples(values):
