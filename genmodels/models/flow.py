@@ -694,7 +694,7 @@ class Flow(Model):
 
     recipe = TrainConfig(
         steps=80_000,
-        batch_size=16,  # on few cores many small steps beat few large ones
+        batch_size=32,  # on a CPU this learns more per minute than 16, in float32 and in bf16
         learning_rate=3e-3,
         betas=(0.9, 0.99),
         weight_decay=0.1,

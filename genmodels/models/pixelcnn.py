@@ -142,7 +142,10 @@ class PixelCNN(Autoregressive):
 
     # -- the recipe ---------------------------------------------------------------------------------------------
 
-    recipe = TrainConfig(steps=40_000, batch_size=8, learning_rate=4e-3, betas=(0.9, 0.99), weight_decay=0.1, muon=0.02)
+    # on a CPU sixteen pictures a step teach as much per minute of float32 as eight, and more of bf16
+    recipe = TrainConfig(
+        steps=40_000, batch_size=16, learning_rate=4e-3, betas=(0.9, 0.99), weight_decay=0.1, muon=0.02
+    )
 
 
 # -- sampling ------------------------------------------------------------------------------------------------------------
