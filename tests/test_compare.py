@@ -609,9 +609,10 @@ def test_what_is_not_complete_says_what_goes_on(results: Callable[..., dict[str,
     "changes",
     [
         {"format": 2}, {"text": "{"}, {"text": "[]"}, {"columns": None}, {"columns": [{"title": "no key"}]}, {"rows": [7]},
-        {"weights": {"vae-mnist": "0" * 16}}, {"plots": [{"x": "minutes", "y": "beauty"}]}, {"plots": ["none"]},
+        {"weights": {"vae-mnist": "0" * 16}}, {"training": {"gan": {"batch_size": 7}}},
+        {"plots": [{"x": "minutes", "y": "beauty"}]}, {"plots": ["none"]},
     ],
-    ids=["format", "no JSON", "a list", "no columns", "no key", "no rows", "weights", "a column that isn't", "no plot"],
+    ids=["format", "no JSON", "a list", "no columns", "no key", "no rows", "weights", "recipe", "a column that isn't", "no plot"],
 )  # fmt: skip
 def test_results_that_do_not_count_are_not_shown(
     results: Callable[..., dict[str, Any]], changes: dict[str, Any]
@@ -630,7 +631,10 @@ def test_results_that_are_not_here_name_the_command(bundle: Callable[..., Path])
 
 
 def test_results_of_the_weights_that_are_here_count(results: Callable[..., dict[str, Any]]) -> None:
-    told = results(weights={"vae-mnist": checkpoint.weights_hash("vae-mnist"), "somebody-elses": "0" * 16})
+    told = results(
+        weights={"vae-mnist": checkpoint.weights_hash("vae-mnist"), "somebody-elses": "0" * 16},
+        training={"gan": {"batch_size": 32}, "somebody-elses": {"batch_size": 7}},
+    )
     assert len(told["table"]["rows"]) == 4
 
 

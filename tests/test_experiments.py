@@ -20,6 +20,7 @@ from genmodels.__main__ import main
 from genmodels.captions import PARTS
 from genmodels.data import SPECIES, Images, to_picture
 from genmodels.experiments import anomaly, attribution, augmentation, common, compress, few_labels, transfer, words
+from genmodels.experiments.results import holding, usual_settings
 from genmodels.models.base import TrainingDiverged
 from genmodels.operations import sample
 from genmodels.real_images import kept, real_images
@@ -115,6 +116,7 @@ def test_augmentation(data, tmp_path):
     kinds = {(row["added"], row["family"]) for row in result["rows"]}
     assert len(kinds) == len(result["rows"]) == 6
     assert {row["seeds"] for row in result["rows"]} == {2}
+    assert set(result["training"]) == {"vae", "gan"}
 
 
 def test_projection(data, tmp_path):
@@ -168,6 +170,7 @@ def test_transfer(data, tmp_path):
         ("trained", "vae-fashion-mnist", 0.004, 2),
     ]
     assert set(result["weights"]) == {"vae-fashion-mnist", "referee-mnist"}
+    assert set(result["training"]) == {"vae"}
     assert not list(tmp_path.glob("work-*")), "what was needed for a unit is gone with it"
     assert "the trained beginning is then nearer in" in result["reading"]
 
@@ -419,6 +422,36 @@ def test_other_settings_are_another_experiment(counting):
     result = experiments.run("counting", changes={"n": 5}, out="mine")
     assert counting == [*"abcabc"]
     assert {row["x"] for row in result["rows"]} == {5}
+
+
+def test_what_would_be_trained_otherwise_is_done_again(counting, tmp_path, monkeypatch):
+    """And its table doesn't hold until then. A setting that came later is no reason, nor one of what isn't trained."""
+
+    def units(settings):
+        for unit in usual.units(settings):
+            yield dataclasses.replace(unit, family="vae", trains=unit.key == "c")
+
+    usual = experiments.get_experiment("counting")
+    module = sys.modules["genmodels.experiments.counting"]
+    monkeypatch.setattr(module, "EXPERIMENT", dataclasses.replace(usual, units=units))
+    family = get_family("vae")
+    assert experiments.run("counting")["training"] == {"vae": usual_settings("vae")}
+    assert (usual_settings("vae")["batch_size"], usual_settings("vae")["noise_std"]) == (32, 0)
+    assert holding("counting")["complete"]
+
+    monkeypatch.setattr(family, "recipe", dataclasses.replace(family.recipe, batch_size=7))
+    with pytest.raises(ValueError, match=r"^Measured with other settings of VAE than are usual now\.$"):
+        holding("counting")
+    assert experiments.run("counting")["training"]["vae"]["batch_size"] == 7
+    assert counting == [*"abc", "c"]
+    assert holding("counting")["complete"]
+
+    kept = tmp_path / "runs/experiments/counting/c.json"
+    values = json.loads(kept.read_text())
+    del values["of"]["training"]["vae"]["noise_std"]
+    kept.write_text(json.dumps(values))
+    assert experiments.run("counting")["complete"]
+    assert counting == [*"abc", "c"]
 
 
 def test_a_table_is_no_model(counting, tmp_path):

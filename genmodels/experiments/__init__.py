@@ -26,7 +26,7 @@ import torch
 
 from genmodels import checkpoint
 from genmodels.device import hardware, set_threads
-from genmodels.experiments.results import FORMAT, RESULTS, command
+from genmodels.experiments.results import FORMAT, RESULTS, command, trained_otherwise, usual_settings
 from genmodels.files import write_json
 from genmodels.models.base import checked
 from genmodels.version import __version__
@@ -84,7 +84,10 @@ class Lab:
 
 @dataclass(frozen=True)
 class Unit:
-    """What is computed at once and kept. uses: the bundled models that its rows depend on; cost: roughly its CPU minutes."""
+    """What is computed at once and kept.
+
+    uses: the bundled models that its rows depend on; cost: roughly its CPU minutes; trains: whether it trains its family.
+    """
 
     key: str
     family: str
@@ -92,6 +95,7 @@ class Unit:
     compute: Callable[[Lab], list[Row]]
     uses: tuple[str, ...] = ()
     cost: float = 1.0
+    trains: bool = False
 
 
 @dataclass(frozen=True)
@@ -198,7 +202,7 @@ def _chosen(name: str, units: Sequence[Unit], families: Sequence[str], only: Seq
 
 
 class _Store:
-    """The finished units of an experiment: `<key>.json` in its folder, valid for these settings, weights and version."""
+    """The finished units of an experiment: `<key>.json` in its folder, valid for these settings, weights, recipes and version."""
 
     def __init__(self, experiment: Experiment, settings: Settings, folder: Path) -> None:
         self.folder = folder
@@ -218,7 +222,10 @@ class _Store:
             values = json.loads(file.read_text(encoding="utf-8"))
         except (OSError, ValueError):
             return None
-        return values if values.get("of") == self._of(unit) else None
+        now = self._of(unit)
+        told = {"training": {}} | values.get("of", {})
+        trained_as_now = told["training"].keys() == now["training"].keys() and not trained_otherwise(told["training"])
+        return values if trained_as_now and told | {"training": now["training"]} == now else None
 
     def compute(self, unit: Unit, report: Report) -> None:
         of = self._of(unit)
@@ -231,6 +238,7 @@ class _Store:
         return self.identity | {
             "unit": unit.key,
             "weights": {name: self.weights_hash(name) for name in unit.uses},
+            "training": {unit.family: usual_settings(unit.family)} if unit.trains else {},
         }
 
 
@@ -255,6 +263,7 @@ def _written(experiment: Experiment, settings: Settings, units: Sequence[Unit], 
         "complete": len(kept) == len(units),
         "settings": store.identity["settings"],
         "weights": {name: hash for values in kept for name, hash in sorted(values["of"]["weights"].items())},
+        "training": {family: told for values in kept for family, told in values["of"].get("training", {}).items()},
         "columns": [dataclasses.asdict(column) for column in experiment.columns],
         "rows": rows,
         "plots": [dataclasses.asdict(plot) | {"series": list(plot.series)} for plot in experiment.plots],

@@ -76,7 +76,7 @@ def of_pictures(s: AugmentationSettings, data: str, k: int, seed: int) -> Iterat
             return rounded([row | {"accuracy": accuracy}])
 
         slug = {NOTHING: "none", CLASSIC: "classic", BUNDLED: f"bundled-{family}", OWN: f"own-{family}"}[added]
-        return Unit(f"{data}-{k}-{slug}-seed{seed}", family, data, compute, uses, cost)
+        return Unit(f"{data}-{k}-{slug}-seed{seed}", family, data, compute, uses, cost, trains=added == OWN)
 
     yield unit(NOTHING, "none", None, (), 0.3)
     yield unit(CLASSIC, "none", None, (), 0.3)

@@ -37,7 +37,8 @@ def units(s: MinutesSettings) -> Iterator[Unit]:
         for family in FAMILIES:
             cost = minutes + 1 if can_sample(family) else 0.01
             compute = partial(planned, s, family, minutes)
-            yield Unit(f"{family}-{minutes:g}", family, s.data, compute, (f"referee-{s.data}",), cost)
+            key, uses = f"{family}-{minutes:g}", (f"referee-{s.data}",)
+            yield Unit(key, family, s.data, compute, uses, cost, trains=can_sample(family))
 
 
 def planned(s: MinutesSettings, family: str, minutes: float, lab: Lab) -> list[Row]:

@@ -69,7 +69,7 @@ def of_data_set(s: TransferSettings, family: str, data: str, source: str, seed: 
 
     for begin, slug in ((SCRATCH, "scratch"), (start, f"from-{source}")):
         key, uses = f"{family}-{data}-{slug}-seed{seed}", (start, f"referee-{data}")
-        yield Unit(key, family, data, partial(compute, begin=begin), uses, s.marks[-1] + 1)
+        yield Unit(key, family, data, partial(compute, begin=begin), uses, s.marks[-1] + 1, trains=True)
 
 
 def of_unseen(s: TransferSettings, family: str, seed: int) -> Iterator[Unit]:
@@ -90,7 +90,7 @@ def of_unseen(s: TransferSettings, family: str, seed: int) -> Iterator[Unit]:
 
     for begin, slug in ((SCRATCH, "scratch"), (began, "from-seen")):
         key, uses = f"{family}-heroes-{slug}-seed{seed}", ("referee-heroes",)
-        yield Unit(key, family, "heroes", partial(compute, begin=begin), uses, s.marks[-1] + 1)
+        yield Unit(key, family, "heroes", partial(compute, begin=begin), uses, s.marks[-1] + 1, trains=True)
 
 
 def along(
