@@ -75,7 +75,7 @@ def test_what_lessons_say_of_experiments_was_measured():
     for added, said in (
         ("nothing", "a classifier is right in (68) %"),
         ("bundled generator", "from a bundled model in (96) to (97) %"),
-        ("own generator", "knows the same five alone in (69) to (71) %"),
+        ("own generator", "knows the same five alone in (68) to (71) %"),
         ("shift, turn, zoom", "copies of the five in (92) %"),
     ):
         found = re.search(said, TEXT)
