@@ -470,7 +470,7 @@ def _progress_bar(
     form = "{l_bar}{bar}| {elapsed}<{remaining}{postfix}"
     with (
         _interrupt() as raise_again,
-        tqdm(total=1.0, bar_format=form, smoothing=0, leave=False, delay=0.5, disable=not shown) as bar,
+        tqdm(total=1.0, bar_format=form, smoothing=0, leave=False, disable=not shown) as bar,
     ):
 
         def show(part: str, share: float, whole: float) -> None:
