@@ -439,6 +439,10 @@ def test_what_would_be_trained_otherwise_is_done_again(counting, tmp_path, monke
     assert (usual_settings("vae")["batch_size"], usual_settings("vae")["noise_std"]) == (32, 0)
     assert holding("counting")["complete"]
 
+    monkeypatch.setattr(family, "recipe", dataclasses.replace(family.recipe, steps=7, seed=7))  # it has its own
+    assert experiments.run("counting")["complete"]
+    assert counting == [*"abc"]
+
     monkeypatch.setattr(family, "recipe", dataclasses.replace(family.recipe, batch_size=7))
     with pytest.raises(ValueError, match=r"^Measured with other settings of VAE than are usual now\.$"):
         holding("counting")

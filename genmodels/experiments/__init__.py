@@ -222,10 +222,7 @@ class _Store:
             values = json.loads(file.read_text(encoding="utf-8"))
         except (OSError, ValueError):
             return None
-        now = self._of(unit)
-        told = {"training": {}} | values.get("of", {})
-        trained_as_now = told["training"].keys() == now["training"].keys() and not trained_otherwise(told["training"])
-        return values if trained_as_now and told | {"training": now["training"]} == now else None
+        return values if _as_now(values.get("of", {}), self._of(unit)) else None
 
     def compute(self, unit: Unit, report: Report) -> None:
         of = self._of(unit)
@@ -240,6 +237,14 @@ class _Store:
             "weights": {name: self.weights_hash(name) for name in unit.uses},
             "training": {unit.family: usual_settings(unit.family)} if unit.trains else {},
         }
+
+
+def _as_now(told: Mapping[str, Any], now: Mapping[str, Any]) -> bool:
+    """Whether a unit was made of what it would be made of now; of its training, settings that came later aren't told."""
+    training, trained = told.get("training", {}), now["training"]
+    if {**told, "training": trained} != now or training.keys() != trained.keys():
+        return False
+    return not trained_otherwise(training)
 
 
 def _digest(values: Mapping[str, Any]) -> str:

@@ -59,6 +59,8 @@ def holding(name: str) -> dict[str, Any]:
 def usual_settings(family: str) -> dict[str, Any]:
     """What a new model of a family is made of and trained with unless told otherwise, as JSON: of its config and its recipe.
 
+    Not what experiments set themselves: the seed, and the length of a training.
+
     >>> from genmodels.experiments.results import usual_settings
     >>> usual_settings("gan")["batch_size"]
     32
@@ -66,8 +68,7 @@ def usual_settings(family: str) -> dict[str, Any]:
     cls = get_family(family)
     made = {field.name: field.default for field in dataclasses.fields(cls.Config)}
     settings = {name: value for name, value in made.items() if value is not dataclasses.MISSING}
-    settings |= dataclasses.asdict(cls.recipe)
-    del settings["seed"]  # an experiment has its own
+    settings |= {name: value for name, value in dataclasses.asdict(cls.recipe).items() if name not in ("seed", "steps")}
     return json.loads(json.dumps(settings))
 
 
